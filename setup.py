@@ -1,0 +1,40 @@
+"""Build the Cython extensions; everything else about the package is in pyproject.toml."""
+
+import os
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+IS_DEBUG = os.environ.get("SIRIDB_FAST_DEBUG", "0") not in ("", "0")
+COMPILE_ARGS = [] if sys.platform == "win32" else ["-O1"] if IS_DEBUG else ["-O3", "-funroll-loops"]
+DIRECTIVES = {
+    "language_level": "3",
+    "boundscheck": IS_DEBUG,
+    "wraparound": IS_DEBUG,
+    "initializedcheck": IS_DEBUG,
+    "nonecheck": IS_DEBUG,
+    "overflowcheck": False,  # the kernels rely on two's complement
+    "cdivision": True,
+}
+
+
+def extensions() -> list[Extension]:
+    """Return one extension for each source in the mirrored folder."""
+    sources = sorted(Path("src_pyx/siridb_fast").glob("*.pyx"))
+    return [
+        Extension(f"siridb_fast.{path.stem}", [str(path)], extra_compile_args=COMPILE_ARGS)
+        for path in sources
+    ]
+
+
+setup(
+    ext_modules=cythonize(
+        extensions(),
+        include_path=["src_pyx"],
+        build_dir="build/cython-debug" if IS_DEBUG else "build/cython",
+        annotate=os.environ.get("SIRIDB_FAST_ANNOTATE", "0") not in ("", "0"),
+        compiler_directives=DIRECTIVES,
+    )
+)

@@ -1,0 +1,82 @@
+"""Put time series into SiriDB at the speed of the server itself.
+
+`SiriDBClient` is the reference driver's client, with numpy arrays in and out. `encode_insert`,
+`decode_points`, `packb` and `unpackb` are for those who handle the bytes themselves.
+`siridb_fast.testing` starts real servers for tests.
+"""
+
+from siridb_fast._answer import decode_points
+from siridb_fast._qpack import packb, unpackb
+from siridb_fast.blocking import SiriDBConnection, connect, run
+from siridb_fast.client import SiriDBClient
+from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.errors import (
+    AuthenticationError,
+    ColumnError,
+    ConfigError,
+    ConnectionLost,
+    InsertError,
+    PackageTooLargeError,
+    PackingOverflowError,
+    PoolError,
+    ProtocolError,
+    QueryError,
+    RequestTimeout,
+    SelectLimitError,
+    ServerError,
+    ServerMessageError,
+    SiriDBError,
+    UnknownDatabaseError,
+    UnknownPackageError,
+    UnpackError,
+    UserAuthError,
+)
+from siridb_fast.inserts import encode_insert
+from siridb_fast.reference import (
+    SiriDBAsyncConnection,
+    SiriDBConn,
+    SiriDBProtocol,
+    async_connect,
+    async_server_info,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MICROSECOND",
+    "MILLISECOND",
+    "NANOSECOND",
+    "SECOND",
+    "AuthenticationError",
+    "ColumnError",
+    "ConfigError",
+    "ConnectionLost",
+    "InsertError",
+    "PackageTooLargeError",
+    "PackingOverflowError",
+    "PoolError",
+    "ProtocolError",
+    "QueryError",
+    "RequestTimeout",
+    "SelectLimitError",
+    "ServerError",
+    "ServerMessageError",
+    "SiriDBAsyncConnection",
+    "SiriDBClient",
+    "SiriDBConn",
+    "SiriDBConnection",
+    "SiriDBError",
+    "SiriDBProtocol",
+    "UnknownDatabaseError",
+    "UnknownPackageError",
+    "UnpackError",
+    "UserAuthError",
+    "async_connect",
+    "async_server_info",
+    "connect",
+    "decode_points",
+    "encode_insert",
+    "packb",
+    "run",
+    "unpackb",
+]

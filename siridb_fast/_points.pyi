@@ -1,0 +1,52 @@
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from siridb_fast._arrays import Kind
+from siridb_fast._buffer import PackageBuffer
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+class OnMissing(IntEnum):
+    KEEP = 0
+    DROP = 1
+    ERROR = 2
+
+def start_package(capacity: int = 0) -> PackageBuffer: ...
+def restart_package(buffer: PackageBuffer) -> None: ...
+def append_series(buffer: PackageBuffer, name: object, points: object) -> None: ...
+def finish_package(buffer: PackageBuffer) -> PackageBuffer: ...
+
+class PointColumn:
+    name: str
+    raw_name: bytes
+    size: int
+    type: str
+    shown_timestamps: NumpyArray
+    shown_values: NumpyArray
+    def __init__(
+        self,
+        name: str,
+        raw_name: bytes,
+        timestamps: NumpyArray,
+        values: NumpyArray | list[bytes | None],
+        timestamp_kind: Kind,
+        value_kind: Kind,
+        timestamps_swapped: bool = False,
+        values_swapped: bool = False,
+        *,
+        shown_timestamps: NumpyArray,
+        shown_values: NumpyArray,
+        numerator: int = 1,
+        denominator: int = 1,
+        timestamp_bits: int = 63,
+        is_datetime: bool = False,
+        floors: bool = False,
+        on_missing: OnMissing = ...,
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def check(self) -> int: ...
+    def fit(self, start: int, budget: int) -> int: ...
+    def max_bytes(self, start: int) -> int: ...
+    def append_to(self, buffer: PackageBuffer, start: int, stop: int) -> int: ...

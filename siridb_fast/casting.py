@@ -1,0 +1,65 @@
+"""Values of one type → the type that a series already has, on request.
+
+The server casts silently and badly (2.9 → 2, NaN → the smallest integer, "abc" → 0, 1e-7 →
+"0.000000"). Here a number that has no counterpart is an error that names it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from siridb_fast.errors import ColumnError
+
+__all__ = ["cast_values"]
+
+FIRST_TOO_LARGE = 2.0**63
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+def cast_values(name: str, values: object, series_type: str) -> NumpyArray:
+    """Return a copy of ``values`` in the type of the series.
+
+    Args:
+        name: Of the series, for error texts.
+        values: Shape (n,).
+        series_type: ``"integer"``: floats are cut towards zero, texts must be integers;
+        ``"float"``:
+            integers over 2**53 are rounded, texts must be numbers; ``"string"``: what ``str()``
+            gives.
+
+    Raises:
+        ColumnError: NaN, an infinity or a number over 64 bits for an integer series; a text that
+        is no
+            number.
+    """
+    array = np.asarray(values)
+    if series_type == "string":
+        return np.array([str(value) for value in array.tolist()], dtype=object)
+    if array.dtype.kind in "OUST":
+        return _parsed(name, array, int if series_type == "integer" else float)
+    if series_type == "float":
+        return array.astype(np.float64)
+    if array.dtype.kind == "f":
+        bad = ~((array >= -FIRST_TOO_LARGE) & (array < FIRST_TOO_LARGE))
+        if bad.any():
+            index = int(bad.argmax())
+            raise ColumnError(f"{array[index]} is no 64-bit integer", series=name, index=index)
+    return array.astype(np.int64)
+
+
+def _parsed(name: str, array: NumpyArray, parse: type[int] | type[float]) -> NumpyArray:
+    numbers = []
+    for index, text in enumerate(array.tolist()):
+        try:
+            numbers.append(parse(text))
+        except (TypeError, ValueError):
+            kind = "integer" if parse is int else "float"
+            raise ColumnError(
+                f"{text!r} is no number for a series of type {kind}", series=name, index=index
+            ) from None
+    try:
+        return np.array(numbers, dtype=np.int64 if parse is int else np.float64)
+    except OverflowError:
+        raise ColumnError("a text holds an integer over 64 bits", series=name) from None

@@ -1,0 +1,103 @@
+"""What the database says of itself: its time precision, and the type of each series.
+
+Each is asked for once and kept; without the right to ask, it is unknown. Knows how to ask in
+SiriDB's query language; the query itself is carried by whoever owns this.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.errors import UserAuthError
+
+__all__ = ["Catalog", "quote"]
+
+TIME_PRECISIONS = {"s": SECOND, "ms": MILLISECOND, "us": MICROSECOND, "ns": NANOSECOND}
+NAMES_PER_QUERY = 1000
+QUERY_BYTES = 60_000  # the server takes 65,535 for the whole package
+KEPT_TYPES = 1_000_000  # at about 150 bytes each; then all are forgotten and asked for again
+
+logger = logging.getLogger("siridb_fast")
+
+
+class Catalog:
+    """What is known of one database."""
+
+    def __init__(self, query: Callable[[str], Awaitable[Any]]) -> None:
+        self._query = query
+        self._time_precision: int | None = None
+        self._types: dict[str, str] = {}
+        self._may_show = True
+        self._may_list = True
+
+    async def time_precision(self) -> int | None:
+        """Return SECOND … NANOSECOND, or None if the user may not ask."""
+        if self._time_precision is None and self._may_show:
+            try:
+                answer = await self._query("show time_precision")
+            except UserAuthError as exc:
+                self._may_show = False
+                logger.warning("the database's time precision is unknown: %s", exc)
+            else:
+                self._time_precision = TIME_PRECISIONS[answer["data"][0]["value"]]
+        return self._time_precision
+
+    async def series_types(
+        self, names: Iterable[str], *, is_fresh: bool = False
+    ) -> dict[str, str]:
+        """Return the type of each series that exists: "integer", "float" or "string".
+
+        A series that does not exist yet is left out. What was learnt before is not asked for again
+        unless it ``is_fresh``. A user who may not list gets what this client itself has settled.
+        """
+        wanted = list(names)
+        unknown = wanted if is_fresh else [name for name in wanted if name not in self._types]
+        if unknown and self._may_list:
+            try:
+                found = [pair for text in _queries(unknown) for pair in await self._listed(text)]
+            except UserAuthError as exc:
+                self._may_list = False
+                logger.warning("the types of existing series are unknown: %s", exc)
+            else:
+                for name in unknown:
+                    self._types.pop(name, None)
+                self.settle(dict(found))
+        return {name: self._types[name] for name in wanted if name in self._types}
+
+    def settle(self, types: dict[str, str]) -> None:
+        """Note the types of series that an insert has just created, or that were listed."""
+        if len(self._types) + len(types) > KEPT_TYPES:
+            self._types.clear()
+        self._types.update(types)
+
+    async def _listed(self, text: str) -> list[tuple[str, str]]:
+        answer = await self._query(text)
+        return [(name, kind) for name, kind in answer["series"]]
+
+
+def quote(name: str) -> str:
+    """Return a series' name as the query language takes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _queries(names: list[str]) -> Iterator[str]:
+    quoted: list[str] = []
+    size = 0
+    for name in map(quote, names):
+        length = len(name.encode()) + 1
+        if length > QUERY_BYTES:
+            continue  # too long to be asked for: such a series stays unknown
+        if len(quoted) == NAMES_PER_QUERY or size + length > QUERY_BYTES:
+            yield _query_of(quoted)
+            quoted, size = [], 0
+        quoted.append(name)
+        size += length
+    if quoted:
+        yield _query_of(quoted)
+
+
+def _query_of(quoted: list[str]) -> str:
+    return f"list series name, type {','.join(quoted)} limit {NAMES_PER_QUERY}"

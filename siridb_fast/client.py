@@ -1,0 +1,334 @@
+"""`SiriDBClient`: the reference driver's client, with arrays.
+
+Chooses a connection for each request and decides what a failure means: another server, later, or
+the caller. Knows the cluster and the database's requests; all their details are elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from enum import Enum
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from siridb_fast import _wire
+from siridb_fast.cluster import Cluster
+from siridb_fast.config import Config, OnDoubt, parse_url
+from siridb_fast.database import Database, InsertOptions, PointArrays
+from siridb_fast.errors import ConnectionLost, PoolError, ServerError, SiriDBError
+from siridb_fast.hosts import parse_hostlist
+
+if TYPE_CHECKING:
+    import ssl as tls
+
+    from siridb_fast._wire import Payload
+
+__all__ = ["SiriDBClient"]
+
+POOL_RETRY = 2.0  # seconds until a request is tried again for which a pool had no server
+
+logger = logging.getLogger("siridb_fast")
+
+
+class State(Enum):
+    """Of a client: it may be connected again after it was closed."""
+
+    NEW = "new"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class SiriDBClient:
+    """A client of one SiriDB database, with a connection to each server it is given.
+
+    Takes what the reference driver takes. It may be made outside an event loop and belongs to the
+    loop that `connect` runs in; after that loop has ended, another may call `connect`.
+
+    Args:
+        username: A user of the database.
+        password: Its password.
+        dbname: The database.
+        hostlist: Of each server ``(host, port)`` or ``(host, port, {"weight": 1..9, "backup":
+        bool})``. A
+            host with a ``/`` is the path of the server's unix socket. A server of higher weight is
+            chosen more often, a backup only if no other is available.
+        loop: The event loop that `connect` will be called in, if that is to be checked.
+        keepalive: Ping a server that was silent for 45 seconds.
+        timeout: Seconds to connect to a server.
+        inactive_time: Seconds that a server which cannot serve is left alone.
+        max_wait_retry: Seconds between attempts to connect again at most: 1, 2, 4, 8 …
+        ssl: A TLS context, where a TLS proxy is in front of the servers.
+        window: Requests in flight on one connection at most; more wait for their turn.
+        max_answer: Bytes of one answer at most; a larger one ends the connection.
+        on_doubt: If a connection is lost while an insert is with the server, it may be stored or
+        not:
+            ``"report"`` raises `ConnectionLost`, ``"resend"`` sends it to another server, as the
+            reference driver does, at the risk of storing it twice.
+
+    Raises:
+        ConfigError: An argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        dbname: str,
+        hostlist: Iterable[object],
+        loop: asyncio.AbstractEventLoop | None = None,
+        keepalive: bool = True,
+        timeout: float = 10,
+        inactive_time: float = 30,
+        max_wait_retry: float = 90,
+        *,
+        ssl: tls.SSLContext | None = None,
+        window: int = 128,
+        max_answer: int = 512 * 1024 * 1024,
+        on_doubt: OnDoubt = "report",
+    ) -> None:
+        self._set_up(
+            Config(
+                username=username,
+                password=password,
+                dbname=dbname,
+                hosts=parse_hostlist(hostlist),
+                keepalive=keepalive,
+                timeout=timeout,
+                inactive_time=inactive_time,
+                max_wait_retry=max_wait_retry,
+                window=window,
+                max_answer=max_answer,
+                on_doubt=on_doubt,
+                ssl=ssl,
+            ),
+            loop,
+        )
+
+    @classmethod
+    def from_url(cls, url: str | None = None, *, ssl: tls.SSLContext | None = None) -> Self:
+        """Make a client of a URL, or of the environment variable ``SIRIDB_URL``.
+
+        ``siridb://user:password@host[:port][,host[:port]…]/dbname?weight=3,1&backup=0,1&timeout=10``;
+        ``?socket=/path`` for a unix socket.
+
+        Raises:
+            ConfigError: Names the part that is wrong.
+        """
+        client = cls.__new__(cls)
+        client._set_up(parse_url(url, ssl=ssl), None)  # noqa: SLF001 - its own class
+        return client
+
+    def _set_up(self, config: Config, loop: asyncio.AbstractEventLoop | None) -> None:
+        self._config = config
+        self._loop = loop
+        self._state = State.NEW
+        self._cluster: Cluster | None = None
+        self._database = Database(self._carry)
+
+    def __repr__(self) -> str:
+        hosts = ", ".join(map(str, self._config.hosts))
+        return f"<SiriDBClient {self._config.dbname!r} at {hosts}: {self._state.value}>"
+
+    async def __aenter__(self) -> Self:
+        results = await self.connect()
+        if not self.connected:
+            self.close()
+            raise next(result for result in results if result is not None)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        await self.wait_closed()
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether `close` was called and `connect` not since."""
+        return self._state is State.CLOSED
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether there is a connection to any server."""
+        return self._cluster is not None and self._cluster.is_connected
+
+    async def connect(self, timeout: float | None = None) -> list[BaseException | None]:
+        """Connect to all servers; those that fail are tried again in the background until `close`.
+
+        Args:
+            timeout: Seconds for connecting and logging in. None: the client's ``timeout`` to
+            connect,
+                and up to 60 seconds to log in, because a server that is loading its databases
+                makes that wait.
+
+        Returns:
+            For each server of the hostlist, in order: None, or the exception that met it.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError("the client was made for another event loop")
+        if self._cluster is not None and (self.is_closed or self._cluster.loop is not loop):
+            self._leave_cluster()
+        if self._cluster is None:
+            self._cluster = Cluster(self._config)
+        self._state = State.OPEN
+        return await self._cluster.connect(timeout)
+
+    def close(self) -> None:
+        """Close all connections and stop trying to connect."""
+        self._state = State.CLOSED
+        if self._cluster is not None:
+            self._cluster.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connections are gone, after `close`."""
+        if self._cluster is not None:
+            await self._cluster.wait_closed()
+
+    async def insert(self, data: object, timeout: float = 300, **options: Any) -> dict[str, str]:
+        """Insert points of any number of series.
+
+        Args:
+            data: ``{name: points}`` or ``[{"name": name, "points": points}]``. Points are
+                ``[[timestamp, value], …]``, or a pair of arrays ``(timestamps, values)`` of shape
+                (n,): timestamps of any integer dtype in the database's precision, or datetime64;
+                values of any integer dtype, float16, float32, float64, bool (sent as 0 and 1) or
+                str. Arrays are read in place; points out of order are sorted. An empty pair adds
+                nothing.
+            timeout: Seconds for all of it.
+            time_precision: The database's, if it is not to be asked: SECOND … NANOSECOND.
+            on_missing: NaN and NaT in arrays. ``"keep"``: NaN is sent, NaT refused. ``"drop"``:
+            the
+                point is left out. ``"error"``: refused.
+            on_precision_loss: A datetime64 finer than the database's precision: ``"error"`` or
+                ``"floor"``.
+            on_type: Arrays of another type than the series has (integer, float or string):
+            ``"error"``
+                or ``"cast"``.
+
+        Returns:
+            ``{"success_msg": "Successfully inserted N point(s)."}``.
+
+        Lists go in one package, which the server takes whole or refuses whole, and are not checked
+        here. Arrays are all checked before the first byte is sent. If they need more than 950 kB
+        (50,000 points) they go in several packages, each all or nothing; should one of them fail,
+        ``points_inserted`` of the error tells how many points were acknowledged before.
+
+        Raises:
+            ColumnError: An array cannot be sent; names the series and the index. Also a
+            `ValueError`.
+            InsertError: The server refused the package.
+            PackingOverflowError: An integer in a list is outside 64 bits. Also an `OverflowError`.
+            PoolError: No server is available, or a pool has none, for the whole ``timeout``.
+            ConnectionLost: While the insert was with the server: see ``on_doubt``.
+            RequestTimeout: No answer in time; the points may be stored. Also a `TimeoutError`.
+            UserAuthError: The user may not insert.
+        """
+        return await self._database.insert(data, timeout, InsertOptions(**options))  # type: ignore[no-any-return]
+
+    async def insert_packed(self, payload: Payload, timeout: float = 300) -> dict[str, str]:
+        """Insert a payload that `encode_insert` or `packb` has made; raises what `insert` does."""
+        view = memoryview(payload).cast("B")
+        return await self._database.insert_packed(view, timeout)  # type: ignore[no-any-return]
+
+    async def query(
+        self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
+    ) -> Any:
+        """Run a query and return its answer as dicts and lists.
+
+        Args:
+            query: In SiriDB's query language.
+            time_precision: SECOND … NANOSECOND for the answer's timestamps, None for the
+            database's. The
+                server converts to a coarser one inexactly (a ratio in single precision, server
+                facts 6): `query_arrays` is exact.
+            timeout: Seconds.
+
+        Raises:
+            QueryError: The server refused the query; `SelectLimitError` if it selects more points
+            than
+                the server's ``select_points_limit``.
+            PoolError: No server is available, or a pool has none, for the whole ``timeout``.
+            RequestTimeout: No answer in time. Also a `TimeoutError`.
+            UserAuthError: The user may not do this.
+        """
+        return await self._database.query(query, time_precision, timeout)
+
+    async def query_arrays(
+        self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
+    ) -> PointArrays:
+        """Run a select and return ``{name: (timestamps, values)}`` as arrays.
+
+        Args:
+            query: A select.
+            time_precision: SECOND … NANOSECOND for the timestamps, cut where they are finer; None
+            for
+                the database's.
+            timeout: Seconds.
+
+        Returns:
+            Timestamps are int64 of shape (n,). Values are float64, int64 or object (str), also
+            (n,).
+
+        Raises:
+            UnpackError: The answer holds no points, as that of a list or a count of series.
+            SelectLimitError: It selects more points than the server's ``select_points_limit``.
+            Nothing
+                is ever cut silently.
+
+        Also raises what `query` does.
+        """
+        return await self._database.query_arrays(query, time_precision, timeout)
+
+    def _leave_cluster(self) -> None:
+        try:
+            if self._cluster is not None:
+                self._cluster.close()
+        except RuntimeError:  # its event loop is closed, and the connections with it
+            logger.debug("the client's former event loop is closed")
+        self._cluster = None
+
+    async def _carry(
+        self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
+    ) -> Any:
+        """Bring a request to a server: the next one if a server cannot, later if a pool cannot."""
+        cluster = self._here()
+        deadline = cluster.loop.time() + timeout
+        failure: SiriDBError | None = None
+        while True:
+            connection = cluster.select(try_inactive=failure is None)
+            if connection is None:
+                raise PoolError("no available connections found") from failure
+            left = deadline - cluster.loop.time()
+            try:
+                return await connection.request(type_, payload, left, is_raw=is_raw)
+            except ServerError as exc:
+                logger.debug("%s: %s; trying another server", connection.name, exc)
+                cluster.suspend(connection)
+                failure = exc
+            except ConnectionLost as exc:
+                if exc.in_doubt and not self._may_resend(type_):
+                    raise
+                failure = exc
+            except PoolError as exc:
+                if cluster.loop.time() + POOL_RETRY > deadline:
+                    raise
+                logger.debug("%s: %s; trying again", connection.name, exc)
+                await asyncio.sleep(POOL_RETRY)
+
+    def _here(self) -> Cluster:
+        if self._cluster is None or self._state is not State.OPEN:
+            raise PoolError(f"no available connections found: the client is {self._state.value}")
+        if self._cluster.loop is not asyncio.get_running_loop():
+            raise RuntimeError(
+                "the client is connected in another event loop; connect() in this one"
+            )
+        return self._cluster
+
+    def _may_resend(self, type_: int) -> bool:
+        return type_ != _wire.REQ_INSERT or self._config.on_doubt == "resend"

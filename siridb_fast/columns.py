@@ -1,0 +1,332 @@
+"""What a caller gives as arrays → `PointColumn`, and columns → packages.
+
+Everything that the server would refuse, silently change or choke on is refused here, with the
+series and the index named, before a byte is sent (server facts 10 and 11 in the README). Arrays
+are viewed, not copied, and never modified.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from siridb_fast._arrays import Kind
+from siridb_fast._buffer import PackageBuffer
+from siridb_fast._points import (
+    OnMissing,
+    PointColumn,
+    append_series,
+    finish_package,
+    restart_package,
+    start_package,
+)
+from siridb_fast._wire import MAX_PAYLOAD
+from siridb_fast.errors import ColumnError, PackageTooLargeError
+
+__all__ = [
+    "MICROSECOND",
+    "MILLISECOND",
+    "NANOSECOND",
+    "SECOND",
+    "ColumnRules",
+    "Package",
+    "Part",
+    "cut_packages",
+    "is_array",
+    "one_package",
+    "point_column",
+    "raw_series_name",
+]
+
+SECOND: Final = 0
+MILLISECOND: Final = 1
+MICROSECOND: Final = 2
+NANOSECOND: Final = 3
+
+MAX_NAME_BYTES = 65_534
+PACKAGE_BYTES = 950_000  # 50,000 points: one long run is what the server takes fastest
+SERIES_OVERHEAD = 16  # bytes around the points of one series, its name left out
+MIN_POINT_BYTES = 7
+ATTOSECONDS = {
+    "as": 1,
+    "fs": 10**3,
+    "ps": 10**6,
+    "ns": 10**9,
+    "us": 10**12,
+    "ms": 10**15,
+    "s": 10**18,
+    "m": 60 * 10**18,
+    "h": 3_600 * 10**18,
+    "D": 86_400 * 10**18,
+    "W": 604_800 * 10**18,
+}
+PRECISIONS = {SECOND: "s", MILLISECOND: "ms", MICROSECOND: "us", NANOSECOND: "ns"}
+MISSING = {"keep": OnMissing.KEEP, "drop": OnMissing.DROP, "error": OnMissing.ERROR}
+KINDS = {
+    "i1": Kind.INT8, "i2": Kind.INT16, "i4": Kind.INT32, "i8": Kind.INT64,
+    "u1": Kind.UINT8, "u2": Kind.UINT16, "u4": Kind.UINT32, "u8": Kind.UINT64,
+    "f2": Kind.FLOAT16, "f4": Kind.FLOAT32, "f8": Kind.FLOAT64, "b1": Kind.BOOL,
+}  # fmt: skip
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+Part = PointColumn | tuple[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnRules:
+    """How arrays are read.
+
+    ``time_precision`` is the database's, None if it is not known: then timestamps are integers,
+    and only what no database takes is refused.
+    """
+
+    time_precision: int | None = None
+    on_missing: Literal["keep", "drop", "error"] = "keep"
+    on_precision_loss: Literal["error", "floor"] = "error"
+
+    def __post_init__(self) -> None:
+        if self.time_precision is not None and self.time_precision not in PRECISIONS:
+            raise ValueError(
+                "time_precision is None, SECOND, MILLISECOND, MICROSECOND or NANOSECOND (0..3), "
+                f"got {self.time_precision!r}"
+            )
+        if self.on_missing not in MISSING:
+            raise ValueError(f"on_missing is 'keep', 'drop' or 'error', got {self.on_missing!r}")
+        if self.on_precision_loss not in ("error", "floor"):
+            raise ValueError(
+                f"on_precision_loss is 'error' or 'floor', got {self.on_precision_loss!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The sealed payload of one insert, and how many points of arrays are in it."""
+
+    buffer: PackageBuffer
+    points: int
+
+
+def is_array(value: object) -> bool:
+    """Tell whether ``value`` is an array rather than Python's own list or tuple."""
+    return isinstance(value, (np.ndarray, memoryview)) or (
+        not isinstance(value, (list, tuple, dict, str, bytes, bytearray, np.generic))
+        and (hasattr(value, "__array__") or _has_buffer(value))
+    )
+
+
+def point_column(name: str, timestamps: object, values: object, rules: ColumnRules) -> PointColumn:
+    """Return the column of one series, viewing the arrays that are given.
+
+    Args:
+        name: Of the series; 1 to 65,534 bytes of UTF-8 without NUL.
+        timestamps: Shape (n,), any integer dtype in the database's precision, or datetime64.
+        values: Shape (n,), any integer dtype, float16, float32, float64, bool, str or object
+        (str).
+        rules: What to do about missing values and precision.
+
+    Raises:
+        ColumnError: Names the series and, where there is one, the index.
+    """
+    raw_name = raw_series_name(name)
+    times = _one_dimension(name, "timestamps", timestamps)
+    items = _one_dimension(name, "values", values)
+    if len(times) != len(items):
+        raise ColumnError(f"{len(times)} timestamps but {len(items)} values", series=name)
+    integers, scale = _integer_timestamps(name, times, rules)
+    given: Any = items
+    if items.dtype.kind in "OUST":
+        given = _texts(name, items, rules)
+        value_kind, is_swapped = Kind.INT8, False
+    else:
+        value_kind, is_swapped = _kind(name, "values", items)
+    timestamp_kind, timestamps_swapped = _kind(name, "timestamps", integers)
+    return PointColumn(
+        name, raw_name, integers, given, timestamp_kind, value_kind, timestamps_swapped,
+        is_swapped, shown_timestamps=times, shown_values=items, numerator=scale.numerator,
+        denominator=scale.denominator, timestamp_bits=32 if rules.time_precision == SECOND else 63,
+        is_datetime=times.dtype.kind == "M", floors=rules.on_precision_loss == "floor",
+        on_missing=MISSING[rules.on_missing],
+    )  # fmt: skip
+
+
+def raw_series_name(name: object) -> bytes:
+    """Return a series' name as it goes out.
+
+    Raises:
+        ColumnError: The server would refuse the name, cut it at a NUL, or hang over it.
+    """
+    if not isinstance(name, str):
+        raise ColumnError(f"a series' name is a str, got {name!r} of type {type(name).__name__}")
+    try:
+        raw = name.encode()
+    except UnicodeEncodeError as exc:
+        raise ColumnError(f"the name is not valid text: {exc}", series=name) from None
+    if not 1 <= len(raw) <= MAX_NAME_BYTES:
+        raise ColumnError(
+            f"a name has 1 to {MAX_NAME_BYTES:,} bytes, got {len(raw):,}", series=name
+        )
+    if b"\0" in raw:
+        raise ColumnError("a name with a NUL is cut there by the server, or hangs it", series=name)
+    return raw
+
+
+def one_package(parts: Iterable[Part]) -> Package:
+    """Return all parts in one package.
+
+    Raises:
+        ColumnError: Names the series and the index that cannot be sent.
+        PackageTooLargeError: They do not fit the server's limit of 41,943,040 bytes.
+    """
+    buffer, points = start_package(), 0
+    for part in parts:
+        if isinstance(part, PointColumn):
+            if len(part) * MIN_POINT_BYTES > MAX_PAYLOAD:
+                raise PackageTooLargeError(
+                    f"the {len(part):,} points of series {part.name!r} do not fit one package "
+                    f"of {MAX_PAYLOAD:,} bytes"
+                )
+            points += part.append_to(buffer, 0, len(part))
+        else:
+            append_series(buffer, *part)
+    return Package(finish_package(buffer), points)
+
+
+def cut_packages(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Iterator[Package]:
+    """Yield the parts in packages of about ``max_bytes``; points of one series stay in long runs.
+
+    A part is a column, or a name with the reference driver's list of points, which is not cut. The
+    memory of a package is used again for a later one unless a view of it is held.
+    """
+    used: list[PackageBuffer] = []
+    buffer, points = start_package(), 0
+    for part in parts:
+        if not isinstance(part, PointColumn):
+            append_series(buffer, *part)
+            continue
+        start, overhead = 0, len(part.raw_name) + SERIES_OVERHEAD
+        while start < len(part):
+            room = max_bytes - len(buffer) - overhead
+            if len(buffer) > 1 and room < min(max_bytes // 8, part.max_bytes(start)):
+                used.append(buffer)
+                yield Package(finish_package(buffer), points)
+                buffer, points = _next_buffer(used), 0
+                room = max_bytes - overhead
+            stop = part.fit(start, room)
+            points += part.append_to(buffer, start, stop)
+            start = stop
+    yield Package(finish_package(buffer), points)
+
+
+def _next_buffer(used: list[PackageBuffer]) -> PackageBuffer:
+    for i, buffer in enumerate(used):
+        if buffer.is_free:
+            restart_package(buffer)
+            return used.pop(i)
+    return start_package()
+
+
+def _one_dimension(name: str, what: str, given: object) -> NumpyArray:
+    if isinstance(given, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(given)
+        if mask.any():
+            index = int(mask.ravel().argmax())
+            raise ColumnError(
+                f"{what} is masked here; give .compressed()", series=name, index=index
+            )
+        given = given.data
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError) as exc:
+        raise ColumnError(f"{what} cannot be read as an array: {exc}", series=name) from None
+    if array.ndim != 1:
+        raise ColumnError(f"{what} has one dimension, got shape {array.shape}", series=name)
+    return array
+
+
+def _integer_timestamps(
+    name: str, times: NumpyArray, rules: ColumnRules
+) -> tuple[NumpyArray, Fraction]:
+    if times.dtype.kind in "iu":
+        return times, Fraction(1)
+    if times.dtype.kind != "M":
+        raise ColumnError(
+            f"timestamps are integers or datetime64, got {times.dtype}{_hint(times)}", series=name
+        )
+    unit, count = np.datetime_data(times.dtype)
+    if unit in ("Y", "M"):
+        times, unit, count = times.astype("datetime64[D]"), "D", 1
+    if unit not in ATTOSECONDS:
+        raise ColumnError("timestamps are datetime64 without a unit", series=name)
+    if rules.time_precision is None:
+        raise ColumnError("datetime64 timestamps need the database's time_precision", series=name)
+    integers = times.view(np.dtype(np.int64).newbyteorder(times.dtype.byteorder))
+    precision = ATTOSECONDS[PRECISIONS[rules.time_precision]]
+    return integers, Fraction(ATTOSECONDS[unit] * count, precision)
+
+
+def _hint(times: NumpyArray) -> str:
+    if times.dtype.kind == "O" and len(times):
+        return f" holding {type(times[0]).__name__}; convert with np.asarray(…, 'datetime64[us]')"
+    return ""
+
+
+def _kind(name: str, what: str, array: NumpyArray) -> tuple[Kind, bool]:
+    code = array.dtype.str[1:]
+    if code not in KINDS:
+        raise ColumnError(
+            f"{what} are integers, float16/32/64, bool or str, got {array.dtype}", series=name
+        )
+    return KINDS[code], not array.dtype.isnative
+
+
+def _texts(name: str, values: NumpyArray, rules: ColumnRules) -> list[bytes | None]:
+    texts: list[bytes | None] = []
+    for index, value in enumerate(values.tolist()):
+        if isinstance(value, str):
+            text = value.encode("utf-8", "surrogatepass")
+        elif isinstance(value, bytes):
+            text = value
+        elif _is_missing(value):
+            _check_missing_text(name, index, value, rules)
+            texts.append(None)
+            continue
+        else:
+            raise ColumnError(
+                f"an object array holds str, got {value!r} of type {type(value).__name__}; "
+                "convert numbers with .astype()",
+                series=name,
+                index=index,
+            )
+        if b"\0" in text:
+            raise ColumnError("the server cuts a text at its NUL", series=name, index=index)
+        texts.append(text)
+    return texts
+
+
+def _is_missing(value: object) -> bool:
+    # None, NaN, and pandas' NA and NaT, without importing pandas
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return True
+    return type(value).__name__ in ("NAType", "NaTType")
+
+
+def _check_missing_text(name: str, index: int, value: object, rules: ColumnRules) -> None:
+    if rules.on_missing != "drop":
+        raise ColumnError(
+            f"the text is missing ({value}); on_missing='drop' would leave the point out",
+            series=name,
+            index=index,
+        )
+
+
+def _has_buffer(value: object) -> bool:
+    try:
+        memoryview(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,170 @@
+"""A URL, an environment variable or keyword arguments → one `Config`.
+
+``siridb://user:password@host[:port][,host[:port]…]/dbname?weight=3,1&backup=0,1&timeout=10``
+
+``?socket=/path`` stands for a server's unix socket, in place of hosts or beside them. User,
+password and database are percent-decoded. A password is never part of a repr or of an error's
+text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from siridb_fast.errors import ConfigError
+from siridb_fast.hosts import DEFAULT_PORT, Host
+
+if TYPE_CHECKING:
+    import ssl as tls
+
+__all__ = ["URL_VARIABLE", "Config", "OnDoubt", "is_url", "parse_url"]
+
+URL_VARIABLE = "SIRIDB_URL"
+SCHEME = "siridb"
+OnDoubt = Literal["report", "resend"]
+SECONDS = ("timeout", "inactive_time", "max_wait_retry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that a client needs to know before it connects. Times are seconds."""
+
+    username: str
+    password: str = field(repr=False)
+    dbname: str
+    hosts: tuple[Host, ...]
+    keepalive: bool = True
+    timeout: float = 10.0
+    inactive_time: float = 30.0
+    max_wait_retry: float = 90.0
+    window: int = 128
+    max_answer: int = 512 * 1024 * 1024
+    on_doubt: OnDoubt = "report"
+    ssl: tls.SSLContext | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("username", "password", "dbname"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name} is a str, got {type(getattr(self, name)).__name__}")
+        for name in SECONDS:
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+                raise ConfigError(f"{name} is a number of seconds over 0, got {value!r}")
+        if not isinstance(self.window, int) or not 1 <= self.window <= 4096:
+            raise ConfigError(f"window is 1..4096 requests, got {self.window!r}")
+        if not isinstance(self.max_answer, int) or self.max_answer < 65_536:
+            raise ConfigError(f"max_answer is at least 65536 bytes, got {self.max_answer!r}")
+        if self.on_doubt not in get_args(OnDoubt):
+            raise ConfigError(f"on_doubt is 'report' or 'resend', got {self.on_doubt!r}")
+
+
+def is_url(text: object) -> bool:
+    """Tell whether ``text`` is meant as a URL of this package."""
+    return isinstance(text, str) and text.startswith(f"{SCHEME}://")
+
+
+def parse_url(
+    url: str | None = None,
+    *,
+    ssl: tls.SSLContext | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Config:
+    """Return the configuration that ``url``, or else the variable ``SIRIDB_URL``, stands for.
+
+    Options behind the ``?``: ``weight`` and ``backup`` (one for each host, separated by commas),
+    ``socket``, ``keepalive`` (0 or 1), ``timeout``, ``inactive_time``, ``max_wait_retry``
+    (seconds),
+    ``window`` (requests), ``max_answer`` (bytes), ``on_doubt``.
+
+    Raises:
+        ConfigError: Names the part that is wrong; never repeats the URL, which holds a password.
+    """
+    if url is None:
+        url = environ.get(URL_VARIABLE)
+        if url is None:
+            raise ConfigError(f"no URL is given and {URL_VARIABLE} is not set")
+    if not is_url(url):
+        raise ConfigError(f"a URL starts with {SCHEME}://user:password@host/dbname")
+    try:
+        parts = urlsplit(url)
+        options = dict(
+            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        )
+    except ValueError:
+        raise ConfigError("the URL cannot be split into its parts") from None
+    user, at, places = parts.netloc.rpartition("@")
+    username, colon, password = user.partition(":")
+    if not (at and colon and username):
+        raise ConfigError(f"the URL lacks user:password@ before the host; got host {places!r}")
+    return Config(
+        username=unquote(username),
+        password=unquote(password),
+        dbname=_database(parts.path, parts.fragment),
+        hosts=_hosts(places, options),
+        ssl=ssl,
+        **_typed(options),
+    )
+
+
+def _database(path: str, fragment: str) -> str:
+    name = unquote(path.removeprefix("/"))
+    if not name or "/" in path.removeprefix("/") or fragment:
+        raise ConfigError(f"the URL's path is /dbname, got {path!r}")
+    return name
+
+
+def _hosts(places: str, options: dict[str, str]) -> tuple[Host, ...]:
+    addresses = [_address(place) for place in places.split(",") if place]
+    if "socket" in options:
+        addresses.append((options.pop("socket"), DEFAULT_PORT))
+        if "/" not in addresses[-1][0]:
+            raise ConfigError(f"socket is a path, got {addresses[-1][0]!r}")
+    if not addresses:
+        raise ConfigError("the URL names neither a host nor ?socket=/path")
+    weights = _per_host("weight", options.pop("weight", ""), len(addresses), 1)
+    backups = _per_host("backup", options.pop("backup", ""), len(addresses), 0)
+    return tuple(
+        Host(address, port, weight, bool(backup))
+        for (address, port), weight, backup in zip(addresses, weights, backups, strict=True)
+    )
+
+
+def _address(place: str) -> tuple[str, int]:
+    host, colon, port = place.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = place, str(DEFAULT_PORT)
+    if not port.isascii() or not port.isdigit():
+        raise ConfigError(f"host {host!r}: a port is a number, got {port!r}")
+    return unquote(host.removeprefix("[").removesuffix("]")), int(port)
+
+
+def _per_host(name: str, text: str, count: int, default: int) -> list[int]:
+    if not text:
+        return [default] * count
+    values = text.split(",")
+    if len(values) != count or not all(value.isascii() and value.isdigit() for value in values):
+        raise ConfigError(f"{name}: expected {count} numbers, one for each host, got {text!r}")
+    return [int(value) for value in values]
+
+
+def _typed(options: dict[str, str]) -> dict[str, Any]:
+    typed: dict[str, Any] = {}
+    for name, text in options.items():
+        try:
+            if name in SECONDS:
+                typed[name] = float(text)
+            elif name in ("window", "max_answer"):
+                typed[name] = int(text)
+            elif name == "keepalive":
+                typed[name] = {"0": False, "1": True}[text]
+            elif name == "on_doubt":
+                typed[name] = text
+            else:
+                raise ConfigError(f"the URL has an unknown option {name!r}")
+        except (ValueError, KeyError):
+            raise ConfigError(f"option {name}: {text!r} is not a valid value") from None
+    return typed

@@ -1,0 +1,298 @@
+"""One connection: a `Session` on an asyncio transport.
+
+Turns requests into futures, resolves them as replies come in any order, keeps the line alive and
+gives up on answers that do not come. Knows asyncio and the session; knows nothing of hosts,
+weights or columns. One timer serves all deadlines and one the keep-alive; there is none per
+request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
+
+from siridb_fast import _wire
+from siridb_fast._qpack import packb
+from siridb_fast._session import DEFAULT_MAX_ANSWER, DEFAULT_WINDOW, Reply, Session
+from siridb_fast._wire import pack_header
+from siridb_fast.errors import ConnectionLost, PackageTooLargeError, RequestTimeout, SiriDBError
+from siridb_fast.replies import value_of
+
+if TYPE_CHECKING:
+    from siridb_fast._wire import Payload
+
+__all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_TIMEOUT", "Connection"]
+
+KEEPALIVE_INTERVAL = 45.0
+KEEPALIVE_TIMEOUT = 15.0
+JOINED_BYTES = 65_536  # a shorter payload is copied behind its header, to go out in one write
+
+logger = logging.getLogger("siridb_fast")
+
+
+class _Request:
+    """What is known of a request in flight; the tag that the session keeps for it."""
+
+    __slots__ = ("deadline", "future", "is_raw", "pid", "type")
+
+    def __init__(self, type_: int, future: asyncio.Future[Any], deadline: float, is_raw: bool):
+        self.type = type_
+        self.future = future
+        self.deadline = deadline
+        self.is_raw = is_raw
+        self.pid = -1
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A protocol for one server; made by the factory that is given to the event loop."""
+
+    def __init__(
+        self,
+        *,
+        name: str = "the server",
+        window: int = DEFAULT_WINDOW,
+        max_answer: int = DEFAULT_MAX_ANSWER,
+        keepalive_interval: float | None = None,
+    ) -> None:
+        self.name = name
+        self.is_authenticated = False
+        self._session = Session(window, max_answer)
+        self._keepalive_interval = keepalive_interval
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._waiting_for_room: deque[asyncio.Future[None]] = deque()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._keepalive: asyncio.TimerHandle | None = None
+        self._last_heard = self._loop.time()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+
+    # ---- requests
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether requests can be sent."""
+        return (
+            self._transport is not None
+            and not self._session.is_closed
+            and not self._transport.is_closing()
+        )
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether a request would go out at once."""
+        return self._session.has_room
+
+    async def request(
+        self,
+        type_: int,
+        payload: Payload = b"",
+        timeout: float | None = None,
+        *,
+        is_raw: bool = False,
+    ) -> Any:
+        """Send a package and return what its answer brings.
+
+        Waits for room in the window first. Cancelling gives up on the answer, not on what the
+        server does.
+
+        Raises:
+            ConnectionLost: Before the answer came; ``in_doubt`` tells whether it had been sent.
+            RequestTimeout: No answer within ``timeout`` seconds.
+            SiriDBError: What the server answered.
+        """
+        deadline = float("inf") if timeout is None else self._loop.time() + timeout
+        while not self._session.has_room:
+            await self._wait_for_room(deadline)
+        return await self.send(type_, payload, deadline, is_raw=is_raw)
+
+    def send(
+        self,
+        type_: int,
+        payload: Payload = b"",
+        deadline: float = float("inf"),
+        *,
+        is_raw: bool = False,
+        is_urgent: bool = False,
+    ) -> asyncio.Future[Any]:
+        """Send a package now; return the future of its answer.
+
+        The payload must not change until the answer is there. ``deadline`` is on the loop's clock.
+        """
+        transport = self._transport
+        if transport is None or self._session.is_closed or transport.is_closing():
+            raise ConnectionLost(f"there is no connection to {self.name}")
+        if len(payload) > _wire.MAX_PAYLOAD:
+            raise PackageTooLargeError(
+                f"the package has {len(payload):,} bytes, the server takes {_wire.MAX_PAYLOAD:,}"
+            )
+        request = _Request(type_, self._loop.create_future(), deadline, is_raw)
+        request.pid = self._session.open(request, is_urgent)
+        header = pack_header(len(payload), request.pid, type_)
+        if len(payload) <= JOINED_BYTES:
+            transport.write(b"".join((header, payload)))
+        else:
+            transport.write(header)
+            transport.write(memoryview(payload))
+        if deadline != float("inf"):
+            self._sweep_by(deadline)
+        return request.future
+
+    async def authenticate(
+        self, username: str, password: str, dbname: str, timeout: float
+    ) -> None:
+        """Log in to a database.
+
+        Raises:
+            AuthenticationError: Wrong user or password, or an unknown database.
+        """
+        await self.request(_wire.REQ_AUTH, packb((username, password, dbname)), timeout)
+        self.is_authenticated = True
+        if self._keepalive_interval is not None:
+            self.keep_alive(self._keepalive_interval)
+
+    def keep_alive(self, interval: float) -> None:
+        """Ping the server whenever it was silent for so many seconds."""
+        self._keepalive_interval = interval
+        self._keepalive = self._loop.call_later(interval, self._ping_if_idle)
+
+    def close(self) -> None:
+        """Close the connection; requests in flight fail with `ConnectionLost`."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection without sending what is still to be sent."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone."""
+        if self._transport is not None:
+            await asyncio.shield(self._closed)
+
+    # ---- asyncio.BufferedProtocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; called by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes belong; called by the event loop."""
+        return self._session.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the bytes that have come; called by the event loop."""
+        replies = self._session.received_bytes(nbytes)
+        self._last_heard = self._loop.time()
+        for reply in replies:
+            self._resolve(reply)
+        if self._session.error is not None:
+            logger.error("closing the connection to %s: %s", self.name, self._session.error)
+            self.abort()
+        elif replies:
+            self._offer_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what is in flight; called by the event loop."""
+        cause = self._session.error or exc
+        for timer in (self._sweep, self._keepalive):
+            if timer is not None:
+                timer.cancel()
+        self._sweep = self._keepalive = None
+        for request in self._session.close():
+            if not request.future.done():
+                error = ConnectionLost(
+                    f"the connection to {self.name} was lost before package {request.pid} was "
+                    f"answered{f' ({cause})' if cause else ''}",
+                    in_doubt=True,
+                )
+                error.__cause__ = cause
+                request.future.set_exception(error)
+        self._offer_room()
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    # ---- answers
+
+    def _resolve(self, reply: Reply) -> None:
+        request: _Request | None = reply.tag
+        if request is None:
+            logger.debug(
+                "%s: an answer to package %d, which nobody waits for", self.name, reply.pid
+            )
+        elif not request.future.done():
+            try:
+                request.future.set_result(value_of(reply.type, reply.body, is_raw=request.is_raw))
+            except SiriDBError as exc:
+                request.future.set_exception(exc)
+
+    # ---- the window
+
+    async def _wait_for_room(self, deadline: float) -> None:
+        if not self.is_connected:
+            raise ConnectionLost(f"there is no connection to {self.name}")
+        waiter = self._loop.create_future()
+        self._waiting_for_room.append(waiter)
+        try:
+            async with asyncio.timeout_at(None if deadline == float("inf") else deadline):
+                await waiter
+        except TimeoutError:
+            raise RequestTimeout(f"{self.name} had no room for a request in time") from None
+        finally:
+            if waiter in self._waiting_for_room:
+                self._waiting_for_room.remove(waiter)
+            elif self.has_room and waiter.cancelled():
+                self._offer_room()
+
+    def _offer_room(self) -> None:
+        # One waiter for each place; all of them once the connection is lost.
+        is_lost = self._session.is_closed
+        places = len(self._waiting_for_room) if is_lost else self._session.room
+        while self._waiting_for_room and places > 0:
+            waiter = self._waiting_for_room.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                places -= 1
+
+    # ---- time
+
+    def _sweep_by(self, deadline: float) -> None:
+        if self._sweep is not None:
+            if self._sweep.when() <= deadline:
+                return
+            self._sweep.cancel()
+        self._sweep = self._loop.call_at(deadline, self._give_up)
+
+    def _give_up(self) -> None:
+        self._sweep = None
+        now = self._loop.time() + 0.001  # the clock's resolution
+        for request in self._session.tags:
+            if request.deadline <= now:
+                self._session.abandon(request.pid)
+                if not request.future.done():
+                    request.future.set_exception(
+                        RequestTimeout(f"{self.name} did not answer package {request.pid} in time")
+                    )
+            elif request.deadline != float("inf"):
+                self._sweep_by(request.deadline)
+        self._offer_room()
+
+    def _ping_if_idle(self) -> None:
+        interval = self._keepalive_interval
+        if interval is None or not self.is_connected:
+            return
+        idle = self._loop.time() - self._last_heard
+        if idle >= interval * 0.999:
+            deadline = self._loop.time() + min(KEEPALIVE_TIMEOUT, interval)
+            self.send(_wire.REQ_PING, b"", deadline, is_urgent=True).add_done_callback(
+                self._pinged
+            )
+            idle = 0.0
+        self._keepalive = self._loop.call_later(interval - idle, self._ping_if_idle)
+
+    def _pinged(self, ping: asyncio.Future[Any]) -> None:
+        if not ping.cancelled() and isinstance(ping.exception(), RequestTimeout):
+            logger.warning("%s did not answer a keep-alive; closing the connection", self.name)
+            self.abort()

@@ -1,0 +1,205 @@
+"""Inserts and queries of one database, over whatever carries a request to it.
+
+Decides what goes into packages and what answers mean; which server gets a package, and what
+happens when it fails, is the carrier's business (``client``, ``reference``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from siridb_fast import _wire
+from siridb_fast._answer import decode_points
+from siridb_fast._points import PointColumn
+from siridb_fast._qpack import packb
+from siridb_fast.casting import cast_values
+from siridb_fast.catalog import Catalog
+from siridb_fast.columns import (
+    PACKAGE_BYTES,
+    ColumnRules,
+    Package,
+    Part,
+    cut_packages,
+    point_column,
+)
+from siridb_fast.errors import ColumnError, SiriDBError
+from siridb_fast.inserts import has_columns, pack_plain, parts_of
+
+if TYPE_CHECKING:
+    from siridb_fast._wire import Payload
+
+__all__ = ["Carrier", "Database", "InsertOptions", "PointArrays"]
+
+INSERTED = re.compile(r"inserted (\d+) point")
+
+PointArrays = dict[str, tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[Any]]]]
+
+
+class Carrier(Protocol):
+    """Carry one request to a server of the database and return what the answer brings."""
+
+    def __call__(
+        self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
+    ) -> Awaitable[Any]:
+        """Send the request; ``timeout`` is in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsertOptions:
+    """What becomes of arrays that do not fit the database; see `SiriDBClient.insert`."""
+
+    time_precision: int | None = None
+    on_missing: Literal["keep", "drop", "error"] = "keep"
+    on_precision_loss: Literal["error", "floor"] = "error"
+    on_type: Literal["error", "cast"] = "error"
+
+    def __post_init__(self) -> None:
+        if self.on_type not in ("error", "cast"):
+            raise ValueError(f"on_type is 'error' or 'cast', got {self.on_type!r}")
+        self.rules(self.time_precision)
+
+    def rules(self, time_precision: int | None) -> ColumnRules:
+        """Return the rules for reading columns into a database of this precision."""
+        return ColumnRules(
+            time_precision=time_precision,
+            on_missing=self.on_missing,
+            on_precision_loss=self.on_precision_loss,
+        )
+
+
+class Database:
+    """The requests that make sense to a database."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
+        self._catalog = Catalog(self.query)
+
+    async def query(
+        self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
+    ) -> Any:
+        """Run a query; return the answer as Python objects."""
+        payload = _packed_query(query, time_precision)
+        return await self._carrier(_wire.REQ_QUERY, payload, timeout)
+
+    async def query_arrays(
+        self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
+    ) -> PointArrays:
+        """Run a select; return the answer as arrays."""
+        payload = _packed_query(query, None)
+        answer = await self._carrier(_wire.REQ_QUERY, payload, timeout, is_raw=True)
+        arrays: PointArrays = decode_points(answer)
+        if time_precision is not None:
+            _convert(arrays, await self._catalog.time_precision(), time_precision)
+        return arrays
+
+    async def insert(self, data: object, timeout: float, options: InsertOptions) -> Any:
+        """Insert lists and arrays; return what the server answers, summed up over packages."""
+        if not has_columns(data):
+            return await self.insert_packed(pack_plain(data), timeout)
+        deadline = asyncio.get_running_loop().time() + timeout
+        precision = options.time_precision
+        if precision is None:
+            precision = await self._catalog.time_precision()
+        parts = await self._typed(parts_of(data, options.rules(precision)), options, precision)
+        columns = [part for part in parts if isinstance(part, PointColumn)]
+        if sum(column.max_bytes(0) for column in columns) > PACKAGE_BYTES:
+            for column in columns:
+                column.check()  # all of them, before the first package goes
+        inserted = await self._send_in_turn(cut_packages(parts), deadline)
+        self._catalog.settle({column.name: column.type for column in columns})
+        return {"success_msg": f"Successfully inserted {inserted} point(s)."}
+
+    async def insert_packed(self, payload: Payload, timeout: float) -> Any:
+        """Insert what `encode_insert` has made."""
+        return await self._carrier(_wire.REQ_INSERT, payload, timeout)
+
+    async def _typed(
+        self, parts: list[Part], options: InsertOptions, precision: int | None
+    ) -> list[Part]:
+        # The type of a series is fixed by its first point; later ones are cast without a word.
+        columns = [part for part in parts if isinstance(part, PointColumn) and len(part)]
+        types = _first_types(columns)
+        known = await self._catalog.series_types(types)
+        if stale := [name for name in known if known[name] != types[name]]:
+            known |= await self._catalog.series_types(stale, is_fresh=True)
+        types |= known
+        rules = options.rules(precision)
+        return [
+            _fitted(part, types[part.name], options, rules)
+            if isinstance(part, PointColumn) and len(part)
+            else part
+            for part in parts
+        ]
+
+    async def _send_in_turn(self, packages: Iterator[Package], deadline: float) -> int:
+        # The next package is built while one is with the server.
+        loop = asyncio.get_running_loop()
+        inserted = 0
+        sending: asyncio.Task[int] | None = None
+        try:
+            for package in packages:
+                if sending is not None:
+                    inserted += await sending
+                sending = loop.create_task(self._send(package, deadline - loop.time()))
+                await asyncio.sleep(0)  # so that it is on its way
+            if sending is not None:
+                inserted += await sending
+        except SiriDBError as exc:
+            exc.points_inserted = inserted
+            raise
+        finally:
+            if sending is not None:
+                sending.cancel()
+        return inserted
+
+    async def _send(self, package: Package, timeout: float) -> int:
+        with memoryview(package.buffer) as view:  # held, so that the memory is not used again yet
+            answer = await self.insert_packed(view, timeout)
+        found = INSERTED.search(str(answer.get("success_msg")))
+        return int(found[1]) if found else package.points
+
+
+def _packed_query(query: str | bytes, time_precision: int | None) -> bytes:
+    if not isinstance(query, (str, bytes)):
+        raise TypeError(f"a query is a str or bytes, got {type(query).__name__}")
+    if time_precision not in (None, 0, 1, 2, 3):
+        raise TypeError(f"time_precision is None or 0..3, got {time_precision!r}")
+    return packb((query, time_precision))
+
+
+def _convert(arrays: PointArrays, given: int | None, wanted: int) -> None:
+    if given is None:
+        raise ValueError("the database's time precision is unknown, so there is no way to convert")
+    for timestamps, _ in arrays.values():
+        if wanted >= given:
+            timestamps *= 1000 ** (wanted - given)
+        else:
+            timestamps //= 1000 ** (given - wanted)
+
+
+def _first_types(columns: list[PointColumn]) -> dict[str, str]:
+    types: dict[str, str] = {}
+    for column in columns:
+        types.setdefault(column.name, column.type)
+    return types
+
+
+def _fitted(
+    column: PointColumn, series_type: str, options: InsertOptions, rules: ColumnRules
+) -> PointColumn:
+    if column.type == series_type:
+        return column
+    if options.on_type == "error":
+        raise ColumnError(
+            f"the series is of type {series_type}, the values of type {column.type}; "
+            "on_type='cast' would convert them",
+            series=column.name,
+        )
+    values = cast_values(column.name, column.shown_values, series_type)
+    return point_column(column.name, column.shown_timestamps, values, rules)

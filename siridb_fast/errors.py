@@ -1,0 +1,184 @@
+"""The errors of siridb_fast, in one tree.
+
+A fault belongs to one of four parties: the caller, the server (it said no), the line, or the
+peer's protocol. Every class is also the built-in error that the reference driver's README promises
+under its name, so ``except OverflowError`` and ``except IndexError`` go on working.
+
+::
+
+    SiriDBError
+    ├── the caller
+    │   ├── ColumnError (ValueError)                 an array that cannot be sent as it is
+    │   ├── ConfigError (ValueError)                 a URL or an option that makes no sense
+    │   ├── PackageTooLargeError (ValueError)        one package over the server's 41,943,040 bytes
+    │   ├── PackingOverflowError (OverflowError)     an integer outside 64 bits
+    │   └── UnpackError (ValueError)                 bytes that are not qpack
+    ├── the server said no
+    │   ├── InsertError                              66: the package is refused
+    │   ├── QueryError                               65: the query is refused
+    │   │   └── SelectLimitError                     65: more points than the server selects at
+    once │   ├── ServerError                              67: this server cannot, another may │
+    ├── PoolError                                68: a pool has no server; later │   ├──
+    AuthenticationError                      71, 72 │   │   ├── UserAuthError
+    69: the user has no right to do this │   │   └── UnknownDatabaseError (IndexError)    73 │
+    └── ServerMessageError (RuntimeError)        64, 70, 75 ├── the line │   ├── ConnectionLost
+    (ConnectionError) │   └── RequestTimeout (TimeoutError) └── the peer's protocol
+        ├── ProtocolError                            the byte stream makes no sense
+        └── UnknownPackageError (TypeError)          a package type that nobody knows
+
+This module knows nothing of sockets or qpack.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AuthenticationError",
+    "ColumnError",
+    "ConfigError",
+    "ConnectionLost",
+    "InsertError",
+    "PackageTooLargeError",
+    "PackingOverflowError",
+    "PoolError",
+    "ProtocolError",
+    "QueryError",
+    "RequestTimeout",
+    "SelectLimitError",
+    "ServerError",
+    "ServerMessageError",
+    "SiriDBError",
+    "UnknownDatabaseError",
+    "UnknownPackageError",
+    "UnpackError",
+    "UserAuthError",
+]
+
+
+class SiriDBError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    ``retriable`` tells whether the same request may succeed later or at another server.
+    ``points_inserted`` counts the points of the same insert that the server had acknowledged
+    before, in packages of their own: 0 unless the arrays were so long that they were cut.
+    """
+
+    retriable = False
+    points_inserted = 0
+
+
+class ColumnError(SiriDBError, ValueError):
+    """Refuse an array before a byte is sent; name the series and the index, where there is one."""
+
+    def __init__(self, text: str, *, series: str | None = None, index: int | None = None) -> None:
+        place = "" if series is None else f"series {_shorten(series)}"
+        if index is not None:
+            place += f"{', ' if place else ''}index {index}"
+        super().__init__(f"{place}: {text}" if place else text)
+        self.text = text
+        self.series = series
+        self.index = index
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_column_error, (self.text, self.series, self.index))
+
+
+class ConfigError(SiriDBError, ValueError):
+    """Refuse a URL or an option that makes no sense."""
+
+
+class PackageTooLargeError(SiriDBError, ValueError):
+    """Refuse a package over the server's limit, for which it would close the connection."""
+
+
+class PackingOverflowError(SiriDBError, OverflowError):
+    """Refuse an integer that does not fit in 64 bits, signed."""
+
+
+class UnpackError(SiriDBError, ValueError):
+    """Refuse bytes that are not qpack, or not the qpack that was expected.
+
+    ``offset`` is the byte where it went wrong.
+    """
+
+    def __init__(self, text: str, offset: int | None = None) -> None:
+        super().__init__(text if offset is None else f"{text} (at byte {offset})")
+        self.text = text
+        self.offset = offset
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.text, self.offset))
+
+
+class InsertError(SiriDBError):
+    """Report that the server refused an insert."""
+
+
+class QueryError(SiriDBError):
+    """Report that the server refused a query."""
+
+
+class SelectLimitError(QueryError):
+    """Report that a select passed the server's ``select_points_limit`` (one million at first)."""
+
+
+class ServerError(SiriDBError):
+    """Report that this server cannot take the request now; another one may."""
+
+    retriable = True
+
+
+class PoolError(SiriDBError):
+    """Report that a pool has no server to take the request; it may have one later."""
+
+    retriable = True
+
+
+class AuthenticationError(SiriDBError):
+    """Report wrong credentials, or a request on a connection that is not authenticated."""
+
+
+class UserAuthError(AuthenticationError):
+    """Report that the user has no right to do this."""
+
+
+class UnknownDatabaseError(AuthenticationError, IndexError):
+    """Report that the server has no database of this name."""
+
+
+class ServerMessageError(SiriDBError, RuntimeError):
+    """Report a general error message of the server."""
+
+
+class ConnectionLost(SiriDBError, ConnectionError):
+    """Report a connection that broke.
+
+    ``in_doubt`` is true if a request had been sent and not answered: the server may or may not
+    have carried it out.
+    """
+
+    retriable = True
+
+    def __init__(self, text: str, *, in_doubt: bool = False) -> None:
+        super().__init__(text)
+        self.in_doubt = in_doubt
+
+
+class RequestTimeout(SiriDBError, TimeoutError):
+    """Report that no answer came in time; the server may still carry the request out."""
+
+
+class ProtocolError(SiriDBError):
+    """Report a byte stream that no SiriDB server sends."""
+
+
+class UnknownPackageError(SiriDBError, TypeError):
+    """Report an answer of a package type that nobody knows."""
+
+
+def _shorten(series: str, limit: int = 80) -> str:
+    shown = repr(series)
+    return shown if len(shown) <= limit else f"{shown[:limit]}… ({len(series)} characters)"
+
+
+def _column_error(text: str, series: str | None, index: int | None) -> ColumnError:
+    return ColumnError(text, series=series, index=index)

@@ -1,0 +1,103 @@
+"""Where the servers are, and which of them comes next.
+
+Selection is the smooth weighted round-robin known from nginx: each host gains its weight, the one
+with the most goes, and pays the sum of all. So hosts of weight 3 and 1 go A A B A, not A A A B.
+Knows nothing of connections or time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from siridb_fast.errors import ConfigError
+
+__all__ = ["DEFAULT_PORT", "Host", "HostSelector", "parse_hostlist"]
+
+DEFAULT_PORT = 9000
+WEIGHTS = range(1, 10)
+OPTIONS = {"weight", "backup"}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One server: a name or IP address and port, or the path of its unix socket."""
+
+    address: str
+    port: int = DEFAULT_PORT
+    weight: int = 1
+    is_backup: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.address, str) or not self.address:
+            raise ConfigError(f"a host is a name, an address or a path, got {self.address!r}")
+        if not self.is_unix_socket and not _is_int_in(self.port, range(1, 65536)):
+            raise ConfigError(f"host {self.address}: a port is 1..65535, got {self.port!r}")
+        if not _is_int_in(self.weight, WEIGHTS):
+            raise ConfigError(f"host {self}: weight is 1..9, got {self.weight!r}")
+
+    @property
+    def is_unix_socket(self) -> bool:
+        """Tell whether ``address`` is the path of a unix socket."""
+        return "/" in self.address
+
+    def __str__(self) -> str:
+        return self.address if self.is_unix_socket else f"{self.address}:{self.port}"
+
+
+class HostSelector:
+    """Choose hosts by weight; backups only where no other is available."""
+
+    def __init__(self, hosts: Iterable[Host]) -> None:
+        self._credit = dict.fromkeys(hosts, 0)
+
+    def select(self, available: Collection[Host]) -> Host | None:
+        """Return the host whose turn it is among those that are ``available``, or None."""
+        candidates = [host for host in available if not host.is_backup] or list(available)
+        if not candidates:
+            return None
+        for host in candidates:
+            self._credit[host] += host.weight
+        chosen = max(candidates, key=self._credit.__getitem__)
+        self._credit[chosen] -= sum(host.weight for host in candidates)
+        return chosen
+
+
+def parse_hostlist(hostlist: Iterable[object]) -> tuple[Host, ...]:
+    """Return the hosts of the reference driver's ``hostlist``.
+
+    Each item is ``(host, port)`` or ``(host, port, {"weight": 1..9, "backup": bool})``; a unix
+    socket is its path, alone or with any port.
+
+    Raises:
+        ConfigError: Names the item that is not of this form, or comes twice.
+    """
+    hosts = tuple(_parse_item(item) for item in hostlist)
+    if not hosts:
+        raise ConfigError("hostlist is empty, at least one server is needed")
+    seen = set()
+    for host in hosts:
+        if str(host) in seen:
+            raise ConfigError(f"host {host} is in the list twice; give it a weight instead")
+        seen.add(str(host))
+    return hosts
+
+
+def _parse_item(item: object) -> Host:
+    if isinstance(item, Host):
+        return item
+    if isinstance(item, str):
+        item = (item,)
+    if not isinstance(item, (tuple, list)) or not 1 <= len(item) <= 3:
+        raise ConfigError(
+            f"hostlist: expected (host, port) or (host, port, options), got {item!r}"
+        )
+    address, port, options = [*item, DEFAULT_PORT, {}][:3] if len(item) == 1 else [*item, {}][:3]
+    if not isinstance(options, dict) or options.keys() - OPTIONS:
+        raise ConfigError(f"host {address!r}: options are 'weight' and 'backup', got {options!r}")
+    is_backup = bool(options.get("backup", False))
+    return Host(address, port, options.get("weight", 1), is_backup)
+
+
+def _is_int_in(value: object, allowed: range) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value in allowed

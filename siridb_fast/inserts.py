@@ -1,0 +1,125 @@
+"""What `insert` is given → parts: columns of arrays, and the reference driver's lists of points.
+
+The reference driver takes ``{name: [[timestamp, value], …]}`` or ``[{"name": …, "points": …}]``.
+In both forms points may here also be a pair of arrays, ``(timestamps, values)``. Data without any
+array is not looked into: the server judges it, as it does behind the reference driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from siridb_fast._points import PointColumn
+from siridb_fast._qpack import packb
+from siridb_fast.columns import (
+    ColumnRules,
+    Part,
+    is_array,
+    one_package,
+    point_column,
+    raw_series_name,
+)
+from siridb_fast.errors import ColumnError
+
+if TYPE_CHECKING:
+    from siridb_fast._buffer import PackageBuffer
+
+__all__ = ["encode_insert", "has_columns", "pack_plain", "parts_of"]
+
+Pair = tuple[Any, Any]
+
+
+def encode_insert(
+    data: object,
+    *,
+    time_precision: int | None = None,
+    on_missing: Any = "keep",
+    on_precision_loss: Any = "error",
+) -> PackageBuffer | bytes:
+    """Return the payload of one insert package, for those who send or keep it themselves.
+
+    Args:
+        data: As for `SiriDBClient.insert`: lists and arrays, mixed freely.
+        time_precision: The database's: SECOND, MILLISECOND, MICROSECOND or NANOSECOND. Needed for
+            datetime64 timestamps and to refuse seconds over 32 bits.
+        on_missing: NaN and NaT: ``"keep"`` (NaN is sent, NaT refused), ``"drop"`` or ``"error"``.
+        on_precision_loss: A timestamp finer than the precision: ``"error"`` or ``"floor"``.
+
+    Returns:
+        A read-only bytes-like object (it supports the buffer protocol), for
+        `SiriDBClient.insert_packed`.
+
+    Raises:
+        ColumnError: Names the series and the index that cannot be sent.
+        PackageTooLargeError: The payload is over the server's limit of 41,943,040 bytes.
+        PackingOverflowError: A Python integer outside 64 bits.
+    """
+    if not has_columns(data):
+        return pack_plain(data)
+    rules = ColumnRules(
+        time_precision=time_precision, on_missing=on_missing, on_precision_loss=on_precision_loss
+    )
+    return one_package(parts_of(data, rules)).buffer
+
+
+def pack_plain(data: object) -> bytes:
+    """Return the payload for data in the reference driver's forms, looking at the names only.
+
+    Raises:
+        ColumnError: A name begins with NUL, over which a server hangs for good.
+    """
+    for name, _ in _named(data):
+        if isinstance(name, (str, bytes)) and name[:1] in ("\0", b"\0"):
+            raise ColumnError("a name that begins with NUL hangs the server", series=str(name))
+    return packb(data)
+
+
+def has_columns(data: object) -> bool:
+    """Tell whether there is an array anywhere in ``data``."""
+    return any(_is_columns(points) for _, points in _named(data))
+
+
+def parts_of(data: object, rules: ColumnRules) -> list[Part]:
+    """Return each series of ``data``, as a column or with its list of points.
+
+    Raises:
+        ColumnError: Names the series that is not of either form.
+    """
+    return [_part(name, points, rules) for name, points in _named(data)]
+
+
+def _named(data: object) -> Iterable[Pair]:
+    # (name, points) of whatever looks like a series
+    if isinstance(data, dict):
+        return data.items()
+    if isinstance(data, (list, tuple)):
+        return _named_of_list(data)
+    return ()
+
+
+def _named_of_list(data: Iterable[object]) -> Iterator[Pair]:
+    for item in data:
+        if isinstance(item, dict) and "points" in item:
+            yield item.get("name"), item["points"]
+
+
+def _is_columns(points: object) -> bool:
+    if type(points) is list and not (len(points) == 2 and type(points[0]) is not list):
+        return False  # what lists of points nearly always are
+    if isinstance(points, (tuple, list)):
+        return len(points) == 2 and (is_array(points[0]) or is_array(points[1]))
+    return is_array(points)
+
+
+def _part(name: Any, points: Any, rules: ColumnRules) -> PointColumn | tuple[str, object]:
+    if not _is_columns(points):
+        raw_series_name(name)
+        return name, points
+    if is_array(points):
+        raise ColumnError(
+            "points are a list, or a pair of arrays (timestamps, values); got one "
+            f"{type(points).__name__}",
+            series=str(name),
+        )
+    return point_column(name, points[0], points[1], rules)

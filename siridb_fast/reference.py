@@ -1,0 +1,358 @@
+"""The other public names of the reference driver, on our connection.
+
+``SiriDBAsyncConnection`` is one connection, ``SiriDBConn`` one that comes back, ``SiriDBProtocol``
+the protocol under them, with the hooks that subclasses fill in. New programs use `SiriDBClient`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from siridb_fast import _wire
+from siridb_fast._qpack import packb
+from siridb_fast.config import is_url, parse_url
+from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
+from siridb_fast.database import Database, InsertOptions, PointArrays
+from siridb_fast.errors import ConnectionLost, PoolError, RequestTimeout, ServerError
+from siridb_fast.hosts import DEFAULT_PORT, Host
+
+if TYPE_CHECKING:
+    from siridb_fast._wire import Payload
+
+__all__ = [
+    "Protocol",
+    "SiriDBAsyncConnection",
+    "SiriDBConn",
+    "SiriDBProtocol",
+    "Target",
+    "async_connect",
+    "async_server_info",
+    "dial",
+    "target_of",
+]
+
+AUTH_TIMEOUT = 10.0
+EMPTY_REQUESTS = frozenset(
+    {
+        _wire.REQ_PING,
+        _wire.REQ_INFO,
+        _wire.REQ_FILE_SERVERS,
+        _wire.REQ_FILE_USERS,
+        _wire.REQ_FILE_GROUPS,
+    }
+)
+
+logger = logging.getLogger("siridb_fast")
+
+
+class SiriDBProtocol(Connection):
+    """The protocol of one connection, which logs in as soon as it is made.
+
+    ``auth_future`` is the answer to that. Subclasses may fill in `on_connection_made`,
+    `on_authenticated` and `on_connection_lost`.
+    """
+
+    def __init__(self, username: str, password: str, dbname: str) -> None:
+        super().__init__()
+        self._credentials: tuple[str, str, str] | None = (username, password, dbname)
+        self.auth_future: asyncio.Future[Any] | None = None
+        self.transport: asyncio.Transport | None = None
+        self.remote_ip = ""
+        self.port = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Log in; called by the event loop."""
+        super().connection_made(transport)
+        self.transport = self._transport
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self.remote_ip, self.port = peer[:2]
+            self.name = str(Host(self.remote_ip, self.port))
+        self.auth_future = self.send_package(
+            _wire.REQ_AUTH, data=self._credentials, timeout=AUTH_TIMEOUT
+        )
+        self._credentials = None
+        self.on_connection_made()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what is in flight; called by the event loop."""
+        super().connection_lost(exc)
+        self.on_connection_lost(exc)
+
+    def send_package(
+        self, tipe: int, data: Any = None, is_binary: bool = False, timeout: float = 3600
+    ) -> asyncio.Future[Any]:
+        """Send a package; return the future of what its answer brings."""
+        if is_binary:
+            payload = data
+        elif tipe in EMPTY_REQUESTS:
+            payload = b""
+        else:
+            payload = packb(data)
+        if self.has_room:
+            return self.send(tipe, payload, self._loop.time() + timeout)
+        return asyncio.ensure_future(self.request(tipe, payload, timeout))
+
+    def on_connection_made(self) -> None:
+        """Be told of the connection, which is not authenticated yet."""
+
+    def on_authenticated(self) -> None:
+        """Be told that the connection is authenticated."""
+
+    def on_connection_lost(self, exc: Exception | None) -> None:
+        """Be told that the connection was lost (an exception) or closed (None)."""
+
+
+Protocol = Callable[[str, str, str], SiriDBProtocol]
+Target = tuple[tuple[str, str, str], Host]
+
+
+def target_of(
+    username: str, password: str | None, dbname: str | None, host: str, port: int
+) -> Target:
+    """Return credentials and host of the reference's arguments, or of a URL in the first."""
+    if is_url(username) and password is None and dbname is None:
+        config = parse_url(username)
+        return (config.username, config.password, config.dbname), config.hosts[0]
+    if password is None or dbname is None:
+        raise TypeError("username, password and dbname are needed, or a URL alone")
+    return (username, password, dbname), Host(host, port)
+
+
+async def dial(target: Target, protocol: Protocol, timeout: float) -> SiriDBProtocol:
+    """Connect and log in.
+
+    Raises:
+        AuthenticationError: Wrong user, password or database.
+        OSError: No connection.
+        RequestTimeout: No connection within ``timeout`` seconds.
+    """
+    credentials, host = target
+    made = await _dial(host, lambda: protocol(*credentials), timeout)
+    assert made.auth_future is not None  # noqa: S101 - connection_made was called
+    try:
+        await made.auth_future
+    except BaseException:
+        made.abort()
+        raise
+    made.is_authenticated = True
+    made.on_authenticated()
+    return made
+
+
+async def _dial(
+    host: Host, factory: Callable[[], SiriDBProtocol], timeout: float
+) -> SiriDBProtocol:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout):
+            if host.is_unix_socket:
+                return (await loop.create_unix_connection(factory, host.address))[1]
+            return (await loop.create_connection(factory, host.address, host.port))[1]
+    except TimeoutError:
+        raise RequestTimeout(f"no connection to {host} within {timeout} seconds") from None
+
+
+class SiriDBAsyncConnection:
+    """One connection, without reconnecting; made by `async_connect`."""
+
+    def __init__(self) -> None:
+        self._protocol: SiriDBProtocol | None = None
+        self._database = Database(self._carry)
+
+    async def connect(
+        self,
+        username: str,
+        password: str | None = None,
+        dbname: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        loop: asyncio.AbstractEventLoop | None = None,
+        timeout: float = 10,
+        keepalive: bool = False,
+        protocol: Protocol = SiriDBProtocol,
+    ) -> None:
+        """Connect and log in; a URL may stand for the first five arguments."""
+        target = target_of(username, password, dbname, host, port)
+        self._protocol = await dial(target, protocol, timeout)
+        if keepalive:
+            self._protocol.keep_alive(KEEPALIVE_INTERVAL)
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether requests can be sent."""
+        return self._protocol is not None and self._protocol.is_connected
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._protocol is not None:
+            self._protocol.close()
+            self._protocol = None
+
+    async def query(
+        self, query: str | bytes, time_precision: int | None = None, timeout: float = 3600
+    ) -> Any:
+        """Run a query; see `SiriDBClient.query`."""
+        return await self._database.query(query, time_precision, timeout)
+
+    async def query_arrays(
+        self, query: str | bytes, time_precision: int | None = None, timeout: float = 3600
+    ) -> PointArrays:
+        """Run a select; see `SiriDBClient.query_arrays`."""
+        return await self._database.query_arrays(query, time_precision, timeout)
+
+    async def insert(self, data: object, timeout: float = 3600, **options: Any) -> Any:
+        """Insert lists and arrays; see `SiriDBClient.insert`."""
+        return await self._database.insert(data, timeout, InsertOptions(**options))
+
+    async def _carry(
+        self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
+    ) -> Any:
+        if self._protocol is None:
+            raise ConnectionLost("the connection is closed")
+        return await self._protocol.request(type_, payload, timeout, is_raw=is_raw)
+
+
+async def async_connect(
+    username: str,
+    password: str | None = None,
+    dbname: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    loop: asyncio.AbstractEventLoop | None = None,
+    timeout: float = 10,
+    keepalive: bool = False,
+    protocol: Protocol = SiriDBProtocol,
+) -> SiriDBAsyncConnection:
+    """Return one connection that is logged in; a URL may stand for the first five arguments."""
+    connection = SiriDBAsyncConnection()
+    await connection.connect(
+        username, password, dbname, host, port, loop, timeout, keepalive, protocol
+    )
+    return connection
+
+
+async def async_server_info(
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    loop: asyncio.AbstractEventLoop | None = None,
+    timeout: float = 10,
+) -> Any:
+    """Ask a server for its information, without logging in.
+
+    SiriDB 2 does not answer this request (server facts 1), so with it this raises
+    `RequestTimeout`.
+    """
+    running = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout):
+        made = (await running.create_connection(Connection, host, port))[1]
+    try:
+        return await made.request(_wire.REQ_INFO, b"", timeout)
+    finally:
+        made.abort()
+        await made.wait_closed()
+
+
+class SiriDBConn:
+    """One connection that is made again when it is lost; requests wait for it and are sent again.
+
+    As in the reference driver a request that was in flight is sent again too, so points may be
+    stored twice; `SiriDBClient` does not do that unless it is told to.
+    """
+
+    MAX_RECONNECT_WAIT_TIME = 60
+    MAX_RECONNECT_TIMEOUT = 10
+    MAX_WRITE_RETRY = 120
+    RECONNECT_ATTEMPT = 3
+
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        dbname: str,
+        server: str,
+        port: int = DEFAULT_PORT,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._target = ((username, password, dbname), Host(server, port))
+        self._protocol: SiriDBProtocol | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._database = Database(self._carry)
+
+    def is_connected(self) -> bool:
+        """Tell whether requests can be sent."""
+        return self._protocol is not None and self._protocol.is_connected
+
+    async def connect(self, timeout: float = 120) -> None:
+        """Connect, trying until it works, and ping the server."""
+        await self._carry(_wire.REQ_PING, b"", timeout)
+
+    async def insert(self, data: object, timeout: float = 300, **options: Any) -> Any:
+        """Insert lists and arrays; see `SiriDBClient.insert`."""
+        return await self._database.insert(data, timeout, InsertOptions(**options))
+
+    async def query(
+        self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
+    ) -> Any:
+        """Run a query; see `SiriDBClient.query`."""
+        return await self._database.query(query, time_precision, timeout)
+
+    async def query_arrays(
+        self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
+    ) -> PointArrays:
+        """Run a select; see `SiriDBClient.query_arrays`."""
+        return await self._database.query_arrays(query, time_precision, timeout)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+        if self._protocol is not None:
+            self._protocol.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone."""
+        if self._protocol is not None:
+            await self._protocol.wait_closed()
+
+    async def _carry(
+        self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
+    ) -> Any:
+        for attempt in range(1, self.MAX_WRITE_RETRY + 1):
+            if not self.is_connected():
+                await self._reconnect()
+            protocol = self._protocol
+            try:
+                if protocol is None:
+                    raise ConnectionLost(f"there is no connection to {self._target[1]}")
+                return await protocol.request(type_, payload, timeout, is_raw=is_raw)
+            except (ServerError, PoolError, OSError) as exc:
+                if attempt == self.MAX_WRITE_RETRY:
+                    raise
+                logger.debug("%s: %s; trying again", self._target[1], exc)
+                if attempt % self.RECONNECT_ATTEMPT == 0 and protocol is not None:
+                    protocol.close()
+                await asyncio.sleep(1.0)
+        raise ConnectionLost(f"there is no connection to {self._target[1]}")
+
+    async def _reconnect(self) -> None:
+        # One attempt after another, by one task for all who wait.
+        if self._reconnecting is None or self._reconnecting.done():
+            self._reconnecting = asyncio.get_running_loop().create_task(self._keep_trying())
+        await asyncio.shield(self._reconnecting)
+
+    async def _keep_trying(self) -> None:
+        wait, timeout = 1, 2
+        while True:
+            try:
+                self._protocol = await dial(self._target, SiriDBProtocol, timeout)
+            except (OSError, ServerError) as exc:
+                logger.error("no connection to %s: %s; next in %d s", self._target[1], exc, wait)
+            else:
+                return
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, self.MAX_RECONNECT_WAIT_TIME)
+            timeout = min(timeout + 1, self.MAX_RECONNECT_TIMEOUT)
