@@ -29,7 +29,7 @@ lint: $(VENV)/.built
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/cython-lint --max-line-length 99 src_pyx
+	PATH=$(BIN):$$PATH cython-lint --max-line-length 99 src_pyx
 
 bench: $(VENV)/.built server
 	$(BIN)/pytest benchmarks $(BENCH_ARGS)

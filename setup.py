@@ -8,7 +8,8 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 IS_DEBUG = os.environ.get("SIRIDB_FAST_DEBUG", "0") not in ("", "0")
-COMPILE_ARGS = [] if sys.platform == "win32" else ["-O1"] if IS_DEBUG else ["-O3", "-funroll-loops"]
+UNIX_ARGS = ["-O1", "-g"] if IS_DEBUG else ["-O3", "-funroll-loops", "-g0"]
+COMPILE_ARGS = [] if sys.platform == "win32" else UNIX_ARGS
 DIRECTIVES = {
     "language_level": "3",
     "boundscheck": IS_DEBUG,

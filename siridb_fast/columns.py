@@ -17,14 +17,13 @@ import numpy as np
 
 from siridb_fast._arrays import Kind
 from siridb_fast._buffer import PackageBuffer
-from siridb_fast._points import (
-    OnMissing,
-    PointColumn,
+from siridb_fast._package import (
     append_series,
     finish_package,
     restart_package,
     start_package,
 )
+from siridb_fast._points import OnMissing, PointColumn
 from siridb_fast._wire import MAX_PAYLOAD
 from siridb_fast.errors import ColumnError, PackageTooLargeError
 

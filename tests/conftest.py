@@ -1,7 +1,7 @@
 """Fixtures that all tests share: event loops, and one real server for the whole run.
 
-A coroutine test runs once in asyncio's event loop and once in uvloop. `database` is a fresh database of
-the shared server; a test that stops, kills or pauses a server starts one of its own.
+A coroutine test runs once in asyncio's event loop and once in uvloop. `database` is a fresh
+database of the shared server; a test that stops, kills or pauses a server starts one of its own.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Decode the answer of a select straight into arrays.
 
 Such an answer is an open map, never closed: name, then an array of [timestamp, value] pairs. Each
-series is walked twice: once to count its points and see of what type they are, once to fill arrays of
-just that size. No object is made for a number, and no length is believed before it is checked.
+series is walked twice: once to count its points and see of what type they are, once to fill arrays
+of just that size. No object is made for a number, and no length is believed before it is checked.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -32,8 +32,8 @@ cdef enum:
     IS_RAW = 4
 
 
-# How a type code goes on. Numbers wider than the code are read as whole words and cut by shifts, so
-# that mixed widths cost no branch.
+# How a type code goes on. Numbers wider than the code are read as whole words and cut by shifts,
+# so that mixed widths cost no branch.
 cdef struct Form:
     uint8_t type   # IS_INTEGER, IS_DOUBLE, IS_RAW, or 0 for what no point holds
     uint8_t size   # of a number, or of the length before a raw value, with the code
@@ -65,8 +65,8 @@ def decode_points(payload) -> dict:
 
     Returns:
         For each series ``timestamps`` as int64 of shape (n,), in the database's precision, and
-        ``values`` of shape (n,): int64, float64, or object (str) by the series' type. A text that is
-        not UTF-8 comes as bytes. What ``timeit`` adds under ``__timeit__`` is left out.
+        ``values`` of shape (n,): int64, float64, or object (str) by the series' type. A text that
+        is not UTF-8 comes as bytes. What ``timeit`` adds under ``__timeit__`` is left out.
 
     Raises:
         UnpackError: The payload is damaged, or an answer without points, such as that of a list.
@@ -113,7 +113,7 @@ cdef tuple _read_series(Reader* reader, object name):
     _measure(reader, &shape)
     if not shape.is_valid:
         reader.p = shape.p
-        raise _fault(reader, f"{name!r} is no series of [timestamp, value] points: not an answer of a select")
+        raise _fault(reader, f"{name!r} holds no [timestamp, value] points: no answer of a select")
     times = np.empty(shape.points, np.int64)
     timestamps = times
     reader.p += 1
@@ -197,7 +197,7 @@ cdef void _walk(const unsigned char* p, const unsigned char* end, Shape* shape) 
         return
     p += 1
     while left != 0 and p < end and p[0] != QP_ARRAY_CLOSE:
-        if end - p >= FULL_RECORD and p[0] == QP_ARRAY2 and p[1] == QP_INT64 and p[10] == QP_DOUBLE:
+        if end - p >= FULL_RECORD and _is_full_record(p):
             shape.types |= IS_DOUBLE
             p += FULL_RECORD
         else:
@@ -213,6 +213,10 @@ cdef void _walk(const unsigned char* p, const unsigned char* end, Shape* shape) 
         return
     shape.p = p
     shape.is_valid = True
+
+
+cdef inline bint _is_full_record(const unsigned char* p) noexcept nogil:
+    return p[0] == QP_ARRAY2 and p[1] == QP_INT64 and p[10] == QP_DOUBLE
 
 
 cdef const unsigned char* _walk_point(
@@ -250,7 +254,8 @@ cdef inline const unsigned char* _skip(
 
 
 cdef void _copy_doubles(
-    const unsigned char* p, const unsigned char* end, int64_t* timestamps, double* values, Py_ssize_t n
+    const unsigned char* p, const unsigned char* end,
+    int64_t* timestamps, double* values, Py_ssize_t n,
 ) noexcept nogil:
     cdef unsigned char[TAIL] tail
     cdef Py_ssize_t i
@@ -258,7 +263,7 @@ cdef void _copy_doubles(
         if end - p < FULL_RECORD:
             p = _whole_words(p, end, tail)
             end = tail + TAIL
-        if p[1] == QP_INT64 and p[10] == QP_DOUBLE:
+        if _is_full_record(p):
             memcpy(&timestamps[i], p + 2, 8)
             memcpy(&values[i], p + 11, 8)
             p += FULL_RECORD
@@ -269,7 +274,8 @@ cdef void _copy_doubles(
 
 
 cdef void _copy_integers(
-    const unsigned char* p, const unsigned char* end, int64_t* timestamps, int64_t* values, Py_ssize_t n
+    const unsigned char* p, const unsigned char* end,
+    int64_t* timestamps, int64_t* values, Py_ssize_t n,
 ) noexcept nogil:
     cdef unsigned char[TAIL] tail
     cdef Py_ssize_t i
@@ -346,6 +352,7 @@ cdef void _fill_forms() noexcept:
 
 
 cdef Form _form_of(int code) noexcept:
+    cdef int width
     if code < QP_HOOK:
         return Form(type=IS_INTEGER, size=1, shift=0, small=code if code < 64 else 63 - code)
     if QP_DOUBLE_N1 <= code <= QP_DOUBLE_1:
@@ -355,9 +362,8 @@ cdef Form _form_of(int code) noexcept:
     if QP_RAW8 <= code <= QP_RAW64:
         return Form(type=IS_RAW, size=1 + (1 << (code - QP_RAW8)), shift=0, small=0)
     if QP_INT8 <= code <= QP_INT64:
-        return Form(
-            type=IS_INTEGER, size=1 + (1 << (code - QP_INT8)), shift=64 - (8 << (code - QP_INT8)), small=0
-        )
+        width = 1 << (code - QP_INT8)
+        return Form(type=IS_INTEGER, size=1 + width, shift=64 - 8 * width, small=0)
     if code == QP_DOUBLE:
         return Form(type=IS_DOUBLE, size=9, shift=0, small=0)
     return Form(type=0, size=1, shift=0, small=0)

@@ -24,15 +24,19 @@ cpdef enum Kind:
 
 
 cdef struct Array:
-    const char* data     # the first item; borrowed, the buffer view is held by the owner of the struct
+    const char* data     # the first item; borrowed: the struct's owner holds the buffer view
     Py_ssize_t stride    # bytes from one item to the next, may be negative or 0
     Kind kind
     bint is_swapped      # bytes are in the other order than this machine's
     bint is_plain        # aligned, contiguous, native int64 or double: blocks need no copy
 
 
-cdef void read_ints(const Array* array, Py_ssize_t start, Py_ssize_t n, int64_t* out) noexcept nogil
-cdef void read_doubles(const Array* array, Py_ssize_t start, Py_ssize_t n, double* out) noexcept nogil
+cdef void read_ints(
+    const Array* array, Py_ssize_t start, Py_ssize_t n, int64_t* out
+) noexcept nogil
+cdef void read_doubles(
+    const Array* array, Py_ssize_t start, Py_ssize_t n, double* out
+) noexcept nogil
 cdef int item_size(Kind kind) noexcept nogil
 
 

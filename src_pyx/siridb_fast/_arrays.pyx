@@ -22,7 +22,9 @@ ctypedef fused Floating:
     double
 
 
-cdef void read_ints(const Array* array, Py_ssize_t start, Py_ssize_t n, int64_t* out) noexcept nogil:
+cdef void read_ints(
+    const Array* array, Py_ssize_t start, Py_ssize_t n, int64_t* out
+) noexcept nogil:
     # n <= BLOCK; a uint64 over 2**63 - 1 comes out negative; bool comes out as 0 and 1
     cdef uint64_t[BLOCK] swapped
     cdef const char* p = array.data + start * array.stride
@@ -51,7 +53,9 @@ cdef void read_ints(const Array* array, Py_ssize_t start, Py_ssize_t n, int64_t*
         _copy_bools(p, stride, n, out)
 
 
-cdef void read_doubles(const Array* array, Py_ssize_t start, Py_ssize_t n, double* out) noexcept nogil:
+cdef void read_doubles(
+    const Array* array, Py_ssize_t start, Py_ssize_t n, double* out
+) noexcept nogil:
     # n <= BLOCK
     cdef uint64_t[BLOCK] swapped
     cdef const char* p = array.data + start * array.stride

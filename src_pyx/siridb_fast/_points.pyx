@@ -1,49 +1,30 @@
 """Encode columns of points into the payload of an insert package.
 
 A column is checked and written in blocks, straight from the caller's memory, without the GIL where
-it is long. Points out of order are sorted first (stable), because the server's insertion sort takes
-time that grows with the square. Knows nothing of packages' headers, of sockets, or of what arrays a
-caller may give: ``siridb_fast.columns`` turns those into what is taken here.
+it is long. Points out of order are sorted first (stable), because the server's insertion sort
+takes time that grows with the square. Knows nothing of packages' headers, of sockets, or of what
+arrays a caller may give: ``siridb_fast.columns`` turns those into what is taken here.
 """
 
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
 from libc.string cimport memcpy
 
 from siridb_fast._arrays cimport (
     BLOCK, FLOAT64, INT64, UINT64, Array, Kind, is_float, read_doubles, read_ints,
 )
-from siridb_fast._buffer cimport PackageBuffer, room
-from siridb_fast._qpack cimport pack_raw, pack_value, put_raw_header
-from siridb_fast._records cimport (
-    MAX_RECORD, SAMPLE_STRIDE, SLACK, IntForm, Seen, int_size, put_doubles, put_equal_ints,
-    put_mixed_ints, put_timestamp, see,
-)
-from siridb_fast._wire cimport (
-    MAX_PAYLOAD, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, QP_INT8, QP_INT16, QP_INT32, QP_INT64, QP_MAP_CLOSE,
-    QP_MAP_OPEN,
-)
+from siridb_fast._buffer cimport PackageBuffer
+from siridb_fast._qpack cimport pack_raw
+from siridb_fast._records cimport MAX_RECORD, SLACK, Block, Seen, put_block, put_timestamp, see
+from siridb_fast._wire cimport QP_ARRAY_CLOSE, QP_ARRAY_OPEN, put_raw_header
 
 import numpy as np
 
-from siridb_fast.errors import ColumnError, PackageTooLargeError
+from siridb_fast.errors import ColumnError
 
 cdef enum:
     NOGIL_POINTS = 4096  # shorter columns are done before another thread could use the time
-    INT_FORMS = 65       # an integer has 1 to 64 bits
-
-cdef IntForm[INT_FORMS] FORMS
-_fill_forms()
-
-
-cdef struct Block:
-    const int64_t* timestamps
-    const int64_t* integers
-    const double* doubles
-    Py_ssize_t n      # points in it, the missing ones dropped
-    Py_ssize_t first  # index of its first point in the column
-    Py_ssize_t given  # points in it at first
 
 
 cdef struct Stage:
@@ -52,47 +33,13 @@ cdef struct Stage:
     double[BLOCK] doubles
 
 
-def start_package(size_t capacity=0) -> PackageBuffer:
-    """Return a buffer that holds the beginning of an insert package."""
-    cdef PackageBuffer buffer = PackageBuffer(capacity)
-    restart_package(buffer)
-    return buffer
-
-
-cpdef object restart_package(PackageBuffer buffer):
-    """Make a buffer that nobody looks at any more the beginning of the next insert package."""
-    buffer.clear()
-    room(buffer, 1)[0] = QP_MAP_OPEN
-    buffer.size += 1
-
-
-def append_series(PackageBuffer buffer not None, name, points) -> None:
-    """Write a series whose points are Python objects, unchecked, as the reference driver does."""
-    pack_value(buffer, name, 0)
-    pack_value(buffer, points, 1)
-
-
-def finish_package(PackageBuffer buffer not None) -> PackageBuffer:
-    """Close and seal an insert package.
-
-    Raises:
-        PackageTooLargeError: The server would close the connection over it.
-    """
-    room(buffer, 1)[0] = QP_MAP_CLOSE
-    buffer.size += 1
-    if buffer.size > MAX_PAYLOAD:
-        raise PackageTooLargeError(
-            f"the package has {buffer.size:,} bytes, the server takes {MAX_PAYLOAD:,}"
-        )
-    return buffer.seal()
-
-
 cdef class PointColumn:
     """One series' points: (timestamps, values) as two arrays of one length.
 
     ``timestamps`` is an integer array, ``values`` an integer, float or bool array or a list of
-    bytes, with None for a text that is missing. ``numerator`` / ``denominator`` turn a timestamp into the database's unit. The arrays are
-    borrowed for the life of the column and must not change meanwhile.
+    bytes, with None for a text that is missing. ``numerator`` / ``denominator`` turn a timestamp
+    into the database's unit. The arrays are borrowed for the life of the column and must not
+    change meanwhile.
     """
 
     def __cinit__(
@@ -128,7 +75,8 @@ cdef class PointColumn:
 
     def _set_rules(
         self, *, shown_timestamps, shown_values, int64_t numerator=1, int64_t denominator=1,
-        int timestamp_bits=63, bint is_datetime=False, bint floors=False, OnMissing on_missing=KEEP,
+        int timestamp_bits=63, bint is_datetime=False, bint floors=False,
+        OnMissing on_missing=KEEP,
     ):
         cdef Rules* rules = &self.points.rules
         self.shown_timestamps = shown_timestamps
@@ -301,7 +249,7 @@ cdef void _write_numbers(
         if cursor.p == NULL:
             _see_block(&block, &cursor.seen)
         else:
-            cursor.p = _put_block(cursor.p, points.has_floats, &block, &cursor.seen)
+            cursor.p = put_block(cursor.p, points.has_floats, &block, &cursor.seen)
         if cursor.seen.bits & ~points.rules.timestamp_bits:
             _blame_timestamp(points, &stage, &block, cursor)
         if cursor.fault != NO_FAULT:
@@ -312,6 +260,7 @@ cdef void _write_numbers(
 cdef int _write_texts(
     const Points* points, list texts, Py_ssize_t start, Py_ssize_t stop, Cursor* cursor
 ) except -1:
+    cdef bint drops = points.rules.on_missing == DROP
     cdef Stage stage
     cdef Block block
     cdef Py_ssize_t i, length
@@ -322,7 +271,7 @@ cdef int _write_texts(
         _read_timestamps(points, &stage, &block, cursor)
         for i in range(block.n):
             text = texts[block.first + i]
-            if text is None or (points.rules.on_missing == DROP and _is_missing(points, &block, i)):
+            if text is None or (drops and _is_missing(points, &block, i)):
                 continue
             see(&cursor.seen, block.timestamps[i])
             cursor.points += 1
@@ -399,8 +348,8 @@ cdef void _blame(Fault fault, Py_ssize_t index, Cursor* cursor) noexcept nogil:
 cdef void _blame_timestamp(
     const Points* points, Stage* stage, Block* block, Cursor* cursor
 ) noexcept nogil:
-    # Read the block again, for the missing points may have been dropped from it. NaT has a bit that
-    # no timestamp may have, so it comes here too.
+    # Read the block again, for the missing points may have been dropped from it. NaT has a bit
+    # that no timestamp may have, so it comes here too.
     cdef const Rules* rules = &points.rules
     cdef bint is_missing
     cdef Py_ssize_t i
@@ -454,7 +403,9 @@ cdef void _drop_missing(const Points* points, Stage* stage, Block* block) noexce
     block.n = kept
 
 
-cdef inline bint _is_missing(const Points* points, const Block* block, Py_ssize_t i) noexcept nogil:
+cdef inline bint _is_missing(
+    const Points* points, const Block* block, Py_ssize_t i
+) noexcept nogil:
     if points.rules.is_datetime and block.timestamps[i] == INT64_MIN:
         return True
     return points.has_floats and block.doubles[i] != block.doubles[i]
@@ -464,114 +415,3 @@ cdef void _see_block(const Block* block, Seen* seen) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(block.n):
         see(seen, block.timestamps[i])
-
-
-# ---- choosing the kernel of a block
-
-
-cdef unsigned char* _put_block(
-    unsigned char* p, bint has_floats, const Block* block, Seen* seen
-) noexcept nogil:
-    # The ends of a block tell the width of its timestamps, unless these are out of order.
-    cdef Seen before = seen[0]
-    cdef unsigned char* end
-    cdef bint is_wide
-    if block.n == 0:
-        return p
-    is_wide = (block.timestamps[0] | block.timestamps[block.n - 1]) >> 31 != 0
-    seen.bits = 0
-    end = _put_values(p, has_floats, block, seen, is_wide)
-    if not is_wide and seen.bits >> 31:
-        seen[0] = before
-        end = _put_values(p, has_floats, block, seen, True)
-    seen.bits |= before.bits
-    return end
-
-
-cdef inline unsigned char* _put_values(
-    unsigned char* p, bint has_floats, const Block* block, Seen* seen, bint is_wide
-) noexcept nogil:
-    if has_floats:
-        return _put_doubles(p, block, seen, is_wide)
-    return _put_ints(p, block, seen, is_wide)
-
-
-cdef unsigned char* _put_doubles(
-    unsigned char* p, const Block* block, Seen* seen, bint is_wide
-) noexcept nogil:
-    # -1.0, 0.0 and 1.0 fit in one byte; looked for where a sample says that they are common
-    cdef Py_ssize_t i = 0, short = 0
-    cdef double value
-    while i < block.n:
-        value = block.doubles[i]
-        short += (value == 0.0) | (value == 1.0) | (value == -1.0)
-        i += SAMPLE_STRIDE
-    if short * SAMPLE_STRIDE * 8 > block.n:
-        return put_doubles(p, block.timestamps, block.doubles, block.n, seen, is_wide, True)
-    if is_wide:
-        return put_doubles(p, block.timestamps, block.doubles, block.n, seen, True, False)
-    return put_doubles(p, block.timestamps, block.doubles, block.n, seen, False, False)
-
-
-cdef unsigned char* _put_ints(
-    unsigned char* p, const Block* block, Seen* seen, bint is_wide
-) noexcept nogil:
-    # One size for the block, unless a sample says that the values' own sizes save a quarter.
-    cdef uint64_t magnitudes = 0
-    cdef int64_t lowest = 0
-    cdef Py_ssize_t i, sampled = 0, count = 0
-    cdef int size
-    for i in range(block.n):
-        magnitudes |= <uint64_t>(block.integers[i] ^ (block.integers[i] >> 63))
-        lowest = min(lowest, block.integers[i])
-    size = int_size(<int64_t>~magnitudes if lowest < -60 else <int64_t>magnitudes)
-    i = 0
-    while i < block.n:
-        sampled += int_size(block.integers[i])
-        count += 1
-        i += SAMPLE_STRIDE
-    if sampled * 4 < count * size * 3:
-        return put_mixed_ints(
-            p, block.timestamps, block.integers, block.n, seen, is_wide, FORMS
-        )
-    return _put_equal_ints(p, block, seen, is_wide, size)
-
-
-cdef unsigned char* _put_equal_ints(
-    unsigned char* p, const Block* block, Seen* seen, bint is_wide, int size
-) noexcept nogil:
-    # The sizes are written out so that each gets a loop of its own.
-    if is_wide:
-        if size == 1:
-            return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, True, 1)
-        if size == 2:
-            return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, True, 2)
-        if size == 3:
-            return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, True, 3)
-        if size == 5:
-            return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, True, 5)
-        return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, True, 9)
-    if size == 1:
-        return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, False, 1)
-    if size == 2:
-        return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, False, 2)
-    if size == 3:
-        return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, False, 3)
-    if size == 5:
-        return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, False, 5)
-    return put_equal_ints(p, block.timestamps, block.integers, block.n, seen, False, 9)
-
-
-cdef void _fill_forms() noexcept:
-    cdef int bits
-    for bits in range(INT_FORMS):
-        if bits <= 6:
-            FORMS[bits] = IntForm(code=0, mask=0xff, size=1)
-        elif bits <= 7:
-            FORMS[bits] = IntForm(code=QP_INT8, mask=0, size=2)
-        elif bits <= 15:
-            FORMS[bits] = IntForm(code=QP_INT16, mask=0, size=3)
-        elif bits <= 31:
-            FORMS[bits] = IntForm(code=QP_INT32, mask=0, size=5)
-        else:
-            FORMS[bits] = IntForm(code=QP_INT64, mask=0, size=9)

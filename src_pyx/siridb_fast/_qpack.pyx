@@ -1,9 +1,10 @@
 """qpack, whole: any value to bytes (`packb`) and back (`unpackb`).
 
 Byte for byte what the ``qpack`` package packs, plus numpy scalars. The decoder takes bytes from a
-peer: every length is checked against the end before it is used, nesting is bounded, and what is not
-qpack raises `UnpackError` with its offset. Arrays and maps without a close end with the payload,
-because SiriDB's answers are such maps. Arrays of points have their own way: see ``_points``.
+peer: every length is checked against the end before it is used, nesting is bounded, and what is
+not qpack raises `UnpackError` with its offset. Arrays and maps without a close end with the
+payload, because SiriDB's answers are such maps. Arrays of points have their own way: see
+``_points``.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -12,14 +13,14 @@ from cpython.list cimport PyList_AsTuple, PyList_GET_SIZE, PyList_New, PyList_SE
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeLatin1, PyUnicode_DecodeUTF8
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
 from siridb_fast._buffer cimport PackageBuffer, room
 from siridb_fast._wire cimport (
-    QP_ARRAY0, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, QP_DOUBLE, QP_DOUBLE_0, QP_FALSE, QP_HOOK, QP_INT8,
-    QP_INT16, QP_INT32, QP_INT64, QP_MAP0, QP_MAP_CLOSE, QP_MAP_OPEN, QP_NULL, QP_RAW, QP_RAW8,
-    QP_RAW16, QP_RAW32, QP_RAW64, QP_TRUE,
+    MAX_NUMBER, MAX_RAW_HEADER, QP_ARRAY0, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, QP_DOUBLE, QP_DOUBLE_0,
+    QP_FALSE, QP_HOOK, QP_INT8, QP_INT16, QP_INT32, QP_INT64, QP_MAP0, QP_MAP_CLOSE, QP_MAP_OPEN,
+    QP_NULL, QP_RAW, QP_RAW8, QP_RAW64, QP_TRUE, put_double, put_int, put_raw_header,
 )
 
 import numpy as np

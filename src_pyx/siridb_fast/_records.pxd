@@ -9,13 +9,12 @@
 # A kernel writes whole words and steps back over what was too much: room for MAX_RECORD bytes a
 # point and for SLACK bytes behind the last is reserved once, by the caller.
 # One width serves the whole block where that costs few bytes: without a branch a point takes less
-# than a nanosecond; choosing the width of each value takes twice as long (benchmarks/test_encode.py).
+# than a nanosecond; choosing the width of each value takes twice that (benchmarks/test_encode.py).
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from siridb_fast._qpack cimport put_double
-from siridb_fast._wire cimport QP_INT8, QP_INT16, QP_INT32, QP_INT64
+from siridb_fast._wire cimport QP_INT8, QP_INT16, QP_INT32, QP_INT64, put_double
 
 
 cdef enum:
@@ -36,6 +35,15 @@ cdef struct IntForm:
     uint8_t code
     uint8_t mask  # 0xff if the value is in the code itself, else 0
     uint8_t size  # of all, the code included
+
+
+cdef struct Block:
+    const int64_t* timestamps
+    const int64_t* integers
+    const double* doubles
+    Py_ssize_t n      # points in it, the missing ones dropped
+    Py_ssize_t first  # index of its first point in the column
+    Py_ssize_t given  # points in it at first
 
 
 # What is learnt of the timestamps on the way. A kernel accumulates it in registers, for nothing.
@@ -170,3 +178,8 @@ cdef inline unsigned char* put_mixed_ints(
         p += form.size
     seen[0] = local
     return p
+
+
+cdef unsigned char* put_block(
+    unsigned char* p, bint has_floats, const Block* block, Seen* seen
+) noexcept nogil

@@ -1,9 +1,9 @@
 """The client's side of one connection, sans-IO: bytes in, replies out.
 
-Knows package ids, the window of requests in flight and the state of the stream; knows no socket, no
-clock, no callback. A package id is used again only when its answer has come: the server keeps no
-table and answers late, up to 300 seconds. Small answers are cut out of a fixed buffer; large ones are
-received in place, in memory of just their size, taken only after the size was checked.
+Knows package ids, the window of requests in flight and the state of the stream; knows no socket,
+no clock, no callback. A package id is used again only when its answer has come: the server keeps
+no table and answers late, up to 300 seconds. Small answers are cut out of a fixed buffer; large
+ones are received in place, in memory of just their size, taken only after the size was checked.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -90,7 +90,7 @@ cdef class Session:
         return pid
 
     def abandon(self, int pid):
-        """Wait no more for an answer; the id stays taken until it comes. Return the tag, or None."""
+        """Wait no more for an answer, whose id stays taken until it comes; return the tag."""
         if pid not in self.in_flight:
             return None
         self.abandoned.add(pid)
@@ -119,7 +119,7 @@ cdef class Session:
         )
 
     def received_bytes(self, Py_ssize_t count) -> list:
-        """Take ``count`` bytes that were written into the buffer; return the replies they complete.
+        """Take ``count`` bytes that were written into the buffer; return what they complete.
 
         Look at ``error`` afterwards: what came before the bytes that made no sense is returned.
 
@@ -180,9 +180,8 @@ cdef class Session:
             )
             return False
         if header.length <= there:
-            replies.append(
-                self._reply(header, PyBytes_FromStringAndSize(<char*>p + HEADER_SIZE, header.length))
-            )
+            body = PyBytes_FromStringAndSize(<char*>p + HEADER_SIZE, header.length)
+            replies.append(self._reply(header, body))
             self.begin += HEADER_SIZE + header.length
             return True
         if header.length > SMALL_BODY:

@@ -1,6 +1,7 @@
-# The bytes of the wire: package headers and qpack type codes, once.
+# The bytes of the wire: package headers, qpack type codes, and how one number is written.
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stddef cimport size_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 
@@ -105,3 +106,68 @@ cdef inline void put_header(unsigned char* p, Header header) noexcept nogil:
     p[5] = header.pid >> 8
     p[6] = header.type
     p[7] = header.type ^ 255
+
+
+# The primitives of qpack: each writes one value at `p` and returns where the next one goes.
+# Room is the caller's business.
+
+cdef enum:
+    MAX_NUMBER = 9      # bytes of the widest integer or double
+    MAX_RAW_HEADER = 9  # bytes before the widest raw value
+
+
+cdef inline unsigned char* put_int(unsigned char* p, int64_t value) noexcept nogil:
+    if -60 <= value < 64:
+        p[0] = <uint8_t>(value if value >= 0 else 63 - value)
+        return p + 1
+    if value == <int8_t>value:
+        p[0] = QP_INT8
+        p[1] = <uint8_t>value
+        return p + 2
+    if value == <int16_t>value:
+        p[0] = QP_INT16
+        memcpy(p + 1, &value, 2)
+        return p + 3
+    if value == <int32_t>value:
+        p[0] = QP_INT32
+        memcpy(p + 1, &value, 4)
+        return p + 5
+    p[0] = QP_INT64
+    memcpy(p + 1, &value, 8)
+    return p + 9
+
+
+cdef inline unsigned char* put_double(unsigned char* p, double value) noexcept nogil:
+    if value == 0.0:
+        p[0] = QP_DOUBLE_0
+        return p + 1
+    if value == 1.0:
+        p[0] = QP_DOUBLE_1
+        return p + 1
+    if value == -1.0:
+        p[0] = QP_DOUBLE_N1
+        return p + 1
+    p[0] = QP_DOUBLE
+    memcpy(p + 1, &value, 8)
+    return p + 9
+
+
+cdef inline unsigned char* put_raw_header(unsigned char* p, size_t length) noexcept nogil:
+    if length < 100:
+        p[0] = <uint8_t>(QP_RAW + length)
+        return p + 1
+    if length <= 0xff:
+        p[0] = QP_RAW8
+        p[1] = <uint8_t>length
+        return p + 2
+    if length <= 0xffff:
+        p[0] = QP_RAW16
+        memcpy(p + 1, &length, 2)
+        return p + 3
+    if length >> 32 == 0:
+        p[0] = QP_RAW32
+        memcpy(p + 1, &length, 4)
+        return p + 5
+    p[0] = QP_RAW64
+    memcpy(p + 1, &length, 8)
+    return p + 9

@@ -1,7 +1,8 @@
 """Package headers and qpack type codes: the constants of the wire, and nothing else.
 
 The codes are those of SiriDB's ``include/siri/net/protocol.h`` and ``include/qpack/qpack.h``; the
-header is ``sirinet_pkg_s`` of ``include/siri/net/pkg.h``. All numbers on the wire are little endian.
+header is ``sirinet_pkg_s`` of ``include/siri/net/pkg.h``. All numbers on the wire are little
+endian.
 """
 
 from siridb_fast.errors import PackageTooLargeError, ProtocolError
