@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from siridb_fast import _wire
 from siridb_fast._qpack import packb
-from siridb_fast.database import Database, InsertOptions, PointArrays
+from siridb_fast.database import Database, InsertKeywords, PointArrays
 from siridb_fast.errors import ConnectionLost
 from siridb_fast.hosts import DEFAULT_PORT
 from siridb_fast.reference import Protocol, SiriDBProtocol, dial, target_of
@@ -80,9 +80,9 @@ class SiriDBConnection:
     ) -> None:
         self.close()
 
-    def insert(self, data: object, timeout: float = 600, **options: Any) -> Any:
+    def insert(self, data: object, timeout: float = 600, **options: Unpack[InsertKeywords]) -> Any:
         """Insert lists and arrays; see `SiriDBClient.insert`."""
-        return self._run(self._database.insert(data, timeout, InsertOptions(**options)))
+        return self._run(self._database.insert(data, timeout, options))
 
     def query(
         self, query: str | bytes, time_precision: int | None = None, timeout: float = 30

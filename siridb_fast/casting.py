@@ -25,14 +25,12 @@ def cast_values(name: str, values: object, series_type: str) -> NumpyArray:
         name: Of the series, for error texts.
         values: Shape (n,).
         series_type: ``"integer"``: floats are cut towards zero, texts must be integers;
-        ``"float"``:
-            integers over 2**53 are rounded, texts must be numbers; ``"string"``: what ``str()``
-            gives.
+            ``"float"``: integers over 2**53 are rounded, texts must be numbers; ``"string"``: what
+            ``str()`` gives.
 
     Raises:
         ColumnError: NaN, an infinity or a number over 64 bits for an integer series; a text that
-        is no
-            number.
+            is no number.
     """
     array = np.asarray(values)
     if series_type == "string":

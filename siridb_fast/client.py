@@ -11,12 +11,12 @@ import logging
 from collections.abc import Iterable
 from enum import Enum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast import _wire
 from siridb_fast.cluster import Cluster
 from siridb_fast.config import Config, OnDoubt, parse_url
-from siridb_fast.database import Database, InsertOptions, PointArrays
+from siridb_fast.database import Database, InsertKeywords, PointArrays
 from siridb_fast.errors import ConnectionLost, PoolError, ServerError, SiriDBError
 from siridb_fast.hosts import parse_hostlist
 
@@ -51,9 +51,8 @@ class SiriDBClient:
         password: Its password.
         dbname: The database.
         hostlist: Of each server ``(host, port)`` or ``(host, port, {"weight": 1..9, "backup":
-        bool})``. A
-            host with a ``/`` is the path of the server's unix socket. A server of higher weight is
-            chosen more often, a backup only if no other is available.
+            bool})``. A host with a ``/`` is the path of the server's unix socket. A server of
+            higher weight is chosen more often, a backup only if no other is available.
         loop: The event loop that `connect` will be called in, if that is to be checked.
         keepalive: Ping a server that was silent for 45 seconds.
         timeout: Seconds to connect to a server.
@@ -63,9 +62,8 @@ class SiriDBClient:
         window: Requests in flight on one connection at most; more wait for their turn.
         max_answer: Bytes of one answer at most; a larger one ends the connection.
         on_doubt: If a connection is lost while an insert is with the server, it may be stored or
-        not:
-            ``"report"`` raises `ConnectionLost`, ``"resend"`` sends it to another server, as the
-            reference driver does, at the risk of storing it twice.
+            not: ``"report"`` raises `ConnectionLost`, ``"resend"`` sends it to another server, as
+            the reference driver does, at the risk of storing it twice.
 
     Raises:
         ConfigError: An argument makes no sense.
@@ -162,9 +160,8 @@ class SiriDBClient:
 
         Args:
             timeout: Seconds for connecting and logging in. None: the client's ``timeout`` to
-            connect,
-                and up to 60 seconds to log in, because a server that is loading its databases
-                makes that wait.
+                connect, and up to 60 seconds to log in, because a server that is loading its
+                databases makes that wait.
 
         Returns:
             For each server of the hostlist, in order: None, or the exception that met it.
@@ -190,7 +187,9 @@ class SiriDBClient:
         if self._cluster is not None:
             await self._cluster.wait_closed()
 
-    async def insert(self, data: object, timeout: float = 300, **options: Any) -> dict[str, str]:
+    async def insert(
+        self, data: object, timeout: float = 300, **options: Unpack[InsertKeywords]
+    ) -> dict[str, str]:
         """Insert points of any number of series.
 
         Args:
@@ -203,13 +202,11 @@ class SiriDBClient:
             timeout: Seconds for all of it.
             time_precision: The database's, if it is not to be asked: SECOND … NANOSECOND.
             on_missing: NaN and NaT in arrays. ``"keep"``: NaN is sent, NaT refused. ``"drop"``:
-            the
-                point is left out. ``"error"``: refused.
+                the point is left out. ``"error"``: refused.
             on_precision_loss: A datetime64 finer than the database's precision: ``"error"`` or
                 ``"floor"``.
             on_type: Arrays of another type than the series has (integer, float or string):
-            ``"error"``
-                or ``"cast"``.
+                ``"error"`` or ``"cast"``.
 
         Returns:
             ``{"success_msg": "Successfully inserted N point(s)."}``.
@@ -221,7 +218,7 @@ class SiriDBClient:
 
         Raises:
             ColumnError: An array cannot be sent; names the series and the index. Also a
-            `ValueError`.
+                `ValueError`.
             InsertError: The server refused the package.
             PackingOverflowError: An integer in a list is outside 64 bits. Also an `OverflowError`.
             PoolError: No server is available, or a pool has none, for the whole ``timeout``.
@@ -229,7 +226,7 @@ class SiriDBClient:
             RequestTimeout: No answer in time; the points may be stored. Also a `TimeoutError`.
             UserAuthError: The user may not insert.
         """
-        return await self._database.insert(data, timeout, InsertOptions(**options))  # type: ignore[no-any-return]
+        return await self._database.insert(data, timeout, options)  # type: ignore[no-any-return]
 
     async def insert_packed(self, payload: Payload, timeout: float = 300) -> dict[str, str]:
         """Insert a payload that `encode_insert` or `packb` has made; raises what `insert` does."""
@@ -244,15 +241,13 @@ class SiriDBClient:
         Args:
             query: In SiriDB's query language.
             time_precision: SECOND … NANOSECOND for the answer's timestamps, None for the
-            database's. The
-                server converts to a coarser one inexactly (a ratio in single precision, server
-                facts 6): `query_arrays` is exact.
+                database's. The server's conversion is inexact, as it multiplies by a C float: see
+                `query_arrays`.
             timeout: Seconds.
 
         Raises:
             QueryError: The server refused the query; `SelectLimitError` if it selects more points
-            than
-                the server's ``select_points_limit``.
+                than the server's ``select_points_limit``.
             PoolError: No server is available, or a pool has none, for the whole ``timeout``.
             RequestTimeout: No answer in time. Also a `TimeoutError`.
             UserAuthError: The user may not do this.
@@ -266,9 +261,8 @@ class SiriDBClient:
 
         Args:
             query: A select.
-            time_precision: SECOND … NANOSECOND for the timestamps, cut where they are finer; None
-            for
-                the database's.
+            time_precision: SECOND … NANOSECOND for the timestamps, converted exactly and cut where
+                they are finer; None for the database's.
             timeout: Seconds.
 
         Returns:
@@ -278,8 +272,7 @@ class SiriDBClient:
         Raises:
             UnpackError: The answer holds no points, as that of a list or a count of series.
             SelectLimitError: It selects more points than the server's ``select_points_limit``.
-            Nothing
-                is ever cut silently.
+                Nothing is ever cut silently.
 
         Also raises what `query` does.
         """

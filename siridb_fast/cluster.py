@@ -30,8 +30,7 @@ async def open_connection(host: Host, config: Config, timeout: float | None = No
         host: Whom to connect to.
         config: User, password, database and options.
         timeout: Seconds for all of it. None: ``config.timeout`` to connect, and then up to 60 for
-        the
-            log-in, which waits while the server loads its databases.
+            the log-in, which waits while the server loads its databases.
 
     Raises:
         AuthenticationError: Wrong user, password or database.

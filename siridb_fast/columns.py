@@ -1,8 +1,8 @@
 """What a caller gives as arrays → `PointColumn`, and columns → packages.
 
-Everything that the server would refuse, silently change or choke on is refused here, with the
-series and the index named, before a byte is sent (server facts 10 and 11 in the README). Arrays
-are viewed, not copied, and never modified.
+Everything that the server would refuse, silently change or choke on (README, "What the server
+does") is refused here, with the series and the index named, before a byte is sent. Arrays are
+viewed, not copied, and never modified.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ NANOSECOND: Final = 3
 
 MAX_NAME_BYTES = 65_534
 PACKAGE_BYTES = 950_000  # 50,000 points: one long run is what the server takes fastest
-SERIES_OVERHEAD = 16  # bytes around the points of one series, its name left out
 MIN_POINT_BYTES = 7
 ATTOSECONDS = {
     "as": 1,
@@ -125,7 +124,7 @@ def point_column(name: str, timestamps: object, values: object, rules: ColumnRul
         name: Of the series; 1 to 65,534 bytes of UTF-8 without NUL.
         timestamps: Shape (n,), any integer dtype in the database's precision, or datetime64.
         values: Shape (n,), any integer dtype, float16, float32, float64, bool, str or object
-        (str).
+            (str).
         rules: What to do about missing values and precision.
 
     Raises:
@@ -198,24 +197,26 @@ def one_package(parts: Iterable[Part]) -> Package:
 def cut_packages(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Iterator[Package]:
     """Yield the parts in packages of about ``max_bytes``; points of one series stay in long runs.
 
-    A part is a column, or a name with the reference driver's list of points, which is not cut. The
-    memory of a package is used again for a later one unless a view of it is held.
+    A part is a column, or a name with the reference driver's list of points. Lists are not cut and
+    all go into the first package, so that what is wrong with them shows before anything is sent. A
+    column is cut only if it does not fit a package of its own. The memory of a package is used for
+    a later one unless a view of it is held.
     """
     used: list[PackageBuffer] = []
     buffer, points = start_package(), 0
-    for part in parts:
+    for part in sorted(parts, key=lambda part: isinstance(part, PointColumn)):
         if not isinstance(part, PointColumn):
             append_series(buffer, *part)
             continue
-        start, overhead = 0, len(part.raw_name) + SERIES_OVERHEAD
+        start = 0
         while start < len(part):
-            room = max_bytes - len(buffer) - overhead
-            if len(buffer) > 1 and room < min(max_bytes // 8, part.max_bytes(start)):
+            room = max_bytes - len(buffer)
+            stop, is_cut = part.fit(start, room), part.fit(start, max_bytes) < len(part)
+            if len(buffer) > 1 and (room < max_bytes // 8 if is_cut else stop < len(part)):
                 used.append(buffer)
                 yield Package(finish_package(buffer), points)
                 buffer, points = _next_buffer(used), 0
-                room = max_bytes - overhead
-            stop = part.fit(start, room)
+                stop = part.fit(start, max_bytes)
             points += part.append_to(buffer, start, stop)
             start = stop
     yield Package(finish_package(buffer), points)

@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 import numpy as np
 
@@ -29,12 +29,12 @@ from siridb_fast.columns import (
     point_column,
 )
 from siridb_fast.errors import ColumnError, SiriDBError
-from siridb_fast.inserts import has_columns, pack_plain, parts_of
+from siridb_fast.inserts import parts_of, plain_payload
 
 if TYPE_CHECKING:
     from siridb_fast._wire import Payload
 
-__all__ = ["Carrier", "Database", "InsertOptions", "PointArrays"]
+__all__ = ["Carrier", "Database", "InsertKeywords", "InsertOptions", "PointArrays"]
 
 INSERTED = re.compile(r"inserted (\d+) point")
 
@@ -50,9 +50,18 @@ class Carrier(Protocol):
         """Send the request; ``timeout`` is in seconds."""
 
 
+class InsertKeywords(TypedDict, total=False):
+    """The keyword options of every `insert`; see `SiriDBClient.insert`."""
+
+    time_precision: int | None
+    on_missing: Literal["keep", "drop", "error"]
+    on_precision_loss: Literal["error", "floor"]
+    on_type: Literal["error", "cast"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InsertOptions:
-    """What becomes of arrays that do not fit the database; see `SiriDBClient.insert`."""
+    """The same, validated: what becomes of arrays that do not fit the database."""
 
     time_precision: int | None = None
     on_missing: Literal["keep", "drop", "error"] = "keep"
@@ -71,6 +80,9 @@ class InsertOptions:
             on_missing=self.on_missing,
             on_precision_loss=self.on_precision_loss,
         )
+
+
+DEFAULT_OPTIONS = InsertOptions()
 
 
 class Database:
@@ -98,19 +110,24 @@ class Database:
             _convert(arrays, await self._catalog.time_precision(), time_precision)
         return arrays
 
-    async def insert(self, data: object, timeout: float, options: InsertOptions) -> Any:
+    async def insert(self, data: object, timeout: float, keywords: InsertKeywords) -> Any:
         """Insert lists and arrays; return what the server answers, summed up over packages."""
-        if not has_columns(data):
-            return await self.insert_packed(pack_plain(data), timeout)
+        options = InsertOptions(**keywords) if keywords else DEFAULT_OPTIONS
+        payload = plain_payload(data)
+        if payload is not None:
+            return await self._carrier(_wire.REQ_INSERT, payload, timeout)
         deadline = asyncio.get_running_loop().time() + timeout
         precision = options.time_precision
         if precision is None:
             precision = await self._catalog.time_precision()
         parts = await self._typed(parts_of(data, options.rules(precision)), options, precision)
         columns = [part for part in parts if isinstance(part, PointColumn)]
-        if sum(column.max_bytes(0) for column in columns) > PACKAGE_BYTES:
+        if (
+            len(columns) < len(parts)
+            or sum(column.max_bytes for column in columns) > PACKAGE_BYTES
+        ):
             for column in columns:
-                column.check()  # all of them, before the first package goes
+                column.check()  # all of them, before the first of several packages goes
         inserted = await self._send_in_turn(cut_packages(parts), deadline)
         self._catalog.settle({column.name: column.type for column in columns})
         return {"success_msg": f"Successfully inserted {inserted} point(s)."}

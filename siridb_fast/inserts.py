@@ -25,7 +25,7 @@ from siridb_fast.errors import ColumnError
 if TYPE_CHECKING:
     from siridb_fast._buffer import PackageBuffer
 
-__all__ = ["encode_insert", "has_columns", "pack_plain", "parts_of"]
+__all__ = ["encode_insert", "parts_of", "plain_payload"]
 
 Pair = tuple[Any, Any]
 
@@ -55,29 +55,28 @@ def encode_insert(
         PackageTooLargeError: The payload is over the server's limit of 41,943,040 bytes.
         PackingOverflowError: A Python integer outside 64 bits.
     """
-    if not has_columns(data):
-        return pack_plain(data)
+    payload = plain_payload(data)
+    if payload is not None:
+        return payload
     rules = ColumnRules(
         time_precision=time_precision, on_missing=on_missing, on_precision_loss=on_precision_loss
     )
     return one_package(parts_of(data, rules)).buffer
 
 
-def pack_plain(data: object) -> bytes:
-    """Return the payload for data in the reference driver's forms, looking at the names only.
+def plain_payload(data: object) -> bytes | None:
+    """Return the payload of data in the reference driver's forms; None if there is an array in it.
 
     Raises:
         ColumnError: A name begins with NUL, over which a server hangs for good.
+        PackingOverflowError: An integer outside 64 bits.
     """
-    for name, _ in _named(data):
+    for name, points in _named(data):
+        if _is_columns(points):
+            return None
         if isinstance(name, (str, bytes)) and name[:1] in ("\0", b"\0"):
             raise ColumnError("a name that begins with NUL hangs the server", series=str(name))
     return packb(data)
-
-
-def has_columns(data: object) -> bool:
-    """Tell whether there is an array anywhere in ``data``."""
-    return any(_is_columns(points) for _, points in _named(data))
 
 
 def parts_of(data: object, rules: ColumnRules) -> list[Part]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from siridb_fast import _wire
 from siridb_fast._qpack import packb
 from siridb_fast.config import is_url, parse_url
 from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
-from siridb_fast.database import Database, InsertOptions, PointArrays
+from siridb_fast.database import Database, InsertKeywords, PointArrays
 from siridb_fast.errors import ConnectionLost, PoolError, RequestTimeout, ServerError
 from siridb_fast.hosts import DEFAULT_PORT, Host
 
@@ -204,9 +204,11 @@ class SiriDBAsyncConnection:
         """Run a select; see `SiriDBClient.query_arrays`."""
         return await self._database.query_arrays(query, time_precision, timeout)
 
-    async def insert(self, data: object, timeout: float = 3600, **options: Any) -> Any:
+    async def insert(
+        self, data: object, timeout: float = 3600, **options: Unpack[InsertKeywords]
+    ) -> Any:
         """Insert lists and arrays; see `SiriDBClient.insert`."""
-        return await self._database.insert(data, timeout, InsertOptions(**options))
+        return await self._database.insert(data, timeout, options)
 
     async def _carry(
         self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
@@ -243,8 +245,7 @@ async def async_server_info(
 ) -> Any:
     """Ask a server for its information, without logging in.
 
-    SiriDB 2 does not answer this request (server facts 1), so with it this raises
-    `RequestTimeout`.
+    SiriDB 2 does not answer this request, so with it this raises `RequestTimeout`.
     """
     running = asyncio.get_running_loop()
     async with asyncio.timeout(timeout):
@@ -290,9 +291,11 @@ class SiriDBConn:
         """Connect, trying until it works, and ping the server."""
         await self._carry(_wire.REQ_PING, b"", timeout)
 
-    async def insert(self, data: object, timeout: float = 300, **options: Any) -> Any:
+    async def insert(
+        self, data: object, timeout: float = 300, **options: Unpack[InsertKeywords]
+    ) -> Any:
         """Insert lists and arrays; see `SiriDBClient.insert`."""
-        return await self._database.insert(data, timeout, InsertOptions(**options))
+        return await self._database.insert(data, timeout, options)
 
     async def query(
         self, query: str | bytes, time_precision: int | None = None, timeout: float = 60

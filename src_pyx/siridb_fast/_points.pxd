@@ -64,6 +64,7 @@ cdef class PointColumn:
         Py_buffer timestamps_view
         Py_buffer values_view
 
+    cdef Py_ssize_t _overhead(self)
     cdef size_t _bound(self, Py_ssize_t start, Py_ssize_t stop)
     cdef int _write(
         self, PackageBuffer buffer, Py_ssize_t start, Cursor* cursor, Py_ssize_t stop

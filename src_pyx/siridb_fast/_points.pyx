@@ -17,7 +17,7 @@ from siridb_fast._arrays cimport (
 from siridb_fast._buffer cimport PackageBuffer
 from siridb_fast._qpack cimport pack_raw
 from siridb_fast._records cimport MAX_RECORD, SLACK, Block, Seen, put_block, put_timestamp, see
-from siridb_fast._wire cimport QP_ARRAY_CLOSE, QP_ARRAY_OPEN, put_raw_header
+from siridb_fast._wire cimport MAX_RAW_HEADER, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, put_raw_header
 
 import numpy as np
 
@@ -104,6 +104,7 @@ cdef class PointColumn:
         At least one point is taken.
         """
         cdef Py_ssize_t stop = start
+        budget -= self._overhead()
         if not self.points.has_text:
             return min(self.size, start + max(1, budget // MAX_RECORD))
         while stop < self.size:
@@ -113,9 +114,10 @@ cdef class PointColumn:
             stop += 1
         return stop
 
-    def max_bytes(self, Py_ssize_t start) -> int:
-        """Return what the points from ``start`` on take at most."""
-        return self._bound(start, self.size)
+    @property
+    def max_bytes(self) -> int:
+        """What the series takes in a package at most."""
+        return self._overhead() + self._bound(0, self.size)
 
     def append_to(self, PackageBuffer buffer not None, Py_ssize_t start, Py_ssize_t stop) -> int:
         """Write the points from ``start`` to ``stop`` as one series; return how many were written.
@@ -166,6 +168,10 @@ cdef class PointColumn:
             cursor.p[0] = QP_ARRAY_CLOSE
             buffer.size += cursor.p + 1 - begin
         return 0
+
+    cdef Py_ssize_t _overhead(self):
+        # the bytes around the points
+        return MAX_RAW_HEADER + PyBytes_GET_SIZE(self.raw_name) + 2 + SLACK
 
     cdef size_t _bound(self, Py_ssize_t start, Py_ssize_t stop):
         # No record of numbers is longer than MAX_RECORD; the kernels write SLACK bytes too far.
