@@ -39,7 +39,7 @@ server: $(VENV)/.built
 		|| $(BIN)/python -m siridb_fast.testing.unpack
 
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)
-	$(BIN)/pip install -q --no-build-isolation --no-deps -e .
+	$(BIN)/pip install -qq --no-build-isolation --no-deps -e .
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml
