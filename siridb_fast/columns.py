@@ -200,7 +200,7 @@ def cut_packages(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Itera
     A part is a column, or a name with the reference driver's list of points. Lists are not cut and
     all go into the first package, so that what is wrong with them shows before anything is sent. A
     column is cut only if it does not fit a package of its own. The memory of a package is used for
-    a later one unless a view of it is held.
+    a later one unless a view of it is held. No package holds two runs of one column.
     """
     used: list[PackageBuffer] = []
     buffer, points = start_package(), 0
@@ -212,11 +212,13 @@ def cut_packages(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Itera
         while start < len(part):
             room = max_bytes - len(buffer)
             stop, is_cut = part.fit(start, room), part.fit(start, max_bytes) < len(part)
-            if len(buffer) > 1 and (room < max_bytes // 8 if is_cut else stop < len(part)):
+            is_full = start or (room < max_bytes // 8 if is_cut else stop < len(part))
+            if len(buffer) > 1 and is_full:
                 used.append(buffer)
                 yield Package(finish_package(buffer), points)
                 buffer, points = _next_buffer(used), 0
                 stop = part.fit(start, max_bytes)
+            stop = max(stop, start + 1)  # a single text may be larger than a package
             points += part.append_to(buffer, start, stop)
             start = stop
     yield Package(finish_package(buffer), points)

@@ -66,9 +66,9 @@ cdef class PackageBuffer:
         # Where to write next; the caller may write `extra` bytes there, then adds them to size.
         cdef size_t needed = self.size + extra
         cdef unsigned char* moved
+        if self.is_sealed:
+            raise BufferError("a sealed package does not change")
         if needed > self.capacity or self.data == NULL:
-            if self.is_sealed:
-                raise BufferError("a sealed package does not change")
             needed = max(needed, self.capacity + self.capacity // 2, <size_t>MIN_CAPACITY)
             moved = <unsigned char*>PyMem_RawRealloc(self.data, needed)
             if moved == NULL:

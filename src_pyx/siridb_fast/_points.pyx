@@ -99,17 +99,14 @@ cdef class PointColumn:
         return cursor.points
 
     def fit(self, Py_ssize_t start, Py_ssize_t budget) -> int:
-        """Return where to stop so that the points from ``start`` on take at most ``budget`` bytes.
-
-        At least one point is taken.
-        """
+        """Return where to stop so that the points from ``start`` on take at most ``budget`` bytes."""
         cdef Py_ssize_t stop = start
         budget -= self._overhead()
         if not self.points.has_text:
-            return min(self.size, start + max(1, budget // MAX_RECORD))
+            return min(self.size, start + max(0, budget) // MAX_RECORD)
         while stop < self.size:
             budget -= MAX_RECORD + _text_size(self.texts[stop])
-            if budget < 0 and stop > start:
+            if budget < 0:
                 break
             stop += 1
         return stop
