@@ -39,8 +39,10 @@ def cast_values(name: str, values: object, series_type: str) -> NumpyArray:
         return _parsed(name, array, int if series_type == "integer" else float)
     if series_type == "float":
         return array.astype(np.float64)
-    if array.dtype.kind == "f":
-        bad = ~((array >= -FIRST_TOO_LARGE) & (array < FIRST_TOO_LARGE))
+    if array.dtype.kind in "fu":
+        wide = array.astype(np.float64 if array.dtype.kind == "f" else np.uint64)
+        first = FIRST_TOO_LARGE if array.dtype.kind == "f" else np.uint64(2**63)
+        bad = ~((wide >= -FIRST_TOO_LARGE) & (wide < first))
         if bad.any():
             index = int(bad.argmax())
             raise ColumnError(f"{array[index]} is no 64-bit integer", series=name, index=index)
@@ -51,13 +53,13 @@ def _parsed(name: str, array: NumpyArray, parse: type[int] | type[float]) -> Num
     numbers = []
     for index, text in enumerate(array.tolist()):
         try:
-            numbers.append(parse(text))
+            number = parse(text)
         except (TypeError, ValueError):
             kind = "integer" if parse is int else "float"
             raise ColumnError(
                 f"{text!r} is no number for a series of type {kind}", series=name, index=index
             ) from None
-    try:
-        return np.array(numbers, dtype=np.int64 if parse is int else np.float64)
-    except OverflowError:
-        raise ColumnError("a text holds an integer over 64 bits", series=name) from None
+        if parse is int and not -(2**63) <= number < 2**63:
+            raise ColumnError(f"{text!r} is no 64-bit integer", series=name, index=index)
+        numbers.append(number)
+    return np.array(numbers, dtype=np.int64 if parse is int else np.float64)

@@ -26,18 +26,18 @@ logger = logging.getLogger("siridb_fast")
 class Catalog:
     """What is known of one database."""
 
-    def __init__(self, query: Callable[[str], Awaitable[Any]]) -> None:
-        self._query = query
+    def __init__(self, query: Callable[[str, float], Awaitable[Any]]) -> None:
+        self._query = query  # of a text and a timeout in seconds
         self._time_precision: int | None = None
         self._types: dict[str, str] = {}
         self._may_show = True
         self._may_list = True
 
-    async def time_precision(self) -> int | None:
+    async def time_precision(self, timeout: float) -> int | None:
         """Return SECOND … NANOSECOND, or None if the user may not ask."""
         if self._time_precision is None and self._may_show:
             try:
-                answer = await self._query("show time_precision")
+                answer = await self._query("show time_precision", timeout)
             except UserAuthError as exc:
                 self._may_show = False
                 logger.warning("the database's time precision is unknown: %s", exc)
@@ -46,7 +46,7 @@ class Catalog:
         return self._time_precision
 
     async def series_types(
-        self, names: Iterable[str], *, is_fresh: bool = False
+        self, names: Iterable[str], timeout: float, *, is_fresh: bool = False
     ) -> dict[str, str]:
         """Return the type of each series that exists: "integer", "float" or "string".
 
@@ -57,7 +57,11 @@ class Catalog:
         unknown = wanted if is_fresh else [name for name in wanted if name not in self._types]
         if unknown and self._may_list:
             try:
-                found = [pair for text in _queries(unknown) for pair in await self._listed(text)]
+                found = [
+                    pair
+                    for text in _queries(unknown)
+                    for pair in await self._listed(text, timeout)
+                ]
             except UserAuthError as exc:
                 self._may_list = False
                 logger.warning("the types of existing series are unknown: %s", exc)
@@ -73,8 +77,8 @@ class Catalog:
             self._types.clear()
         self._types.update(types)
 
-    async def _listed(self, text: str) -> list[tuple[str, str]]:
-        answer = await self._query(text)
+    async def _listed(self, text: str, timeout: float) -> list[tuple[str, str]]:
+        answer = await self._query(text, timeout)
         return [(name, kind) for name, kind in answer["series"]]
 
 

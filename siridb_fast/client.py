@@ -17,7 +17,13 @@ from siridb_fast import _wire
 from siridb_fast.cluster import Cluster
 from siridb_fast.config import Config, OnDoubt, parse_url
 from siridb_fast.database import Database, InsertKeywords, PointArrays
-from siridb_fast.errors import ConnectionLost, PoolError, ServerError, SiriDBError
+from siridb_fast.errors import (
+    ConnectionLost,
+    PoolError,
+    ProtocolError,
+    ServerError,
+    SiriDBError,
+)
 from siridb_fast.hosts import parse_hostlist
 
 if TYPE_CHECKING:
@@ -305,7 +311,7 @@ class SiriDBClient:
                 cluster.suspend(connection)
                 failure = exc
             except ConnectionLost as exc:
-                if exc.in_doubt and not self._may_resend(type_):
+                if exc.in_doubt and not self._may_resend(type_, exc):
                     raise
                 failure = exc
             except PoolError as exc:
@@ -323,5 +329,7 @@ class SiriDBClient:
             )
         return self._cluster
 
-    def _may_resend(self, type_: int) -> bool:
+    def _may_resend(self, type_: int, lost: ConnectionLost) -> bool:
+        if isinstance(lost.__cause__, ProtocolError):
+            return False  # it would come to the same again
         return type_ != _wire.REQ_INSERT or self._config.on_doubt == "resend"

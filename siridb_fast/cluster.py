@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from siridb_fast.config import Config
 from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
-from siridb_fast.errors import RequestTimeout, SiriDBError
+from siridb_fast.errors import ConnectionLost, RequestTimeout, SiriDBError
 from siridb_fast.hosts import Host, HostSelector
 
 __all__ = ["AUTH_TIMEOUT", "Cluster", "open_connection"]
@@ -53,6 +53,8 @@ async def open_connection(host: Host, config: Config, timeout: float | None = No
             connection = await _dial(loop, factory, host, config)
     except TimeoutError:
         raise RequestTimeout(f"no connection to {host} in time") from None
+    except UnicodeError as exc:
+        raise ConnectionLost(f"{host} is not the name of a host: {exc}") from exc
     try:
         left = AUTH_TIMEOUT if timeout is None else deadline - loop.time()
         await connection.authenticate(config.username, config.password, config.dbname, left)
@@ -76,11 +78,12 @@ async def _dial(
 class _Member:
     """One host, and what is known of the connection to it."""
 
-    __slots__ = ("connection", "host", "inactive_until", "watch")
+    __slots__ = ("connecting", "connection", "host", "inactive_until", "watch")
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.connection: Connection | None = None
+        self.connecting = asyncio.Lock()
         self.inactive_until = 0.0
         self.watch: asyncio.Task[None] | None = None
 
@@ -163,26 +166,34 @@ class Cluster:
         await asyncio.gather(*(connection.wait_closed() for connection in connections))
 
     async def _connect(self, member: _Member, timeout: float | None = None) -> None:
-        if member.is_connected:
-            return
-        member.connection = await open_connection(member.host, self._config, timeout)
-        member.inactive_until = 0.0
-        if self._is_closed:
-            member.connection.close()
+        async with member.connecting:
+            if member.is_connected:
+                return
+            member.connection = await open_connection(member.host, self._config, timeout)
+            member.inactive_until = 0.0
+            if self._is_closed:
+                member.connection.close()
 
     def _watch(self, member: _Member) -> None:
         if member.watch is None or member.watch.done():
             member.watch = self._loop.create_task(self._keep_connected(member))
 
     async def _keep_connected(self, member: _Member) -> None:
-        # Wait until the connection is lost; then try after 1, 2, 4 … max_wait_retry seconds.
+        # Until the cluster is closed, or the event loop ends and cancels its tasks.
+        try:
+            while not self._is_closed:
+                if member.connection is not None and member.is_connected:
+                    await member.connection.wait_closed()
+                    logger.warning("lost the connection to %s", member.host)
+                await self._reconnect(member)
+        finally:
+            if member.connection is not None:
+                member.connection.close()
+
+    async def _reconnect(self, member: _Member) -> None:
+        # After 1, 2, 4 … max_wait_retry seconds.
         wait = FIRST_RETRY
-        while not self._is_closed:
-            if member.connection is not None and member.is_connected:
-                await member.connection.wait_closed()
-                logger.warning("lost the connection to %s", member.host)
-                wait = FIRST_RETRY
-                continue
+        while not (member.is_connected or self._is_closed):
             logger.debug("connecting to %s again in %s seconds", member.host, wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, self._config.max_wait_retry)

@@ -261,14 +261,20 @@ def _integer_timestamps(
         )
     unit, count = np.datetime_data(times.dtype)
     if unit in ("Y", "M"):
-        times, unit, count = times.astype("datetime64[D]"), "D", 1
+        days = times.astype("datetime64[D]")
+        if not np.array_equal(days.astype(times.dtype), times, equal_nan=True):
+            raise ColumnError(f"a timestamp of {times.dtype} is out of range", series=name)
+        times, unit, count = days, "D", 1
     if unit not in ATTOSECONDS:
         raise ColumnError("timestamps are datetime64 without a unit", series=name)
     if rules.time_precision is None:
         raise ColumnError("datetime64 timestamps need the database's time_precision", series=name)
     integers = times.view(np.dtype(np.int64).newbyteorder(times.dtype.byteorder))
     precision = ATTOSECONDS[PRECISIONS[rules.time_precision]]
-    return integers, Fraction(ATTOSECONDS[unit] * count, precision)
+    scale = Fraction(ATTOSECONDS[unit] * count, precision)
+    if scale.numerator >= 2**63:
+        raise ColumnError(f"timestamps of {times.dtype} are too coarse to convert", series=name)
+    return integers, scale
 
 
 def _hint(times: NumpyArray) -> str:

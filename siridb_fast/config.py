@@ -10,13 +10,13 @@ text.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from siridb_fast.errors import ConfigError
-from siridb_fast.hosts import DEFAULT_PORT, Host
+from siridb_fast.hosts import DEFAULT_PORT, Host, check_hosts
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -27,6 +27,13 @@ URL_VARIABLE = "SIRIDB_URL"
 SCHEME = "siridb"
 OnDoubt = Literal["report", "resend"]
 SECONDS = ("timeout", "inactive_time", "max_wait_retry")
+PARSERS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(SECONDS, float),
+    "window": int,
+    "max_answer": int,
+    "on_doubt": str,
+    "keepalive": {"0": False, "1": True}.__getitem__,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +55,10 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("username", "password", "dbname"):
-            if not isinstance(getattr(self, name), str):
-                raise ConfigError(f"{name} is a str, got {type(getattr(self, name)).__name__}")
+            _check_text(name, getattr(self, name))
+        check_hosts(self.hosts)
+        if self.keepalive not in (False, True):
+            raise ConfigError(f"keepalive is True or False, got {self.keepalive!r}")
         for name in SECONDS:
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 < value < float("inf"):
@@ -91,15 +100,20 @@ def parse_url(
         raise ConfigError(f"a URL starts with {SCHEME}://user:password@host/dbname")
     try:
         parts = urlsplit(url)
-        options = dict(
-            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        )
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise ConfigError("the URL cannot be split into its parts") from None
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"the URL gives the option {twice!r} twice")
     user, at, places = parts.netloc.rpartition("@")
     username, colon, password = user.partition(":")
     if not (at and colon and username):
-        raise ConfigError(f"the URL lacks user:password@ before the host; got host {places!r}")
+        raise ConfigError(
+            "the URL lacks user:password@ before the host; percent-encode / ? # @ there"
+        )
     return Config(
         username=unquote(username),
         password=unquote(password),
@@ -113,7 +127,7 @@ def parse_url(
 def _database(path: str, fragment: str) -> str:
     name = unquote(path.removeprefix("/"))
     if not name or "/" in path.removeprefix("/") or fragment:
-        raise ConfigError(f"the URL's path is /dbname, got {path!r}")
+        raise ConfigError("the URL ends with /dbname; percent-encode / ? # @ in what is before it")
     return name
 
 
@@ -127,6 +141,8 @@ def _hosts(places: str, options: dict[str, str]) -> tuple[Host, ...]:
         raise ConfigError("the URL names neither a host nor ?socket=/path")
     weights = _per_host("weight", options.pop("weight", ""), len(addresses), 1)
     backups = _per_host("backup", options.pop("backup", ""), len(addresses), 0)
+    if not set(backups) <= {0, 1}:
+        raise ConfigError(f"backup is 0 or 1 for each host, got {backups}")
     return tuple(
         Host(address, port, weight, bool(backup))
         for (address, port), weight, backup in zip(addresses, weights, backups, strict=True)
@@ -137,6 +153,8 @@ def _address(place: str) -> tuple[str, int]:
     host, colon, port = place.rpartition(":")
     if not colon or port.endswith("]"):
         host, port = place, str(DEFAULT_PORT)
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ConfigError(f"host {host!r}: an IPv6 address stands in brackets")
     if not port.isascii() or not port.isdigit():
         raise ConfigError(f"host {host!r}: a port is a number, got {port!r}")
     return unquote(host.removeprefix("[").removesuffix("]")), int(port)
@@ -154,17 +172,18 @@ def _per_host(name: str, text: str, count: int, default: int) -> list[int]:
 def _typed(options: dict[str, str]) -> dict[str, Any]:
     typed: dict[str, Any] = {}
     for name, text in options.items():
+        if name not in PARSERS:
+            raise ConfigError(f"the URL has an unknown option {name!r}")
         try:
-            if name in SECONDS:
-                typed[name] = float(text)
-            elif name in ("window", "max_answer"):
-                typed[name] = int(text)
-            elif name == "keepalive":
-                typed[name] = {"0": False, "1": True}[text]
-            elif name == "on_doubt":
-                typed[name] = text
-            else:
-                raise ConfigError(f"the URL has an unknown option {name!r}")
+            typed[name] = PARSERS[name](text)
         except (ValueError, KeyError):
             raise ConfigError(f"option {name}: {text!r} is not a valid value") from None
     return typed
+
+
+def _check_text(name: str, value: object) -> None:
+    # Without showing it: it may be the password.
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} is a str, got {type(value).__name__}")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ConfigError(f"{name} is not valid text: it holds a lone surrogate")

@@ -231,7 +231,10 @@ class Connection(asyncio.BufferedProtocol):
             )
         elif not request.future.done():
             try:
-                request.future.set_result(value_of(reply.type, reply.body, is_raw=request.is_raw))
+                value = value_of(
+                    reply.type, reply.body, request=request.type, is_raw=request.is_raw
+                )
+                request.future.set_result(value)
             except SiriDBError as exc:
                 request.future.set_exception(exc)
 
@@ -242,22 +245,29 @@ class Connection(asyncio.BufferedProtocol):
     ) -> Any:
         while not self._session.has_room:
             await self._wait_for_room(deadline)
-        return await self.send(type_, payload, deadline, is_raw=is_raw)
+        try:
+            answer = self.send(type_, payload, deadline, is_raw=is_raw)
+        except SiriDBError:
+            self._offer_room()  # to the next that waits
+            raise
+        return await answer
 
     async def _wait_for_room(self, deadline: float) -> None:
         if not self.is_connected:
             raise ConnectionLost(f"there is no connection to {self.name}")
         waiter = self._loop.create_future()
         self._waiting_for_room.append(waiter)
+        is_served = False
         try:
             async with asyncio.timeout_at(None if deadline == float("inf") else deadline):
                 await waiter
+            is_served = True
         except TimeoutError:
             raise RequestTimeout(f"{self.name} had no room for a request in time") from None
         finally:
             if waiter in self._waiting_for_room:
                 self._waiting_for_room.remove(waiter)
-            elif self.has_room and waiter.cancelled():
+            elif not is_served:
                 self._offer_room()
 
     def _offer_room(self) -> None:

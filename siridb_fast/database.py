@@ -90,7 +90,7 @@ class Database:
 
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
-        self._catalog = Catalog(self.query)
+        self._catalog = Catalog(self._ask)
 
     async def query(
         self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
@@ -103,11 +103,12 @@ class Database:
         self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
     ) -> PointArrays:
         """Run a select; return the answer as arrays."""
+        _check_precision(time_precision)
         payload = _packed_query(query, None)
         answer = await self._carrier(_wire.REQ_QUERY, payload, timeout, is_raw=True)
         arrays: PointArrays = decode_points(answer)
         if time_precision is not None:
-            _convert(arrays, await self._catalog.time_precision(), time_precision)
+            _convert(arrays, await self._catalog.time_precision(timeout), time_precision)
         return arrays
 
     async def insert(self, data: object, timeout: float, keywords: InsertKeywords) -> Any:
@@ -119,8 +120,9 @@ class Database:
         deadline = asyncio.get_running_loop().time() + timeout
         precision = options.time_precision
         if precision is None:
-            precision = await self._catalog.time_precision()
-        parts = await self._typed(parts_of(data, options.rules(precision)), options, precision)
+            precision = await self._catalog.time_precision(timeout)
+        rules = options.rules(precision)
+        parts = await self._typed(parts_of(data, rules), options.on_type, rules, deadline)
         columns = [part for part in parts if isinstance(part, PointColumn)]
         if (
             len(columns) < len(parts)
@@ -136,19 +138,22 @@ class Database:
         """Insert what `encode_insert` has made."""
         return await self._carrier(_wire.REQ_INSERT, payload, timeout)
 
+    async def _ask(self, query: str, timeout: float) -> Any:
+        return await self.query(query, timeout=timeout)
+
     async def _typed(
-        self, parts: list[Part], options: InsertOptions, precision: int | None
+        self, parts: list[Part], on_type: str, rules: ColumnRules, deadline: float
     ) -> list[Part]:
         # The type of a series is fixed by its first point; later ones are cast without a word.
         columns = [part for part in parts if isinstance(part, PointColumn) and len(part)]
         types = _first_types(columns)
-        known = await self._catalog.series_types(types)
+        left = deadline - asyncio.get_running_loop().time()
+        known = await self._catalog.series_types(types, left)
         if stale := [name for name in known if known[name] != types[name]]:
-            known |= await self._catalog.series_types(stale, is_fresh=True)
+            known |= await self._catalog.series_types(stale, left, is_fresh=True)
         types |= known
-        rules = options.rules(precision)
         return [
-            _fitted(part, types[part.name], options, rules)
+            _fitted(part, types[part.name], on_type, rules)
             if isinstance(part, PointColumn) and len(part)
             else part
             for part in parts
@@ -178,16 +183,20 @@ class Database:
     async def _send(self, package: Package, timeout: float) -> int:
         with memoryview(package.buffer) as view:  # held, so that the memory is not used again yet
             answer = await self.insert_packed(view, timeout)
-        found = INSERTED.search(str(answer.get("success_msg")))
+        found = INSERTED.search(str(answer))
         return int(found[1]) if found else package.points
 
 
 def _packed_query(query: str | bytes, time_precision: int | None) -> bytes:
     if not isinstance(query, (str, bytes)):
         raise TypeError(f"a query is a str or bytes, got {type(query).__name__}")
+    _check_precision(time_precision)
+    return packb((query, time_precision))
+
+
+def _check_precision(time_precision: object) -> None:
     if time_precision not in (None, 0, 1, 2, 3):
         raise TypeError(f"time_precision is None or 0..3, got {time_precision!r}")
-    return packb((query, time_precision))
 
 
 def _convert(arrays: PointArrays, given: int | None, wanted: int) -> None:
@@ -208,15 +217,19 @@ def _first_types(columns: list[PointColumn]) -> dict[str, str]:
 
 
 def _fitted(
-    column: PointColumn, series_type: str, options: InsertOptions, rules: ColumnRules
+    column: PointColumn, series_type: str, on_type: str, rules: ColumnRules
 ) -> PointColumn:
     if column.type == series_type:
         return column
-    if options.on_type == "error":
+    if on_type == "error":
         raise ColumnError(
             f"the series is of type {series_type}, the values of type {column.type}; "
             "on_type='cast' would convert them",
             series=column.name,
         )
-    values = cast_values(column.name, column.shown_values, series_type)
-    return point_column(column.name, column.shown_timestamps, values, rules)
+    timestamps, values = column.shown_timestamps, column.shown_values
+    if rules.on_missing == "drop" and values.dtype.kind == "f":
+        is_there = ~np.isnan(values)
+        timestamps, values = timestamps[is_there], values[is_there]
+    values = cast_values(column.name, values, series_type)
+    return point_column(column.name, timestamps, values, rules)

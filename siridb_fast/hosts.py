@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from siridb_fast.errors import ConfigError
 
-__all__ = ["DEFAULT_PORT", "Host", "HostSelector", "parse_hostlist"]
+__all__ = ["DEFAULT_PORT", "Host", "HostSelector", "check_hosts", "parse_hostlist"]
 
 DEFAULT_PORT = 9000
 WEIGHTS = range(1, 10)
@@ -35,6 +35,8 @@ class Host:
             raise ConfigError(f"host {self.address}: a port is 1..65535, got {self.port!r}")
         if not _is_int_in(self.weight, WEIGHTS):
             raise ConfigError(f"host {self}: weight is 1..9, got {self.weight!r}")
+        if self.is_backup not in (False, True):
+            raise ConfigError(f"host {self}: backup is True or False, got {self.is_backup!r}")
 
     @property
     def is_unix_socket(self) -> bool:
@@ -42,7 +44,13 @@ class Host:
         return "/" in self.address
 
     def __str__(self) -> str:
-        return self.address if self.is_unix_socket else f"{self.address}:{self.port}"
+        if self.is_unix_socket:
+            return self.address
+        return (
+            f"[{self.address}]:{self.port}"
+            if ":" in self.address
+            else f"{self.address}:{self.port}"
+        )
 
 
 class HostSelector:
@@ -72,15 +80,22 @@ def parse_hostlist(hostlist: Iterable[object]) -> tuple[Host, ...]:
     Raises:
         ConfigError: Names the item that is not of this form, or comes twice.
     """
+    if isinstance(hostlist, (str, bytes)):
+        raise ConfigError(f"hostlist is a list of (host, port), got {hostlist!r}")
     hosts = tuple(_parse_item(item) for item in hostlist)
-    if not hosts:
-        raise ConfigError("hostlist is empty, at least one server is needed")
-    seen = set()
-    for host in hosts:
-        if str(host) in seen:
-            raise ConfigError(f"host {host} is in the list twice; give it a weight instead")
-        seen.add(str(host))
+    check_hosts(hosts)
     return hosts
+
+
+def check_hosts(hosts: Iterable[Host]) -> None:
+    """Raise `ConfigError` if there is no host, or one of them comes twice."""
+    seen = set()
+    for host in map(str, hosts):
+        if host in seen:
+            raise ConfigError(f"host {host} is in the list twice; give it a weight instead")
+        seen.add(host)
+    if not seen:
+        raise ConfigError("hostlist is empty, at least one server is needed")
 
 
 def _parse_item(item: object) -> Host:
@@ -95,8 +110,7 @@ def _parse_item(item: object) -> Host:
     address, port, options = [*item, DEFAULT_PORT, {}][:3] if len(item) == 1 else [*item, {}][:3]
     if not isinstance(options, dict) or options.keys() - OPTIONS:
         raise ConfigError(f"host {address!r}: options are 'weight' and 'backup', got {options!r}")
-    is_backup = bool(options.get("backup", False))
-    return Host(address, port, options.get("weight", 1), is_backup)
+    return Host(address, port, options.get("weight", 1), options.get("backup", False))
 
 
 def _is_int_in(value: object, allowed: range) -> bool:

@@ -85,6 +85,12 @@ def parts_of(data: object, rules: ColumnRules) -> list[Part]:
     Raises:
         ColumnError: Names the series that is not of either form.
     """
+    if isinstance(data, (list, tuple)):
+        for place, item in enumerate(data):
+            if not (isinstance(item, dict) and {"points"} <= item.keys() <= {"name", "points"}):
+                raise ColumnError(
+                    f"item {place} is no {{'name': …, 'points': …}}: the server would refuse it"
+                )
     return [_part(name, points, rules) for name, points in _named(data)]
 
 
@@ -104,7 +110,7 @@ def _named_of_list(data: Iterable[object]) -> Iterator[Pair]:
 
 
 def _is_columns(points: object) -> bool:
-    if type(points) is list and not (len(points) == 2 and type(points[0]) is not list):
+    if type(points) is list and len(points) != 2:
         return False  # what lists of points nearly always are
     if isinstance(points, (tuple, list)):
         return len(points) == 2 and (is_array(points[0]) or is_array(points[1]))

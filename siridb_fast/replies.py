@@ -28,21 +28,34 @@ __all__ = ["value_of"]
 
 SELECT_LIMIT_TEXT = "maximum number of selected points"
 UNPACKED: Final = frozenset({_wire.RES_QUERY, _wire.RES_INSERT, _wire.RES_INFO})
+ANSWERS: Final[dict[int | None, int]] = {
+    _wire.REQ_QUERY: _wire.RES_QUERY,
+    _wire.REQ_INSERT: _wire.RES_INSERT,
+    _wire.REQ_AUTH: _wire.RES_AUTH_SUCCESS,
+    _wire.REQ_PING: _wire.RES_ACK,
+}
 EMPTY: Final[dict[int, object]] = {_wire.RES_AUTH_SUCCESS: True, _wire.RES_ACK: None}
 
 
-def value_of(type_: int, body: bytes, *, is_raw: bool = False) -> object:
+def value_of(
+    type_: int, body: bytes, *, request: int | None = None, is_raw: bool = False
+) -> object:
     """Return what a reply brings, as the reference driver does; raise what it refuses.
 
     Args:
         type_: The package type.
         body: The payload.
+        request: The package type of the request, whose answer may be of one type only.
         is_raw: Return the payload of a query's or insert's answer as it is.
 
     Raises:
         SiriDBError: The error that the package type stands for, with the server's text.
         UnpackError: The payload is not qpack.
     """
+    if type_ < _wire.ERR_MSG and ANSWERS.get(request, type_) != type_:
+        raise UnknownPackageError(
+            f"the server answered a package of type {request} with one of type {type_}"
+        )
     if type_ in UNPACKED:
         return body if is_raw else unpackb(body, "utf-8", True)
     if type_ == _wire.RES_FILE:
@@ -65,6 +78,8 @@ def _error(type_: int, body: bytes) -> SiriDBError:
 
 
 def _text(body: bytes) -> str:
+    if not body:
+        return "the server gave no reason"
     answer = unpackb(body, "utf-8", True)
     return str(answer.get("error_msg")) if isinstance(answer, dict) else repr(answer)
 

@@ -25,6 +25,9 @@ from siridb_fast.errors import ColumnError
 
 cdef enum:
     NOGIL_POINTS = 4096  # shorter columns are done before another thread could use the time
+    # what stands for a timestamp that cannot be scaled
+    OUT_OF_RANGE = -1
+    INEXACT = -2
 
 
 cdef struct Stage:
@@ -99,7 +102,8 @@ cdef class PointColumn:
         return cursor.points
 
     def fit(self, Py_ssize_t start, Py_ssize_t budget) -> int:
-        """Return where to stop so that the points from ``start`` on take at most ``budget`` bytes."""
+        """Return where to stop so that the points from ``start`` on take ``budget`` bytes at most.
+        """
         cdef Py_ssize_t stop = start
         budget -= self._overhead()
         if not self.points.has_text:
@@ -126,6 +130,8 @@ cdef class PointColumn:
         """
         cdef size_t mark = buffer.size
         cdef Cursor cursor
+        if not 0 <= start <= stop <= self.size:
+            raise IndexError(f"points {start} to {stop} of {self.size}")
         cursor.points = 0
         cursor.seen.disorder = 0
         try:
@@ -245,8 +251,9 @@ cdef void _write_numbers(
         block.first = start
         block.n = block.given = min(<Py_ssize_t>BLOCK, stop - start)
         start += block.n
-        _read_values(points, &stage, &block, cursor)
-        _read_timestamps(points, &stage, &block, cursor)
+        _read_values(points, &stage, &block)
+        _read_timestamps(points, &stage, &block)
+        _check_values(points, &block, cursor)
         if points.rules.on_missing == DROP:
             _drop_missing(points, &stage, &block)
         if cursor.p == NULL:
@@ -271,12 +278,16 @@ cdef int _write_texts(
         block.first = start
         block.n = block.given = min(<Py_ssize_t>BLOCK, stop - start)
         start += block.n
-        _read_timestamps(points, &stage, &block, cursor)
+        _read_timestamps(points, &stage, &block)
         for i in range(block.n):
             text = texts[block.first + i]
             if text is None or (drops and _is_missing(points, &block, i)):
                 continue
             see(&cursor.seen, block.timestamps[i])
+            if <uint64_t>block.timestamps[i] & ~points.rules.timestamp_bits:
+                _blame(
+                    _timestamp_fault(&points.rules, block.timestamps[i]), block.first + i, cursor
+                )
             cursor.points += 1
             if cursor.p != NULL:
                 length = PyBytes_GET_SIZE(text)
@@ -284,14 +295,10 @@ cdef int _write_texts(
                 cursor.p = put_raw_header(cursor.p, length)
                 memcpy(cursor.p, PyBytes_AS_STRING(text), length)
                 cursor.p += length
-        if cursor.seen.bits & ~points.rules.timestamp_bits:
-            _blame_timestamp(points, &stage, &block, cursor)
     return 0
 
 
-cdef void _read_values(
-    const Points* points, Stage* stage, Block* block, Cursor* cursor
-) noexcept nogil:
+cdef void _read_values(const Points* points, Stage* stage, Block* block) noexcept nogil:
     cdef const Array* values = &points.values
     if points.has_floats:
         block.doubles = stage.doubles
@@ -299,73 +306,86 @@ cdef void _read_values(
             block.doubles = <const double*>(values.data + block.first * 8)
         else:
             read_doubles(values, block.first, block.n, stage.doubles)
-        if points.rules.on_missing == ERROR:
-            _refuse_missing(block, cursor)
         return
     block.integers = stage.integers
     if values.is_plain:
         block.integers = <const int64_t*>(values.data + block.first * 8)
     else:
         read_ints(values, block.first, block.n, stage.integers)
-    if values.kind == UINT64:
-        _refuse_negative(block, cursor)
 
 
-cdef void _read_timestamps(
-    const Points* points, Stage* stage, Block* block, Cursor* cursor
-) noexcept nogil:
+cdef void _read_timestamps(const Points* points, Stage* stage, Block* block) noexcept nogil:
     cdef const Array* timestamps = &points.timestamps
     cdef const Rules* rules = &points.rules
-    cdef bint is_scaled = rules.numerator != 1 or rules.denominator != 1
+    cdef int64_t highest = INT64_MAX // rules.numerator
     cdef Py_ssize_t i
-    if timestamps.is_plain and not is_scaled:
+    if timestamps.is_plain and not _is_scaled(rules):
         block.timestamps = <const int64_t*>(timestamps.data + block.first * 8)
         return
     block.timestamps = stage.timestamps
     read_ints(timestamps, block.first, block.n, stage.timestamps)
-    if is_scaled:
+    if _is_scaled(rules):
         for i in range(block.n):
-            if not _scale(rules, &stage.timestamps[i]):
-                _blame(TIMESTAMP_INEXACT, block.first + i, cursor)
-                return
+            stage.timestamps[i] = _scale(rules, stage.timestamps[i], highest)
 
 
-cdef inline bint _scale(const Rules* rules, int64_t* timestamp) noexcept nogil:
-    # False if that loses precision. What is out of range stays so, as -1; NaT stays NaT.
-    cdef int64_t given = timestamp[0]
+cdef inline bint _is_scaled(const Rules* rules) noexcept nogil:
+    return rules.numerator != 1 or rules.denominator != 1
+
+
+cdef inline int64_t _scale(const Rules* rules, int64_t given, int64_t highest) noexcept nogil:
+    # Negative, so that it shows in the bits seen, for what cannot be sent; NaT stays NaT.
+    cdef int64_t scaled
     if given == INT64_MIN and rules.is_datetime:
-        return True
-    if given < 0 or given > INT64_MAX // rules.numerator:
-        timestamp[0] = -1
-        return True
+        return given
+    if given < 0 or given > highest:
+        return OUT_OF_RANGE
     given *= rules.numerator
-    timestamp[0] = given // rules.denominator
-    return rules.floors or timestamp[0] * rules.denominator == given
+    if rules.denominator == 1:
+        return given
+    scaled = given // rules.denominator
+    return scaled if rules.floors or scaled * rules.denominator == given else INEXACT
+
+
+cdef inline Fault _timestamp_fault(const Rules* rules, int64_t timestamp) noexcept nogil:
+    # of a timestamp that has bits which it may not have
+    if rules.is_datetime and timestamp == INT64_MIN:
+        return TIMESTAMP_MISSING
+    if _is_scaled(rules) and timestamp == INEXACT:
+        return TIMESTAMP_INEXACT
+    return TIMESTAMP_RANGE
 
 
 cdef void _blame(Fault fault, Py_ssize_t index, Cursor* cursor) noexcept nogil:
-    cursor.fault = fault
-    cursor.index = index
+    # Of two faults in a block, that of the earlier point counts.
+    if cursor.fault == NO_FAULT or index < cursor.index:
+        cursor.fault = fault
+        cursor.index = index
 
 
 cdef void _blame_timestamp(
     const Points* points, Stage* stage, Block* block, Cursor* cursor
 ) noexcept nogil:
-    # Read the block again, for the missing points may have been dropped from it. NaT has a bit
-    # that no timestamp may have, so it comes here too.
+    # Read the block again, values too, for the missing points may have been dropped from it.
     cdef const Rules* rules = &points.rules
-    cdef bint is_missing
     cdef Py_ssize_t i
     block.n = block.given
-    _read_timestamps(points, stage, block, cursor)
+    _read_values(points, stage, block)
+    _read_timestamps(points, stage, block)
     for i in range(block.n):
         if <uint64_t>block.timestamps[i] & ~rules.timestamp_bits:
-            is_missing = _is_missing(points, block, i)
-            if not (is_missing and rules.on_missing == DROP):
-                _blame(
-                    TIMESTAMP_MISSING if is_missing else TIMESTAMP_RANGE, block.first + i, cursor
-                )
-                return
+            if rules.on_missing == DROP and _is_missing(points, block, i):
+                continue
+            _blame(_timestamp_fault(rules, block.timestamps[i]), block.first + i, cursor)
+            return
+
+
+cdef void _check_values(const Points* points, const Block* block, Cursor* cursor) noexcept nogil:
+    if points.has_floats:
+        if points.rules.on_missing == ERROR:
+            _refuse_missing(block, cursor)
+    elif points.values.kind == UINT64:
+        _refuse_negative(points, block, cursor)
 
 
 cdef void _refuse_missing(const Block* block, Cursor* cursor) noexcept nogil:
@@ -376,11 +396,15 @@ cdef void _refuse_missing(const Block* block, Cursor* cursor) noexcept nogil:
             return
 
 
-cdef void _refuse_negative(const Block* block, Cursor* cursor) noexcept nogil:
+cdef void _refuse_negative(
+    const Points* points, const Block* block, Cursor* cursor
+) noexcept nogil:
     # of a uint64 array read as int64
     cdef Py_ssize_t i
     for i in range(block.n):
         if block.integers[i] < 0:
+            if points.rules.on_missing == DROP and _is_missing(points, block, i):
+                continue
             _blame(VALUE_RANGE, block.first + i, cursor)
             return
 

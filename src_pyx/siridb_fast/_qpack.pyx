@@ -81,7 +81,7 @@ def unpackb(data, decode=None, ignore_decode_errors=False, use_tuples=False):
 
     Raises:
         UnpackError: The bytes are not qpack, end too early, go on after the value, or nest deeper
-            than 512; also a `ValueError`. No input takes more than 70 bytes of memory per byte.
+            than 512; also a `ValueError`. No input takes more than 128 bytes of memory per byte.
         LookupError: An encoding that is not offered.
     """
     cdef Py_buffer view

@@ -80,6 +80,8 @@ cdef class Session:
             raise RuntimeError("the session has ended")
         if not (self.has_room or (is_urgent and len(self.in_flight) < PIDS // 2)):
             raise RuntimeError(f"{len(self.in_flight)} requests are in flight, the window is full")
+        if len(self.in_flight) + len(self.abandoned) >= PIDS:
+            raise RuntimeError("every package id waits for a late answer")
         cdef int pid = self.last_pid
         while True:
             pid = (pid + 1) % PIDS
