@@ -131,7 +131,7 @@ class Database:
             for column in columns:
                 column.check()  # all of them, before the first of several packages goes
         inserted = await self._send_in_turn(cut_packages(parts), deadline)
-        self._catalog.settle({column.name: column.type for column in columns})
+        self._catalog.settle(_settled_types(columns, options.on_missing))
         return {"success_msg": f"Successfully inserted {inserted} point(s)."}
 
     async def insert_packed(self, payload: Payload, timeout: float) -> Any:
@@ -150,7 +150,8 @@ class Database:
         left = deadline - asyncio.get_running_loop().time()
         known = await self._catalog.series_types(types, left)
         if stale := [name for name in known if known[name] != types[name]]:
-            known |= await self._catalog.series_types(stale, left, is_fresh=True)
+            fresh = await self._catalog.series_types(stale, left, is_fresh=True)
+            known = {name: known[name] for name in known if name not in stale} | fresh
         types |= known
         return [
             _fitted(part, types[part.name], on_type, rules)
@@ -214,6 +215,12 @@ def _first_types(columns: list[PointColumn]) -> dict[str, str]:
     for column in columns:
         types.setdefault(column.name, column.type)
     return types
+
+
+def _settled_types(columns: list[PointColumn], on_missing: str) -> dict[str, str]:
+    # A column without a point, or with missing ones only, has not created its series.
+    is_whole = on_missing != "drop"
+    return {c.name: c.type for c in columns if len(c) and (is_whole or c.check())}
 
 
 def _fitted(

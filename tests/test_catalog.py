@@ -71,7 +71,7 @@ async def limited(database: Database, *rights: str) -> AsyncIterator[SiriDBClien
 async def test_time_precision_is_asked_for_once() -> None:
     asked = Asked()
     catalog = Catalog(asked)
-    assert [await catalog.time_precision() for _ in range(3)] == [2, 2, 2]
+    assert [await catalog.time_precision(5) for _ in range(3)] == [2, 2, 2]
     assert asked.queries == ["show time_precision"]
 
 
@@ -80,19 +80,19 @@ async def test_every_time_precision_is_known(
     make_database: Callable[..., Database], unit: str, number: int
 ) -> None:
     async with make_database(time_precision=unit).client() as client:
-        assert await client._database._catalog.time_precision() == number
+        assert await client._database._catalog.time_precision(5) == number
 
 
 async def test_types_are_asked_for_once_and_again_when_they_shall_be_fresh() -> None:
     asked = Asked()
     catalog = Catalog(asked)
     for names in (["a", "b"], ["b", "a"], ["a"]):
-        assert await catalog.series_types(names) == dict.fromkeys(names, "float")
+        assert await catalog.series_types(names, 5) == dict.fromkeys(names, "float")
     assert len(asked.queries) == 1
     catalog.settle({"c": "integer"})
-    assert await catalog.series_types(["c"]) == {"c": "integer"}
+    assert await catalog.series_types(["c"], 5) == {"c": "integer"}
     assert len(asked.queries) == 1
-    assert await catalog.series_types(["c"], is_fresh=True) == {"c": "float"}
+    assert await catalog.series_types(["c"], 5, is_fresh=True) == {"c": "float"}
 
 
 @pytest.mark.parametrize("length", [1, 50, 1_000, 59_000])
@@ -101,7 +101,7 @@ async def test_questions_fit_what_the_server_takes(length: int) -> None:
     names = [
         f"{i:0{length}}" for i in range(5 if length > 1_000 else 10 if length == 1 else 2_500)
     ]
-    assert len(await Catalog(asked).series_types(names)) == len(names)
+    assert len(await Catalog(asked).series_types(names, 5)) == len(names)
     assert max(len(query) for query in asked.queries) < 65_000
     assert max(query.count('","') for query in asked.queries) < 1_000
 
@@ -110,19 +110,19 @@ async def test_without_the_right_to_ask_nothing_is_known_nor_asked_twice() -> No
     asked = Asked(UserAuthError)
     catalog = Catalog(asked)
     for _ in range(2):
-        assert await catalog.time_precision() is None
-        assert await catalog.series_types(["a"]) == {}
+        assert await catalog.time_precision(5) is None
+        assert await catalog.series_types(["a"], 5) == {}
     assert len(asked.queries) == 2
     catalog.settle({"a": "string"})
-    assert await catalog.series_types(["a", "b"]) == {"a": "string"}
+    assert await catalog.series_types(["a", "b"], 5) == {"a": "string"}
 
 
 async def test_other_errors_are_the_callers() -> None:
     catalog = Catalog(Asked(PoolError))
     with pytest.raises(PoolError):
-        await catalog.time_precision()
+        await catalog.time_precision(5)
     with pytest.raises(PoolError):
-        await catalog.series_types(["a"])
+        await catalog.series_types(["a"], 5)
 
 
 def test_names_are_quoted() -> None:
@@ -136,12 +136,12 @@ async def test_types_of_12_000_series_are_found(database: Database) -> None:
     names = [f'series {i} of it\'s "many"' for i in range(12_000)]
     async with database.client() as client:
         await client.query("alter database set list_limit 1000")
-        await client.insert({name: [[1, i % 2 + 0.5 * (i % 2)]] for i, name in enumerate(names)})
-        found = await client._database._catalog.series_types([*names, "none"])
-        assert found == {name: ("integer", "float")[i % 2] for i, name in enumerate(names)} | {}
-        await client.insert({name: (ONE, ONE) for name in names[::2]})
+        await client.insert({name: [[1, 1.5 if i % 2 else 1]] for i, name in enumerate(names)})
+        found = await client._database._catalog.series_types([*names, "none"], 5)
+        assert found == {name: ("integer", "float")[i % 2] for i, name in enumerate(names)}
+        await client.insert(dict.fromkeys(names[::2], (ONE, ONE)))
         with pytest.raises(ColumnError, match=r"11999 of.*of type float, .* of type integer"):
-            await client.insert({name: (ONE, ONE) for name in (*names[::2], names[-1])})
+            await client.insert(dict.fromkeys((*names[::2], names[-1]), (ONE, ONE)))
 
 
 @pytest.mark.parametrize(("given", "kind"), CASTS)
@@ -180,7 +180,7 @@ async def test_value_without_a_counterpart_is_refused(database: Database) -> Non
 async def test_series_of_two_types_in_one_insert_is_refused(database: Database) -> None:
     points = [(ONE, ONE), (ONE, ONE / 2)]
     async with database.client() as client:
-        with pytest.raises(ColumnError, match="'a'.*of type integer, the values of type float"):
+        with pytest.raises(ColumnError, match=r"'a'.*of type integer, the values of type float"):
             await client.insert([{"name": "a", "points": pair} for pair in points])
         assert await client.query("list series") == {"columns": ["name"], "series": []}
 
@@ -190,7 +190,7 @@ async def test_series_that_was_dropped_is_looked_up_anew(database: Database) -> 
         for values in VALUES.values():
             await client.insert({"a": (ONE, values)})
             assert (await client.query_arrays('select * from "a"'))["a"][1].tolist() == values
-            await other.query('drop series "a"')
+            await other.query('drop series "a" set ignore_threshold true')
 
 
 async def test_refused_insert_settles_nothing(database: Database) -> None:

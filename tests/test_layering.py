@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    "errors _wire _buffer _arrays",
+    "errors",
+    "_wire _buffer _arrays",
     "_qpack _records hosts",
     "_points _package _answer _session config replies",
     "connection columns casting",

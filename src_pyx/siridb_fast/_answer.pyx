@@ -8,12 +8,12 @@ of just that size. No object is made for a number, and no length is believed bef
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from siridb_fast._wire cimport (
     QP_ARRAY0, QP_ARRAY2, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, QP_DOUBLE, QP_DOUBLE_0, QP_DOUBLE_1,
-    QP_DOUBLE_N1, QP_HOOK, QP_INT8, QP_INT64, QP_MAP0, QP_MAP_CLOSE, QP_MAP_OPEN,
+    QP_DOUBLE_N1, QP_HOOK, QP_INT8, QP_INT32, QP_INT64, QP_MAP0, QP_MAP_CLOSE, QP_MAP_OPEN,
     QP_RAW, QP_RAW8, QP_RAW64, QP_TRUE,
 )
 
@@ -183,6 +183,7 @@ cdef void _measure(const Reader* reader, Shape* shape) noexcept:
 
 cdef void _walk(const unsigned char* p, const unsigned char* end, Shape* shape) noexcept nogil:
     cdef Py_ssize_t left
+    cdef int head
     shape.points = 0
     shape.types = 0
     shape.is_valid = False
@@ -197,9 +198,13 @@ cdef void _walk(const unsigned char* p, const unsigned char* end, Shape* shape) 
         return
     p += 1
     while left != 0 and p < end and p[0] != QP_ARRAY_CLOSE:
-        if end - p >= FULL_RECORD and _is_full_record(p):
+        head = _head_size(p) if end - p >= FULL_RECORD else 0
+        if head and p[head] == QP_DOUBLE:
             shape.types |= IS_DOUBLE
-            p += FULL_RECORD
+            p += head + 9
+        elif head and FORMS[p[head]].type & (IS_INTEGER | IS_DOUBLE):
+            shape.types |= FORMS[p[head]].type
+            p += head + FORMS[p[head]].size
         else:
             shape.p = p
             p = _walk_point(p, end, &shape.types)
@@ -215,8 +220,11 @@ cdef void _walk(const unsigned char* p, const unsigned char* end, Shape* shape) 
     shape.is_valid = True
 
 
-cdef inline bint _is_full_record(const unsigned char* p) noexcept nogil:
-    return p[0] == QP_ARRAY2 and p[1] == QP_INT64 and p[10] == QP_DOUBLE
+cdef inline int _head_size(const unsigned char* p) noexcept nogil:
+    # of a point up to its value, where its timestamp is of a usual width; else 0
+    if p[0] != QP_ARRAY2:
+        return 0
+    return 10 if p[1] == QP_INT64 else 6 if p[1] == QP_INT32 else 0
 
 
 cdef const unsigned char* _walk_point(
@@ -263,14 +271,13 @@ cdef void _copy_doubles(
         if end - p < FULL_RECORD:
             p = _whole_words(p, end, tail)
             end = tail + TAIL
-        if _is_full_record(p):
-            memcpy(&timestamps[i], p + 2, 8)
-            memcpy(&values[i], p + 11, 8)
-            p += FULL_RECORD
+        p = _get_timestamp(p, &timestamps[i])
+        if p[0] == QP_DOUBLE:
+            memcpy(&values[i], p + 1, 8)
+            p += 9
         else:
-            p = _get_timestamp(p, &timestamps[i])
-            values[i] = _get_double(p)
-            p += FORMS[p[0]].size
+            values[i] = FORMS[p[0]].small
+            p += 1
 
 
 cdef void _copy_integers(
@@ -292,9 +299,14 @@ cdef inline const unsigned char* _get_timestamp(
     const unsigned char* p, int64_t* timestamp
 ) noexcept nogil:
     # The width hardly ever changes: a branch that is foreseen is faster than a look-up waited for.
+    cdef int32_t narrow
     if p[1] == QP_INT64:
         memcpy(timestamp, p + 2, 8)
         return p + 10
+    if p[1] == QP_INT32:
+        memcpy(&narrow, p + 2, 4)
+        timestamp[0] = narrow
+        return p + 6
     timestamp[0] = _get_int(p + 1)
     return p + 1 + FORMS[p[1]].size
 

@@ -1,0 +1,1 @@
+"""Measurements beside the reference driver; `make bench` runs them, README.md explains them."""
