@@ -59,6 +59,7 @@ class SiriDBConnection:
         timeout: float = 10,
         protocol: Protocol = SiriDBProtocol,
     ) -> None:
+        _refuse_running_loop()
         self._owns_loop = loop is None
         self._loop = new_event_loop() if loop is None else loop
         self._database = Database(self._carry)
@@ -121,10 +122,13 @@ class SiriDBConnection:
         return await self._protocol.request(type_, payload, timeout, is_raw=is_raw)
 
     def _run(self, request: Coroutine[Any, Any, T]) -> T:
-        if self._loop.is_closed():
-            request.close()
-            raise ConnectionLost("the connection is closed")
-        return self._loop.run_until_complete(request)
+        try:
+            _refuse_running_loop()
+            if self._loop.is_closed():
+                raise ConnectionLost("the connection is closed")
+            return self._loop.run_until_complete(request)
+        finally:
+            request.close()  # where it was not run
 
     def _close_loop(self) -> None:
         if self._owns_loop:
@@ -149,3 +153,11 @@ def connect(
         RequestTimeout: No connection within ``timeout`` seconds.
     """
     return SiriDBConnection(username, password, dbname, host, port, loop, timeout, protocol)
+
+
+def _refuse_running_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError("a blocking call in a running event loop; use SiriDBClient there")

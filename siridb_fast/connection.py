@@ -125,6 +125,8 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None or self._session.is_closed or transport.is_closing():
             raise ConnectionLost(f"there is no connection to {self.name}")
+        if deadline <= self._loop.time():
+            raise RequestTimeout(f"no time was left to ask {self.name}")
         if len(payload) > _wire.MAX_PAYLOAD:
             raise PackageTooLargeError(
                 f"the package has {len(payload):,} bytes, the server takes {_wire.MAX_PAYLOAD:,}"

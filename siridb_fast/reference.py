@@ -345,7 +345,11 @@ class SiriDBConn:
         # One attempt after another, by one task for all who wait.
         if self._reconnecting is None or self._reconnecting.done():
             self._reconnecting = asyncio.get_running_loop().create_task(self._keep_trying())
-        await asyncio.shield(self._reconnecting)
+        reconnecting = self._reconnecting
+        await asyncio.wait([reconnecting])
+        if reconnecting.cancelled():
+            raise ConnectionLost("the connection was closed")
+        reconnecting.result()
 
     async def _keep_trying(self) -> None:
         wait, timeout = 1, 2

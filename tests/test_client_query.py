@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AUTH, INSERT, PING, Database, respond, scripted_client
+from conftest import AUTH, INSERT, PING, Database, Held, respond, scripted_client
 
 from siridb_fast import (
     MICROSECOND,
@@ -15,6 +15,7 @@ from siridb_fast import (
     SECOND,
     ConnectionLost,
     QueryError,
+    RequestTimeout,
     SelectLimitError,
     SiriDBClient,
     SiriDBError,
@@ -243,3 +244,15 @@ async def test_answer_that_nobody_asked_for_is_ignored() -> None:
     async with ScriptedServer(handler) as server, scripted_client(server) as client:
         assert await client.insert({"a": [[1, 1]]})
         assert await client.insert({"a": [[1, 1]]})
+
+
+async def test_request_that_has_no_time_left_is_not_sent() -> None:
+    held = Held()
+    async with ScriptedServer(held) as server, scripted_client(server) as client:
+        for timeout in (0, -1):
+            with pytest.raises(RequestTimeout):
+                await client.insert({"a": [[1, 1]]}, timeout)
+            with pytest.raises(RequestTimeout):
+                await client.query("show", timeout=timeout)
+        with pytest.raises(TimeoutError):
+            await held.take(timeout=0.02)
