@@ -73,6 +73,6 @@ def _answer(
 def _unpack_to_arrays(answer: bytes) -> dict[str, tuple[data.Array, data.Array]]:
     arrays = {}
     for name, points in qpack.unpackb(answer, decode="utf-8").items():
-        timestamps, values = zip(*points, strict=True)
-        arrays[name] = np.array(timestamps), np.array(values)
+        # of the ways to do this the fastest: zip(*points) takes ten times as long for so many
+        arrays[name] = np.array([t for t, _ in points]), np.array([v for _, v in points])
     return arrays

@@ -227,7 +227,7 @@ class SiriDBClient:
                 `ValueError`.
             InsertError: The server refused the package.
             PackingOverflowError: An integer in a list is outside 64 bits. Also an `OverflowError`.
-            PoolError: No server is available, or a pool has none, for the whole ``timeout``.
+            PoolError: No server is connected, or a pool has had none for the whole ``timeout``.
             ConnectionLost: While the insert was with the server: see ``on_doubt``.
             RequestTimeout: No answer in time; the points may be stored. Also a `TimeoutError`.
             UserAuthError: The user may not insert.
@@ -254,7 +254,7 @@ class SiriDBClient:
         Raises:
             QueryError: The server refused the query; `SelectLimitError` if it selects more points
                 than the server's ``select_points_limit``.
-            PoolError: No server is available, or a pool has none, for the whole ``timeout``.
+            PoolError: No server is connected, or a pool has had none for the whole ``timeout``.
             RequestTimeout: No answer in time. Also a `TimeoutError`.
             UserAuthError: The user may not do this.
         """

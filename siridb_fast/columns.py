@@ -241,6 +241,7 @@ def _one_dimension(name: str, what: str, given: object) -> NumpyArray:
                 f"{what} is masked here; give .compressed()", series=name, index=index
             )
         given = given.data
+    _refuse_missing_integers(name, what, given)
     try:
         array = np.asarray(given)
     except (TypeError, ValueError) as exc:
@@ -248,6 +249,20 @@ def _one_dimension(name: str, what: str, given: object) -> NumpyArray:
     if array.ndim != 1:
         raise ColumnError(f"{what} has one dimension, got shape {array.shape}", series=name)
     return array
+
+
+def _refuse_missing_integers(name: str, what: str, given: Any) -> None:
+    # pandas' nullable integers: numpy would make them floats, which are rounded over 2**53
+    kind = getattr(getattr(given, "dtype", None), "kind", "")
+    if isinstance(given, np.ndarray) or kind not in "iub" or not hasattr(given, "isna"):
+        return
+    missing = np.asarray(given.isna())
+    if missing.any():
+        raise ColumnError(
+            f"{what} is missing here, among integers; leave it out with .dropna()",
+            series=name,
+            index=int(missing.argmax()),
+        )
 
 
 def _integer_timestamps(

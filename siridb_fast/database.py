@@ -203,11 +203,16 @@ def _check_precision(time_precision: object) -> None:
 def _convert(arrays: PointArrays, given: int | None, wanted: int) -> None:
     if given is None:
         raise ValueError("the database's time precision is unknown, so there is no way to convert")
-    for timestamps, _ in arrays.values():
-        if wanted >= given:
-            timestamps *= 1000 ** (wanted - given)
-        else:
+    for name, (timestamps, _) in arrays.items():
+        if wanted < given:
             timestamps //= 1000 ** (given - wanted)
+            continue
+        factor = 1000 ** (wanted - given)
+        if len(timestamps) and int(timestamps.max()) * factor >= 2**63:
+            raise ValueError(
+                f"series {name!r}: timestamp {timestamps.max()} has over 64 bits when converted"
+            )
+        timestamps *= factor
 
 
 def _first_types(columns: list[PointColumn]) -> dict[str, str]:

@@ -110,6 +110,8 @@ def _parse_item(item: object) -> Host:
     address, port, options = [*item, DEFAULT_PORT, {}][:3] if len(item) == 1 else [*item, {}][:3]
     if not isinstance(options, dict) or options.keys() - OPTIONS:
         raise ConfigError(f"host {address!r}: options are 'weight' and 'backup', got {options!r}")
+    if isinstance(port, str) and port.isascii() and port.isdigit():
+        port = int(port)  # as it comes from the environment
     return Host(address, port, options.get("weight", 1), options.get("backup", False))
 
 

@@ -113,7 +113,8 @@ def _is_columns(points: object) -> bool:
     if type(points) is list and len(points) != 2:
         return False  # what lists of points nearly always are
     if isinstance(points, (tuple, list)):
-        return len(points) == 2 and (is_array(points[0]) or is_array(points[1]))
+        has_arrays = type(points) is tuple and any(map(is_array, points))
+        return has_arrays or (len(points) == 2 and (is_array(points[0]) or is_array(points[1])))
     return is_array(points)
 
 
@@ -125,6 +126,11 @@ def _part(name: Any, points: Any, rules: ColumnRules) -> PointColumn | tuple[str
         raise ColumnError(
             "points are a list, or a pair of arrays (timestamps, values); got one "
             f"{type(points).__name__}",
+            series=str(name),
+        )
+    if len(points) != 2:
+        raise ColumnError(
+            f"arrays come as a pair (timestamps, values), got {len(points)} of them",
             series=str(name),
         )
     return point_column(name, points[0], points[1], rules)

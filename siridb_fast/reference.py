@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from siridb_fast import _wire
 from siridb_fast._qpack import packb
-from siridb_fast.config import is_url, parse_url
+from siridb_fast.config import Config, is_url, parse_url
 from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
 from siridb_fast.database import Database, InsertKeywords, PointArrays
-from siridb_fast.errors import ConnectionLost, PoolError, RequestTimeout, ServerError
+from siridb_fast.errors import (
+    ConfigError,
+    ConnectionLost,
+    PoolError,
+    RequestTimeout,
+    ServerError,
+)
 from siridb_fast.hosts import DEFAULT_PORT, Host
 
 if TYPE_CHECKING:
@@ -116,7 +122,12 @@ def target_of(
     """Return credentials and host of the reference's arguments, or of a URL in the first."""
     if is_url(username) and password is None and dbname is None:
         config = parse_url(username)
-        return (config.username, config.password, config.dbname), config.hosts[0]
+        plain = (config.username, config.password, config.dbname)
+        if config != Config(
+            username=plain[0], password=plain[1], dbname=plain[2], hosts=config.hosts[:1]
+        ):
+            raise ConfigError("one connection has one host and no options in its URL")
+        return plain, config.hosts[0]
     if password is None or dbname is None:
         raise TypeError("username, password and dbname are needed, or a URL alone")
     return (username, password, dbname), Host(host, port)
@@ -288,8 +299,12 @@ class SiriDBConn:
         return self._protocol is not None and self._protocol.is_connected
 
     async def connect(self, timeout: float = 120) -> None:
-        """Connect, trying until it works, and ping the server."""
-        await self._carry(_wire.REQ_PING, b"", timeout)
+        """Connect, trying until it works or the time is up, and ping the server."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._carry(_wire.REQ_PING, b"", timeout)
+        except TimeoutError as exc:
+            raise RequestTimeout(f"no connection to {self._target[1]} in time") from exc
 
     async def insert(
         self, data: object, timeout: float = 300, **options: Unpack[InsertKeywords]

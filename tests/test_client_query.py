@@ -137,6 +137,18 @@ async def test_arrays_are_converted_exactly(
             ].tolist() == times.tolist()
 
 
+async def test_timestamp_over_64_bits_after_the_conversion_is_an_error(
+    make_database: Callable[..., Database],
+) -> None:
+    async with make_database(time_precision="ms").client() as client:
+        await client.insert({"a": [[1_600_000_000 * 10**9, 1]]})  # the server checks no unit
+        with pytest.raises(ValueError, match="'a'"):
+            await client.query_arrays("select * from *", NANOSECOND)
+        assert (await client.query_arrays("select * from *", SECOND))["a"][0] == [
+            1_600_000 * 10**9
+        ]
+
+
 async def test_time_precision_of_query_is_converted_by_the_server(
     make_database: Callable[..., Database],
 ) -> None:

@@ -111,3 +111,17 @@ def test_errors_survive_pickling() -> None:
         encode_insert({"s": (T, np.array([1, 2**63, 3], "u8"))})
     copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
     assert (str(copy), copy.series, copy.index) == (str(caught.value), "s", 1)
+
+
+@pytest.mark.parametrize("pair", [(T, V, V), (T,)])
+def test_arrays_come_in_pairs(pair: Any) -> None:
+    with pytest.raises(ColumnError, match=rf"got {len(pair)} of them"):
+        encode_insert({"s": pair})
+
+
+def test_missing_integers_of_pandas_are_not_rounded() -> None:
+    whole = pd.array([1, 2**53 + 1, 3], dtype="Int64")
+    assert unpackb(encode_insert({"s": (T, whole)}), "utf-8")["s"][1] == [1, 2**53 + 1]
+    with pytest.raises(ColumnError, match="among integers") as caught:
+        encode_insert({"s": (T, pd.array([1, None, 3], dtype="Int64"))})
+    assert caught.value.index == 1

@@ -1,6 +1,8 @@
 """The small parts that others stand on: buffers, headers, what replies mean, casts."""
 
 import gc
+import io
+import sys
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,18 @@ def test_memory_in_use_is_not_cleared() -> None:
     assert buffer.is_free
     restart_package(buffer)
     assert len(buffer) == 1
+
+
+def test_views_of_a_buffer_are_counted_and_leak_nothing() -> None:
+    buffer = finish_package(start_package())
+    before = sys.getrefcount(None), sys.getrefcount(buffer)
+    for _ in range(10_000):
+        with memoryview(buffer) as view:
+            assert (view.format, view.shape, view.strides) == ("B", (2,), (1,))
+    assert sys.getrefcount(buffer) == before[1]
+    assert sys.getrefcount(None) < before[0] + 5_000
+    with pytest.raises(TypeError, match=r"read-only|not writable|read-write"):
+        io.BytesIO(b"xx").readinto(buffer)
 
 
 def test_a_view_keeps_the_memory_alive() -> None:

@@ -5,13 +5,15 @@ transports keep a view until the bytes are on their way. When no view is left it
 used again, which saves the page faults of fresh memory. Knows nothing of what the bytes mean.
 """
 
-from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.string cimport memcpy
 
 cdef enum:
     MIN_CAPACITY = 256
+
+cdef char* BYTES = "B"
 
 
 cdef class PackageBuffer:
@@ -39,7 +41,19 @@ cdef class PackageBuffer:
     def __getbuffer__(self, Py_buffer* view, int flags):
         if not self.is_sealed:
             raise BufferError("the package is not sealed yet")
-        PyBuffer_FillInfo(view, self, self.data, self.size, 1, flags)
+        if flags & PyBUF_WRITABLE:
+            raise BufferError("a sealed package does not change")
+        view.buf = self.data
+        view.obj = self
+        view.len = self.size
+        view.readonly = 1
+        view.itemsize = 1
+        view.format = BYTES if flags & PyBUF_FORMAT else NULL
+        view.ndim = 1
+        view.shape = &view.len if flags & PyBUF_ND else NULL
+        view.strides = &view.itemsize if (flags & PyBUF_STRIDES) == PyBUF_STRIDES else NULL
+        view.suboffsets = NULL
+        view.internal = NULL
         self.views += 1
 
     def __releasebuffer__(self, Py_buffer* view):
