@@ -1,17 +1,12 @@
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
 from siridb_fast._arrays import Kind
+from siridb_fast._blocks import OnMissing
 from siridb_fast._buffer import PackageBuffer
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
-
-class OnMissing(IntEnum):
-    KEEP = 0
-    DROP = 1
-    ERROR = 2
 
 class PointColumn:
     name: str

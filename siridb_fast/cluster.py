@@ -137,10 +137,12 @@ class Cluster:
         """
         now = self._loop.time()
         connected = [member for member in self._members.values() if member.is_connected]
-        active = [member.host for member in connected if member.inactive_until <= now]
+        active = [member for member in connected if member.inactive_until <= now]
         if not active and try_inactive:
-            active = [member.host for member in connected]
-        host = self._selector.select(active)
+            active = connected
+        if len(active) == 1:  # the usual case; a turn among one moves no credit
+            return active[0].connection
+        host = self._selector.select([member.host for member in active])
         return None if host is None else self._members[host].connection
 
     def suspend(self, connection: Connection) -> None:

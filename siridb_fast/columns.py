@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from siridb_fast._arrays import Kind
+from siridb_fast._blocks import OnMissing
 from siridb_fast._buffer import PackageBuffer
 from siridb_fast._package import (
     append_series,
@@ -23,7 +24,7 @@ from siridb_fast._package import (
     restart_package,
     start_package,
 )
-from siridb_fast._points import OnMissing, PointColumn
+from siridb_fast._points import PointColumn
 from siridb_fast._wire import MAX_PAYLOAD
 from siridb_fast.errors import ColumnError, PackageTooLargeError
 

@@ -380,9 +380,16 @@ cdef inline const unsigned char* _take(Reader* reader, uint64_t length) except N
     cdef const unsigned char* p = reader.p
     cdef uint64_t left = reader.end - p
     if length > left:
-        raise _fault(reader, f"{length} bytes are announced, {left} are left")
+        _raise_short(reader, length)
     reader.p += length
     return p
+
+
+cdef int _raise_short(Reader* reader, uint64_t length) except -1:
+    # apart, so that the way without a fault is short enough to be inlined
+    raise _fault(
+        reader, f"{length} bytes are announced, {reader.end - reader.p} are left"
+    )
 
 
 cdef inline int _check_nesting(Reader* reader, int depth) except -1:
