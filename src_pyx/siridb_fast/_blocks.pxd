@@ -46,8 +46,15 @@ cdef struct Cursor:
     Py_ssize_t index       # of the fault
 
 
+cdef inline bint is_scaled(const Rules* rules) noexcept nogil:
+    return rules.numerator != 1 or rules.denominator != 1
+
+
 cdef void write_numbers(
     const Points* points, Py_ssize_t start, Py_ssize_t stop, Cursor* cursor
+) noexcept nogil
+cdef void copy_numbers(
+    const Points* points, Py_ssize_t stop, int64_t* timestamps, int64_t* values, Cursor* cursor
 ) noexcept nogil
 cdef int write_texts(
     const Points* points, list texts, Py_ssize_t start, Py_ssize_t stop, Cursor* cursor

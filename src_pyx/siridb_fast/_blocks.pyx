@@ -30,24 +30,32 @@ cdef void write_numbers(
 ) noexcept nogil:
     cdef Stage stage
     cdef Block block
-    while start < stop:
-        block.first = start
-        block.n = block.given = min(<Py_ssize_t>BLOCK, stop - start)
-        start += block.n
-        _read_values(points, &stage, &block)
-        _read_timestamps(points, &stage, &block)
-        _check_values(points, &block, cursor)
-        if points.rules.on_missing == DROP:
-            _drop_missing(points, &stage, &block)
+    while start < stop and cursor.fault == NO_FAULT:
+        start = _read_block(points, start, stop, &stage, &block, cursor)
         if cursor.p == NULL:
             _see_block(&block, &cursor.seen)
         else:
             cursor.p = put_block(cursor.p, points.has_floats, &block, &cursor.seen)
-        if cursor.seen.bits & ~points.rules.timestamp_bits:
-            _blame_timestamp(points, &stage, &block, cursor)
-        if cursor.fault != NO_FAULT:
-            return
-        cursor.points += block.n
+        _end_block(points, &stage, &block, cursor)
+
+
+cdef void copy_numbers(
+    const Points* points, Py_ssize_t stop, int64_t* timestamps, int64_t* values, Cursor* cursor
+) noexcept nogil:
+    # From the first point on. Doubles are copied by their bits.
+    cdef Stage stage
+    cdef Block block
+    cdef Py_ssize_t start = 0
+    while start < stop and cursor.fault == NO_FAULT:
+        start = _read_block(points, start, stop, &stage, &block, cursor)
+        _see_block(&block, &cursor.seen)
+        memcpy(timestamps + cursor.points, block.timestamps, block.n * 8)
+        memcpy(
+            values + cursor.points,
+            <const void*>block.doubles if points.has_floats else <const void*>block.integers,
+            block.n * 8,
+        )
+        _end_block(points, &stage, &block, cursor)
 
 
 cdef int write_texts(
@@ -81,6 +89,29 @@ cdef int write_texts(
     return 0
 
 
+cdef Py_ssize_t _read_block(
+    const Points* points, Py_ssize_t start, Py_ssize_t stop, Stage* stage, Block* block,
+    Cursor* cursor,
+) noexcept nogil:
+    # The values of the next block are checked and the missing ones left out; returns its end.
+    block.first = start
+    block.n = block.given = min(<Py_ssize_t>BLOCK, stop - start)
+    _read_values(points, stage, block)
+    _read_timestamps(points, stage, block)
+    _check_values(points, block, cursor)
+    if points.rules.on_missing == DROP:
+        _drop_missing(points, stage, block)
+    return start + block.given
+
+
+cdef void _end_block(
+    const Points* points, Stage* stage, Block* block, Cursor* cursor
+) noexcept nogil:
+    cursor.points += block.n
+    if cursor.seen.bits & ~points.rules.timestamp_bits:
+        _blame_timestamp(points, stage, block, cursor)
+
+
 cdef void _read_values(const Points* points, Stage* stage, Block* block) noexcept nogil:
     cdef const Array* values = &points.values
     if points.has_floats:
@@ -102,18 +133,14 @@ cdef void _read_timestamps(const Points* points, Stage* stage, Block* block) noe
     cdef const Rules* rules = &points.rules
     cdef int64_t highest = INT64_MAX // rules.numerator
     cdef Py_ssize_t i
-    if timestamps.is_plain and not _is_scaled(rules):
+    if timestamps.is_plain and not is_scaled(rules):
         block.timestamps = <const int64_t*>(timestamps.data + block.first * 8)
         return
     block.timestamps = stage.timestamps
     read_ints(timestamps, block.first, block.n, stage.timestamps)
-    if _is_scaled(rules):
+    if is_scaled(rules):
         for i in range(block.n):
             stage.timestamps[i] = _scale(rules, stage.timestamps[i], highest)
-
-
-cdef inline bint _is_scaled(const Rules* rules) noexcept nogil:
-    return rules.numerator != 1 or rules.denominator != 1
 
 
 cdef inline int64_t _scale(const Rules* rules, int64_t given, int64_t highest) noexcept nogil:
@@ -134,7 +161,7 @@ cdef inline Fault _timestamp_fault(const Rules* rules, int64_t timestamp) noexce
     # of a timestamp that has bits which it may not have
     if rules.is_datetime and timestamp == INT64_MIN:
         return TIMESTAMP_MISSING
-    if _is_scaled(rules) and timestamp == INEXACT:
+    if is_scaled(rules) and timestamp == INEXACT:
         return TIMESTAMP_INEXACT
     return TIMESTAMP_RANGE
 

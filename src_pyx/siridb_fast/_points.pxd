@@ -22,6 +22,7 @@ cdef class PointColumn:
         Py_buffer timestamps_view
         Py_buffer values_view
 
+    cdef int _raise(self, Cursor* cursor) except -1
     cdef Py_ssize_t _overhead(self)
     cdef size_t _bound(self, Py_ssize_t start, Py_ssize_t stop)
     cdef int _write(

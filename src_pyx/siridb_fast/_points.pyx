@@ -13,7 +13,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from siridb_fast._arrays cimport FLOAT64, INT64, Array, Kind, is_float
 from siridb_fast._blocks cimport (
     KEEP, NO_FAULT, TIMESTAMP_INEXACT, TIMESTAMP_MISSING, TIMESTAMP_RANGE, VALUE_RANGE, Cursor,
-    Fault, OnMissing, Points, Rules, write_numbers, write_texts,
+    Fault, OnMissing, Points, Rules, copy_numbers, is_scaled, write_numbers, write_texts,
 )
 from siridb_fast._buffer cimport PackageBuffer
 from siridb_fast._qpack cimport pack_raw
@@ -93,6 +93,36 @@ cdef class PointColumn:
         self._write(None, 0, &cursor, self.size)
         return cursor.points
 
+    def plain(self) -> tuple:
+        """Return (timestamps, values) as they would be written, without what is missing.
+
+        Timestamps are an int64 array in the database's unit; values an int64 or float64 array, or
+        a list of bytes. Arrays that are so already are returned as they are.
+
+        Raises:
+            ColumnError: The first point that cannot be sent; names series and index.
+        """
+        cdef Points* points = &self.points
+        cdef Cursor cursor
+        cdef int64_t[::1] timestamps
+        cdef int64_t[::1] bits
+        if points.has_text:
+            return self._plain_texts()
+        if points.timestamps.is_plain and points.values.is_plain and not is_scaled(&points.rules):
+            if self.check() == self.size:
+                return self.timestamps, self.values
+        timestamps = np.empty(self.size, np.int64)
+        bits = np.empty(self.size, np.int64)
+        _start(&cursor)
+        if self.size:
+            copy_numbers(points, self.size, &timestamps[0], &bits[0], &cursor)
+        self._raise(&cursor)
+        values = np.asarray(bits)[:cursor.points]
+        return (
+            np.asarray(timestamps)[:cursor.points],
+            values.view(np.float64) if points.has_floats else values,
+        )
+
     def fit(self, Py_ssize_t start, Py_ssize_t budget) -> int:
         """Return where to stop so that the points from ``start`` on take ``budget`` bytes at most.
         """
@@ -141,10 +171,7 @@ cdef class PointColumn:
     ) except -1:
         cdef Points* points = &self.points
         cdef unsigned char* begin = NULL
-        cursor.p = NULL
-        cursor.points = 0
-        cursor.seen = Seen(bits=0, disorder=0, last=0)
-        cursor.fault = NO_FAULT
+        _start(cursor)
         if buffer is not None:
             begin = buffer.reserve(self._bound(start, stop))
             begin[0] = QP_ARRAY_OPEN
@@ -156,13 +183,29 @@ cdef class PointColumn:
         else:
             with nogil:
                 write_numbers(points, start, stop, cursor)
-        if cursor.fault != NO_FAULT:
-            cursor.points = 0
-            raise self._error(cursor.fault, cursor.index)
+        self._raise(cursor)
         if buffer is not None:
             cursor.p[0] = QP_ARRAY_CLOSE
             buffer.size += cursor.p + 1 - begin
         return 0
+
+    cdef int _raise(self, Cursor* cursor) except -1:
+        if cursor.fault != NO_FAULT:
+            cursor.points = 0
+            raise self._error(cursor.fault, cursor.index)
+        return 0
+
+    def _plain_texts(self) -> tuple:
+        # The places of the texts travel as values, to tell which of them are left.
+        places = PointColumn(
+            self.name, self.raw_name, self.timestamps, np.arange(self.size),
+            self.points.timestamps.kind, INT64, self.points.timestamps.is_swapped, False,
+            **self.options,
+        )
+        timestamps, indices = places.plain()
+        texts = [self.texts[i] for i in indices.tolist()]
+        is_there = np.array([text is not None for text in texts], bool)
+        return timestamps[is_there], [text for text in texts if text is not None]
 
     cdef Py_ssize_t _overhead(self):
         # the bytes around the points
@@ -208,6 +251,13 @@ cdef class PointColumn:
         else:
             text = "the value is missing (NaN) and on_missing is 'error'"
         return ColumnError(text, series=self.name, index=index)
+
+
+cdef inline void _start(Cursor* cursor) noexcept:
+    cursor.p = NULL
+    cursor.points = 0
+    cursor.seen = Seen(bits=0, disorder=0, last=0)
+    cursor.fault = NO_FAULT
 
 
 cdef inline size_t _text_size(object text) noexcept:

@@ -1,0 +1,3 @@
+class Series:
+    name: str
+    points: int

@@ -1,0 +1,73 @@
+# Coalescer: all series of a writer, what is pending of them, and what should leave next.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from siridb_fast._batch cimport Batch
+from siridb_fast._runs cimport Series, Value, put_sample
+
+
+cdef enum:
+    CLASSES = 40       # class c holds the runs of 2**(c + CLASS_BITS) points and more
+    CLASS_BITS = 5
+    STRING_BITS = 3    # so much shorter are runs of texts in a class: they have no server buffer
+
+
+cdef class Coalescer:
+    cdef:
+        readonly Py_ssize_t points        # pending, of all series
+        Py_ssize_t moved                  # points that were ever taken or dropped
+        readonly Py_ssize_t run_bytes     # memory of what is pending
+        public Py_ssize_t held_bytes      # memory of packages that have left but are not settled
+        readonly Py_ssize_t max_buffered  # bytes of both at most
+        readonly Py_ssize_t package_bytes
+        readonly double linger            # seconds
+        readonly double flushed_until     # on the clock: what is older is due
+        readonly bint is_closed
+        readonly bint is_hungry           # there was nothing to take the last time
+        bint has_news                     # the writer is to be notified
+        public object on_blocked          # called with bytes that find no room, or once closed
+        public object notify              # called when there may be something to take or to settle
+        object clock
+        dict table                        # name: Series
+        dict watchers                     # Series: [(first, stop, delivery)] of those who wait
+        list unsettled                    # series whose type has to be asked for
+        Py_ssize_t max_idle               # series to keep that have nothing pending
+        Py_ssize_t chunk_limit            # samples; smaller the more series there are
+        int worthy                        # class from which on a run is worth sending by itself
+        PyObject* oldest                  # ends of the list by age; borrowed
+        PyObject* newest
+        PyObject* first[CLASSES]          # ends of the list of each class; borrowed
+        PyObject* last[CLASSES]
+
+    cdef Series find(self, str name)
+    cdef Series create(self, str name)
+    cdef bint has_room(self, Py_ssize_t extra) noexcept
+    cdef bint is_short(self) noexcept
+    cdef bint make_place(self, Series series) except -1
+    cdef int reserve(self, Series series, Py_ssize_t points) except -1
+    cdef void append_text(self, Series series, int64_t timestamp, bytes text) noexcept
+    cdef int tell(self) except -1
+    cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1
+    cdef int _watch(self, Series series, Py_ssize_t points, delivery) except -1
+    cdef void _begin(self, Series series) noexcept
+    cdef void _lift(self, Series series) noexcept
+    cdef void _classify(self, Series series) noexcept
+    cdef void _leave_class(self, Series series) noexcept
+    cdef void _forget_run(self, Series series) noexcept
+    cdef bint _take_old(self, Batch batch, double until) except -1
+    cdef bint _add(self, Batch batch, Series series) except -1
+    cdef int _share(self, Batch batch, Series series, Py_ssize_t start) except -1
+    cdef int _sweep(self) except -1
+
+
+cdef inline void append_sample(
+    Coalescer coalescer, Series series, int64_t timestamp, Value value
+) noexcept:
+    # Where there is place. Runs no Python, so that no other thread comes in between.
+    if series.points == 0:
+        coalescer._begin(series)
+    put_sample(series, timestamp, value)
+    coalescer.points += 1
+    if series.points >= series.mark:
+        coalescer._lift(series)

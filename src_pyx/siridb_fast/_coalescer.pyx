@@ -1,0 +1,454 @@
+"""Which points wait, in which series, and what leaves next.
+
+Points wait in the run of their series. A run leaves when it is long enough for the server's fast
+path, when its oldest point has waited for ``linger`` seconds, when memory runs short (longest
+first) or when everything is flushed; the writer asks for the next package whenever a connection
+has room, so under load runs grow by themselves. Two sorts of lists find the next run without a
+search: one of all runs by age, and one for each class of runs of about the same length.
+
+Knows nothing of connections, event loops or clocks: ``clock`` and two callbacks are given. Every
+method runs under the GIL without a break, so any thread may append.
+"""
+
+cimport cython
+from cpython.dict cimport PyDict_Next
+from cpython.object cimport PyObject
+from libc.math cimport INFINITY
+from libc.stdint cimport int64_t
+
+from siridb_fast._batch cimport Batch
+from siridb_fast._records cimport bit_length
+from siridb_fast._runs cimport (
+    FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, TEXT_OVERHEAD, Sample, Series, Value, add_chunk,
+    arrays_of, chunk_bytes, drop_points, free_places, has_place, move_run, next_capacity,
+    own_text, points_within, replace_values, run_bound,
+)
+
+import numpy as np
+
+cdef enum:
+    LONG_RUN = 1024      # points from which on a run gains little by waiting (server-facts 3)
+    NEVER = 1 << 62      # a mark that no run reaches
+    MIN_CHUNK_LIMIT = 2
+
+cdef double EARLY = 0.75  # of `linger`: what is that old leaves with what is due
+
+TYPE_NAMES = {NO_TYPE: None, INTEGER: "integer", FLOAT: "float", STRING: "string"}
+TYPES = {name: type_ for type_, name in TYPE_NAMES.items()}
+
+
+@cython.final
+cdef class Coalescer:
+    """The series of one writer; takes no points until it is opened.
+
+    ``clock`` returns seconds and never goes back.
+    """
+
+    def __cinit__(
+        self, *, clock, Py_ssize_t max_buffered, double linger, Py_ssize_t package_bytes,
+        Py_ssize_t max_idle,
+    ):
+        self.clock = clock
+        self.max_buffered = max_buffered
+        self.linger = linger
+        self.package_bytes = package_bytes
+        self.max_idle = max_idle
+        self.flushed_until = -INFINITY
+        self.is_hungry = True
+        self.table = {}
+        self.watchers = {}
+        self.unsettled = []
+        self.chunk_limit = MAX_CAPACITY
+        self.is_closed = True
+
+    def __repr__(self):
+        return f"<Coalescer of {len(self.table):,} series, {self.points:,} points pending>"
+
+    def open(self, Py_ssize_t buffer_points) -> None:
+        """Take points. Only a run of over ``buffer_points`` takes the server's fast path."""
+        self.worthy = bit_length(max(<Py_ssize_t>LONG_RUN, buffer_points + 1) - 1) - CLASS_BITS
+        self.is_closed = False
+
+    def close(self) -> None:
+        """Refuse further points."""
+        self.is_closed = True
+
+    @property
+    def series_count(self) -> int:
+        """How many series are known; those without points may be forgotten."""
+        return len(self.table)
+
+    @property
+    def accepted(self) -> int:
+        """How many points ever came."""
+        return self.points + self.moved
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What the bound is about: memory of the runs and of packages not settled."""
+        return self.run_bytes + self.held_bytes
+
+    @property
+    def oldest_since(self) -> float:
+        """When the oldest pending run was begun; infinity if there is none."""
+        return (<Series>self.oldest).since if self.oldest != NULL else INFINITY
+
+    def series(self, str name not None) -> Series:
+        """Return the series of this name, a new one if need be."""
+        cdef Series series = self.find(name)
+        return self.create(name) if series is None else series
+
+    def may_take(self, Py_ssize_t extra) -> bool:
+        """Tell whether there is room for so many bytes."""
+        return self.has_room(extra)
+
+    def room_for(self, Py_ssize_t points, Py_ssize_t text_bytes=0) -> int:
+        """Return the bytes that so many points of one series need at most."""
+        return chunk_bytes(points) + text_bytes + (points * TEXT_OVERHEAD if text_bytes else 0)
+
+    def extend(
+        self, Series series not None, const int64_t[::1] timestamps, const int64_t[::1] values,
+        delivery=None,
+    ) -> None:
+        """Append points of the series' type; values are int64, or doubles viewed as such.
+
+        ``delivery`` is somebody who waits for them: `take` and `drop` tell of them.
+        """
+        cdef Py_ssize_t i, n = timestamps.shape[0]
+        cdef Value value
+        self.reserve(series, n)
+        self._watch(series, n, delivery)
+        for i in range(n):
+            value.integer = values[i]
+            append_sample(self, series, timestamps[i], value)
+        self.tell()
+
+    def extend_texts(
+        self, Series series not None, const int64_t[::1] timestamps, list texts, delivery=None
+    ) -> None:
+        """Append points whose values are bytes."""
+        cdef Py_ssize_t i, n = timestamps.shape[0]
+        self.reserve(series, n)
+        self._watch(series, n, delivery)
+        for i in range(n):
+            self.append_text(series, timestamps[i], texts[i])
+        self.tell()
+
+    # ---- what leaves
+
+    def take(self, double now, Batch batch not None) -> bool:
+        """Move the runs that should leave next into an empty batch; tell whether there are any."""
+        cdef double due = max(now - self.linger, self.flushed_until)
+        cdef double early = max(now - self.linger * EARLY, self.flushed_until)
+        cdef bint is_open = True, is_short = self.is_short()
+        cdef int class_ = CLASSES - 1
+        if self.oldest != NULL and (<Series>self.oldest).since <= due:
+            is_open = self._take_old(batch, early)
+        while is_open and class_ >= (0 if is_short else self.worthy):
+            if self.first[class_] == NULL:
+                class_ -= 1
+            else:
+                is_open = self._add(batch, <Series>self.first[class_])
+        if is_open and is_short:
+            self._take_old(batch, INFINITY)
+        self.is_hungry = len(batch.names) == 0
+        return not self.is_hungry
+
+    def flush(self, double now) -> None:
+        """Make due whatever is pending now."""
+        self.flushed_until = now
+
+    # ---- the type of a series
+
+    def take_unsettled(self) -> list:
+        """Return the series whose type has to be asked for; each is given out once."""
+        unsettled = self.unsettled
+        self.unsettled = []
+        return unsettled
+
+    def is_settled(self, Series series not None) -> bool:
+        """Tell whether the type is known to be the database's."""
+        return series.is_settled
+
+    def pin(self, Series series not None, str type_) -> None:
+        """Give a series without points its type."""
+        if series.type == NO_TYPE:
+            series.type = TYPES[type_]
+
+    def type_of(self, Series series not None) -> str | None:
+        """Return "integer", "float" or "string"; None if no point was written yet."""
+        return TYPE_NAMES[series.type]
+
+    def settle(self, Series series not None, str type_) -> bool:
+        """Take the database's type of a series, None if it has no such series.
+
+        Tells whether what is pending is of that type; if not, `recast` or `drop` it. Nothing of
+        the series leaves before it is settled.
+        """
+        if type_ is not None and series.type != TYPES[type_]:
+            if series.points:
+                return False
+            series.type = TYPES[type_]
+        series.is_settled = True
+        if series.points:
+            self._lift(series)
+            self.tell()
+        return True
+
+    def pending(self, Series series not None) -> tuple:
+        """Return (timestamps, values) of a series as arrays, texts as a list of bytes."""
+        timestamps, values = arrays_of(series, series.points)
+        if series.type == FLOAT:
+            values = values.view(np.float64)
+        elif series.type == STRING:
+            values = [<bytes><PyObject*><size_t>bits for bits in values.tolist()]
+        return timestamps, values
+
+    def recast(self, Series series not None, str type_, values) -> None:
+        """Give the pending points of a series other values, of another type.
+
+        Values are an int64 or float64 array, or a list of bytes.
+        """
+        series_type = TYPES[type_]
+        if series_type == STRING:
+            bits = np.array([<size_t><PyObject*>text for text in values], np.uint64)
+            self.run_bytes += replace_values(series, series_type, bits.view(np.int64))
+        else:
+            self.run_bytes += replace_values(series, series_type, values.view(np.int64))
+
+    def drop(self, Series series not None) -> list:
+        """Forget the pending points of a series; return who waited for them, and for how many."""
+        cdef Py_ssize_t start = series.taken
+        waiting = [
+            (delivery, stop - max(first, start))
+            for first, stop, delivery in self.watchers.pop(series, ())
+        ]
+        self.points -= series.points
+        self.moved += series.points
+        self._forget_run(series)
+        self.run_bytes -= drop_points(series, series.points)
+        return waiting
+
+    def drop_all(self) -> list:
+        """Forget everything; return (name, points, who waited) of each series with points."""
+        dropped = []
+        while self.oldest != NULL:
+            series = <Series>self.oldest
+            points = series.points
+            dropped.append((series.name, points, self.drop(series)))
+        return dropped
+
+    # ---- for the intake
+
+    cdef Series find(self, str name):
+        return self.table.get(name)
+
+    cdef Series create(self, str name):
+        cdef Series series = Series(name)
+        if len(self.table) >= self.max_idle:
+            self._sweep()
+        self.table[name] = series
+        series.mark = NEVER
+        self.unsettled.append(series)
+        self.chunk_limit = max(
+            <Py_ssize_t>MIN_CHUNK_LIMIT,
+            min(
+                <Py_ssize_t>MAX_CAPACITY,
+                self.max_buffered // 16 // <Py_ssize_t>len(self.table)
+                // <Py_ssize_t>sizeof(Sample),
+            ),
+        )
+        self.has_news |= len(self.unsettled) == 1
+        return series
+
+    cdef bint has_room(self, Py_ssize_t extra) noexcept:
+        return self.run_bytes + self.held_bytes + extra <= self.max_buffered
+
+    cdef bint is_short(self) noexcept:
+        # of memory: half of it is in use
+        return (self.run_bytes + self.held_bytes) * 2 > self.max_buffered
+
+    cdef bint make_place(self, Series series) except -1:
+        # Make place for one more sample; tell whether it had to wait, so that all may differ.
+        cdef bint has_waited = False
+        cdef Py_ssize_t capacity
+        if series.points == 0:
+            series.since = self.clock()
+        while not has_place(series):
+            capacity = next_capacity(series, self.chunk_limit)
+            if self.has_room(chunk_bytes(capacity)):
+                self._add_chunk(series, capacity)
+            else:
+                self.on_blocked(chunk_bytes(capacity))
+                has_waited = True
+        return has_waited
+
+    cdef int reserve(self, Series series, Py_ssize_t points) except -1:
+        # Make place for so many samples; append_sample() has to follow before anything else.
+        if series.points == 0:
+            series.since = self.clock()
+        while free_places(series) < points:
+            if self.has_room(chunk_bytes(points)):
+                self._add_chunk(series, points)
+            else:
+                self.on_blocked(chunk_bytes(points))
+        return 0
+
+    cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1:
+        add_chunk(series, capacity)
+        self.run_bytes += chunk_bytes(capacity)
+        self.has_news |= self.is_hungry and self.is_short()
+        return 0
+
+    cdef void append_text(self, Series series, int64_t timestamp, bytes text) noexcept:
+        cdef Value value
+        value.text = <PyObject*>text
+        self.run_bytes += own_text(series, value.text)
+        append_sample(self, series, timestamp, value)
+
+    cdef int tell(self) except -1:
+        # Notify the writer of what append() noted.
+        if self.has_news:
+            self.has_news = False
+            self.notify()
+        return 0
+
+    # ---- the lists
+
+    cdef void _begin(self, Series series) noexcept:
+        # Put a run that gets its first point at the young end of the list by age.
+        cdef bint is_first = self.oldest == NULL
+        if not is_first:
+            series.since = max(series.since, (<Series>self.newest).since)
+        self.has_news |= is_first
+        series.older = self.newest
+        series.newer = NULL
+        if is_first:
+            self.oldest = <PyObject*>series
+        else:
+            (<Series>self.newest).newer = <PyObject*>series
+        self.newest = <PyObject*>series
+        if series.is_settled:
+            series.mark = 1 << (CLASS_BITS - (STRING_BITS if series.type == STRING else 0))
+
+    cdef void _lift(self, Series series) noexcept:
+        # Put a run that has grown where runs of its length are.
+        self._classify(series)
+        self.has_news |= self.is_hungry and series.class_ >= self.worthy
+
+    cdef void _classify(self, Series series) noexcept:
+        cdef int bits = CLASS_BITS - (STRING_BITS if series.type == STRING else 0)
+        cdef int class_ = min(bit_length(series.points) - 1 - bits, CLASSES - 1)
+        self._leave_class(series)
+        series.mark = <Py_ssize_t>1 << (max(class_, -1) + 1 + bits)
+        if class_ < 0:
+            return
+        series.class_ = <signed char>class_
+        series.before = self.last[class_]
+        series.after = NULL
+        if self.last[class_] == NULL:
+            self.first[class_] = <PyObject*>series
+        else:
+            (<Series>self.last[class_]).after = <PyObject*>series
+        self.last[class_] = <PyObject*>series
+
+    cdef void _leave_class(self, Series series) noexcept:
+        cdef int class_ = series.class_
+        if class_ < 0:
+            return
+        if series.before == NULL:
+            self.first[class_] = series.after
+        else:
+            (<Series>series.before).after = series.after
+        if series.after == NULL:
+            self.last[class_] = series.before
+        else:
+            (<Series>series.after).before = series.before
+        series.class_ = -1
+
+    cdef void _forget_run(self, Series series) noexcept:
+        # Take a run out of all lists.
+        if series.points == 0:
+            return
+        self._leave_class(series)
+        if series.older == NULL:
+            self.oldest = series.newer
+        else:
+            (<Series>series.older).newer = series.newer
+        if series.newer == NULL:
+            self.newest = series.older
+        else:
+            (<Series>series.newer).older = series.older
+        series.older = series.newer = NULL
+
+    # ---- taking
+
+    cdef int _watch(self, Series series, Py_ssize_t points, delivery) except -1:
+        # Note who waits for the next points.
+        cdef Py_ssize_t first = series.taken + series.points
+        if delivery is not None:
+            self.watchers.setdefault(series, []).append((first, first + points, delivery))
+        return 0
+
+    cdef bint _take_old(self, Batch batch, double until) except -1:
+        # Add the runs by age, up to one that is not settled; tell whether there is place left.
+        while (
+            self.oldest != NULL and (<Series>self.oldest).since <= until
+            and (<Series>self.oldest).is_settled
+        ):
+            if not self._add(batch, <Series>self.oldest):
+                return False
+        return True
+
+    cdef bint _add(self, Batch batch, Series series) except -1:
+        # Move a run, or an even part of one that is larger than a package; False if it has to wait
+        # for the next package.
+        cdef Py_ssize_t bound = run_bound(series, series.points)
+        cdef Py_ssize_t points = series.points, start = series.taken, pieces
+        if bound > self.package_bytes - <Py_ssize_t>batch.buffer.size:
+            if len(batch.names):
+                return False
+            if bound > self.package_bytes:
+                pieces = bound // self.package_bytes + 1
+                points = (points + pieces - 1) // pieces
+                points = max(<Py_ssize_t>1, min(points, points_within(series, self.package_bytes)))
+        if points == series.points:
+            self._forget_run(series)
+        self.run_bytes -= move_run(series, points, batch.buffer)
+        self.points -= points
+        self.moved += points
+        batch.add(series.name, points)
+        batch.oldest = min(batch.oldest, series.since)
+        if series.points:
+            self._classify(series)
+        if self.watchers and series in self.watchers:
+            self._share(batch, series, start)
+        return True
+
+    cdef int _share(self, Batch batch, Series series, Py_ssize_t start) except -1:
+        # Note who waits for the points from `start` on that were just moved.
+        cdef Py_ssize_t index = len(batch.names) - 1
+        waiting = []
+        for first, stop, delivery in self.watchers.pop(series):
+            count = min(stop, series.taken) - max(first, start)
+            if count > 0:
+                batch.share(delivery, index, count)
+            if stop > series.taken:
+                waiting.append((first, stop, delivery))
+        if waiting:
+            self.watchers[series] = waiting
+        return 0
+
+    cdef int _sweep(self) except -1:
+        # Forget series that have nothing pending and that nobody holds. Their types can be asked
+        # for again. Room is left for as many new ones as are kept, so that this stays rare.
+        cdef Py_ssize_t place = 0
+        cdef PyObject* name
+        cdef PyObject* series
+        kept = {}
+        while PyDict_Next(self.table, &place, &name, &series):
+            if series.ob_refcnt > 1 or (<Series>series).points:
+                kept[<str>name] = <Series>series
+        self.table = kept
+        self.max_idle = max(self.max_idle, <Py_ssize_t>len(kept) * 2)
+        return 0

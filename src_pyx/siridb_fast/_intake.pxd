@@ -1,0 +1,49 @@
+# Intake: points as a program has them, one by one or a tick at a time, into the coalescer.
+
+from libc.stdint cimport int64_t, uint64_t
+
+from siridb_fast._blocks cimport OnMissing
+from siridb_fast._coalescer cimport Coalescer
+from siridb_fast._runs cimport Series, SeriesType, Value
+
+
+# One value as it is stored; `text` of the caller holds the bytes of a text.
+cdef struct Stored:
+    SeriesType type  # NO_TYPE for one that is missing and is left out
+    Value value
+
+
+cdef class Intake:
+    cdef:
+        readonly Coalescer _coalescer
+        readonly object _rules     # ColumnRules
+        readonly bint _casts       # values of another type than their series has
+        uint64_t refused_bits      # those that no timestamp of the database has
+        OnMissing on_missing
+
+    cdef Series find(self, name)
+    cdef int64_t timestamp(self, Series series, given) except? -1
+    cdef bytes store(self, Series series, value, Py_ssize_t index, Stored* stored)
+    cdef bytes _store_odd(self, Series series, value, Py_ssize_t index, Stored* stored)
+    cdef int write_odd(self, Series series, timestamp, value) except -1
+    cdef int write_all(self, list series, timestamp, values) except -1
+    cdef void _append(self, Series series, int64_t timestamp, Stored* stored, bytes text) noexcept
+
+
+cdef class SeriesHandle:
+    cdef:
+        Intake intake
+        Series series
+
+
+cdef class Ticker:
+    cdef:
+        Intake intake
+        list series
+        readonly tuple names
+
+    cdef bint _is_ready(self, SeriesType type_) except -1
+    cdef bint _takes(self, SeriesType type_) except -1
+    cdef int _write_doubles(self, int64_t timestamp, const double[:] values) except -1
+    cdef int _write_integers(self, int64_t timestamp, const int64_t[:] values) except -1
+    cdef bint _reserve(self, Py_ssize_t points) except -1

@@ -1,0 +1,103 @@
+# Series: what is pending of one series, its run of samples in a chain of chunks.
+
+from cpython.object cimport PyObject
+from libc.stddef cimport size_t
+from libc.stdint cimport int8_t, int32_t, int64_t
+
+from siridb_fast._buffer cimport PackageBuffer
+
+
+cdef enum:
+    FIRST_CAPACITY = 2    # samples: of a million series most may have one point pending
+    MAX_CAPACITY = 512    # samples of a chunk that grows by single points
+    TEXT_OVERHEAD = 40    # bytes of memory that a text takes beside its own
+
+
+cpdef enum SeriesType:
+    NO_TYPE  # no point was written yet
+    INTEGER
+    FLOAT
+    STRING
+
+
+cdef union Value:
+    int64_t integer
+    double real
+    PyObject* text  # bytes, of which the sample owns a reference
+
+
+cdef struct Sample:
+    int64_t timestamp
+    Value value
+
+
+# Its samples lie right behind it.
+cdef struct Chunk:
+    Chunk* next
+    int32_t stop      # samples filled; in the last chunk brought up to date by seal_tail()
+    int32_t capacity
+
+
+cdef class Series:
+    # What every append touches comes first, to lie in one cache line.
+    cdef:
+        Sample* place          # of the next sample, in the last chunk
+        Sample* end            # of that chunk
+        int64_t last           # timestamp of the newest sample
+        readonly Py_ssize_t points  # pending
+        Py_ssize_t mark        # so many points lift the run to the next class
+        SeriesType type
+        bint is_disordered     # a sample is older than the one before it
+        bint is_settled        # the type is the database's, or the database has none
+        int8_t class_          # -1 if in none
+        Chunk* head
+        Chunk* tail
+        Py_ssize_t start       # samples of `head` that were taken
+        Py_ssize_t taken       # points that ever left
+        Py_ssize_t text_bytes  # of the pending texts
+        double since           # when the first pending sample was written
+        PyObject* older        # neighbours by age; borrowed, the table owns all series
+        PyObject* newer
+        PyObject* before       # neighbours in the class of runs of this length
+        PyObject* after
+        readonly str name
+
+
+cdef inline Sample* samples_of(Chunk* chunk) noexcept nogil:
+    return <Sample*>(chunk + 1)
+
+
+cdef inline Py_ssize_t chunk_bytes(Py_ssize_t capacity) noexcept nogil:
+    # what a C library's allocator takes for it: 16 bytes of chunk, 16 of its own
+    return 32 + capacity * <Py_ssize_t>sizeof(Sample)
+
+
+cdef inline bint has_place(Series series) noexcept:
+    return series.place != series.end
+
+
+cdef inline Py_ssize_t free_places(Series series) noexcept:
+    return series.end - series.place
+
+
+cdef inline void put_sample(Series series, int64_t timestamp, Value value) noexcept:
+    # where has_place() is true
+    series.place.timestamp = timestamp
+    series.place.value = value
+    series.place += 1
+    series.is_disordered |= timestamp < series.last
+    series.last = timestamp
+    series.points += 1
+
+
+cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
+cdef int add_chunk(Series series, Py_ssize_t capacity) except -1
+cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1
+cdef size_t run_bound(Series series, Py_ssize_t points) except 0
+cdef Py_ssize_t move_run(Series series, Py_ssize_t points, PackageBuffer buffer) except -1
+cdef Py_ssize_t drop_points(Series series, Py_ssize_t points) noexcept
+cdef tuple arrays_of(Series series, Py_ssize_t points)
+cdef Py_ssize_t replace_values(
+    Series series, SeriesType type_, const int64_t[::1] values
+) except? -1
+cdef Py_ssize_t own_text(Series series, PyObject* text) noexcept
