@@ -53,7 +53,7 @@ def test_float64_column(contest: Contest) -> None:
         },
     )
     row = partial(contest.row, unit="ns/point", count=data.MANY)
-    row("4 M float64 in packages of 950 kB", asked=300, ours="packages", reference="list")
+    row("4 M float64 in packages of 1 MB", asked=300, ours="packages", reference="list")
     row("4 M float64 in one buffer of 76 MB", asked=300, ours="buffer", reference="list")
     row("… packages, reference in packages too", ours="packages", reference="lists")
 

@@ -10,11 +10,14 @@ from siridb_fast._qpack import packb, unpackb
 from siridb_fast.blocking import SiriDBConnection, connect, run
 from siridb_fast.client import SiriDBClient
 from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.delivery import Delivered, Delivery, Failure, Report
 from siridb_fast.errors import (
     AuthenticationError,
+    BufferFullError,
     ColumnError,
     ConfigError,
     ConnectionLost,
+    DeliveryError,
     InsertError,
     PackageTooLargeError,
     PackingOverflowError,
@@ -30,8 +33,10 @@ from siridb_fast.errors import (
     UnknownPackageError,
     UnpackError,
     UserAuthError,
+    WriterClosedError,
 )
 from siridb_fast.inserts import encode_insert
+from siridb_fast.ledger import Stats
 from siridb_fast.reference import (
     SiriDBAsyncConnection,
     SiriDBConn,
@@ -39,6 +44,7 @@ from siridb_fast.reference import (
     async_connect,
     async_server_info,
 )
+from siridb_fast.writer import BatchWriter
 
 __version__ = "0.1.0"
 
@@ -48,15 +54,22 @@ __all__ = [
     "NANOSECOND",
     "SECOND",
     "AuthenticationError",
+    "BatchWriter",
+    "BufferFullError",
     "ColumnError",
     "ConfigError",
     "ConnectionLost",
+    "Delivered",
+    "Delivery",
+    "DeliveryError",
+    "Failure",
     "InsertError",
     "PackageTooLargeError",
     "PackingOverflowError",
     "PoolError",
     "ProtocolError",
     "QueryError",
+    "Report",
     "RequestTimeout",
     "SelectLimitError",
     "ServerError",
@@ -67,10 +80,12 @@ __all__ = [
     "SiriDBConnection",
     "SiriDBError",
     "SiriDBProtocol",
+    "Stats",
     "UnknownDatabaseError",
     "UnknownPackageError",
     "UnpackError",
     "UserAuthError",
+    "WriterClosedError",
     "async_connect",
     "async_server_info",
     "connect",

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from siridb_fast._points import PointColumn
+from siridb_fast.columns import ColumnRules, point_column
 from siridb_fast.errors import ColumnError
 
-__all__ = ["cast_values"]
+__all__ = ["cast_values", "fitted_column"]
 
 FIRST_TOO_LARGE = 2.0**63
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -47,6 +49,31 @@ def cast_values(name: str, values: object, series_type: str) -> NumpyArray:
             index = int(bad.argmax())
             raise ColumnError(f"{array[index]} is no 64-bit integer", series=name, index=index)
     return array.astype(np.int64)
+
+
+def fitted_column(
+    column: PointColumn, series_type: str, on_type: str, rules: ColumnRules
+) -> PointColumn:
+    """Return a column in the type of its series.
+
+    Raises:
+        ColumnError: It is of another type and ``on_type`` is not ``"cast"``, or what `cast_values`
+            raises.
+    """
+    if column.type == series_type:
+        return column
+    if on_type == "error":
+        raise ColumnError(
+            f"the series is of type {series_type}, the values of type {column.type}; "
+            "on_type='cast' would convert them",
+            series=column.name,
+        )
+    timestamps, values = column.shown_timestamps, column.shown_values
+    if rules.on_missing == "drop" and values.dtype.kind == "f":
+        is_there = ~np.isnan(values)
+        timestamps, values = timestamps[is_there], values[is_there]
+    values = cast_values(column.name, values, series_type)
+    return point_column(column.name, timestamps, values, rules)
 
 
 def _parsed(name: str, array: NumpyArray, parse: type[int] | type[float]) -> NumpyArray:

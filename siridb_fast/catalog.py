@@ -45,6 +45,30 @@ class Catalog:
                 self._time_precision = TIME_PRECISIONS[answer["data"][0]["value"]]
         return self._time_precision
 
+    async def settings(self, timeout: float) -> tuple[int | None, int | None]:
+        """Return time precision and buffer size in bytes; None for each if one may not ask."""
+        try:
+            answer = await self._query("show time_precision, buffer_size", timeout)
+        except UserAuthError as exc:
+            self._may_show = False
+            logger.warning("the database's time precision and buffer size are unknown: %s", exc)
+            return None, None
+        settings = {item["name"]: item["value"] for item in answer["data"]}
+        self._time_precision = TIME_PRECISIONS[settings["time_precision"]]
+        return self._time_precision, settings["buffer_size"]
+
+    async def look_up(self, names: Iterable[str], timeout: float) -> dict[str, str]:
+        """Ask for the types of series, without keeping them; nothing comes if one may not list."""
+        found: dict[str, str] = {}
+        if self._may_list:
+            try:
+                for text in _queries(names):
+                    found.update(await self._listed(text, timeout))
+            except UserAuthError as exc:
+                self._may_list = False
+                logger.warning("the types of existing series are unknown: %s", exc)
+        return found
+
     async def series_types(
         self, names: Iterable[str], timeout: float, *, is_fresh: bool = False
     ) -> dict[str, str]:
@@ -56,19 +80,11 @@ class Catalog:
         wanted = list(names)
         unknown = wanted if is_fresh else [name for name in wanted if name not in self._types]
         if unknown and self._may_list:
-            try:
-                found = [
-                    pair
-                    for text in _queries(unknown)
-                    for pair in await self._listed(text, timeout)
-                ]
-            except UserAuthError as exc:
-                self._may_list = False
-                logger.warning("the types of existing series are unknown: %s", exc)
-            else:
+            found = await self.look_up(unknown, timeout)
+            if self._may_list:
                 for name in unknown:
                     self._types.pop(name, None)
-                self.settle(dict(found))
+                self.settle(found)
         return {name: self._types[name] for name in wanted if name in self._types}
 
     def settle(self, types: dict[str, str]) -> None:
@@ -87,7 +103,7 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _queries(names: list[str]) -> Iterator[str]:
+def _queries(names: Iterable[str]) -> Iterator[str]:
     quoted: list[str] = []
     size = 0
     for name in map(quote, names):

@@ -1,7 +1,7 @@
 """`SiriDBClient`: the reference driver's client, with arrays.
 
-Chooses a connection for each request and decides what a failure means: another server, later, or
-the caller. Knows the cluster and the database's requests; all their details are elsewhere.
+Holds a cluster of connections and the database's requests together; all their details are
+elsewhere.
 """
 
 from __future__ import annotations
@@ -13,18 +13,14 @@ from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from siridb_fast import _wire
+from siridb_fast.carrying import carry
 from siridb_fast.cluster import Cluster
 from siridb_fast.config import Config, OnDoubt, parse_url
 from siridb_fast.database import Database, InsertKeywords, PointArrays
-from siridb_fast.errors import (
-    ConnectionLost,
-    PoolError,
-    ProtocolError,
-    ServerError,
-    SiriDBError,
-)
+from siridb_fast.errors import PoolError
 from siridb_fast.hosts import parse_hostlist
+from siridb_fast.writer import BatchWriter
+from siridb_fast.writer_options import WriterKeywords
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -32,8 +28,6 @@ if TYPE_CHECKING:
     from siridb_fast._wire import Payload
 
 __all__ = ["SiriDBClient"]
-
-POOL_RETRY = 2.0  # seconds until a request is tried again for which a pool had no server
 
 logger = logging.getLogger("siridb_fast")
 
@@ -152,6 +146,11 @@ class SiriDBClient:
         await self.wait_closed()
 
     @property
+    def config(self) -> Config:
+        """Where the database is, and all options."""
+        return self._config
+
+    @property
     def is_closed(self) -> bool:
         """Tell whether `close` was called and `connect` not since."""
         return self._state is State.CLOSED
@@ -218,8 +217,8 @@ class SiriDBClient:
             ``{"success_msg": "Successfully inserted N point(s)."}``.
 
         Lists go in one package, which the server takes whole or refuses whole, and are not checked
-        here. Arrays are all checked before the first byte is sent. If they need more than 950 kB
-        (50,000 points) they go in several packages, each all or nothing; should one of them fail,
+        here. Arrays are all checked before the first byte is sent. If they need more than 1 MB
+        (52,000 points) they go in several packages, each all or nothing; should one of them fail,
         ``points_inserted`` of the error tells how many points were acknowledged before.
 
         Raises:
@@ -284,6 +283,13 @@ class SiriDBClient:
         """
         return await self._database.query_arrays(query, time_precision, timeout)
 
+    def writer(self, **options: Unpack[WriterKeywords]) -> BatchWriter:
+        """Return a `BatchWriter` to the same servers; it has connections of its own.
+
+        ``async with client.writer() as writer: …``. The client need not be connected.
+        """
+        return BatchWriter(self, **options)
+
     def _leave_cluster(self) -> None:
         try:
             if self._cluster is not None:
@@ -295,30 +301,9 @@ class SiriDBClient:
     async def _carry(
         self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
     ) -> Any:
-        """Bring a request to a server: the next one if a server cannot, later if a pool cannot."""
-        cluster = self._here()
-        deadline = cluster.loop.time() + timeout
-        failure: SiriDBError | None = None
-        while True:
-            connection = cluster.select(try_inactive=failure is None)
-            if connection is None:
-                raise PoolError("no available connections found") from failure
-            left = deadline - cluster.loop.time()
-            try:
-                return await connection.request(type_, payload, left, is_raw=is_raw)
-            except ServerError as exc:
-                logger.debug("%s: %s; trying another server", connection.name, exc)
-                cluster.suspend(connection)
-                failure = exc
-            except ConnectionLost as exc:
-                if exc.in_doubt and not self._may_resend(type_, exc):
-                    raise
-                failure = exc
-            except PoolError as exc:
-                if cluster.loop.time() + POOL_RETRY > deadline:
-                    raise
-                logger.debug("%s: %s; trying again", connection.name, exc)
-                await asyncio.sleep(POOL_RETRY)
+        return await carry(
+            self._here(), type_, payload, timeout, is_raw=is_raw, on_doubt=self._config.on_doubt
+        )
 
     def _here(self) -> Cluster:
         if self._cluster is None or self._state is not State.OPEN:
@@ -328,8 +313,3 @@ class SiriDBClient:
                 "the client is connected in another event loop; connect() in this one"
             )
         return self._cluster
-
-    def _may_resend(self, type_: int, lost: ConnectionLost) -> bool:
-        if isinstance(lost.__cause__, ProtocolError):
-            return False  # it would come to the same again
-        return type_ != _wire.REQ_INSERT or self._config.on_doubt == "resend"

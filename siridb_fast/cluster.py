@@ -23,7 +23,9 @@ FIRST_RETRY = 1.0
 logger = logging.getLogger("siridb_fast")
 
 
-async def open_connection(host: Host, config: Config, timeout: float | None = None) -> Connection:
+async def open_connection(
+    host: Host, config: Config, timeout: float | None = None, window: int | None = None
+) -> Connection:
     """Connect to one host and log in.
 
     Args:
@@ -31,6 +33,7 @@ async def open_connection(host: Host, config: Config, timeout: float | None = No
         config: User, password, database and options.
         timeout: Seconds for all of it. None: ``config.timeout`` to connect, and then up to 60 for
             the log-in, which waits while the server loads its databases.
+        window: Requests in flight at most, ``config.window`` if None.
 
     Raises:
         AuthenticationError: Wrong user, password or database.
@@ -43,7 +46,7 @@ async def open_connection(host: Host, config: Config, timeout: float | None = No
     def factory() -> Connection:
         return Connection(
             name=str(host),
-            window=config.window,
+            window=config.window if window is None else window,
             max_answer=config.max_answer,
             keepalive_interval=KEEPALIVE_INTERVAL if config.keepalive else None,
         )
@@ -76,12 +79,13 @@ async def _dial(
 
 
 class _Member:
-    """One host, and what is known of the connection to it."""
+    """One connection to a host, and what is known of it."""
 
-    __slots__ = ("connecting", "connection", "host", "inactive_until", "watch")
+    __slots__ = ("connecting", "connection", "host", "inactive_until", "watch", "window")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, window: int) -> None:
         self.host = host
+        self.window = window
         self.connection: Connection | None = None
         self.connecting = asyncio.Lock()
         self.inactive_until = 0.0
@@ -91,15 +95,38 @@ class _Member:
     def is_connected(self) -> bool:
         return self.connection is not None and self.connection.is_connected
 
+    @property
+    def room(self) -> int:
+        return 0 if self.connection is None else self.connection.room
+
 
 class Cluster:
-    """The connections of one client, in one event loop."""
+    """The connections of one client or writer, in one event loop.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        config: The hosts, and how to connect to them.
+        per_host: How many connections a host gets, and the window of each; by default one with
+            the window of ``config``.
+        on_connected: Called whenever a connection has been made.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        per_host: Callable[[Host], tuple[int, int]] | None = None,
+        on_connected: Callable[[], None] | None = None,
+    ) -> None:
         self._config = config
         self._loop = asyncio.get_running_loop()
-        self._members = {host: _Member(host) for host in config.hosts}
+        self._members = [
+            _Member(host, window)
+            for host in config.hosts
+            for count, window in [per_host(host) if per_host else (1, config.window)]
+            for _ in range(count)
+        ]
         self._selector = HostSelector(config.hosts)
+        self._on_connected = on_connected
         self._is_closed = False
 
     @property
@@ -110,19 +137,24 @@ class Cluster:
     @property
     def is_connected(self) -> bool:
         """Tell whether any host is connected."""
-        return any(member.is_connected for member in self._members.values())
+        return any(member.is_connected for member in self._members)
+
+    @property
+    def has_active(self) -> bool:
+        """Tell whether any host is connected that was not suspended."""
+        now = self._loop.time()
+        return any(m.is_connected and m.inactive_until <= now for m in self._members)
 
     async def connect(self, timeout: float | None = None) -> list[BaseException | None]:
         """Connect to every host that is not connected; go on trying in the background.
 
         Returns:
-            For each host, in the order of the list, None or the exception that met it.
+            For each connection, in the order of the hosts, None or the exception that met it.
         """
-        members = list(self._members.values())
         results = await asyncio.gather(
-            *(self._connect(member, timeout) for member in members), return_exceptions=True
+            *(self._connect(member, timeout) for member in self._members), return_exceptions=True
         )
-        for member, result in zip(members, results, strict=True):
+        for member, result in zip(self._members, results, strict=True):
             if isinstance(result, asyncio.CancelledError):
                 raise result
             if result is not None:
@@ -130,31 +162,40 @@ class Cluster:
             self._watch(member)
         return list(results)
 
-    def select(self, *, try_inactive: bool = False) -> Connection | None:
+    def select(self, *, try_inactive: bool = False, needs_room: bool = False) -> Connection | None:
         """Return the connection whose turn it is, or None where there is none.
 
         A host that was `suspend`ed is left out unless nothing else is there and ``try_inactive``.
+        One that ``needs_room`` in its window is not looked for among the backups as long as any
+        other host is there, however busy.
         """
-        now = self._loop.time()
-        connected = [member for member in self._members.values() if member.is_connected]
-        active = [member for member in connected if member.inactive_until <= now]
-        if not active and try_inactive:
-            active = connected
+        active = self._active(try_inactive=try_inactive)
+        if needs_room:
+            active = _with_room(active)
         if len(active) == 1:  # the usual case; a turn among one moves no credit
             return active[0].connection
-        host = self._selector.select([member.host for member in active])
-        return None if host is None else self._members[host].connection
+        host = self._selector.select(list(dict.fromkeys(member.host for member in active)))
+        if host is None:
+            return None
+        return max(
+            (m for m in active if m.host == host), key=lambda member: member.room
+        ).connection
+
+    def has_room(self, *, try_inactive: bool = False) -> bool:
+        """Tell whether `select` would return a connection with room; this takes no turn."""
+        return bool(_with_room(self._active(try_inactive=try_inactive)))
 
     def suspend(self, connection: Connection) -> None:
         """Leave out a host for ``inactive_time`` seconds, because it said that it cannot serve."""
-        for member in self._members.values():
-            if member.connection is connection:
+        hosts = [member.host for member in self._members if member.connection is connection]
+        for member in self._members:
+            if member.host in hosts:
                 member.inactive_until = self._loop.time() + self._config.inactive_time
 
     def close(self) -> None:
         """Close all connections and stop trying."""
         self._is_closed = True
-        for member in self._members.values():
+        for member in self._members:
             if member.watch is not None:
                 member.watch.cancel()
             if member.connection is not None:
@@ -162,19 +203,29 @@ class Cluster:
 
     async def wait_closed(self) -> None:
         """Wait until all connections are gone."""
-        watches = [m.watch for m in self._members.values() if m.watch is not None]
-        connections = [m.connection for m in self._members.values() if m.connection is not None]
+        watches = [m.watch for m in self._members if m.watch is not None]
+        connections = [m.connection for m in self._members if m.connection is not None]
         await asyncio.gather(*watches, return_exceptions=True)
         await asyncio.gather(*(connection.wait_closed() for connection in connections))
+
+    def _active(self, *, try_inactive: bool) -> list[_Member]:
+        now = self._loop.time()
+        connected = [member for member in self._members if member.is_connected]
+        active = [member for member in connected if member.inactive_until <= now]
+        return connected if try_inactive and not active else active
 
     async def _connect(self, member: _Member, timeout: float | None = None) -> None:
         async with member.connecting:
             if member.is_connected:
                 return
-            member.connection = await open_connection(member.host, self._config, timeout)
+            member.connection = await open_connection(
+                member.host, self._config, timeout, member.window
+            )
             member.inactive_until = 0.0
             if self._is_closed:
                 member.connection.close()
+            elif self._on_connected is not None:
+                self._on_connected()
 
     def _watch(self, member: _Member) -> None:
         if member.watch is None or member.watch.done():
@@ -203,3 +254,9 @@ class Cluster:
                 await self._connect(member)
             except (SiriDBError, OSError) as exc:
                 logger.error("no connection to %s: %s", member.host, exc)
+
+
+def _with_room(members: list[_Member]) -> list[_Member]:
+    # Backups take over from hosts that are gone, not from busy ones.
+    members = [m for m in members if not m.host.is_backup] or members
+    return [member for member in members if member.room > 0]

@@ -87,6 +87,11 @@ class Connection(asyncio.BufferedProtocol):
         """Tell whether a request would go out at once."""
         return self._session.has_room
 
+    @property
+    def room(self) -> int:
+        """How many more requests would go out at once."""
+        return self._session.room
+
     def request(
         self,
         type_: int,
@@ -94,6 +99,7 @@ class Connection(asyncio.BufferedProtocol):
         timeout: float | None = None,
         *,
         is_raw: bool = False,
+        is_urgent: bool = False,
     ) -> Awaitable[Any]:
         """Send a package, once there is room in the window; the awaitable gives what it brings.
 
@@ -105,8 +111,8 @@ class Connection(asyncio.BufferedProtocol):
             SiriDBError: What the server answered.
         """
         deadline = float("inf") if timeout is None else self._loop.time() + timeout
-        if self._session.has_room:
-            return self.send(type_, payload, deadline, is_raw=is_raw)
+        if self._session.has_room or is_urgent:
+            return self.send(type_, payload, deadline, is_raw=is_raw, is_urgent=is_urgent)
         return self._send_later(type_, payload, deadline, is_raw)
 
     def send(

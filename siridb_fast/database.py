@@ -18,7 +18,7 @@ from siridb_fast import _wire
 from siridb_fast._answer import decode_points
 from siridb_fast._points import PointColumn
 from siridb_fast._qpack import packb
-from siridb_fast.casting import cast_values
+from siridb_fast.casting import fitted_column
 from siridb_fast.catalog import Catalog
 from siridb_fast.columns import (
     PACKAGE_BYTES,
@@ -26,9 +26,8 @@ from siridb_fast.columns import (
     Package,
     Part,
     cut_packages,
-    point_column,
 )
-from siridb_fast.errors import ColumnError, SiriDBError
+from siridb_fast.errors import SiriDBError
 from siridb_fast.inserts import parts_of, plain_payload
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ class Database:
             known = {name: known[name] for name in known if name not in stale} | fresh
         types |= known
         return [
-            _fitted(part, types[part.name], on_type, rules)
+            fitted_column(part, types[part.name], on_type, rules)
             if isinstance(part, PointColumn) and len(part)
             else part
             for part in parts
@@ -226,22 +225,3 @@ def _settled_types(columns: list[PointColumn], on_missing: str) -> dict[str, str
     # A column without a point, or with missing ones only, has not created its series.
     is_whole = on_missing != "drop"
     return {c.name: c.type for c in columns if len(c) and (is_whole or c.check())}
-
-
-def _fitted(
-    column: PointColumn, series_type: str, on_type: str, rules: ColumnRules
-) -> PointColumn:
-    if column.type == series_type:
-        return column
-    if on_type == "error":
-        raise ColumnError(
-            f"the series is of type {series_type}, the values of type {column.type}; "
-            "on_type='cast' would convert them",
-            series=column.name,
-        )
-    timestamps, values = column.shown_timestamps, column.shown_values
-    if rules.on_missing == "drop" and values.dtype.kind == "f":
-        is_there = ~np.isnan(values)
-        timestamps, values = timestamps[is_there], values[is_there]
-    values = cast_values(column.name, values, series_type)
-    return point_column(column.name, timestamps, values, rules)

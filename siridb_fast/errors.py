@@ -8,21 +8,28 @@ under its name, so ``except OverflowError`` and ``except IndexError`` go on work
 
     SiriDBError
     ├── the caller
-    │   ├── ColumnError (ValueError)                 an array that cannot be sent as it is
+    │   ├── BufferFullError                          a writer has no room for more points
+    │   ├── ColumnError (ValueError)                 points that cannot be sent as they are
     │   ├── ConfigError (ValueError)                 a URL or an option that makes no sense
-    │   ├── PackageTooLargeError (ValueError)        one package over the server's 41,943,040 bytes
+    │   ├── PackageTooLargeError (ValueError)        one package over the server's limit
     │   ├── PackingOverflowError (OverflowError)     an integer outside 64 bits
-    │   └── UnpackError (ValueError)                 bytes that are not qpack
+    │   ├── UnpackError (ValueError)                 bytes that are not qpack
+    │   └── WriterClosedError                        a writer that is closed, or not open yet
     ├── the server said no
+    │   ├── DeliveryError                            a writer closed with points not delivered
     │   ├── InsertError                              66: the package is refused
     │   ├── QueryError                               65: the query is refused
-    │   │   └── SelectLimitError                     65: more points than the server selects at
-    once │   ├── ServerError                              67: this server cannot, another may │
-    ├── PoolError                                68: a pool has no server; later │   ├──
-    AuthenticationError                      71, 72 │   │   ├── UserAuthError
-    69: the user has no right to do this │   │   └── UnknownDatabaseError (IndexError)    73 │
-    └── ServerMessageError (RuntimeError)        64, 70, 75 ├── the line │   ├── ConnectionLost
-    (ConnectionError) │   └── RequestTimeout (TimeoutError) └── the peer's protocol
+    │   │   └── SelectLimitError                     65: more points than are selected at once
+    │   ├── ServerError                              67: this server cannot, another may
+    │   ├── PoolError                                68: a pool has no server; later
+    │   ├── AuthenticationError                      71, 72
+    │   │   ├── UserAuthError                        69: the user has no right to do this
+    │   │   └── UnknownDatabaseError (IndexError)    73
+    │   └── ServerMessageError (RuntimeError)        64, 70, 75
+    ├── the line
+    │   ├── ConnectionLost (ConnectionError)
+    │   └── RequestTimeout (TimeoutError)
+    └── the peer's protocol
         ├── ProtocolError                            the byte stream makes no sense
         └── UnknownPackageError (TypeError)          a package type that nobody knows
 
@@ -33,9 +40,11 @@ from __future__ import annotations
 
 __all__ = [
     "AuthenticationError",
+    "BufferFullError",
     "ColumnError",
     "ConfigError",
     "ConnectionLost",
+    "DeliveryError",
     "InsertError",
     "PackageTooLargeError",
     "PackingOverflowError",
@@ -51,6 +60,7 @@ __all__ = [
     "UnknownPackageError",
     "UnpackError",
     "UserAuthError",
+    "WriterClosedError",
 ]
 
 
@@ -82,6 +92,19 @@ class ColumnError(SiriDBError, ValueError):
         return (_column_error, (self.text, self.series, self.index))
 
 
+class BufferFullError(SiriDBError):
+    """Refuse points for which a writer has no room; nothing of the call was taken.
+
+    In a coroutine, ``await writer.drain()`` before the next call.
+    """
+
+    retriable = True
+
+
+class WriterClosedError(SiriDBError):
+    """Refuse points for a writer that is closed, or not open yet."""
+
+
 class ConfigError(SiriDBError, ValueError):
     """Refuse a URL or an option that makes no sense."""
 
@@ -111,6 +134,18 @@ class UnpackError(SiriDBError, ValueError):
 
 class InsertError(SiriDBError):
     """Report that the server refused an insert."""
+
+
+class DeliveryError(SiriDBError):
+    """Report that a writer was left with points that were not delivered.
+
+    ``report`` is the writer's last `Report`: what was delivered, what was refused and why, what is
+    in doubt.
+    """
+
+    def __init__(self, text: str, report: object = None) -> None:
+        super().__init__(text)
+        self.report = report
 
 
 class QueryError(SiriDBError):

@@ -10,19 +10,21 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     "errors",
-    "_wire _buffer _arrays",
+    "_wire _buffer _arrays delivery",
     "_qpack _records hosts",
-    "_blocks _package _answer _session config replies",
-    "_points",
-    "connection columns casting",
-    "cluster catalog inserts",
-    "database",
+    "_blocks _package _answer _runs _session config replies",
+    "_points _batch",
+    "_coalescer columns connection",
+    "cluster catalog inserts casting ledger writer_options",
+    "_intake carrying database dispatch settling",
+    "writer",
     "client reference",
     "blocking",
     "testing __init__",
 ]
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules.split()}
-SANS_IO = ["_session", "_points", "hosts", "config", "replies", "columns"]
+SANS_IO = ["_session", "_points", "_runs", "_coalescer", "_intake"]
+SANS_IO += ["hosts", "config", "replies", "columns", "delivery", "ledger"]
 OUTSIDE = {"asyncio", "socket", "time", "select", "selectors", "threading", "uvloop"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+\(?([\w., ]*)", re.MULTILINE)
 

@@ -141,7 +141,7 @@ def test_which_errors_are_worth_another_try() -> None:
         for name in errors.__all__
         if getattr(errors, name).retriable and name != "SiriDBError"
     }
-    assert retriable == {"ServerError", "PoolError", "ConnectionLost"}
+    assert retriable == {"ServerError", "PoolError", "ConnectionLost", "BufferFullError"}
 
 
 # ---- casts

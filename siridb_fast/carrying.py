@@ -1,0 +1,86 @@
+"""Bring one request to a server; a failure means another server, later, or the caller.
+
+Knows clusters, the clock and the errors; knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from siridb_fast import _wire
+from siridb_fast.cluster import Cluster
+from siridb_fast.config import OnDoubt
+from siridb_fast.errors import (
+    ConnectionLost,
+    PoolError,
+    ProtocolError,
+    ServerError,
+    SiriDBError,
+)
+
+if TYPE_CHECKING:
+    from siridb_fast._wire import Payload
+
+__all__ = ["carry"]
+
+POOL_RETRY = 2.0  # seconds until a request is tried again for which a pool had no server
+
+logger = logging.getLogger("siridb_fast")
+
+
+async def carry(
+    cluster: Cluster,
+    type_: int,
+    payload: Payload,
+    timeout: float,
+    *,
+    is_raw: bool = False,
+    is_urgent: bool = False,
+    on_doubt: OnDoubt = "report",
+) -> Any:
+    """Return what the answer to a request brings.
+
+    Args:
+        cluster: The next server of it is asked, and another one if that cannot.
+        type_: The package type.
+        payload: The package.
+        timeout: Seconds, for all attempts.
+        is_raw: Return the answer's payload as it is.
+        is_urgent: Do not wait for room in the window.
+        on_doubt: ``"resend"`` an insert whose connection was lost, or ``"report"`` it.
+
+    Raises:
+        SiriDBError: What the server answered; `PoolError` where no server is connected.
+    """
+    deadline = cluster.loop.time() + timeout
+    failure: SiriDBError | None = None
+    while True:
+        connection = cluster.select(try_inactive=failure is None)
+        if connection is None:
+            raise PoolError("no available connections found") from failure
+        left = deadline - cluster.loop.time()
+        try:
+            return await connection.request(
+                type_, payload, left, is_raw=is_raw, is_urgent=is_urgent
+            )
+        except ServerError as exc:
+            logger.debug("%s: %s; trying another server", connection.name, exc)
+            cluster.suspend(connection)
+            failure = exc
+        except ConnectionLost as exc:
+            if exc.in_doubt and not _may_resend(type_, exc, on_doubt):
+                raise
+            failure = exc
+        except PoolError as exc:
+            if cluster.loop.time() + POOL_RETRY > deadline:
+                raise
+            logger.debug("%s: %s; trying again", connection.name, exc)
+            await asyncio.sleep(POOL_RETRY)
+
+
+def _may_resend(type_: int, lost: ConnectionLost, on_doubt: OnDoubt) -> bool:
+    if isinstance(lost.__cause__, ProtocolError):
+        return False  # it would come to the same again
+    return type_ != _wire.REQ_INSERT or on_doubt == "resend"

@@ -1,0 +1,231 @@
+"""What became of points: verdicts on packages, and the reports that are made of them.
+
+Knows nothing of connections, event loops or clocks; a future and times are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from siridb_fast.errors import (
+    ConnectionLost,
+    InsertError,
+    PoolError,
+    RequestTimeout,
+    ServerError,
+)
+
+__all__ = ["Delivered", "Delivery", "Failure", "Report", "Tally", "Verdict", "verdict_of"]
+
+KEPT_FAILURES = 1000  # of one report; more are counted, not listed
+PARTLY_STORED = ("Error occurred while sending points", "Critical error occurred")
+
+
+class Verdict(Enum):
+    """What an answer, or none, means for a package."""
+
+    DELIVERED = "delivered"
+    RETRY_ELSEWHERE = "retry elsewhere"
+    RETRY_LATER = "retry later"
+    REJECTED = "rejected"
+    IN_DOUBT = "in doubt"
+
+
+def verdict_of(error: BaseException | None) -> Verdict:
+    """Return what the outcome of an insert means: its exception, None if it was acknowledged.
+
+    A refusal of the server means that nothing was stored, but for two texts that mean "partly"
+    (server-facts 5).
+    """
+    if error is None:
+        return Verdict.DELIVERED
+    if isinstance(error, ServerError):
+        return Verdict.RETRY_ELSEWHERE
+    if isinstance(error, PoolError):
+        return Verdict.RETRY_LATER
+    if isinstance(error, ConnectionLost):
+        return Verdict.IN_DOUBT if error.in_doubt else Verdict.RETRY_LATER
+    if isinstance(error, RequestTimeout):
+        return Verdict.IN_DOUBT
+    if isinstance(error, InsertError) and str(error).startswith(PARTLY_STORED):
+        return Verdict.IN_DOUBT
+    return Verdict.REJECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Points of one series that were not delivered, or may not have been."""
+
+    series: str
+    points: int
+    error: BaseException
+
+    def __str__(self) -> str:
+        return f"{self.points:,} points of series {self.series!r}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One acknowledged package, as `on_delivery` is told of it."""
+
+    points: int
+    series: tuple[str, ...]
+    bytes: int
+    latency: float  # seconds since the oldest of the points was written; 0 for arrays sent at once
+    seconds: float  # that the server took to answer
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of points.
+
+    ``rejected`` are those that were not delivered and will not be: refused by the server, of
+    another type than their series, or not delivered in time. ``in_doubt`` may or may not be
+    stored. At most 1,000 of each are listed; ``rejected_points`` and ``in_doubt_points`` count
+    all.
+    """
+
+    points: int
+    packages: int
+    bytes: int
+    seconds: float
+    rejected: tuple[Failure, ...] = ()
+    in_doubt: tuple[Failure, ...] = ()
+    rejected_points: int = 0
+    in_doubt_points: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether every point was delivered."""
+        return not (self.rejected_points or self.in_doubt_points)
+
+    def __str__(self) -> str:
+        text = f"{self.points:,} points delivered in {self.packages:,} packages"
+        for what, points, failures in (
+            ("not delivered", self.rejected_points, self.rejected),
+            ("in doubt", self.in_doubt_points, self.in_doubt),
+        ):
+            if points:
+                text += f"; {points:,} {what}, first {failures[0]}"
+        return text
+
+
+class Waiter(Protocol):
+    """What is needed of an `asyncio.Future`."""
+
+    def done(self) -> bool:
+        """Tell whether it has its result."""
+
+    def set_result(self, result: None, /) -> None:
+        """Give it its result."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Wait for it."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """A report in the making."""
+
+    since: float
+    points: int = 0
+    packages: int = 0
+    bytes: int = 0
+    rejected: list[Failure] = field(default_factory=list)
+    in_doubt: list[Failure] = field(default_factory=list)
+    rejected_points: int = 0
+    in_doubt_points: int = 0
+
+    def add(self, points: int, size: int) -> None:
+        """Count points of an acknowledged package and their share of its bytes."""
+        self.points += points
+        self.packages += 1
+        self.bytes += size
+
+    def fail(self, failure: Failure, *, in_doubt: bool) -> None:
+        """Count points that were not delivered, or may not have been."""
+        failures = self.in_doubt if in_doubt else self.rejected
+        if len(failures) < KEPT_FAILURES:
+            failures.append(failure)
+        if in_doubt:
+            self.in_doubt_points += failure.points
+        else:
+            self.rejected_points += failure.points
+
+    def report(self, now: float) -> Report:
+        """Return the report so far."""
+        return Report(
+            points=self.points,
+            packages=self.packages,
+            bytes=self.bytes,
+            seconds=now - self.since,
+            rejected=tuple(self.rejected),
+            in_doubt=tuple(self.in_doubt),
+            rejected_points=self.rejected_points,
+            in_doubt_points=self.in_doubt_points,
+        )
+
+
+class Delivery:
+    """The points of one call on their way; awaiting it gives their `Report`."""
+
+    __slots__ = ("_is_whole", "_left", "_new_future", "_report", "_tally", "_waiters")
+
+    def __init__(self, new_future: Callable[[], Waiter], now: float) -> None:
+        self._new_future = new_future
+        self._waiters: list[Waiter] = []
+        self._tally = Tally(now)
+        self._left = 0
+        self._is_whole = False
+        self._report: Report | None = None
+
+    def __await__(self) -> Generator[Any, None, Report]:
+        # Each that waits has a future of its own, which it may cancel.
+        while self._report is None:
+            waiter = self._new_future()
+            self._waiters.append(waiter)
+            yield from waiter.__await__()
+        return self._report
+
+    def __repr__(self) -> str:
+        state = "done" if self.is_done else f"{self._left:,} points on their way"
+        return f"<Delivery {state}>"
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether the report is there."""
+        return self._report is not None
+
+    def expect(self, points: int) -> None:
+        """Count points that are on their way."""
+        self._left += points
+
+    def seal(self, now: float) -> None:
+        """Know that no more points will come."""
+        self._is_whole = True
+        self._finish(now)
+
+    def add(self, points: int, size: int, now: float) -> None:
+        """Take note of points that were acknowledged."""
+        self._tally.add(points, size)
+        self._left -= points
+        self._finish(now)
+
+    def fail(self, failure: Failure, now: float, *, in_doubt: bool = False) -> None:
+        """Take note of points that were not, or may not have been."""
+        self._tally.fail(failure, in_doubt=in_doubt)
+        self._left -= failure.points
+        self._finish(now)
+
+    def _finish(self, now: float) -> None:
+        if not self._is_whole or self._left or self._report is not None:
+            return
+        self._report = self._tally.report(now)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()

@@ -1,0 +1,110 @@
+"""Learning the types of series from the database, before the first of their points leaves.
+
+SiriDB fixes the type of a series by its first point and silently casts all later ones. So points
+of a series that is new to a writer wait until the database was asked; those of another type are
+cast on request, or refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import islice
+
+import numpy as np
+
+from siridb_fast._coalescer import Coalescer
+from siridb_fast._runs import Series
+from siridb_fast.casting import cast_values
+from siridb_fast.errors import ColumnError, SiriDBError
+
+__all__ = ["TypeSettler"]
+
+NAMES_AT_ONCE = 1000
+PAUSE = 0.5  # seconds until the database is asked again that did not answer
+EXACT_INTEGERS = 2**53
+
+logger = logging.getLogger("siridb_fast")
+
+
+class TypeSettler:
+    """Asks for the types of a coalescer's new series, in one task for all of them.
+
+    Args:
+        coalescer: Its series are settled.
+        look_up: Returns the types of those of the names that exist.
+        casts: Points of another type are cast.
+        refuse: Told of a series whose pending points cannot be cast, with the reason.
+        on_settled: Called when series have been settled.
+    """
+
+    def __init__(
+        self,
+        coalescer: Coalescer,
+        look_up: Callable[[list[str]], Awaitable[dict[str, str]]],
+        *,
+        casts: bool,
+        refuse: Callable[[Series, ColumnError], None],
+        on_settled: Callable[[], None],
+    ) -> None:
+        self._coalescer = coalescer
+        self._look_up = look_up
+        self._casts = casts
+        self._refuse = refuse
+        self._on_settled = on_settled
+        self._todo: dict[Series, None] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Ask for what is not settled, unless that is under way; call this in the event loop."""
+        self._todo.update(dict.fromkeys(self._coalescer.take_unsettled()))
+        if self._todo and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._settle_all())
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _settle_all(self) -> None:
+        while self._todo:
+            some = list(islice(self._todo, NAMES_AT_ONCE))
+            try:
+                types = await self._look_up([series.name for series in some])
+            except (SiriDBError, OSError) as exc:
+                logger.warning("the types of %d series are not known yet: %s", len(some), exc)
+                await asyncio.sleep(PAUSE)
+                continue
+            for series in some:
+                del self._todo[series]
+                self._settle(series, types.get(series.name))
+            self._on_settled()
+
+    def _settle(self, series: Series, type_: str | None) -> None:
+        if self._coalescer.settle(series, type_):
+            return
+        assert type_ is not None  # noqa: S101 - a new series takes any type
+        try:
+            self._coalescer.recast(series, type_, self._cast(series, type_))
+        except ColumnError as exc:
+            self._refuse(series, exc)
+        self._coalescer.settle(series, type_)
+
+    def _cast(self, series: Series, type_: str) -> np.ndarray | list[bytes]:
+        _, values = self._coalescer.pending(series)
+        own = self._coalescer.type_of(series)
+        if own == "integer" and type_ == "float":
+            assert isinstance(values, np.ndarray)  # noqa: S101
+            if ((values >= -EXACT_INTEGERS) & (values <= EXACT_INTEGERS)).all():
+                return values.astype(np.float64)
+        if not self._casts:
+            raise ColumnError(
+                f"the series is of type {type_} in the database, what was written is {own}; "
+                "on_type='cast' would convert it",
+                series=series.name,
+            )
+        if isinstance(values, list):
+            values = np.array([text.decode("utf-8", "surrogatepass") for text in values], object)
+        fitted = cast_values(series.name, values, type_)
+        return [text.encode() for text in fitted.tolist()] if type_ == "string" else fitted

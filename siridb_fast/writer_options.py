@@ -1,0 +1,114 @@
+"""The options of a `BatchWriter`, validated once. Times are seconds, sizes bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, get_args
+
+from siridb_fast.columns import PACKAGE_BYTES, ColumnRules
+from siridb_fast.config import OnDoubt
+from siridb_fast.delivery import Delivered, Failure
+from siridb_fast.errors import ConfigError
+
+__all__ = ["WriterKeywords", "WriterOptions"]
+
+MIB = 1024 * 1024
+LARGEST_PACKAGE = 20_000_000  # the server takes 41,943,040, but not gladly (server-facts 3)
+OnFull = Literal["wait", "raise"]
+
+
+class WriterKeywords(TypedDict, total=False):
+    """The keyword options of a writer; see `BatchWriter`."""
+
+    linger: float
+    max_buffered: int
+    package_bytes: int
+    on_full: Literal["wait", "raise"]
+    connections: int | None
+    window: int | None
+    delivery_timeout: float
+    on_doubt: OnDoubt | None
+    on_missing: Literal["keep", "drop", "error"]
+    on_precision_loss: Literal["error", "floor"]
+    on_type: Literal["error", "cast"]
+    time_precision: int | None
+    buffer_size: int | None
+    max_idle_series: int
+    on_delivery: Callable[[Delivered], object] | None
+    on_error: Callable[[Failure], object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterOptions:
+    """The same, validated."""
+
+    linger: float = 1.0
+    max_buffered: int = 64 * MIB
+    package_bytes: int = PACKAGE_BYTES
+    on_full: OnFull = "wait"
+    connections: int | None = None
+    window: int | None = None
+    delivery_timeout: float = 120.0
+    on_doubt: OnDoubt | None = None
+    on_missing: Literal["keep", "drop", "error"] = "keep"
+    on_precision_loss: Literal["error", "floor"] = "error"
+    on_type: Literal["error", "cast"] = "error"
+    time_precision: int | None = None
+    buffer_size: int | None = None
+    max_idle_series: int = 1_000_000
+    on_delivery: Callable[[Delivered], object] | None = None
+    on_error: Callable[[Failure], object] | None = None
+
+    def __post_init__(self) -> None:
+        _check_number("linger", self.linger, 0, 3600)
+        _check_number("delivery_timeout", self.delivery_timeout, 0.001, 86_400)
+        _check_integer("package_bytes", self.package_bytes, 1000, LARGEST_PACKAGE)
+        _check_integer("max_buffered", self.max_buffered, MIB, 1 << 50)
+        if self.max_buffered < 4 * self.package_bytes:
+            raise ConfigError(
+                f"max_buffered is at least four times package_bytes ({self.package_bytes:,}), "
+                f"got {self.max_buffered:,}"
+            )
+        for name in ("connections", "window"):
+            if getattr(self, name) is not None:
+                _check_integer(name, getattr(self, name), 1, 64)
+        if self.buffer_size is not None:
+            _check_integer("buffer_size", self.buffer_size, 16, 1 << 30)
+        _check_integer("max_idle_series", self.max_idle_series, 1, 1 << 40)
+        _check_choice("on_full", self.on_full, get_args(OnFull))
+        _check_choice("on_doubt", self.on_doubt, (None, *get_args(OnDoubt)))
+        _check_choice("on_type", self.on_type, ("error", "cast"))
+        for name in ("on_delivery", "on_error"):
+            callback: Any = getattr(self, name)
+            if callback is not None and not callable(callback):
+                raise ConfigError(f"{name} is a function or None, got {callback!r}")
+        try:
+            self.rules(self.time_precision)
+        except ValueError as exc:
+            raise ConfigError(str(exc)) from None
+
+    def rules(self, time_precision: int | None) -> ColumnRules:
+        """Return the rules for reading points into a database of this precision."""
+        return ColumnRules(
+            time_precision=time_precision,
+            on_missing=self.on_missing,
+            on_precision_loss=self.on_precision_loss,
+        )
+
+
+def _check_number(name: str, value: object, least: float, most: float) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most:  # type: ignore[operator]
+        raise ConfigError(f"{name} is {least:g} to {most:g} seconds, got {value!r}")
+
+
+def _check_integer(name: str, value: object, least: int, most: int) -> None:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if not is_integer or not least <= value <= most:  # type: ignore[operator]
+        raise ConfigError(f"{name} is an integer from {least:,} to {most:,}, got {value!r}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name} is one of {', '.join(map(repr, choices))}, got {value!r}")
