@@ -7,7 +7,8 @@
 
 from siridb_fast._answer import decode_points
 from siridb_fast._qpack import packb, unpackb
-from siridb_fast.blocking import SiriDBConnection, connect, run
+from siridb_fast.blocking import SiriDBConnection, connect
+from siridb_fast.blocking_client import BlockingClient, BlockingDelivery, BlockingWriter
 from siridb_fast.client import SiriDBClient
 from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.delivery import Delivered, Delivery, Failure, Report
@@ -44,6 +45,7 @@ from siridb_fast.reference import (
     async_connect,
     async_server_info,
 )
+from siridb_fast.running import run
 from siridb_fast.writer import BatchWriter
 
 __version__ = "0.1.0"
@@ -55,6 +57,9 @@ __all__ = [
     "SECOND",
     "AuthenticationError",
     "BatchWriter",
+    "BlockingClient",
+    "BlockingDelivery",
+    "BlockingWriter",
     "BufferFullError",
     "ColumnError",
     "ConfigError",

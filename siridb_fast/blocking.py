@@ -1,34 +1,32 @@
-"""The same for programs without an event loop.
+"""The reference driver's blocking connection, and `connect`, which makes it or a `BlockingClient`.
 
-``SiriDBConnection`` runs an event loop of its own for the length of each call: uvloop where it is
-installed. ``run`` does so for a program's main coroutine. No global event loop policy is ever set.
+``SiriDBConnection`` runs an event loop of its own for the length of each call.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from siridb_fast import _wire
 from siridb_fast._qpack import packb
+from siridb_fast.blocking_client import BlockingClient, BlockingWriter
+from siridb_fast.config import Config, is_url
 from siridb_fast.database import Database, InsertKeywords, PointArrays
 from siridb_fast.errors import ConnectionLost
 from siridb_fast.hosts import DEFAULT_PORT
 from siridb_fast.reference import Protocol, SiriDBProtocol, dial, target_of
+from siridb_fast.running import new_event_loop, refuse_running_loop
+from siridb_fast.writer_options import WriterKeywords
 
 if TYPE_CHECKING:
+    import ssl as tls
+
     from siridb_fast._wire import Payload
 
-try:
-    import uvloop
-except ImportError:  # there is none for Windows
-    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-else:
-    new_event_loop = uvloop.new_event_loop
-
-__all__ = ["SiriDBConnection", "connect", "run"]
+__all__ = ["SiriDBConnection", "connect"]
 
 FILES = {
     "servers.dat": _wire.REQ_FILE_SERVERS,
@@ -37,12 +35,6 @@ FILES = {
 }
 
 T = TypeVar("T")
-
-
-def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
-    """Run a coroutine to its end, like `asyncio.run`, on uvloop where it is installed."""
-    with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
-        return runner.run(main)
 
 
 class SiriDBConnection:
@@ -59,13 +51,13 @@ class SiriDBConnection:
         timeout: float = 10,
         protocol: Protocol = SiriDBProtocol,
     ) -> None:
-        _refuse_running_loop()
+        refuse_running_loop()
         self._owns_loop = loop is None
         self._loop = new_event_loop() if loop is None else loop
         self._database = Database(self._carry)
-        target = target_of(username, password, dbname, host, port)
+        self._target = target_of(username, password, dbname, host, port)
         try:
-            self._protocol = self._loop.run_until_complete(dial(target, protocol, timeout))
+            self._protocol = self._loop.run_until_complete(dial(self._target, protocol, timeout))
         except BaseException:
             self._close_loop()
             raise
@@ -97,6 +89,15 @@ class SiriDBConnection:
         """Run a select; see `SiriDBClient.query_arrays`."""
         return self._run(self._database.query_arrays(query, time_precision, timeout))
 
+    def writer(self, **options: Unpack[WriterKeywords]) -> BlockingWriter:
+        """Return an open writer to the same server; close it, or use it in a ``with`` block.
+
+        Options are those of `BatchWriter`.
+        """
+        (username, password, dbname), host = self._target
+        config = Config(username=username, password=password, dbname=dbname, hosts=(host,))
+        return BlockingWriter(config, **options)
+
     def close(self) -> None:
         """Close the connection, and the event loop if it is its own."""
         if self._loop.is_closed():
@@ -123,7 +124,7 @@ class SiriDBConnection:
 
     def _run(self, request: Coroutine[Any, Any, T]) -> T:
         try:
-            _refuse_running_loop()
+            refuse_running_loop()
             if self._loop.is_closed():
                 raise ConnectionLost("the connection is closed")
             return self._loop.run_until_complete(request)
@@ -135,8 +136,27 @@ class SiriDBConnection:
             self._loop.close()
 
 
+@overload
+def connect(
+    username: str | None = None, *, timeout: float = 10, ssl: tls.SSLContext | None = None
+) -> BlockingClient: ...
+
+
+@overload
 def connect(
     username: str,
+    password: str,
+    dbname: str,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    loop: asyncio.AbstractEventLoop | None = None,
+    timeout: float = 10,
+    protocol: Protocol = SiriDBProtocol,
+) -> SiriDBConnection: ...
+
+
+def connect(
+    username: str | None = None,
     password: str | None = None,
     dbname: str | None = None,
     host: str = "127.0.0.1",
@@ -144,20 +164,23 @@ def connect(
     loop: asyncio.AbstractEventLoop | None = None,
     timeout: float = 10,
     protocol: Protocol = SiriDBProtocol,
-) -> SiriDBConnection:
-    """Return a blocking connection; a URL may stand for the first five arguments.
+    *,
+    ssl: tls.SSLContext | None = None,
+) -> BlockingClient | SiriDBConnection:
+    """Return a blocking client of a URL, or the reference driver's blocking connection.
+
+    ``connect("siridb://…")`` has all servers and options of the URL; ``connect()`` reads
+    ``SIRIDB_URL``. With the reference driver's arguments it is one connection to one server. Both
+    have ``insert``, ``query``, ``query_arrays``, ``writer()`` and ``close``.
 
     Raises:
         AuthenticationError: Wrong user, password or database.
         OSError: No connection.
         RequestTimeout: No connection within ``timeout`` seconds.
     """
+    if password is None and dbname is None and (username is None or is_url(username)):
+        refuse_running_loop()
+        return BlockingClient(username, timeout=timeout, ssl=ssl)
+    if username is None or ssl is not None:
+        raise TypeError("username, password and dbname are needed, or a URL alone")
     return SiriDBConnection(username, password, dbname, host, port, loop, timeout, protocol)
-
-
-def _refuse_running_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise RuntimeError("a blocking call in a running event loop; use SiriDBClient there")

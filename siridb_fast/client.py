@@ -130,10 +130,7 @@ class SiriDBClient:
         return f"<SiriDBClient {self._config.dbname!r} at {hosts}: {self._state.value}>"
 
     async def __aenter__(self) -> Self:
-        results = await self.connect()
-        if not self.connected:
-            self.close()
-            raise next(result for result in results if result is not None)
+        await self.open()
         return self
 
     async def __aexit__(
@@ -180,6 +177,17 @@ class SiriDBClient:
             self._cluster = Cluster(self._config)
         self._state = State.OPEN
         return await self._cluster.connect(timeout)
+
+    async def open(self, timeout: float | None = None) -> None:
+        """Connect, as entering ``async with`` does; one server is enough.
+
+        Raises:
+            SiriDBError, OSError: No server could be reached: what met the first.
+        """
+        results = await self.connect(timeout)
+        if not self.connected:
+            self.close()
+            raise next(result for result in results if result is not None)
 
     def close(self) -> None:
         """Close all connections and stop trying to connect."""

@@ -17,8 +17,9 @@ LAYERS = [
     "_coalescer columns connection",
     "cluster catalog inserts casting ledger writer_options",
     "_intake carrying database dispatch settling",
-    "writer",
+    "writer running",
     "client reference",
+    "blocking_client",
     "blocking",
     "testing __init__",
 ]

@@ -16,6 +16,7 @@ import siridb_fast
 import siridb_fast.reference
 from siridb_fast import (
     AuthenticationError,
+    BlockingClient,
     ConfigError,
     ConnectionLost,
     RequestTimeout,
@@ -134,13 +135,14 @@ def check_parameters(theirs: Any, ours: Any) -> None:
 
 def test_blocking_connection_inserts_and_selects(target: Target, database: Database) -> None:
     credentials = target[:3]
-    for connection in (
+    connections: tuple[SiriDBConnection | BlockingClient, ...] = (
         connect(*target),
         connect(database.url),
         connect(database.server.socket_url(database.name)),
         connect(*credentials, host=str(database.server.socket_path)),
         SiriDBConnection(*credentials, host=target[3], port=target[4]),
-    ):
+    )
+    for connection in connections:
         with connection as opened:
             opened.insert({"a": (np.array([1]), np.array([1]))})
             assert opened.query(SELECT)["a"][0] == [1, 1]
@@ -181,7 +183,7 @@ def test_blocking_connection_that_fails_leaves_nothing_behind(
 async def test_blocking_connection_in_a_running_loop_is_refused(target: Target) -> None:
     with pytest.raises(RuntimeError, match="running"):
         connect(*target)
-    connection = await asyncio.to_thread(connect, *target)
+    connection = await asyncio.to_thread(lambda: connect(*target))
     with pytest.raises(RuntimeError, match="running"):
         connection.insert(LISTS)
     assert await asyncio.to_thread(connection.query, SELECT) == {}  # nor is it sent later

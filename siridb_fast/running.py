@@ -1,0 +1,130 @@
+"""Event loops for programs without one: `run` a main coroutine, a thread for blocking calls.
+
+uvloop is used where it is installed. No global event loop policy is ever set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+try:
+    import uvloop
+except ImportError:  # there is none for Windows
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+else:
+    new_event_loop = uvloop.new_event_loop
+
+__all__ = ["LoopThread", "new_event_loop", "refuse_running_loop", "run"]
+
+TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a process that it ended
+JOIN_TIMEOUT = 5.0
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+    """Run a coroutine to its end, like `asyncio.run`, on uvloop where it is installed.
+
+    SIGTERM cancels the coroutine, as Ctrl+C does, so that writers deliver what they hold and
+    clients are closed; then the process exits with code 143. A handler of your own for SIGTERM is
+    respected.
+    """
+    with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
+        terminated = threading.Event()
+        try:
+            return runner.run(_terminable(main, terminated))
+        except asyncio.CancelledError:
+            if terminated.is_set():
+                raise SystemExit(TERMINATED) from None
+            raise
+
+
+async def _terminable(main: Coroutine[Any, Any, T], terminated: threading.Event) -> T:
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return await main
+
+    def terminate() -> None:
+        terminated.set()
+        if task is not None:
+            task.cancel()
+
+    try:
+        loop.add_signal_handler(signal.SIGTERM, terminate)
+    except NotImplementedError:  # Windows
+        return await main
+    try:
+        return await main
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+class LoopThread:
+    """An event loop in a thread of its own, which other threads give coroutines to.
+
+    Args:
+        closed: Raised by a `call` after `close`.
+    """
+
+    def __init__(self, closed: Exception) -> None:
+        self._closed = closed
+        self._loop = new_event_loop()
+        self._thread = threading.Thread(target=self._main, name="siridb_fast", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether `close` was called."""
+        return self._loop.is_closed()
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the thread; wait for its result. Ctrl+C cancels it.
+
+        Raises:
+            RuntimeError: In an event loop, which this would block.
+        """
+        try:
+            refuse_running_loop()
+            if self._loop.is_closed():
+                raise self._closed
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except BaseException:
+            coroutine.close()
+            raise
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Stop the event loop and end the thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(JOIN_TIMEOUT)
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        finally:
+            self._loop.close()
+
+
+def refuse_running_loop() -> None:
+    """Raise RuntimeError if this thread is running an event loop, which a call would block."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError("a blocking call in a running event loop; use SiriDBClient there")
