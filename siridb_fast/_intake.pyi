@@ -1,14 +1,11 @@
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from siridb_fast._coalescer import Coalescer
 from siridb_fast.columns import ColumnRules
 
 Timestamp = Any
 Value = Any
-NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 class Intake:
     _coalescer: Coalescer
@@ -19,15 +16,8 @@ class Intake:
     def write(self, series: str, timestamp: Timestamp, value: Value) -> None: ...
     def write_tick(self, timestamp: Timestamp, values: Mapping[str, Value]) -> None: ...
     def series(self, name: str) -> SeriesHandle: ...
-    def ticker(self, names: Iterable[str]) -> Ticker: ...
 
 class SeriesHandle:
     @property
     def name(self) -> str: ...
     def append(self, timestamp: Timestamp, value: Value) -> None: ...
-
-class Ticker:
-    names: tuple[str, ...]
-    def __len__(self) -> int: ...
-    def write(self, timestamp: Timestamp, values: Sequence[Value] | NumpyArray) -> None: ...
-    def write_block(self, timestamps: Any, values: Any) -> None: ...

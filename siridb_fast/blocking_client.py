@@ -23,7 +23,8 @@ from siridb_fast.writer_options import WriterKeywords
 if TYPE_CHECKING:
     import ssl as tls
 
-    from siridb_fast._intake import SeriesHandle, Ticker
+    from siridb_fast._intake import SeriesHandle
+    from siridb_fast._ticker import Ticker
     from siridb_fast._wire import Payload
 
 __all__ = ["BlockingClient", "BlockingDelivery", "BlockingWriter"]

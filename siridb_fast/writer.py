@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import partial
 from math import inf
@@ -30,6 +30,7 @@ from siridb_fast._intake import Intake
 from siridb_fast._points import PointColumn
 from siridb_fast._qpack import packb
 from siridb_fast._runs import Series
+from siridb_fast._ticker import Ticker
 from siridb_fast.carrying import carry
 from siridb_fast.casting import fitted_column
 from siridb_fast.catalog import Catalog
@@ -258,6 +259,10 @@ class BatchWriter(Intake):
             )
 
     # ---- points
+
+    def ticker(self, names: Iterable[str]) -> Ticker:
+        """Return a handle of many series that always get a value together, as an array."""
+        return Ticker(self, names)
 
     async def write_arrays(self, series: str, timestamps: object, values: object) -> Delivery:
         """Take a column of points of one series, once there is room for it.

@@ -15,8 +15,9 @@ LAYERS = [
     "_blocks _package _answer _runs _session config replies",
     "_points _batch",
     "_coalescer columns connection",
-    "cluster catalog inserts casting ledger writer_options",
+    "cluster catalog inserts casting plain ledger writer_options",
     "_intake carrying database dispatch settling",
+    "_ticker",
     "writer running",
     "client reference",
     "blocking_client",
@@ -24,7 +25,7 @@ LAYERS = [
     "testing __init__",
 ]
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules.split()}
-SANS_IO = ["_session", "_points", "_runs", "_coalescer", "_intake"]
+SANS_IO = ["_session", "_points", "_runs", "_coalescer", "_intake", "_ticker"]
 SANS_IO += ["hosts", "config", "replies", "columns", "delivery", "ledger"]
 OUTSIDE = {"asyncio", "socket", "time", "select", "selectors", "threading", "uvloop"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+\(?([\w., ]*)", re.MULTILINE)

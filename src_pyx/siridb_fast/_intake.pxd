@@ -1,4 +1,4 @@
-# Intake: points as a program has them, one by one or a tick at a time, into the coalescer.
+# Intake: points as a program has them, one by one, into the coalescer.
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -36,14 +36,5 @@ cdef class SeriesHandle:
         Series series
 
 
-cdef class Ticker:
-    cdef:
-        Intake intake
-        list series
-        readonly tuple names
-
-    cdef bint _is_ready(self, SeriesType type_) except -1
-    cdef bint _takes(self, SeriesType type_) except -1
-    cdef int _write_doubles(self, int64_t timestamp, const double[:] values) except -1
-    cdef int _write_integers(self, int64_t timestamp, const int64_t[:] values) except -1
-    cdef bint _reserve(self, Py_ssize_t points) except -1
+cdef bint make_places(Coalescer coalescer, list series) except -1
+cdef bint wait_for_room(Coalescer coalescer, Py_ssize_t need) except -1

@@ -1,9 +1,8 @@
-"""Points as a program has them → samples of the coalescer.
+"""Points as a program has them, one by one → samples of the coalescer.
 
-One point at a time (`Intake.write`, `SeriesHandle.append`), or one tick: one timestamp and a value
-for each of many series (`Intake.write_tick`, `Ticker`). What cannot be sent is refused at the
-call, with the series named, and then nothing of the call is taken. The usual types, float and int,
-are read without a detour; all others are turned into one of these, or into text, by `_store_odd`.
+What cannot be sent is refused at the call, with the series named, and then nothing of the call is
+taken. The usual types, float and int, are read without a detour; all others are turned into one of
+these, or into text, by `_store_odd`.
 """
 
 cimport cython
@@ -17,25 +16,20 @@ from libc.stdint cimport int64_t, uint64_t
 from siridb_fast._blocks cimport DROP, ERROR, KEEP
 from siridb_fast._coalescer cimport Coalescer, append_sample
 from siridb_fast._runs cimport (
-    FLOAT, INTEGER, NO_TYPE, STRING, Series, SeriesType, Value, chunk_bytes, free_places,
-    has_place, next_capacity,
+    FLOAT, INTEGER, NO_TYPE, STRING, Series, SeriesType, Value, chunk_bytes, has_place,
+    next_capacity,
 )
-
-from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 
-from siridb_fast._wire import MAX_PAYLOAD
 from siridb_fast.casting import cast_values
-from siridb_fast.columns import MISSING, SECOND, is_array, point_column, raw_series_name
+from siridb_fast.columns import MISSING, SECOND, raw_series_name
 from siridb_fast.errors import BufferFullError, ColumnError
+from siridb_fast.plain import plain_timestamp, plain_value
 
 cdef enum:
     NO_INDEX = -1
     EXACT_INTEGERS = 1 << 53  # up to here every integer is a double
-
-cdef Py_ssize_t MAX_TEXT = MAX_PAYLOAD - 100_000  # what a name and a point take beside it
 
 TYPE_NAMES = {INTEGER: "integer", FLOAT: "float", STRING: "string"}
 
@@ -63,7 +57,19 @@ cdef class Intake:
 
     @cython.binding(False)
     def write(self, series, timestamp, value) -> None:
-        """Take one point; see `BatchWriter.write`."""
+        """Take one point. From any thread; in a coroutine, `await` ``drain()`` now and then.
+
+        Args:
+            series: The name of its series; 1 to 65,534 bytes of UTF-8 without NUL.
+            timestamp: An int in the database's time precision, a datetime64, or a datetime; one
+                without a time zone is UTC.
+            value: A float, int, bool (stored as 0 and 1) or str, of Python or numpy.
+
+        Raises:
+            ColumnError: It cannot be sent; names the series. Also a `ValueError`.
+            BufferFullError: There is no room, and this thread is not to wait.
+            WriterClosedError: The writer is not open.
+        """
         cdef PyObject* found
         if type(series) is str:
             found = PyDict_GetItemWithError(self._coalescer.table, series)
@@ -73,18 +79,18 @@ cdef class Intake:
         write_to(self, self.find(series), timestamp, value)
 
     def write_tick(self, timestamp, values) -> None:
-        """Take one point of each series; see `BatchWriter.write_tick`."""
+        """Take ``{series: value}``, one point of each series, or raise and take none.
+
+        Types and errors are those of `write`. Where the series are always the same, a `Ticker` is
+        faster.
+        """
         if not isinstance(values, dict):
             raise ColumnError(f"a tick is a dict {{series: value}}, got {type(values).__name__}")
         self.write_all([self.find(name) for name in values], timestamp, values.values())
 
     def series(self, name) -> SeriesHandle:
-        """Return a handle of one series; see `BatchWriter.series`."""
+        """Return a handle whose ``append(timestamp, value)`` writes to one series."""
         return SeriesHandle(self, self.find(name))
-
-    def ticker(self, names) -> Ticker:
-        """Return a handle of many series; see `BatchWriter.ticker`."""
-        return Ticker(self, names)
 
     cdef Series find(self, name):
         cdef Series series = self._coalescer.find(name) if type(name) is str else None
@@ -97,7 +103,7 @@ cdef class Intake:
         cdef int overflow = 0
         cdef long long integer
         if not PyLong_CheckExact(given):
-            given = _integer_timestamp(series.name, given, self._rules)
+            given = plain_timestamp(series.name, given, self._rules)
         integer = PyLong_AsLongLongAndOverflow(given, &overflow)
         if overflow or <uint64_t>integer & self.refused_bits:
             highest = ~self.refused_bits
@@ -123,7 +129,7 @@ cdef class Intake:
         return self._store_odd(series, value, index, stored)
 
     cdef bytes _store_odd(self, Series series, value, Py_ssize_t index, Stored* stored):
-        value = _plain_value(series.name, value, _index(index))
+        value = plain_value(series.name, value, _index(index))
         if value is None or value != value:
             if self.on_missing == DROP:
                 stored.type = NO_TYPE
@@ -238,201 +244,6 @@ cdef class SeriesHandle:
         write_to(self.intake, self.series, timestamp, value)
 
 
-@cython.final
-cdef class Ticker:
-    """Many series of a writer that always get a value together.
-
-    Each call takes all of it or, when it raises, nothing.
-    """
-
-    def __cinit__(self, Intake intake not None, names):
-        self.intake = intake
-        self.names = tuple(names)
-        self.series = [intake.find(name) for name in self.names]
-        if len(set(self.names)) < len(self.names):
-            twice = next(name for name in self.names if self.names.count(name) > 1)
-            raise ColumnError("a ticker has every series once", series=twice)
-
-    def __len__(self):
-        return len(self.names)
-
-    def __repr__(self):
-        return f"<Ticker of {len(self.names):,} series>"
-
-    def write(self, timestamp, values) -> None:
-        """Take one value for each series.
-
-        Args:
-            timestamp: As for `BatchWriter.write`.
-            values: Shape (k,), for the k names in their order: an array of any integer, float or
-                bool dtype, or a sequence of what `BatchWriter.write` takes.
-
-        Raises:
-            ColumnError: Names the series and its index. Also a `ValueError`.
-            BufferFullError: There is no room, on the event loop's thread.
-        """
-        if len(values) != len(self.series):
-            raise ColumnError(f"{len(values)} values for a ticker of {len(self.series)} series")
-        if not self.series:
-            return
-        if is_array(values):
-            values = _plain_array(np.asarray(values), 1)
-            if values.dtype.kind == "f" and self._is_ready(FLOAT):
-                self._write_doubles(self.intake.timestamp(self.series[0], timestamp), values)
-                return
-            if values.dtype.kind == "i" and self._is_ready(INTEGER):
-                self._write_integers(self.intake.timestamp(self.series[0], timestamp), values)
-                return
-            values = values.tolist()
-        self.intake.write_all(self.series, timestamp, values)
-
-    def write_block(self, timestamps, values) -> None:
-        """Take n values for each series.
-
-        Args:
-            timestamps: Shape (n,), any integer dtype in the database's precision, or datetime64.
-            values: Shape (n, k), of any integer, float or bool dtype and any strides. With
-                ``on_missing="drop"`` a NaN leaves out its point.
-
-        Raises:
-            ColumnError: Names the series and the index of the row. Also a `ValueError`.
-            BufferFullError: There is no room, on the event loop's thread, or there could never be.
-        """
-        values = _plain_array(np.asarray(values), 2)
-        if values.shape[1] != len(self.series):
-            raise ColumnError(
-                f"values have shape {values.shape}, the ticker has {len(self.series)} series"
-            )
-        if len(timestamps) != values.shape[0]:
-            raise ColumnError(f"{len(timestamps)} timestamps but {values.shape[0]} rows of values")
-        if not values.size:
-            return
-        stamps = self._timestamps(timestamps)
-        if self.intake.on_missing == ERROR and values.dtype.kind == "f":
-            self._refuse_missing(values)
-        columns = self._columns(values)
-        while self._reserve(len(stamps)):
-            columns = self._columns(values)
-        for series, column in zip(self.series, columns, strict=True):
-            if column.dtype.kind == "f":
-                self._extend_doubles(series, stamps, column)
-            else:
-                self._extend_integers(series, stamps, column)
-        self.intake._coalescer.tell()
-
-    cdef bint _is_ready(self, SeriesType type_) except -1:
-        # Tell whether all series take such values; then there is place for one in each.
-        while self._takes(type_):
-            if not make_places(self.intake._coalescer, self.series):
-                return True
-        return False
-
-    cdef bint _takes(self, SeriesType type_) except -1:
-        cdef Series series
-        for series in self.series:
-            if series.type != type_ and series.type != NO_TYPE:
-                return False
-        return True
-
-    cdef int _write_doubles(self, int64_t timestamp, const double[:] values) except -1:
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef Py_ssize_t i
-        cdef Series series
-        cdef Value value
-        if self.intake.on_missing == ERROR:
-            self._refuse_missing(np.asarray(values)[np.newaxis])
-        for i in range(values.shape[0]):
-            if values[i] != values[i] and self.intake.on_missing == DROP:
-                continue
-            series = <Series>self.series[i]
-            series.type = FLOAT
-            value.real = values[i]
-            append_sample(coalescer, series, timestamp, value)
-        return coalescer.tell()
-
-    cdef int _write_integers(self, int64_t timestamp, const int64_t[:] values) except -1:
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef Py_ssize_t i
-        cdef Series series
-        cdef Value value
-        for i in range(values.shape[0]):
-            series = <Series>self.series[i]
-            series.type = INTEGER
-            value.integer = values[i]
-            append_sample(coalescer, series, timestamp, value)
-        return coalescer.tell()
-
-    def _timestamps(self, timestamps):
-        # as int64 in the database's precision
-        rules = replace(self.intake._rules, on_missing="keep")
-        column = point_column(self.names[0], timestamps, np.zeros(len(timestamps)), rules)
-        return column.plain()[0]
-
-    def _columns(self, values):
-        # The values of each series, in the type that it has already.
-        kinds = {"f": FLOAT, "i": INTEGER}
-        if self._takes(kinds[values.dtype.kind]):
-            return values.T
-        return [self._fitted(series, values[:, i]) for i, series in enumerate(self.series)]
-
-    def _fitted(self, Series series, values):
-        cdef str type_ = TYPE_NAMES.get(series.type)
-        if type_ is None or type_ == ("float" if values.dtype.kind == "f" else "integer"):
-            return values
-        if type_ == "float" and np.abs(values).max() <= EXACT_INTEGERS:
-            return values.astype(np.float64)
-        if type_ == "string" or not self.intake._casts:
-            raise ColumnError(
-                f"the series is of type {type_}, the values are {values.dtype}", series=series.name
-            )
-        return cast_values(series.name, values, type_)
-
-    def _refuse_missing(self, values):
-        missing = np.isnan(values)
-        if missing.any():
-            row, place = np.argwhere(missing)[0].tolist()
-            raise ColumnError(
-                "the value is missing (NaN) and on_missing is 'error'",
-                series=self.names[place], index=row if len(values) > 1 else place,
-            )
-
-    cdef bint _reserve(self, Py_ssize_t points) except -1:
-        # Make place for so many points of each series; tell whether it had to wait.
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef Py_ssize_t need = 0
-        cdef Series series
-        for series in self.series:
-            if free_places(series) < points:
-                need += chunk_bytes(points)
-        if wait_for_room(coalescer, need):
-            return True
-        for series in self.series:
-            coalescer.reserve(series, points)
-        return False
-
-    def _extend_doubles(self, Series series, const int64_t[:] timestamps, const double[:] values):
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef bint drops = self.intake.on_missing == DROP
-        cdef Py_ssize_t i
-        cdef Value value
-        series.type = FLOAT
-        for i in range(values.shape[0]):
-            value.real = values[i]
-            if not (drops and value.real != value.real):
-                append_sample(coalescer, series, timestamps[i], value)
-
-    def _extend_integers(
-        self, Series series, const int64_t[:] timestamps, const int64_t[:] values
-    ):
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef Py_ssize_t i
-        cdef Value value
-        series.type = INTEGER
-        for i in range(values.shape[0]):
-            value.integer = values[i]
-            append_sample(coalescer, series, timestamps[i], value)
-
-
 cdef inline int write_to(Intake intake, Series series, timestamp, value) except -1:
     # The usual point, of a float series that has a run with place in it, is done right here.
     cdef Coalescer coalescer = intake._coalescer
@@ -495,66 +306,3 @@ cdef SeriesType _type_of(value) except? NO_TYPE:
     if isinstance(value, float):
         return FLOAT
     return INTEGER if isinstance(value, int) else STRING
-
-
-def _plain_value(str name, value, index):
-    # None for one that is missing, else a float, an int of 64 bits, or bytes
-    if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
-        value = value.item()
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
-            raise ColumnError(f"value {value} is no 64-bit integer", series=name, index=index)
-        return int(value)
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return None
-    if isinstance(value, str):
-        value = value.encode("utf-8", "surrogatepass")
-    elif not isinstance(value, bytes):
-        raise ColumnError(
-            f"a value is an int, float, bool or str, got {value!r} of type {type(value).__name__}",
-            series=name, index=index,
-        )
-    if b"\0" in value:
-        raise ColumnError("the server cuts a text at its NUL", series=name, index=index)
-    if len(value) > MAX_TEXT:
-        raise ColumnError(
-            f"a text of {len(value):,} bytes does not fit a package", series=name, index=index
-        )
-    return bytes(value)
-
-
-def _integer_timestamp(str name, given, rules):
-    if isinstance(given, np.integer) or (isinstance(given, int) and not isinstance(given, bool)):
-        return int(given)
-    if isinstance(given, datetime):
-        aware = given.astimezone(UTC) if given.tzinfo else given
-        given = np.datetime64(aware.replace(tzinfo=None))
-    if not isinstance(given, np.datetime64):
-        raise ColumnError(
-            "a timestamp is an int in the database's time precision, a datetime64 or a datetime, "
-            f"got {given!r} of type {type(given).__name__}",
-            series=name,
-        )
-    rules = replace(rules, on_missing="keep")
-    try:
-        return int(point_column(name, given[np.newaxis], np.zeros(1), rules).plain()[0][0])
-    except ColumnError as exc:
-        raise ColumnError(exc.text, series=name) from None
-
-
-def _plain_array(values, int dimensions):
-    # as int64 or float64
-    if values.ndim != dimensions:
-        raise ColumnError(f"values have {dimensions} dimensions, got shape {values.shape}")
-    if values.dtype.kind == "f" and values.dtype.itemsize <= 8:
-        return values.astype(np.float64, copy=False)
-    if values.dtype.kind == "u" and values.size and values.max() >= 2**63:
-        place = np.unravel_index(values.argmax(), values.shape)
-        raise ColumnError(f"value {values.max()} is no 64-bit integer", index=int(place[-1]))
-    if values.dtype.kind in "iub":
-        return values.astype(np.int64, copy=False)
-    if dimensions == 1 and values.dtype.kind in "OUST":
-        return values
-    raise ColumnError(f"values are integers, float16/32/64 or bool, got {values.dtype}")
