@@ -80,10 +80,28 @@ class Demo:
             if not (np.array_equal(got[0], sent) and np.array_equal(got[1], values[keep][order])):
                 self.faults.append(f"{name}: what was read is not what was sent")
 
-    async def check_sums(self, columns: Columns) -> None:
+    async def stream(self, columns: Columns) -> tuple[Cost, siridb_fast.Stats]:
+        """Write the same columns point by point, as a daemon would that reads one sensor each."""
+        timestamps = next(iter(columns.values()))[0].tolist()
+        readings = {name: values.tolist() for name, (_, values) in columns.items()}
+        cost = Cost(seconds=-time.perf_counter(), client_cpu=-time.process_time())
+        cost.server_cpu = -self._server.cpu_seconds
+        async with self._client.writer() as writer:
+            for tick, timestamp in enumerate(timestamps):
+                for name, values in readings.items():
+                    writer.write(name, timestamp, values[tick])
+                await writer.drain()
+            cost.points = (await writer.flush()).points
+            stats = writer.stats()
+        cost.seconds += time.perf_counter()
+        cost.client_cpu += time.process_time()
+        cost.server_cpu += self._server.cpu_seconds
+        return cost, stats
+
+    async def check_sums(self, prefix: str, columns: Columns) -> None:
         """Let the server count and add up each series; the values are whole, so sums are exact."""
-        counts = await self._client.query_arrays("select count() from /generated.*/")
-        sums = await self._client.query_arrays("select sum() from /generated.*/")
+        counts = await self._client.query_arrays(f"select count() from /{prefix}.*/")
+        sums = await self._client.query_arrays(f"select sum() from /{prefix}.*/")
         for name, (_, values) in columns.items():
             count = int(counts.get(name, NOTHING)[1].sum())
             total = float(sums.get(name, NOTHING)[1].sum())
@@ -110,13 +128,13 @@ def _values(column: pd.Series[Any]) -> Array:
     return array
 
 
-def generated_columns(points: int, series: int) -> Columns:
+def generated_columns(prefix: str, points: int, series: int) -> Columns:
     """Return ``points`` readings, a second apart, over ``series`` series."""
     length = max(1, points // series)
     timestamps = FIRST + np.arange(length, dtype=np.int64) * 1_000_000_000
     noise = np.random.default_rng(SEED)
     return {
-        f"generated.{i:03}": (
+        f"{prefix}.{i:03}": (
             timestamps,
             noise.integers(-50_000, 50_000, length).astype(np.float64),
         )
@@ -134,11 +152,19 @@ async def run(server: SiriDBServer, points: int, series: int) -> int:
             await demo.check_all(columns)
             print(f"    {dataset:<16} {len(columns)} series {cost.points:>7,} points, read back")
         print(f"\nGenerated data, {series} numpy arrays of float64:")
-        generated = generated_columns(points, series)
+        generated = generated_columns("generated", points, series)
         cost = await demo.load(generated)
         print(f"{cost}\n    {wire_bytes(generated):.1f} bytes per point on the wire")
-        await demo.check_sums(generated)
+        await demo.check_sums("generated", generated)
         print("    count and sum of each series checked against what was sent")
+        print(f"\nThe same a point at a time, {10 * series} sensors read in turn by a daemon:")
+        sensors = generated_columns("sensor", max(10 * series, points // 5), 10 * series)
+        cost, stats = await demo.stream(sensors)
+        await demo.check_sums("sensor", sensors)
+        print(
+            f"{cost}\n    {stats.fast / stats.delivered:.1%} by the server's fast path, "
+            f"in {stats.packages} packages; counts and sums checked"
+        )
         return report(demo.faults)
 
 
@@ -159,6 +185,10 @@ def report(faults: list[str]) -> int:
         "    async with siridb_fast.SiriDBClient.from_url('siridb://iris:siri@host/db') as siri:\n"
         "        await siri.insert({'name': (timestamps, values)})\n"
         "        arrays = await siri.query_arrays(\"select * from 'name'\")\n\n"
+        "Your own points, one by one:\n\n"
+        "    async with siridb_fast.BatchWriter('siridb://iris:siri@host/db') as writer:\n"
+        "        writer.write('name', timestamp, value)\n"
+        "        await writer.drain()\n\n"
         "Next: README.md, `make test`, `make bench`."
     )
     return 0
