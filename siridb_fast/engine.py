@@ -1,0 +1,325 @@
+"""What is behind a writer that is open: it moves points from the coalescer to the servers.
+
+Wakes the pump when there is something to send, and those who wait when there is room or when all
+is done. Knows the event loop; knows nothing of bytes, and nothing of how points come in but for
+whole columns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from functools import partial
+from math import inf
+
+import numpy as np
+
+from siridb_fast import _wire
+from siridb_fast._batch import Batch
+from siridb_fast._coalescer import Coalescer
+from siridb_fast._points import PointColumn
+from siridb_fast._qpack import packb
+from siridb_fast._runs import Series
+from siridb_fast.carrying import carry
+from siridb_fast.catalog import Catalog
+from siridb_fast.cluster import Cluster
+from siridb_fast.config import Config
+from siridb_fast.connection import Connection
+from siridb_fast.delivery import Delivery, Failure, Report
+from siridb_fast.dispatch import Dispatcher, Package
+from siridb_fast.errors import ColumnError, RequestTimeout, SiriDBError, WriterClosedError
+from siridb_fast.gate import Gate
+from siridb_fast.hosts import Host
+from siridb_fast.ledger import Ledger, Stats
+from siridb_fast.settling import TypeSettler
+from siridb_fast.writer_options import WriterOptions
+
+__all__ = ["Engine"]
+
+QUERY_TIMEOUT = 30.0
+CLOSE_TIMEOUT = 1.0
+ASSUMED_BUFFER_POINTS = 1023  # of a server that may not be asked: right up to 16 KiB a series
+BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
+READY_PACKAGES = 2  # of columns, beside those in flight: enough to keep the line busy
+
+logger = logging.getLogger("siridb_fast")
+
+
+class Engine:
+    """The moving parts of one writer; made in the event loop that they run in."""
+
+    def __init__(self, config: Config, options: WriterOptions, coalescer: Coalescer) -> None:
+        self._config = config
+        self._options = options
+        self._coalescer = coalescer
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._cluster = Cluster(config, per_host=self._per_host, on_connected=self.notice)
+        self._catalog = Catalog(self._ask)
+        self._dispatcher = Dispatcher(
+            self._cluster,
+            self,
+            delivery_timeout=options.delivery_timeout,
+            on_doubt=options.on_doubt or config.on_doubt,
+        )
+        self._settler = TypeSettler(
+            coalescer,
+            partial(self._catalog.look_up, timeout=QUERY_TIMEOUT),
+            casts=options.on_type == "cast",
+            refuse=self._refuse,
+            on_settled=self.work,
+        )
+        self._ledger: Ledger
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_noticed = False
+        self._is_running = False
+        self._points_in_packages = 0
+        self._direct_points = 0  # that never were in the coalescer
+        self.gate = Gate(self._loop)
+
+    # ---- life
+
+    @property
+    def is_this_thread(self) -> bool:
+        """Tell whether the event loop runs in this thread."""
+        return threading.get_ident() == self._thread
+
+    @property
+    def points_left(self) -> int:
+        """How many points are pending or on their way."""
+        return self._coalescer.points + self._points_in_packages
+
+    async def start(self) -> int | None:
+        """Connect, and open the coalescer; return the database's time precision if it is known.
+
+        Raises:
+            SiriDBError, OSError: No server can be reached, or none lets the user in.
+        """
+        try:
+            results = await self._cluster.connect()
+            if not self._cluster.is_connected:
+                raise next(result for result in results if result is not None)
+            precision, buffer_points = await self._learn()
+        except BaseException:
+            self._cluster.close()
+            raise
+        options = self._options
+        self._ledger = Ledger(time.monotonic, buffer_points, options.on_delivery, options.on_error)
+        self._coalescer.open(buffer_points)
+        self._is_running = True
+        return precision
+
+    def stop(self) -> None:
+        """Close the connections; book whatever is left as not delivered."""
+        self._is_running = False
+        error = WriterClosedError("the writer was closed before the points were delivered")
+        for name, points, waiting in self._coalescer.drop_all():
+            self._ledger.fail(Failure(name, points, error), waiting)
+        self._dispatcher.abandon(error)
+        self._settler.stop()
+        self._cluster.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def wait_stopped(self) -> None:
+        """Wait until the connections are gone, but not for long."""
+        try:
+            await asyncio.wait_for(self._cluster.wait_closed(), CLOSE_TIMEOUT)
+        except TimeoutError:
+            logger.warning("a connection is not closed after %s seconds", CLOSE_TIMEOUT)
+
+    async def deliver_all(self, timeout: float | None) -> None:
+        """Send what is pending now, and wait until its fate is known.
+
+        Raises:
+            RequestTimeout: Not in time; it goes on all the same.
+        """
+        if timeout is None:
+            timeout = self._options.delivery_timeout
+        now = time.monotonic()
+        self._coalescer.flush(now)
+        self.work()
+        try:
+            async with asyncio.timeout(timeout):
+                await self.gate.until(lambda: self._coalescer.oldest_since > now)
+                number = self._dispatcher.last_number
+                await self.gate.until(lambda: self._dispatcher.is_settled(number))
+        except TimeoutError:
+            raise RequestTimeout(
+                f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
+            ) from None
+
+    def end_period(self) -> Report:
+        """Return the report of all points since the last one."""
+        return self._ledger.end_period()
+
+    def stats(self) -> Stats:
+        """Return the figures since the start."""
+        total, fast = self._ledger.total, self._ledger.fast
+        return Stats(
+            written=self._coalescer.accepted + self._direct_points,
+            buffered=self._coalescer.points,
+            in_flight=self._points_in_packages,
+            delivered=total.points,
+            fast=fast,
+            slow=total.points - fast,
+            rejected=total.rejected_points,
+            in_doubt=total.in_doubt_points,
+            packages=total.packages,
+            packages_in_flight=self._dispatcher.in_flight,
+            retries=self._dispatcher.retries,
+            bytes=total.bytes,
+            series=self._coalescer.series_count,
+            buffered_bytes=self._coalescer.buffered_bytes,
+            max_buffered=self._options.max_buffered,
+        )
+
+    # ---- what the dispatcher tells and asks
+
+    def fill(self, batch: Batch) -> bool:
+        """Move what should leave next into a batch; called by the dispatcher."""
+        return self._coalescer.take(time.monotonic(), batch)
+
+    def held(self, package: Package) -> None:
+        """Count the memory of a new package; called by the dispatcher."""
+        self._coalescer.held_bytes += package.held
+        self._points_in_packages += package.batch.points
+
+    def delivered(self, package: Package, connection: Connection) -> None:
+        """Book an acknowledged package; called by the dispatcher."""
+        seconds = self._loop.time() - package.sent_at
+        self._ledger.delivered(package.batch, connection.name, seconds)
+
+    def failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:
+        """Book a package that was not delivered; called by the dispatcher."""
+        self._ledger.failed(package.batch, error, in_doubt=in_doubt)
+
+    def released(self, package: Package) -> None:
+        """Use the memory of a package again; called by the dispatcher."""
+        self._coalescer.held_bytes -= package.held
+        self._points_in_packages -= package.batch.points
+        self.gate.look()
+        self._set_timer()
+
+    # ---- columns
+
+    async def settle(self, series: list[Series]) -> None:
+        """Wait until the types of these series are known to be the database's."""
+        if not all(map(self._coalescer.is_settled, series)):
+            self.work()
+            await self.gate.until(lambda: all(map(self._coalescer.is_settled, series)))
+
+    async def coalesce(self, series: Series, column: PointColumn, delivery: Delivery) -> None:
+        """Append a column to the run of its series, once there is room."""
+        text_bytes = column.max_bytes if column.type == "string" else 0
+        need = self._coalescer.room_for(len(column), text_bytes)
+        await self.gate.until(lambda: self._coalescer.may_take(need))
+        self._check_running()
+        timestamps, values = column.plain()
+        delivery.expect(len(timestamps))
+        if isinstance(values, list):
+            self._coalescer.extend_texts(series, timestamps, values, delivery)
+        else:
+            self._coalescer.extend(series, timestamps, values.view(np.int64), delivery)
+
+    async def send(self, column: PointColumn, delivery: Delivery) -> None:
+        """Send a column past the coalescer, of a settled series.
+
+        It goes in even parts, encoded from the caller's memory when there is somewhere to send
+        them.
+        """
+        package_bytes = self._options.package_bytes
+        step = even_part(len(column), column.max_bytes, package_bytes)
+        start = 0
+        while start < len(column):
+            await self.gate.until(self._takes_package)
+            self._check_running()
+            stop = max(start + 1, min(start + step, column.fit(start, package_bytes)))
+            batch = self._dispatcher.new_batch()
+            points = batch.append_column(column, start, stop)
+            start = stop
+            if points:
+                batch.share(delivery, 0, points)
+                delivery.expect(points)
+                self._direct_points += points
+                self._dispatcher.submit(batch)
+                self._dispatcher.pump()
+
+    def _takes_package(self) -> bool:
+        return self._dispatcher.ready < READY_PACKAGES and self._coalescer.may_take(
+            self._options.package_bytes
+        )
+
+    def _refuse(self, series: Series, error: ColumnError) -> None:
+        failure = Failure(series.name, series.points, error)
+        self._ledger.fail(failure, self._coalescer.drop(series))
+
+    def _check_running(self) -> None:
+        if not self._is_running or self._coalescer.is_closed:
+            raise WriterClosedError("the writer was closed while this waited for room")
+
+    # ---- waking
+
+    def notice(self) -> None:
+        """Wake the event loop, for which there may be something to do; from any thread."""
+        if self._is_noticed or not self._is_running:
+            return
+        self._is_noticed = True
+        try:
+            if self.is_this_thread:
+                self._loop.call_soon(self.work)
+            else:
+                self._loop.call_soon_threadsafe(self.work)
+        except RuntimeError:
+            raise WriterClosedError("the event loop of the writer is closed") from None
+
+    def work(self) -> None:
+        """Send what should leave, and let go those who wait for what is true now."""
+        self._is_noticed = False
+        if self._is_running:
+            self._settler.start()
+            self._dispatcher.pump()
+            self.gate.look()
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        # For the oldest point, unless it is overdue: then an answer or a connection is waited for.
+        if self._timer is None and self._is_running:
+            delay = self._coalescer.oldest_since + self._options.linger - time.monotonic()
+            if 0 < delay < inf:
+                self._timer = self._loop.call_later(delay, self._linger_is_over)
+
+    def _linger_is_over(self) -> None:
+        self._timer = None
+        self.work()
+
+    # ---- the servers
+
+    def _per_host(self, host: Host) -> tuple[int, int]:
+        # Two packages with a host keep it busy while the next is made; more make its work slower
+        # (benchmarks/ceiling.py).
+        connections, window = (1, 2) if host.is_unix_socket else (2, 1)
+        return self._options.connections or connections, self._options.window or window
+
+    async def _learn(self) -> tuple[int | None, int]:
+        # The time precision, and how many points the server buffers of a series.
+        precision, buffer_size = self._options.time_precision, self._options.buffer_size
+        if precision is None or buffer_size is None:
+            shown = await self._catalog.settings(QUERY_TIMEOUT)
+            precision = shown[0] if precision is None else precision
+            buffer_size = shown[1] if buffer_size is None else buffer_size
+        if buffer_size is None:
+            return precision, ASSUMED_BUFFER_POINTS
+        return precision, buffer_size // BUFFERED_POINT_BYTES
+
+    async def _ask(self, text: str, timeout: float) -> object:
+        query = packb((text, None))
+        return await carry(self._cluster, _wire.REQ_QUERY, query, timeout, is_urgent=True)
+
+
+def even_part(points: int, size: int, package_bytes: int) -> int:
+    """Return how many points to send at a time, so that no package is left with a few."""
+    packages = -(-size // package_bytes)
+    return -(-points // packages)
