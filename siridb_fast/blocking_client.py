@@ -6,6 +6,7 @@ errors. Calls may come from any thread.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -111,6 +112,12 @@ class BlockingClient:
             self._thread.call(self._close())
             self._thread.close()
 
+    def __del__(self) -> None:
+        thread: LoopThread | None = getattr(self, "_thread", None)
+        if thread is not None and not thread.is_closed:
+            warnings.warn(f"{self!r} was dropped; close it", ResourceWarning, 1, self)
+            thread.finish(self._close())
+
     async def _close(self) -> None:
         self._client.close()
         await self._client.wait_closed()
@@ -205,6 +212,19 @@ class BlockingWriter:
             return self._thread.call(self._writer.close(timeout))
         finally:
             self._thread.close()
+
+    def __del__(self) -> None:
+        thread: LoopThread | None = getattr(self, "_thread", None)
+        if thread is not None and not thread.is_closed:
+            stats = self._writer.stats()
+            warnings.warn(
+                f"{self!r} was dropped with {stats.buffered + stats.in_flight:,} points not "
+                "delivered, which are delivered in the background now; close it",
+                ResourceWarning,
+                stacklevel=1,
+                source=self,
+            )
+            thread.finish(self._writer.close())
 
 
 class _ConfigHolder:

@@ -103,6 +103,11 @@ class LoopThread:
             future.cancel()
             raise
 
+    def finish(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run a last coroutine in the background, then end the thread."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
+
     def close(self) -> None:
         """Stop the event loop and end the thread."""
         if not self._loop.is_closed():

@@ -23,6 +23,7 @@ from siridb_fast import (
     WriterClosedError,
     connect,
 )
+from siridb_fast.testing import wait_until
 
 COUNT = "select count() from *"
 ASYNC_PROGRAM = """
@@ -251,3 +252,20 @@ def test_writer_that_is_dropped_with_points_warns(database: Database) -> None:
 
     with pytest.warns(ResourceWarning, match="2 points not delivered"):
         run_and_drop()
+
+
+def test_blocking_writer_and_client_that_are_dropped_warn_and_deliver(database: Database) -> None:
+    threads = threading.active_count()
+
+    def write_and_drop() -> None:
+        siri = connect(database.url)
+        writer = siri.writer(linger=60)
+        writer.write("a", 1, 1.0)
+        del siri, writer
+        gc.collect()
+
+    with pytest.warns(ResourceWarning, match="dropped") as caught:
+        write_and_drop()
+    assert "1 points not delivered" in "".join(str(warning.message) for warning in caught)
+    wait_until(lambda: threading.active_count() == threads, timeout=5, what="the end of threads")
+    assert counted(database) == {"a": 1}
