@@ -77,7 +77,7 @@ class BatchWriter(Intake):
         target: A `SiriDBClient`, which may be closed, or a URL; None for ``SIRIDB_URL``.
         linger: Seconds that a point waits at most for others of its series, if a server is there.
         max_buffered: Bytes of points and packages at most; 16 a point and up to 48 a series with
-            points. Series take about 300 bytes each on top, also when nothing of them waits.
+            points. Series take about 200 bytes each and their names on top, also without points.
         package_bytes: The size of a full package.
         on_full: Where there is no room in another thread than the event loop's: ``"wait"`` or
             ``"raise"`` `BufferFullError`. On the event loop's own thread it is always raised.
