@@ -14,7 +14,7 @@ from siridb_fast._points import PointColumn
 from siridb_fast.columns import ColumnRules, point_column
 from siridb_fast.errors import ColumnError
 
-__all__ = ["cast_values", "fitted_column"]
+__all__ = ["cast_values", "fitted_column", "text_of"]
 
 FIRST_TOO_LARGE = 2.0**63
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -74,6 +74,18 @@ def fitted_column(
         timestamps, values = timestamps[is_there], values[is_there]
     values = cast_values(column.name, values, series_type)
     return point_column(column.name, timestamps, values, rules)
+
+
+def text_of(name: str, raw: bytes, index: int | None = None) -> str:
+    """Return a text that is stored as bytes.
+
+    Raises:
+        ColumnError: The bytes are not UTF-8.
+    """
+    try:
+        return raw.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as exc:
+        raise ColumnError(f"{raw[:80]!r} is no text: {exc}", series=name, index=index) from None
 
 
 def _parsed(name: str, array: NumpyArray, parse: type[int] | type[float]) -> NumpyArray:

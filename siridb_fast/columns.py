@@ -38,6 +38,7 @@ __all__ = [
     "Part",
     "cut_packages",
     "is_array",
+    "one_dimension",
     "one_package",
     "point_column",
     "raw_series_name",
@@ -132,8 +133,8 @@ def point_column(name: str, timestamps: object, values: object, rules: ColumnRul
         ColumnError: Names the series and, where there is one, the index.
     """
     raw_name = raw_series_name(name)
-    times = _one_dimension(name, "timestamps", timestamps)
-    items = _one_dimension(name, "values", values)
+    times = one_dimension(name, "timestamps", timestamps)
+    items = one_dimension(name, "values", values)
     if len(times) != len(items):
         raise ColumnError(f"{len(times)} timestamps but {len(items)} values", series=name)
     integers, scale = _integer_timestamps(name, times, rules)
@@ -172,6 +173,26 @@ def raw_series_name(name: object) -> bytes:
     if b"\0" in raw:
         raise ColumnError("a name with a NUL is cut there by the server, or hangs it", series=name)
     return raw
+
+
+def one_dimension(name: str, what: str, given: object) -> NumpyArray:
+    """Return what is given as an array of one dimension; masked and missing ones are refused."""
+    if isinstance(given, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(given)
+        if mask.any():
+            index = int(mask.ravel().argmax())
+            raise ColumnError(
+                f"{what} is masked here; give .compressed()", series=name, index=index
+            )
+        given = given.data
+    _refuse_missing_integers(name, what, given)
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError) as exc:
+        raise ColumnError(f"{what} cannot be read as an array: {exc}", series=name) from None
+    if array.ndim != 1:
+        raise ColumnError(f"{what} has one dimension, got shape {array.shape}", series=name)
+    return array
 
 
 def one_package(parts: Iterable[Part]) -> Package:
@@ -231,25 +252,6 @@ def _next_buffer(used: list[PackageBuffer]) -> PackageBuffer:
             restart_package(buffer)
             return used.pop(i)
     return start_package()
-
-
-def _one_dimension(name: str, what: str, given: object) -> NumpyArray:
-    if isinstance(given, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(given)
-        if mask.any():
-            index = int(mask.ravel().argmax())
-            raise ColumnError(
-                f"{what} is masked here; give .compressed()", series=name, index=index
-            )
-        given = given.data
-    _refuse_missing_integers(name, what, given)
-    try:
-        array = np.asarray(given)
-    except (TypeError, ValueError) as exc:
-        raise ColumnError(f"{what} cannot be read as an array: {exc}", series=name) from None
-    if array.ndim != 1:
-        raise ColumnError(f"{what} has one dimension, got shape {array.shape}", series=name)
-    return array
 
 
 def _refuse_missing_integers(name: str, what: str, given: Any) -> None:

@@ -5,8 +5,9 @@ One point at a time: `columns` does so for whole arrays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from siridb_fast._wire import MAX_PAYLOAD
 from siridb_fast.columns import ColumnRules, point_column
 from siridb_fast.errors import ColumnError
 
-__all__ = ["plain_array", "plain_timestamp", "plain_value"]
+__all__ = ["plain_array", "plain_timestamp", "plain_value", "shown_integer"]
 
+MISSING_TYPES = ("NAType", "NaTType")  # of pandas, which need not be there
 MAX_TEXT = MAX_PAYLOAD - 100_000  # what a name and a point take beside it
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -28,16 +30,20 @@ def plain_value(name: str, value: Any, index: int | None) -> float | int | bytes
     Raises:
         ColumnError: It is nothing that can be stored; names the series and the index.
     """
-    if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]  # a masked value stays one
+    if _is_missing(value):
+        return None
+    if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)):
         value = value.item()
     if isinstance(value, float):
         return float(value)
     if isinstance(value, int):
         if not -(2**63) <= value < 2**63:
-            raise ColumnError(f"value {value} is no 64-bit integer", series=name, index=index)
+            raise ColumnError(
+                f"value {shown_integer(value)} is no 64-bit integer", series=name, index=index
+            )
         return int(value)
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return None
     if isinstance(value, str):
         value = value.encode("utf-8", "surrogatepass")
     elif not isinstance(value, bytes):
@@ -61,17 +67,21 @@ def plain_timestamp(name: str, given: Any, rules: ColumnRules) -> int:
     Raises:
         ColumnError: It is none, or finer than the precision; names the series.
     """
-    if isinstance(given, np.integer) or (isinstance(given, int) and not isinstance(given, bool)):
+    if isinstance(given, (int, np.integer)) and not isinstance(given, (bool, np.timedelta64)):
         return int(given)
-    if isinstance(given, datetime):
-        aware = given.astimezone(UTC) if given.tzinfo else given
-        given = np.datetime64(aware.replace(tzinfo=None))
+    if hasattr(given, "to_datetime64"):  # pandas' Timestamp, which knows nanoseconds
+        given = given.to_datetime64()
+    elif isinstance(given, datetime):
+        offset = np.timedelta64(given.utcoffset() or timedelta(), "us")
+        given = np.datetime64(given.replace(tzinfo=None), "us") - offset
     if not isinstance(given, np.datetime64):
         raise ColumnError(
             "a timestamp is an int in the database's time precision, a datetime64 or a datetime, "
             f"got {given!r} of type {type(given).__name__}",
             series=name,
         )
+    if np.isnat(given):
+        raise ColumnError("the timestamp is missing (NaT)", series=name)
     rules = replace(rules, on_missing="keep")
     try:
         return int(point_column(name, np.array([given]), np.zeros(1), rules).plain()[0][0])
@@ -79,21 +89,56 @@ def plain_timestamp(name: str, given: Any, rules: ColumnRules) -> int:
         raise ColumnError(exc.text, series=name) from None
 
 
-def plain_array(values: NumpyArray, dimensions: int) -> NumpyArray:
-    """Return numbers as int64 or float64; texts of one dimension as they are.
+def plain_array(given: Any, names: Sequence[str], dimensions: int) -> NumpyArray:
+    """Return a value for each name as int64 or float64; texts of one dimension as they are.
+
+    Args:
+        given: Shape (k,) for k names, or (n, k).
+        names: Of the series.
+        dimensions: 1 or 2.
 
     Raises:
-        ColumnError: Another shape or dtype, or an integer over 64 bits.
+        ColumnError: Another shape or dtype, a masked value, or an integer over 64 bits.
     """
+    try:
+        values = np.asarray(given)
+    except (TypeError, ValueError) as exc:
+        raise ColumnError(f"values cannot be read as an array: {exc}") from None
     if values.ndim != dimensions:
         raise ColumnError(f"values have {dimensions} dimensions, got shape {values.shape}")
+    if values.shape[-1] != len(names):
+        raise ColumnError(f"values have shape {values.shape}, the ticker has {len(names)} series")
+    if values.dtype.kind == "f" and getattr(given, "dtype", values.dtype).kind in "iub":
+        _refuse(np.asarray(given.isna()), names, "the value is missing, among integers")
+    if isinstance(given, np.ma.MaskedArray):
+        _refuse(np.ma.getmaskarray(given), names, "the value is masked here")
+    if values.dtype.kind == "u":
+        _refuse(values >= 2**63, names, "the value is no 64-bit integer")
     if values.dtype.kind == "f" and values.dtype.itemsize <= 8:
-        return values.astype(np.float64, copy=False)
-    if values.dtype.kind == "u" and values.size and values.max() >= 2**63:
-        place = np.unravel_index(values.argmax(), values.shape)
-        raise ColumnError(f"value {values.max()} is no 64-bit integer", index=int(place[-1]))
+        return _aligned(values.astype(np.float64, copy=False))
     if values.dtype.kind in "iub":
-        return values.astype(np.int64, copy=False)
+        return _aligned(values.astype(np.int64, copy=False))
     if dimensions == 1 and values.dtype.kind in "OUST":
         return values
     raise ColumnError(f"values are integers, float16/32/64 or bool, got {values.dtype}")
+
+
+def shown_integer(integer: int) -> str:
+    """Return an integer for an error text; Python refuses to write down very long ones."""
+    return f"of {integer.bit_length():,} bits" if integer.bit_length() > 999 else str(integer)
+
+
+def _is_missing(value: object) -> bool:
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return bool(np.isnat(value))
+    return value is None or value is np.ma.masked or type(value).__name__ in MISSING_TYPES
+
+
+def _refuse(is_bad: NumpyArray, names: Sequence[str], text: str) -> None:
+    if is_bad.any():
+        place = np.argwhere(is_bad)[0].tolist()
+        raise ColumnError(text, series=names[place[-1]], index=place[0])
+
+
+def _aligned(values: NumpyArray) -> NumpyArray:
+    return values if values.flags.aligned else values.copy()

@@ -11,12 +11,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._runs import Series
-from siridb_fast.casting import cast_values
+from siridb_fast.casting import cast_values, text_of
+from siridb_fast.delivery import Failure
 from siridb_fast.errors import ColumnError, SiriDBError
 
 __all__ = ["TypeSettler"]
@@ -35,7 +37,8 @@ class TypeSettler:
         coalescer: Its series are settled.
         look_up: Returns the types of those of the names that exist.
         casts: Points of another type are cast.
-        refuse: Told of a series whose pending points cannot be cast, with the reason.
+        refuse: Told of pending points that cannot be cast and were dropped, and of who waits for
+            how many of them.
         on_settled: Called when series have been settled.
     """
 
@@ -45,7 +48,7 @@ class TypeSettler:
         look_up: Callable[[list[str]], Awaitable[dict[str, str]]],
         *,
         casts: bool,
-        refuse: Callable[[Series, ColumnError], None],
+        refuse: Callable[[Failure, list[tuple[Any, int]]], None],
         on_settled: Callable[[], None],
     ) -> None:
         self._coalescer = coalescer
@@ -82,17 +85,28 @@ class TypeSettler:
             self._on_settled()
 
     def _settle(self, series: Series, type_: str | None) -> None:
-        if self._coalescer.settle(series, type_):
-            return
-        assert type_ is not None  # noqa: S101 - a new series takes any type
-        try:
-            self._coalescer.recast(series, type_, self._cast(series, type_))
-        except ColumnError as exc:
-            self._refuse(series, exc)
-        self._coalescer.settle(series, type_)
+        # Other threads may write meanwhile: it is done once settle() says so.
+        while not self._coalescer.settle(series, type_):
+            assert type_ is not None  # noqa: S101 - a new series takes any type
+            try:
+                self._recast(series, type_)
+            except ColumnError as exc:
+                points, waiting = self._coalescer.drop(series)
+                self._coalescer.settle(series, type_)
+                self._refuse(Failure(series.name, points, exc), waiting)
 
-    def _cast(self, series: Series, type_: str) -> np.ndarray | list[bytes]:
-        _, values = self._coalescer.pending(series)
+    def _recast(self, series: Series, type_: str) -> None:
+        # Cast what is pending, then what came during that, which is less each time.
+        fitted = self._cast(series, type_, 0)
+        while not self._coalescer.recast(series, type_, fitted):
+            rest = self._cast(series, type_, len(fitted))
+            if isinstance(fitted, list):
+                fitted.extend(rest)
+            else:
+                fitted = np.concatenate([fitted, rest])
+
+    def _cast(self, series: Series, type_: str, first: int) -> np.ndarray | list[bytes]:
+        _, values = self._coalescer.pending(series, first)
         own = self._coalescer.type_of(series)
         if own == "integer" and type_ == "float":
             assert isinstance(values, np.ndarray)  # noqa: S101
@@ -105,6 +119,6 @@ class TypeSettler:
                 series=series.name,
             )
         if isinstance(values, list):
-            values = np.array([text.decode("utf-8", "surrogatepass") for text in values], object)
+            values = np.array([text_of(series.name, text) for text in values], object)
         fitted = cast_values(series.name, values, type_)
         return [text.encode() for text in fitted.tolist()] if type_ == "string" else fitted

@@ -44,12 +44,14 @@ cdef class Coalescer:
     cdef Series create(self, str name)
     cdef bint has_room(self, Py_ssize_t extra) noexcept
     cdef bint is_short(self) noexcept
-    cdef bint make_place(self, Series series) except -1
-    cdef int reserve(self, Series series, Py_ssize_t points) except -1
+    cdef bint _has_to_wait(self, Py_ssize_t need) noexcept
+    cdef bint wait_for(self, Py_ssize_t need) except -1
+    cdef bint make_place(self, Series series, Py_ssize_t text_bytes) except -1
+    cdef bint reserve(self, Series series, Py_ssize_t points, Py_ssize_t text_bytes) except -1
     cdef void append_text(self, Series series, int64_t timestamp, bytes text) noexcept
     cdef int tell(self) except -1
     cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1
-    cdef int _watch(self, Series series, Py_ssize_t points, delivery) except -1
+    cdef int _watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1
     cdef void _begin(self, Series series) noexcept
     cdef void _lift(self, Series series) noexcept
     cdef void _classify(self, Series series) noexcept
@@ -71,3 +73,6 @@ cdef inline void append_sample(
     coalescer.points += 1
     if series.points >= series.mark:
         coalescer._lift(series)
+
+
+cdef Py_ssize_t room_of_texts(list texts) noexcept

@@ -11,26 +11,30 @@ method runs under the GIL without a break, so any thread may append.
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Next
 from cpython.object cimport PyObject
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 
 from siridb_fast._batch cimport Batch
 from siridb_fast._records cimport bit_length
 from siridb_fast._runs cimport (
-    FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, TEXT_OVERHEAD, Sample, Series, Value, add_chunk,
-    arrays_of, chunk_bytes, drop_points, free_places, has_place, move_run, next_capacity,
-    own_text, points_within, replace_values, run_bound,
+    FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, TEXT_OVERHEAD, Sample, Series, SeriesType,
+    Value, add_chunk, arrays_of, chunk_bytes, drop_points, free_places, has_place, next_capacity,
+    own_text, points_within, put_run, replace_values, run_bound,
 )
 
 import numpy as np
 
+from siridb_fast.errors import BufferFullError
+
 cdef enum:
     LONG_RUN = 1024      # points from which on a run gains little by waiting (server-facts 3)
-    NEVER = 1 << 62      # a mark that no run reaches
     MIN_CHUNK_LIMIT = 2
 
+cdef Py_ssize_t NEVER = PY_SSIZE_T_MAX  # a mark that no run reaches; too large for an enum of C
 cdef double EARLY = 0.75  # of `linger`: what is that old leaves with what is due
 
 TYPE_NAMES = {NO_TYPE: None, INTEGER: "integer", FLOAT: "float", STRING: "string"}
@@ -114,24 +118,28 @@ cdef class Coalescer:
 
         ``delivery`` is somebody who waits for them: `take` and `drop` tell of them.
         """
-        cdef Py_ssize_t i, n = timestamps.shape[0]
+        cdef Py_ssize_t i, first, n = timestamps.shape[0]
         cdef Value value
-        self.reserve(series, n)
-        self._watch(series, n, delivery)
+        while self.reserve(series, n, 0):
+            pass
+        first = series.taken + series.points
         for i in range(n):
             value.integer = values[i]
             append_sample(self, series, timestamps[i], value)
+        self._watch(series, first, first + n, delivery)
         self.tell()
 
     def extend_texts(
         self, Series series not None, const int64_t[::1] timestamps, list texts, delivery=None
     ) -> None:
         """Append points whose values are bytes."""
-        cdef Py_ssize_t i, n = timestamps.shape[0]
-        self.reserve(series, n)
-        self._watch(series, n, delivery)
+        cdef Py_ssize_t i, first, n = timestamps.shape[0], text_bytes = room_of_texts(texts)
+        while self.reserve(series, n, text_bytes):
+            pass
+        first = series.taken + series.points
         for i in range(n):
             self.append_text(series, timestamps[i], texts[i])
+        self._watch(series, first, first + n, delivery)
         self.tell()
 
     # ---- what leaves
@@ -195,47 +203,60 @@ cdef class Coalescer:
             self.tell()
         return True
 
-    def pending(self, Series series not None) -> tuple:
-        """Return (timestamps, values) of a series as arrays, texts as a list of bytes."""
+    def pending(self, Series series not None, Py_ssize_t first=0) -> tuple:
+        """Return (timestamps, values) of a series as arrays, texts as a list of bytes.
+
+        From the ``first`` pending point on.
+        """
         timestamps, values = arrays_of(series, series.points)
+        timestamps, values = timestamps[first:], values[first:]
         if series.type == FLOAT:
             values = values.view(np.float64)
         elif series.type == STRING:
             values = [<bytes><PyObject*><size_t>bits for bits in values.tolist()]
         return timestamps, values
 
-    def recast(self, Series series not None, str type_, values) -> None:
+    def recast(self, Series series not None, str type_, values) -> bool:
         """Give the pending points of a series other values, of another type.
 
-        Values are an int64 or float64 array, or a list of bytes.
+        Values are an int64 or float64 array, or a list of bytes. Tells whether there is one for
+        each point: if not, nothing is done, since another thread has written meanwhile.
         """
-        series_type = TYPES[type_]
+        cdef SeriesType series_type = TYPES[type_]
+        cdef const int64_t[::1] bits
         if series_type == STRING:
-            bits = np.array([<size_t><PyObject*>text for text in values], np.uint64)
-            self.run_bytes += replace_values(series, series_type, bits.view(np.int64))
+            places = [<size_t><PyObject*>text for text in values]
+            bits = np.array(places, np.uint64).view(np.int64)
         else:
-            self.run_bytes += replace_values(series, series_type, values.view(np.int64))
+            bits = values.view(np.int64)
+        if bits.shape[0] != series.points:
+            return False
+        self.run_bytes += replace_values(series, series_type, bits)
+        return True
 
-    def drop(self, Series series not None) -> list:
-        """Forget the pending points of a series; return who waited for them, and for how many."""
-        cdef Py_ssize_t start = series.taken
+    def drop(self, Series series not None) -> tuple:
+        """Forget the pending points of a series; return how many, and who waited for which part.
+
+        These are ``(points, [(delivery, points), …])``.
+        """
+        cdef Py_ssize_t start = series.taken, points
         waiting = [
             (delivery, stop - max(first, start))
             for first, stop, delivery in self.watchers.pop(series, ())
         ]
-        self.points -= series.points
-        self.moved += series.points
+        points = series.points
+        self.points -= points
+        self.moved += points
         self._forget_run(series)
-        self.run_bytes -= drop_points(series, series.points)
-        return waiting
+        self.run_bytes -= drop_points(series, points)
+        return points, waiting
 
     def drop_all(self) -> list:
         """Forget everything; return (name, points, who waited) of each series with points."""
         dropped = []
         while self.oldest != NULL:
             series = <Series>self.oldest
-            points = series.points
-            dropped.append((series.name, points, self.drop(series)))
+            dropped.append((series.name, *self.drop(series)))
         return dropped
 
     # ---- for the intake
@@ -268,31 +289,47 @@ cdef class Coalescer:
         # of memory: half of it is in use
         return (self.run_bytes + self.held_bytes) * 2 > self.max_buffered
 
-    cdef bint make_place(self, Series series) except -1:
-        # Make place for one more sample; tell whether it had to wait, so that all may differ.
-        cdef bint has_waited = False
-        cdef Py_ssize_t capacity
-        if series.points == 0:
-            series.since = self.clock()
-        while not has_place(series):
-            capacity = next_capacity(series, self.chunk_limit)
-            if self.has_room(chunk_bytes(capacity)):
-                self._add_chunk(series, capacity)
-            else:
-                self.on_blocked(chunk_bytes(capacity))
-                has_waited = True
-        return has_waited
+    # Each of these tells whether it had to wait, so that all may differ: types too, and then there
+    # is no place yet. What it made place for has to be appended before any Python runs.
 
-    cdef int reserve(self, Series series, Py_ssize_t points) except -1:
-        # Make place for so many samples; append_sample() has to follow before anything else.
+    cdef bint wait_for(self, Py_ssize_t need) except -1:
+        if need > self.max_buffered:
+            raise BufferFullError(
+                f"this needs {need:,} bytes at once, max_buffered is {self.max_buffered:,}"
+            )
+        if not self._has_to_wait(need):
+            return False
+        while self._has_to_wait(need):
+            self.on_blocked(need)
+        return True
+
+    cdef bint _has_to_wait(self, Py_ssize_t need) noexcept:
+        return self.is_closed or (need > 0 and not self.has_room(need))
+
+    cdef bint make_place(self, Series series, Py_ssize_t text_bytes) except -1:
+        # For one more sample.
+        cdef Py_ssize_t capacity = 0
         if series.points == 0:
             series.since = self.clock()
-        while free_places(series) < points:
-            if self.has_room(chunk_bytes(points)):
-                self._add_chunk(series, points)
-            else:
-                self.on_blocked(chunk_bytes(points))
-        return 0
+        if not has_place(series):
+            capacity = next_capacity(series, self.chunk_limit)
+        if self.wait_for(text_bytes + (chunk_bytes(capacity) if capacity else 0)):
+            return True
+        if capacity:
+            self._add_chunk(series, capacity)
+        return False
+
+    cdef bint reserve(self, Series series, Py_ssize_t points, Py_ssize_t text_bytes) except -1:
+        # For so many samples in one piece.
+        cdef bint is_there
+        if series.points == 0:
+            series.since = self.clock()
+        is_there = free_places(series) >= points
+        if self.wait_for(text_bytes + (0 if is_there else chunk_bytes(points))):
+            return True
+        if not is_there:
+            self._add_chunk(series, points)
+        return False
 
     cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1:
         add_chunk(series, capacity)
@@ -304,6 +341,7 @@ cdef class Coalescer:
         cdef Value value
         value.text = <PyObject*>text
         self.run_bytes += own_text(series, value.text)
+        self.has_news |= self.is_hungry and self.is_short()
         append_sample(self, series, timestamp, value)
 
     cdef int tell(self) except -1:
@@ -334,7 +372,9 @@ cdef class Coalescer:
     cdef void _lift(self, Series series) noexcept:
         # Put a run that has grown where runs of its length are.
         self._classify(series)
-        self.has_news |= self.is_hungry and series.class_ >= self.worthy
+        self.has_news |= self.is_hungry and series.class_ >= (
+            0 if self.is_short() else self.worthy
+        )
 
     cdef void _classify(self, Series series) noexcept:
         cdef int bits = CLASS_BITS - (STRING_BITS if series.type == STRING else 0)
@@ -383,11 +423,11 @@ cdef class Coalescer:
 
     # ---- taking
 
-    cdef int _watch(self, Series series, Py_ssize_t points, delivery) except -1:
-        # Note who waits for the next points.
-        cdef Py_ssize_t first = series.taken + series.points
-        if delivery is not None:
-            self.watchers.setdefault(series, []).append((first, first + points, delivery))
+    cdef int _watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1:
+        # Note who waits for points that were just appended. Makes Python objects, which may run
+        # the garbage collector and then other threads: not between reserve() and the points.
+        if delivery is not None and first < stop:
+            self.watchers.setdefault(series, []).append((first, stop, delivery))
         return 0
 
     cdef bint _take_old(self, Batch batch, double until) except -1:
@@ -405,6 +445,8 @@ cdef class Coalescer:
         # for the next package.
         cdef Py_ssize_t bound = run_bound(series, series.points)
         cdef Py_ssize_t points = series.points, start = series.taken, pieces
+        if len(batch.names) and batch.names[0] is series.name:
+            return False  # the rest of a run that was cut
         if bound > self.package_bytes - <Py_ssize_t>batch.buffer.size:
             if len(batch.names):
                 return False
@@ -412,9 +454,10 @@ cdef class Coalescer:
                 pieces = bound // self.package_bytes + 1
                 points = (points + pieces - 1) // pieces
                 points = max(<Py_ssize_t>1, min(points, points_within(series, self.package_bytes)))
+        put_run(series, points, batch.buffer)
         if points == series.points:
             self._forget_run(series)
-        self.run_bytes -= move_run(series, points, batch.buffer)
+        self.run_bytes -= drop_points(series, points)
         self.points -= points
         self.moved += points
         batch.add(series.name, points)
@@ -452,3 +495,12 @@ cdef class Coalescer:
         self.table = kept
         self.max_idle = max(self.max_idle, <Py_ssize_t>len(kept) * 2)
         return 0
+
+
+cdef Py_ssize_t room_of_texts(list texts) noexcept:
+    # What the bytes in a list of bytes and None take.
+    cdef Py_ssize_t i, room = 0
+    for i in range(len(texts)):
+        if texts[i] is not None:
+            room += PyBytes_GET_SIZE(<bytes>texts[i]) + TEXT_OVERHEAD
+    return room

@@ -26,7 +26,7 @@ cdef class Intake:
     cdef bytes store(self, Series series, value, Py_ssize_t index, Stored* stored)
     cdef bytes _store_odd(self, Series series, value, Py_ssize_t index, Stored* stored)
     cdef int write_odd(self, Series series, timestamp, value) except -1
-    cdef int write_all(self, list series, timestamp, values) except -1
+    cdef int write_all(self, list series, timestamp, list values) except -1
     cdef void _append(self, Series series, int64_t timestamp, Stored* stored, bytes text) noexcept
 
 
@@ -36,5 +36,4 @@ cdef class SeriesHandle:
         Series series
 
 
-cdef bint make_places(Coalescer coalescer, list series) except -1
-cdef bint wait_for_room(Coalescer coalescer, Py_ssize_t need) except -1
+cdef bint make_places(Coalescer coalescer, list series, Py_ssize_t text_bytes) except -1

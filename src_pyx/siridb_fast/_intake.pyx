@@ -6,6 +6,7 @@ these, or into text, by `_store_odd`.
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
@@ -14,23 +15,23 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from siridb_fast._blocks cimport DROP, ERROR, KEEP
-from siridb_fast._coalescer cimport Coalescer, append_sample
+from siridb_fast._coalescer cimport Coalescer, append_sample, room_of_texts
 from siridb_fast._runs cimport (
-    FLOAT, INTEGER, NO_TYPE, STRING, Series, SeriesType, Value, chunk_bytes, has_place,
-    next_capacity,
+    FLOAT, INTEGER, NO_TYPE, STRING, TEXT_OVERHEAD, Series, SeriesType, Value, chunk_bytes,
+    has_place, next_capacity,
 )
 
 import numpy as np
 
-from siridb_fast.casting import cast_values
+from siridb_fast.casting import cast_values, text_of
 from siridb_fast.columns import MISSING, SECOND, raw_series_name
-from siridb_fast.errors import BufferFullError, ColumnError
-from siridb_fast.plain import plain_timestamp, plain_value
+from siridb_fast.errors import ColumnError
+from siridb_fast.plain import plain_timestamp, plain_value, shown_integer
 
 cdef enum:
     NO_INDEX = -1
-    EXACT_INTEGERS = 1 << 53  # up to here every integer is a double
 
+EXACT_INTEGERS = 2**53  # up to here every integer is a double; more than an enum of C holds
 TYPE_NAMES = {INTEGER: "integer", FLOAT: "float", STRING: "string"}
 
 
@@ -71,10 +72,12 @@ cdef class Intake:
             WriterClosedError: The writer is not open.
         """
         cdef PyObject* found
+        cdef Series known  # owned: another thread may let the table forget it meanwhile
         if type(series) is str:
             found = PyDict_GetItemWithError(self._coalescer.table, series)
             if found != NULL:
-                write_to(self, <Series>found, timestamp, value)
+                known = <Series>found
+                write_to(self, known, timestamp, value)
                 return
         write_to(self, self.find(series), timestamp, value)
 
@@ -86,7 +89,11 @@ cdef class Intake:
         """
         if not isinstance(values, dict):
             raise ColumnError(f"a tick is a dict {{series: value}}, got {type(values).__name__}")
-        self.write_all([self.find(name) for name in values], timestamp, values.values())
+        names, given = list(values), list(values.values())
+        series = [self.find(name) for name in names]
+        if type(values) is not dict or not all([type(name) is str for name in names]):
+            _refuse_twice(series)
+        self.write_all(series, timestamp, given)
 
     def series(self, name) -> SeriesHandle:
         """Return a handle whose ``append(timestamp, value)`` writes to one series."""
@@ -95,8 +102,10 @@ cdef class Intake:
     cdef Series find(self, name):
         cdef Series series = self._coalescer.find(name) if type(name) is str else None
         if series is None:
-            raw_series_name(name)  # refuses what the server would
-            series = self._coalescer.series(name if type(name) is str else str(name))
+            # The name itself is the key, to be found by its identity; but the str() of a subclass
+            # may be another: that of a str Enum is not its value.
+            raw_name = raw_series_name(name)
+            series = self._coalescer.series(name if type(name) is str else raw_name.decode())
         return series
 
     cdef int64_t timestamp(self, Series series, given) except? -1:
@@ -108,7 +117,8 @@ cdef class Intake:
         if overflow or <uint64_t>integer & self.refused_bits:
             highest = ~self.refused_bits
             raise ColumnError(
-                f"timestamp {given} is not in 0..{highest} of the database's time precision",
+                f"timestamp {shown_integer(given)} is not in 0..{highest} of the database's time "
+                "precision",
                 series=series.name,
             )
         return integer
@@ -165,9 +175,9 @@ cdef class Intake:
                 "on_type='cast' would convert it",
                 series=series.name, index=index,
             )
-        given = [value.decode("utf-8", "surrogatepass")] if isinstance(value, bytes) else [value]
         try:
-            fitted = cast_values(series.name, np.array(given), type_)[0]
+            given = text_of(series.name, value) if isinstance(value, bytes) else value
+            fitted = cast_values(series.name, np.array([given]), type_)[0]
         except ColumnError as exc:
             raise ColumnError(exc.text, series=series.name, index=index) from None
         return fitted.encode() if series.type == STRING else fitted.item()
@@ -180,28 +190,34 @@ cdef class Intake:
         cdef bytes text
         if coalescer.is_closed:
             coalescer.on_blocked(0)
-        text = self.store(series, value, NO_INDEX, &stored)
-        while not has_place(series):
-            if coalescer.make_place(series):
-                text = self.store(series, value, NO_INDEX, &stored)
+        while True:
+            text = self.store(series, value, NO_INDEX, &stored)
+            if stored.type == NO_TYPE:
+                return 0
+            if not coalescer.make_place(series, room_of_text(text)):
+                break
         self._append(series, stamp, &stored, text)
         return coalescer.tell()
 
-    cdef int write_all(self, list series, timestamp, values) except -1:
-        # One value for each series, all or none.
+    cdef int write_all(self, list series, timestamp, list values) except -1:
+        # One value for each series, all or none. No series is there twice.
         cdef Py_ssize_t i, n = len(series)
         cdef Stored* stored = <Stored*>PyMem_Malloc(max(n, <Py_ssize_t>1) * sizeof(Stored))
-        cdef list texts
+        cdef list texts, present
         if stored == NULL:
             raise MemoryError(f"no memory for a tick of {n:,} series")
         try:
             if self._coalescer.is_closed:
                 self._coalescer.on_blocked(0)
-            values = list(values)
+            if len(values) != n:
+                raise ColumnError(f"{len(values)} values for {n} series")
             stamp = self.timestamp(series[0], timestamp) if n else 0
             while True:
                 texts = [self.store(series[i], values[i], i, &stored[i]) for i in range(n)]
-                if not make_places(self._coalescer, series):
+                present = series
+                if self.on_missing == DROP:
+                    present = [series[i] for i in range(n) if stored[i].type != NO_TYPE]
+                if not make_places(self._coalescer, present, room_of_texts(texts)):
                     break
             for i in range(n):
                 self._append(series[i], stamp, &stored[i], texts[i])
@@ -264,34 +280,30 @@ cdef inline int write_to(Intake intake, Series series, timestamp, value) except 
     return intake.write_odd(series, timestamp, value)
 
 
-cdef bint make_places(Coalescer coalescer, list series) except -1:
+cdef bint make_places(Coalescer coalescer, list series, Py_ssize_t text_bytes) except -1:
     # Make place for one more sample in each; tell whether it had to wait, so that all may differ.
-    cdef Py_ssize_t need = 0
+    cdef Py_ssize_t need = text_bytes
     cdef Series one
     for one in series:
         if not has_place(one):
             need += chunk_bytes(next_capacity(one, coalescer.chunk_limit))
-    if need == 0 and not coalescer.is_closed:
-        return False
-    if wait_for_room(coalescer, need):
+    if coalescer.wait_for(need):
         return True
     for one in series:
-        if not has_place(one):
-            coalescer.make_place(one)
+        if not has_place(one) and coalescer.make_place(one, 0):
+            return True
     return False
 
 
-cdef bint wait_for_room(Coalescer coalescer, Py_ssize_t need) except -1:
-    # Tell whether it had to wait.
-    cdef bint has_waited = False
-    if need > coalescer.max_buffered:
-        raise BufferFullError(
-            f"this needs {need:,} bytes at once, max_buffered is {coalescer.max_buffered:,}"
-        )
-    while coalescer.is_closed or not coalescer.has_room(need):
-        coalescer.on_blocked(need)
-        has_waited = True
-    return has_waited
+cdef inline Py_ssize_t room_of_text(bytes text) noexcept:
+    return 0 if text is None else PyBytes_GET_SIZE(text) + TEXT_OVERHEAD
+
+
+def _refuse_twice(list series):
+    # where names are no plain str, two of them may be equal all the same
+    if len(set(series)) < len(series):
+        twice = next(one for one in series if series.count(one) > 1)
+        raise ColumnError("a tick has every series once", series=twice.name)
 
 
 def _index(Py_ssize_t index):

@@ -196,16 +196,20 @@ cdef class PointColumn:
         return 0
 
     def _plain_texts(self) -> tuple:
-        # The places of the texts travel as values, to tell which of them are left.
+        # The places of the texts travel as values, to tell which of them are left. The timestamp
+        # of one that is missing does not matter.
+        is_there = np.array([text is not None for text in self.texts], bool)
+        given = self.timestamps.copy()
+        given[~is_there] = 0
         places = PointColumn(
-            self.name, self.raw_name, self.timestamps, np.arange(self.size),
+            self.name, self.raw_name, given, np.arange(self.size),
             self.points.timestamps.kind, INT64, self.points.timestamps.is_swapped, False,
             **self.options,
         )
         timestamps, indices = places.plain()
+        is_left = is_there[indices]
         texts = [self.texts[i] for i in indices.tolist()]
-        is_there = np.array([text is not None for text in texts], bool)
-        return timestamps[is_there], [text for text in texts if text is not None]
+        return timestamps[is_left], [text for text in texts if text is not None]
 
     cdef Py_ssize_t _overhead(self):
         # the bytes around the points

@@ -94,7 +94,7 @@ cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
 cdef int add_chunk(Series series, Py_ssize_t capacity) except -1
 cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1
 cdef size_t run_bound(Series series, Py_ssize_t points) except 0
-cdef Py_ssize_t move_run(Series series, Py_ssize_t points, PackageBuffer buffer) except -1
+cdef int put_run(Series series, Py_ssize_t points, PackageBuffer buffer) except -1
 cdef Py_ssize_t drop_points(Series series, Py_ssize_t points) noexcept
 cdef tuple arrays_of(Series series, Py_ssize_t points)
 cdef Py_ssize_t replace_values(

@@ -83,7 +83,7 @@ cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1:
     if series.type != STRING:
         return max(<Py_ssize_t>0, min(series.points, budget // MAX_RECORD))
     while points < series.points:
-        if place == chunk.stop:
+        while place == chunk.stop:
             chunk = chunk.next
             place = 0
         budget -= MAX_RECORD + PyBytes_GET_SIZE(<bytes>samples_of(chunk)[place].value.text)
@@ -105,7 +105,7 @@ cdef size_t run_bound(Series series, Py_ssize_t points) except 0:
         texts = series.text_bytes
     elif series.type == STRING:
         while left:
-            if place == chunk.stop:
+            while place == chunk.stop:
                 chunk = chunk.next
                 place = 0
             texts += PyBytes_GET_SIZE(<bytes>samples_of(chunk)[place].value.text)
@@ -114,8 +114,8 @@ cdef size_t run_bound(Series series, Py_ssize_t points) except 0:
     return MAX_RAW_HEADER + length + 2 + SLACK + <size_t>points * MAX_RECORD + texts
 
 
-cdef Py_ssize_t move_run(Series series, Py_ssize_t points, PackageBuffer buffer) except -1:
-    # Write the first `points` as one series; return the bytes of memory that became free.
+cdef int put_run(Series series, Py_ssize_t points, PackageBuffer buffer) except -1:
+    # Write the first `points` as one series; they stay. While numpy sorts, others may append.
     cdef Py_ssize_t length = 0
     cdef const char* name = PyUnicode_AsUTF8AndSize(series.name, &length)
     cdef unsigned char* begin = buffer.reserve(run_bound(series, points))  # seals the tail
@@ -129,7 +129,7 @@ cdef Py_ssize_t move_run(Series series, Py_ssize_t points, PackageBuffer buffer)
         p = _put_in_order(p, series, points)
     p[0] = QP_ARRAY_CLOSE
     buffer.size += p + 1 - begin
-    return drop_points(series, points)
+    return 0
 
 
 cdef Py_ssize_t drop_points(Series series, Py_ssize_t points) noexcept:
@@ -149,6 +149,9 @@ cdef Py_ssize_t drop_points(Series series, Py_ssize_t points) noexcept:
         if series.start == head.stop:
             freed += chunk_bytes(head.capacity)
             _free_head(series)
+    while series.points == 0 and series.head != NULL:  # places that were not used
+        freed += chunk_bytes(series.head.capacity)
+        _free_head(series)
     return freed
 
 
@@ -179,7 +182,7 @@ cdef Py_ssize_t replace_values(
     cdef Value old
     seal_tail(series)
     for i in range(series.points):
-        if place == chunk.stop:
+        while place == chunk.stop:
             chunk = chunk.next
             place = 0
         value = &samples_of(chunk)[place].value

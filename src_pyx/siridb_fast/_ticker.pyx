@@ -5,13 +5,13 @@ as a whole or not at all.
 """
 
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
-from siridb_fast._blocks cimport DROP, ERROR
+from siridb_fast._blocks cimport ERROR, KEEP
 from siridb_fast._coalescer cimport Coalescer, append_sample
-from siridb_fast._intake cimport Intake, make_places, wait_for_room
+from siridb_fast._intake cimport Intake, make_places
 from siridb_fast._runs cimport (
-    FLOAT, INTEGER, NO_TYPE, Series, SeriesType, Value, chunk_bytes, free_places,
+    FLOAT, INTEGER, NO_TYPE, STRING, Series, SeriesType, Value, chunk_bytes, free_places,
 )
 
 from dataclasses import replace
@@ -19,12 +19,12 @@ from dataclasses import replace
 import numpy as np
 
 from siridb_fast.casting import cast_values
-from siridb_fast.columns import is_array, point_column
+from siridb_fast.columns import is_array, one_dimension, point_column
 from siridb_fast.errors import ColumnError
 from siridb_fast.plain import plain_array
 
-cdef enum:
-    EXACT_INTEGERS = 1 << 53  # up to here every integer is a double
+EXACT_INTEGERS = 2**53  # up to here every integer is a double; more than an enum of C holds
+TYPE_NAMES = {<int>INTEGER: "integer", <int>FLOAT: "float", <int>STRING: "string"}
 
 
 @cython.final
@@ -35,9 +35,11 @@ cdef class Ticker:
     """
 
     def __cinit__(self, Intake intake not None, names):
+        if isinstance(names, (str, bytes)):
+            raise ColumnError(f"a ticker's names are a list of str, got {names!r}")
         self.intake = intake
-        self.names = tuple(names)
-        self.series = [intake.find(name) for name in self.names]
+        self.series = [intake.find(name) for name in names]
+        self.names = tuple([series.name for series in self.series])
         if len(set(self.names)) < len(self.names):
             twice = next(name for name in self.names if self.names.count(name) > 1)
             raise ColumnError("a ticker has every series once", series=twice)
@@ -60,17 +62,18 @@ cdef class Ticker:
             ColumnError: Names the series and its index. Also a `ValueError`.
             BufferFullError: There is no room, on the event loop's thread.
         """
-        if len(values) != len(self.series):
-            raise ColumnError(f"{len(values)} values for a ticker of {len(self.series)} series")
+        if is_array(values):
+            values = plain_array(values, self.names, 1)
+        else:
+            values = _listed(values)
+            if len(values) != len(self.series):
+                raise ColumnError(
+                    f"{len(values)} values for a ticker of {len(self.series)} series"
+                )
         if not self.series:
             return
-        if is_array(values):
-            values = plain_array(np.asarray(values), 1)
-            if values.dtype.kind == "f" and self._is_ready(FLOAT):
-                self._write_doubles(self.intake.timestamp(self.series[0], timestamp), values)
-                return
-            if values.dtype.kind == "i" and self._is_ready(INTEGER):
-                self._write_integers(self.intake.timestamp(self.series[0], timestamp), values)
+        if not isinstance(values, list):
+            if self._write_array(timestamp, values):
                 return
             values = values.tolist()
         self.intake.write_all(self.series, timestamp, values)
@@ -87,34 +90,39 @@ cdef class Ticker:
             ColumnError: Names the series and the index of the row. Also a `ValueError`.
             BufferFullError: There is no room, on the event loop's thread, or there could never be.
         """
-        values = plain_array(np.asarray(values), 2)
-        if values.shape[1] != len(self.series):
-            raise ColumnError(
-                f"values have shape {values.shape}, the ticker has {len(self.series)} series"
-            )
-        if len(timestamps) != values.shape[0]:
-            raise ColumnError(f"{len(timestamps)} timestamps but {values.shape[0]} rows of values")
-        if not values.size:
+        values = plain_array(values, self.names, 2)
+        if not values.shape[1]:
             return
         stamps = self._timestamps(timestamps)
-        if self.intake.on_missing == ERROR and values.dtype.kind == "f":
-            self._refuse_missing(values)
-        columns = self._columns(values)
-        while self._reserve(len(stamps)):
-            columns = self._columns(values)
-        for series, column in zip(self.series, columns, strict=True):
-            if column.dtype.kind == "f":
-                self._extend_doubles(series, stamps, column)
-            else:
-                self._extend_integers(series, stamps, column)
-        self.intake._coalescer.tell()
+        if len(stamps) != len(values):
+            raise ColumnError(f"{len(stamps)} timestamps but {len(values)} rows of values")
+        self._write_rows(stamps, values, self._present(values))
 
-    cdef bint _is_ready(self, SeriesType type_) except -1:
-        # Tell whether all series take such values; then there is place for one in each.
-        while self._takes(type_):
-            if not make_places(self.intake._coalescer, self.series):
-                return True
-        return False
+    cdef bint _write_array(self, timestamp, values) except -1:
+        # Take numbers that are of the type of all series; tell whether they are.
+        cdef Coalescer coalescer = self.intake._coalescer
+        cdef SeriesType type_ = FLOAT if values.dtype.kind == "f" else INTEGER
+        cdef int64_t stamp
+        cdef const int64_t[:] bits
+        cdef Series series
+        cdef Value value
+        cdef Py_ssize_t i
+        if values.dtype.kind not in "fi" or self._has_missing(values):
+            return False
+        stamp = self.intake.timestamp(self.series[0], timestamp)
+        bits = values.view(np.int64)
+        while True:
+            if not self._takes(type_):
+                return False
+            if not make_places(coalescer, self.series, 0):
+                break
+        for i in range(bits.shape[0]):
+            series = <Series>self.series[i]
+            series.type = type_
+            value.integer = bits[i]
+            append_sample(coalescer, series, stamp, value)
+        coalescer.tell()
+        return True
 
     cdef bint _takes(self, SeriesType type_) except -1:
         cdef Series series
@@ -123,100 +131,118 @@ cdef class Ticker:
                 return False
         return True
 
-    cdef int _write_doubles(self, int64_t timestamp, const double[:] values) except -1:
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef Py_ssize_t i
-        cdef Series series
-        cdef Value value
-        if self.intake.on_missing == ERROR:
-            self._refuse_missing(np.asarray(values)[np.newaxis])
-        for i in range(values.shape[0]):
-            if values[i] != values[i] and self.intake.on_missing == DROP:
-                continue
-            series = <Series>self.series[i]
-            series.type = FLOAT
-            value.real = values[i]
-            append_sample(coalescer, series, timestamp, value)
-        return coalescer.tell()
+    def _has_missing(self, values) -> bool:
+        # that are not to be kept
+        if self.intake.on_missing == KEEP or values.dtype.kind != "f":
+            return False
+        return bool(np.isnan(values).any())
 
-    cdef int _write_integers(self, int64_t timestamp, const int64_t[:] values) except -1:
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef Py_ssize_t i
-        cdef Series series
-        cdef Value value
-        for i in range(values.shape[0]):
-            series = <Series>self.series[i]
-            series.type = INTEGER
-            value.integer = values[i]
-            append_sample(coalescer, series, timestamp, value)
-        return coalescer.tell()
+    def _present(self, values):
+        # Where there is a value; None if everywhere.
+        if not self._has_missing(values):
+            return None
+        missing = np.isnan(values)
+        if self.intake.on_missing == ERROR:
+            row, place = np.argwhere(missing)[0].tolist()
+            raise ColumnError(
+                "the value is missing (NaN) and on_missing is 'error'",
+                series=self.names[place], index=row,
+            )
+        return ~missing
 
     def _timestamps(self, timestamps):
         # as int64 in the database's precision
         rules = replace(self.intake._rules, on_missing="keep")
+        timestamps = one_dimension(self.names[0], "timestamps", timestamps)
         column = point_column(self.names[0], timestamps, np.zeros(len(timestamps)), rules)
         return column.plain()[0]
 
-    def _columns(self, values):
-        # The values of each series, in the type that it has already.
-        kinds = {"f": FLOAT, "i": INTEGER}
-        if self._takes(kinds[values.dtype.kind]):
-            return values.T
-        return [self._fitted(series, values[:, i]) for i, series in enumerate(self.series)]
+    cdef int _write_rows(self, stamps, values, present) except -1:
+        cdef Coalescer coalescer = self.intake._coalescer
+        cdef const int64_t[:] timestamps = stamps
+        cdef const int64_t[:, :] bits
+        cdef const uint8_t[:, :] is_there = None if present is None else present.view(np.uint8)
+        cdef Series series
+        cdef Value value
+        cdef Py_ssize_t i, k
+        rows = len(values)
+        counts = [rows] * len(self.series) if present is None else present.sum(axis=0).tolist()
+        while True:
+            types = self._types(values)
+            bits = self._fitted(values, present, types)
+            if self._are_of(types) and not self._reserve(counts):
+                break
+        for k in range(bits.shape[1]):
+            series = <Series>self.series[k]
+            for i in range(bits.shape[0]):
+                if is_there is None or is_there[i, k]:
+                    series.type = <SeriesType>types[k]
+                    value.integer = bits[i, k]
+                    append_sample(coalescer, series, timestamps[i], value)
+        return coalescer.tell()
 
-    def _fitted(self, Series series, values):
-        cdef str type_ = self.intake._coalescer.type_of(series)
-        if type_ is None or type_ == ("float" if values.dtype.kind == "f" else "integer"):
-            return values
-        if type_ == "float" and np.abs(values).max() <= EXACT_INTEGERS:
+    cdef list _types(self, values):
+        # of the series; one without a type gets that of the values
+        cdef SeriesType own = FLOAT if values.dtype.kind == "f" else INTEGER
+        cdef Series series
+        return [<int>(own if series.type == NO_TYPE else series.type) for series in self.series]
+
+    cdef bint _are_of(self, list types) except -1:
+        cdef Py_ssize_t i
+        cdef Series series
+        for i in range(len(types)):
+            series = <Series>self.series[i]
+            if series.type != <SeriesType>types[i] and series.type != NO_TYPE:
+                return False
+        return True
+
+    def _fitted(self, values, present, types):
+        # The values in the types of their series, by their bits.
+        own = <int>(FLOAT if values.dtype.kind == "f" else INTEGER)
+        if types == [own] * len(types):
+            return values.view(np.int64)
+        bits = np.empty(values.shape, np.int64)
+        for i, type_ in enumerate(types):
+            column = values[:, i]
+            if type_ != own:
+                there = column if present is None else np.where(present[:, i], column, 0)
+                column = self._cast(self.names[i], there, type_)
+            bits[:, i] = column.view(np.int64)
+        return bits
+
+    def _cast(self, name, values, type_):
+        is_exact = ((values >= -EXACT_INTEGERS) & (values <= EXACT_INTEGERS)).all()
+        if type_ == FLOAT and is_exact:
             return values.astype(np.float64)
-        if type_ == "string" or not self.intake._casts:
+        if type_ == STRING or not self.intake._casts:
             raise ColumnError(
-                f"the series is of type {type_}, the values are {values.dtype}", series=series.name
+                f"the series is of type {TYPE_NAMES[type_]}, the values are {values.dtype}",
+                series=name,
             )
-        return cast_values(series.name, values, type_)
+        return cast_values(name, values, TYPE_NAMES[type_])
 
-    def _refuse_missing(self, values):
-        missing = np.isnan(values)
-        if missing.any():
-            row, place = np.argwhere(missing)[0].tolist()
-            raise ColumnError(
-                "the value is missing (NaN) and on_missing is 'error'",
-                series=self.names[place], index=row if len(values) > 1 else place,
-            )
-
-    cdef bint _reserve(self, Py_ssize_t points) except -1:
+    cdef bint _reserve(self, list counts) except -1:
         # Make place for so many points of each series; tell whether it had to wait.
         cdef Coalescer coalescer = self.intake._coalescer
-        cdef Py_ssize_t need = 0
-        cdef Series series
-        for series in self.series:
-            if free_places(series) < points:
-                need += chunk_bytes(points)
-        if wait_for_room(coalescer, need):
+        cdef Py_ssize_t i, need = 0
+        for i in range(len(counts)):
+            if free_places(<Series>self.series[i]) < <Py_ssize_t>counts[i]:
+                need += chunk_bytes(counts[i])
+        if coalescer.wait_for(need):
             return True
-        for series in self.series:
-            coalescer.reserve(series, points)
+        for i in range(len(counts)):
+            if <Py_ssize_t>counts[i] and coalescer.reserve(<Series>self.series[i], counts[i], 0):
+                return True
         return False
 
-    def _extend_doubles(self, Series series, const int64_t[:] timestamps, const double[:] values):
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef bint drops = self.intake.on_missing == DROP
-        cdef Py_ssize_t i
-        cdef Value value
-        series.type = FLOAT
-        for i in range(values.shape[0]):
-            value.real = values[i]
-            if not (drops and value.real != value.real):
-                append_sample(coalescer, series, timestamps[i], value)
 
-    def _extend_integers(
-        self, Series series, const int64_t[:] timestamps, const int64_t[:] values
-    ):
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef Py_ssize_t i
-        cdef Value value
-        series.type = INTEGER
-        for i in range(values.shape[0]):
-            value.integer = values[i]
-            append_sample(coalescer, series, timestamps[i], value)
+def _listed(values) -> list:
+    # A copy, so that nobody changes it meanwhile.
+    if not isinstance(values, (str, bytes, bytearray, dict, set, frozenset)):
+        try:
+            return list(values)
+        except TypeError:
+            pass
+    raise ColumnError(
+        f"a tick is an array or a sequence of values, got {type(values).__name__}"
+    )
