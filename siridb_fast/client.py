@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.carrying import carry
-from siridb_fast.cluster import Cluster
+from siridb_fast.cluster import Cluster, first_failure
 from siridb_fast.config import Config, OnDoubt, parse_url
 from siridb_fast.database import Database, InsertKeywords, PointArrays
 from siridb_fast.errors import PoolError
@@ -187,7 +187,7 @@ class SiriDBClient:
         results = await self.connect(timeout)
         if not self.connected:
             self.close()
-            raise next(result for result in results if result is not None)
+            raise first_failure(results)
 
     def close(self) -> None:
         """Close all connections and stop trying to connect."""

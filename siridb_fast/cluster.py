@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from siridb_fast.config import Config
 from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
 from siridb_fast.errors import ConnectionLost, RequestTimeout, SiriDBError
 from siridb_fast.hosts import Host, HostSelector
 
-__all__ = ["AUTH_TIMEOUT", "Cluster", "open_connection"]
+__all__ = ["AUTH_TIMEOUT", "Cluster", "first_failure", "open_connection"]
 
 AUTH_TIMEOUT = 60.0  # a server that is loading its databases answers when it is done
 FIRST_RETRY = 1.0
@@ -162,6 +162,16 @@ class Cluster:
             self._watch(member)
         return list(results)
 
+    async def open(self, timeout: float | None = None) -> None:
+        """Connect to any host at least.
+
+        Raises:
+            SiriDBError, OSError: There is no connection: what met the first.
+        """
+        results = await self.connect(timeout)
+        if not self.is_connected:
+            raise first_failure(results)
+
     def select(self, *, try_inactive: bool = False, needs_room: bool = False) -> Connection | None:
         """Return the connection whose turn it is, or None where there is none.
 
@@ -187,10 +197,11 @@ class Cluster:
 
     def suspend(self, connection: Connection) -> None:
         """Leave out a host for ``inactive_time`` seconds, because it said that it cannot serve."""
-        hosts = [member.host for member in self._members if member.connection is connection]
-        for member in self._members:
-            if member.host in hosts:
-                member.inactive_until = self._loop.time() + self._config.inactive_time
+        self._leave_out(connection, until=self._loop.time() + self._config.inactive_time)
+
+    def resume(self, connection: Connection) -> None:
+        """Leave out its host no longer, because it serves."""
+        self._leave_out(connection, until=0.0)
 
     def close(self) -> None:
         """Close all connections and stop trying."""
@@ -207,6 +218,12 @@ class Cluster:
         connections = [m.connection for m in self._members if m.connection is not None]
         await asyncio.gather(*watches, return_exceptions=True)
         await asyncio.gather(*(connection.wait_closed() for connection in connections))
+
+    def _leave_out(self, connection: Connection, *, until: float) -> None:
+        hosts = [member.host for member in self._members if member.connection is connection]
+        for member in self._members:
+            if member.host in hosts:
+                member.inactive_until = until
 
     def _active(self, *, try_inactive: bool) -> list[_Member]:
         now = self._loop.time()
@@ -254,6 +271,12 @@ class Cluster:
                 await self._connect(member)
             except (SiriDBError, OSError) as exc:
                 logger.error("no connection to %s: %s", member.host, exc)
+
+
+def first_failure(results: Iterable[BaseException | None]) -> BaseException:
+    """Return why there is no connection at all, of what `Cluster.connect` returned."""
+    failures = (result for result in results if result is not None)
+    return next(failures, ConnectionLost("the server hung up at once"))
 
 
 def _with_room(members: list[_Member]) -> list[_Member]:

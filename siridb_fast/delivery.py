@@ -16,6 +16,8 @@ from siridb_fast.errors import (
     PoolError,
     RequestTimeout,
     ServerError,
+    UnknownPackageError,
+    UnpackError,
 )
 
 __all__ = ["Delivered", "Delivery", "Failure", "Report", "Tally", "Verdict", "verdict_of"]
@@ -38,7 +40,7 @@ def verdict_of(error: BaseException | None) -> Verdict:
     """Return what the outcome of an insert means: its exception, None if it was acknowledged.
 
     A refusal of the server means that nothing was stored, but for two texts that mean "partly"
-    (server-facts 5).
+    (server-facts 5). An answer that makes no sense tells nothing.
     """
     if error is None:
         return Verdict.DELIVERED
@@ -48,7 +50,7 @@ def verdict_of(error: BaseException | None) -> Verdict:
         return Verdict.RETRY_LATER
     if isinstance(error, ConnectionLost):
         return Verdict.IN_DOUBT if error.in_doubt else Verdict.RETRY_LATER
-    if isinstance(error, RequestTimeout):
+    if isinstance(error, (RequestTimeout, UnknownPackageError, UnpackError)):
         return Verdict.IN_DOUBT
     if isinstance(error, InsertError) and str(error).startswith(PARTLY_STORED):
         return Verdict.IN_DOUBT

@@ -50,6 +50,7 @@ class Package:
     held: int  # bytes of memory
     sent_at: float = 0.0
     error: SiriDBError | None = None  # of the last attempt
+    is_in_doubt: bool = False  # an attempt may have been stored
 
 
 class Outcome(Protocol):
@@ -132,18 +133,19 @@ class Dispatcher:
     def pump(self) -> None:
         """Send packages as long as a connection has room and there is something to send."""
         self._expire()
-        while self._loop.time() >= self._paused_until:
-            try_inactive = self._pause > 0
-            if not self._cluster.has_room(try_inactive=try_inactive):
+        is_paused = self._loop.time() < self._paused_until
+        while not is_paused:
+            # Hosts that cannot serve are tried where no other is left; pauses are for that.
+            if not self._cluster.has_room(try_inactive=True):
                 break
             package = self._next()
             if package is None:
                 break
-            connection = self._cluster.select(try_inactive=try_inactive, needs_room=True)
+            connection = self._cluster.select(try_inactive=True, needs_room=True)
             if connection is None or not self._send(package, connection):
                 self._ready.appendleft(package)
                 break
-        self._set_timer()
+        self._set_timer(is_paused=is_paused)
 
     def abandon(self, error: SiriDBError) -> None:
         """Give up: what waits is not delivered, what is with a server is in doubt."""
@@ -192,10 +194,10 @@ class Dispatcher:
     def _answered(
         self, package: Package, connection: Connection, answer: asyncio.Future[Any]
     ) -> None:
+        error = answer.exception()  # asked for in any case, or the loop complains
         if package not in self._in_flight:
             return  # given up meanwhile
         self._in_flight.discard(package)
-        error = answer.exception()
         if error is not None and not isinstance(error, SiriDBError):
             raise error
         FOLLOW_UPS[verdict_of(error)](self, package, connection, error)
@@ -203,6 +205,7 @@ class Dispatcher:
 
     def _is_delivered(self, package: Package, connection: Connection, _: object) -> None:
         self._pause = 0.0
+        self._cluster.resume(connection)
         self._outcome.delivered(package, connection)
         self._settle(package)
 
@@ -236,6 +239,7 @@ class Dispatcher:
         is_hopeless = isinstance(error.__cause__, ProtocolError)  # it would come to the same again
         if self._on_doubt == "resend" and not is_hopeless:
             logger.warning("%s: %s; sending it again", connection.name, error)
+            package.is_in_doubt = True
             self._go_again(package, error)
         else:
             logger.error("%s: %s; it is in doubt", connection.name, error)
@@ -247,7 +251,7 @@ class Dispatcher:
         self._ready.appendleft(package)
 
     def _fail(self, package: Package, error: SiriDBError, *, in_doubt: bool = False) -> None:
-        self._outcome.failed(package, error, in_doubt=in_doubt)
+        self._outcome.failed(package, error, in_doubt=in_doubt or package.is_in_doubt)
         self._settle(package)
 
     def _settle(self, package: Package) -> None:
@@ -264,7 +268,10 @@ class Dispatcher:
     # ---- time
 
     def _back_off(self) -> None:
-        # With jitter, so that many writers do not come back at the same moment.
+        # Once for all packages that were in flight. With jitter, so that many writers do not come
+        # back at the same moment.
+        if self._loop.time() < self._paused_until:
+            return
         self._pause = min(self._pause * 2, LONGEST_PAUSE) or FIRST_PAUSE
         pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         self._paused_until = self._loop.time() + pause
@@ -276,16 +283,15 @@ class Dispatcher:
             error = package.error or RequestTimeout(
                 f"no server took the package within {self._delivery_timeout:g} seconds"
             )
-            in_doubt = verdict_of(package.error) is Verdict.IN_DOUBT
-            self._fail(package, error, in_doubt=in_doubt)
+            self._fail(package, error)
 
-    def _set_timer(self) -> None:
+    def _set_timer(self, *, is_paused: bool) -> None:
         # For the end of a pause, or of the patience with what waits.
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         times = [package.deadline for package in self._ready]
-        if self._paused_until > self._loop.time():
+        if is_paused:
             times.append(self._paused_until)
         if times:
             self._timer = self._loop.call_at(min(times), self._wake)

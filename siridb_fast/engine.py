@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from math import inf
 
@@ -29,7 +30,13 @@ from siridb_fast.config import Config
 from siridb_fast.connection import Connection
 from siridb_fast.delivery import Delivery, Failure, Report
 from siridb_fast.dispatch import Dispatcher, Package
-from siridb_fast.errors import ColumnError, RequestTimeout, SiriDBError, WriterClosedError
+from siridb_fast.errors import (
+    BufferFullError,
+    ColumnError,
+    RequestTimeout,
+    SiriDBError,
+    WriterClosedError,
+)
 from siridb_fast.gate import Gate
 from siridb_fast.hosts import Host
 from siridb_fast.ledger import Ledger, Stats
@@ -68,10 +75,11 @@ class Engine:
             coalescer,
             partial(self._catalog.look_up, timeout=QUERY_TIMEOUT),
             casts=options.on_type == "cast",
-            refuse=self._refuse,
+            refuse=lambda failure, waiting: self._ledger.fail(failure, waiting),
             on_settled=self.work,
         )
         self._ledger: Ledger
+        self._buffer_points = ASSUMED_BUFFER_POINTS
         self._timer: asyncio.TimerHandle | None = None
         self._is_noticed = False
         self._is_running = False
@@ -80,6 +88,11 @@ class Engine:
         self.gate = Gate(self._loop)
 
     # ---- life
+
+    @property
+    def is_dead(self) -> bool:
+        """Tell whether the event loop was closed, without the writer."""
+        return self._loop.is_closed()
 
     @property
     def is_this_thread(self) -> bool:
@@ -91,25 +104,28 @@ class Engine:
         """How many points are pending or on their way."""
         return self._coalescer.points + self._points_in_packages
 
-    async def start(self) -> int | None:
-        """Connect, and open the coalescer; return the database's time precision if it is known.
+    async def connect(self) -> int | None:
+        """Connect and learn about the database; return its time precision if it is known.
 
         Raises:
             SiriDBError, OSError: No server can be reached, or none lets the user in.
         """
         try:
-            results = await self._cluster.connect()
-            if not self._cluster.is_connected:
-                raise next(result for result in results if result is not None)
-            precision, buffer_points = await self._learn()
+            await self._cluster.open()
+            precision, self._buffer_points = await self._learn()
         except BaseException:
             self._cluster.close()
             raise
-        options = self._options
-        self._ledger = Ledger(time.monotonic, buffer_points, options.on_delivery, options.on_error)
-        self._coalescer.open(buffer_points)
-        self._is_running = True
         return precision
+
+    def start(self) -> None:
+        """Take points from now on."""
+        options = self._options
+        self._ledger = Ledger(
+            time.monotonic, self._buffer_points, options.on_delivery, options.on_error
+        )
+        self._is_running = True
+        self._coalescer.open(self._buffer_points)
 
     def stop(self) -> None:
         """Close the connections; book whatever is left as not delivered."""
@@ -211,18 +227,40 @@ class Engine:
             self.work()
             await self.gate.until(lambda: all(map(self._coalescer.is_settled, series)))
 
-    async def coalesce(self, series: Series, column: PointColumn, delivery: Delivery) -> None:
-        """Append a column to the run of its series, once there is room."""
+    async def coalesce(
+        self,
+        series: Series,
+        column: PointColumn,
+        delivery: Delivery,
+        fit: Callable[[Series, PointColumn], PointColumn],
+    ) -> None:
+        """Append a column to the run of its series, once there is room.
+
+        ``fit`` gives it the type of the series, which may have been learnt only now.
+        """
         text_bytes = column.max_bytes if column.type == "string" else 0
         need = self._coalescer.room_for(len(column), text_bytes)
         await self.gate.until(lambda: self._coalescer.may_take(need))
         self._check_running()
+        if self._coalescer.type_of(series) != column.type:  # as the database told meanwhile
+            try:
+                column = fit(series, column)
+            except ColumnError as exc:
+                self._direct_points += len(column)
+                delivery.expect(len(column))
+                failure = Failure(series.name, len(column), exc)
+                self._ledger.fail(failure, [(delivery, len(column))])
+                return
         timestamps, values = column.plain()
-        delivery.expect(len(timestamps))
-        if isinstance(values, list):
-            self._coalescer.extend_texts(series, timestamps, values, delivery)
+        try:
+            if isinstance(values, list):
+                self._coalescer.extend_texts(series, timestamps, values, delivery)
+            else:
+                self._coalescer.extend(series, timestamps, values.view(np.int64), delivery)
+        except BufferFullError:  # another thread was faster
+            await self.coalesce(series, column, delivery, fit)
         else:
-            self._coalescer.extend(series, timestamps, values.view(np.int64), delivery)
+            delivery.expect(len(timestamps))
 
     async def send(self, column: PointColumn, delivery: Delivery) -> None:
         """Send a column past the coalescer, of a settled series.
@@ -252,10 +290,6 @@ class Engine:
             self._options.package_bytes
         )
 
-    def _refuse(self, series: Series, error: ColumnError) -> None:
-        failure = Failure(series.name, series.points, error)
-        self._ledger.fail(failure, self._coalescer.drop(series))
-
     def _check_running(self) -> None:
         if not self._is_running or self._coalescer.is_closed:
             raise WriterClosedError("the writer was closed while this waited for room")
@@ -273,6 +307,7 @@ class Engine:
             else:
                 self._loop.call_soon_threadsafe(self.work)
         except RuntimeError:
+            self._coalescer.close()  # to refuse what comes from now on
             raise WriterClosedError("the event loop of the writer is closed") from None
 
     def work(self) -> None:

@@ -53,9 +53,13 @@ class State(Enum):
     """Of a writer, in the order it goes through them."""
 
     NEW = "new"
+    OPENING = "opening"
     OPEN = "open"
     CLOSING = "closing"
     CLOSED = "closed"
+
+
+NOT_YET_OPEN = (State.NEW, State.OPENING)
 
 
 class HasConfig(Protocol):
@@ -125,6 +129,7 @@ class BatchWriter(Intake):
         coalescer.on_blocked = self._on_blocked
         self._state = State.NEW
         self._engine: Engine | None = None
+        self._last_report = Report(0, 0, 0, 0.0)
         self._next_turn = 0
 
     def __repr__(self) -> str:
@@ -158,11 +163,22 @@ class BatchWriter(Intake):
         """
         if self._state is not State.NEW:
             raise WriterClosedError(f"the writer is {self._state.value}")
-        engine = Engine(self._config, self._options, self._coalescer)
-        self._coalescer.notify = engine.notice
-        self.set_rules(self._options.rules(await engine.start()))
+        self._state = State.OPENING
+        try:
+            engine = Engine(self._config, self._options, self._coalescer)
+            precision = await engine.connect()
+            if self._state is not State.OPENING:
+                engine.stop()
+                raise WriterClosedError("the writer was closed meanwhile")
+        except BaseException:
+            if self._state is State.OPENING:
+                self._state = State.NEW
+            raise
+        self.set_rules(self._options.rules(precision))
         self._engine = engine
         self._state = State.OPEN
+        self._coalescer.notify = engine.notice
+        engine.start()
 
     async def close(self, timeout: float | None = None) -> Report:
         """Deliver what is pending and close the connections.
@@ -175,12 +191,12 @@ class BatchWriter(Intake):
             in ``rejected``, what was with a server then in ``in_doubt``.
         """
         engine = self._engine
-        if engine is None:
+        if engine is None or self._state is State.CLOSED:
             self._state = State.CLOSED
             return Report(0, 0, 0, 0.0)
-        if self._state is not State.OPEN:
+        if self._state is State.CLOSING:
             await engine.gate.until(lambda: self._state is State.CLOSED)
-            return engine.end_period()
+            return self._last_report
         self._state = State.CLOSING
         self._coalescer.close()
         engine.gate.look()
@@ -190,12 +206,12 @@ class BatchWriter(Intake):
         finally:
             self._state = State.CLOSED
             engine.stop()
-            report = engine.end_period()
-            if not report.is_complete:
-                logger.error("the writer was closed: %s", report)
+            self._last_report = engine.end_period()
+            if not self._last_report.is_complete:
+                logger.error("the writer was closed: %s", self._last_report)
             engine.gate.end(WriterClosedError("the writer is closed"))
         await engine.wait_stopped()
-        return report
+        return self._last_report
 
     def __del__(self) -> None:
         engine = getattr(self, "_engine", None)
@@ -252,7 +268,7 @@ class BatchWriter(Intake):
                 if self._is_large(column):
                     await engine.send(column, delivery)
                 else:
-                    await engine.coalesce(series, column, delivery)
+                    await engine.coalesce(series, column, delivery, self._fitted)
         finally:
             delivery.seal(time.monotonic())
         return delivery
@@ -262,11 +278,12 @@ class BatchWriter(Intake):
 
         Call it once for each tick or round of a loop; it also gives the event loop its turn.
         """
+        engine = self._check_open()
         if self._coalescer.accepted >= self._next_turn:
             self._next_turn = self._coalescer.accepted + POINTS_BETWEEN_TURNS
             await asyncio.sleep(0)
         if not self._has_ease():
-            await self._check_open().gate.until(self._has_ease)
+            await engine.gate.until(self._has_ease)
 
     async def flush(self, timeout: float | None = None) -> Report:
         """Send all that is pending and wait until its fate is known.
@@ -295,8 +312,10 @@ class BatchWriter(Intake):
 
     def _check_open(self) -> Engine:
         if self._engine is None or self._state is not State.OPEN:
-            not_yet = "not open yet" if self._state is State.NEW else "closed"
+            not_yet = "not open yet" if self._state in NOT_YET_OPEN else "closed"
             raise WriterClosedError(f"the writer is {not_yet}")
+        if self._engine.is_dead:
+            raise WriterClosedError("the event loop of the writer is closed")
         return self._engine
 
     def _on_blocked(self, need: int) -> None:

@@ -103,6 +103,12 @@ def own_database() -> Iterator[Database]:
 
 QUERY, INSERT, AUTH, PING = 0, 1, 2, 3  # requests, and the types of their answers
 ANSWERS = {
+    "show time_precision, buffer_size": {
+        "data": [
+            {"name": "time_precision", "value": "ns"},
+            {"name": "buffer_size", "value": 1024},
+        ]
+    },
     "show time_precision": {"data": [{"name": "time_precision", "value": "ns"}]},
     "list series name, type": {"columns": ["name", "type"], "series": []},
 }
