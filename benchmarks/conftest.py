@@ -9,6 +9,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.contest import Contest, Table
+from benchmarks.loads import Ways
 from siridb_fast.testing import SiriDBServer
 
 TABLE = pytest.StashKey[Table]()
@@ -51,3 +52,9 @@ def server_0() -> Iterator[SiriDBServer]:
     with SiriDBServer(buffer_sync_interval=0) as server:
         server.create_database()
         yield server
+
+
+@pytest.fixture(scope="session")
+def ways() -> Ways:
+    """Return what finds the fastest way to send ready-made packages, once for each server."""
+    return Ways()

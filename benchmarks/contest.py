@@ -8,7 +8,7 @@ contestant is handed to pytest-benchmark; the others run in the setup of its rou
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -95,27 +95,45 @@ class Contest:
         self._group = group
         self._laps: dict[str, list[Lap]] = {}
 
-    def run(self, rounds: int, contestants: Mapping[str, Callable[[], object]]) -> None:
-        """Run all contestants in turn; a first round only warms up."""
+    def run(
+        self,
+        rounds: int,
+        contestants: Mapping[str, Callable[[], object]],
+        prepare: Mapping[str, Callable[[], object]] | None = None,
+        *,
+        warm_ups: int = WARM_UPS,
+    ) -> None:
+        """Run all contestants in turn; a first round only warms up.
+
+        Args:
+            rounds: How many count.
+            contestants: By name.
+            prepare: What is called before each lap of a contestant; its time does not count.
+            warm_ups: How many rounds go before; `row` and `median_time` need the usual one.
+        """
         timed = [self._timed(name, action) for name, action in contestants.items()]
+        before = [(prepare or {}).get(name, _nothing) for name in contestants]
 
         def run_others() -> None:
-            for action in timed[1:]:
-                action()
+            for i in range(1, len(timed)):
+                before[i]()
+                timed[i]()
+            before[0]()
 
         self._benchmark.pedantic(  # type: ignore[no-untyped-call]
-            timed[0], setup=run_others, rounds=rounds, warmup_rounds=WARM_UPS
+            timed[0], setup=run_others, rounds=rounds, warmup_rounds=warm_ups
         )
 
     def row(
         self,
         what: str,
         unit: str,
-        count: int,
+        count: float,
         *,
         asked: float | None = None,
         ours: str = "ours",
         reference: str = "reference",
+        reference_count: float | None = None,
         is_cpu: bool = False,
     ) -> None:
         """Add a line to the table.
@@ -127,16 +145,33 @@ class Contest:
             asked: The ratio that is asked for, if any.
             ours: The name of one contestant.
             reference: The name of the other.
+            reference_count: Points or requests of one of its rounds, if they are others.
             is_cpu: Compare this process's CPU time, in place of the time on the wall.
         """
-        mine, theirs = self._times(ours, is_cpu), self._times(reference, is_cpu)
-        scale = SCALES[unit[:2]] / count
-        ratios = tuple(other / own for own, other in zip(mine, theirs, strict=True))
-        row = Row(
-            self._group, what, unit, median(mine) * scale, median(theirs) * scale, ratios, asked
-        )
+        scale = SCALES[unit[:2]]
+        mine = [time * scale / count for time in self._times(ours, is_cpu)]
+        reference_count = reference_count or count
+        theirs = [time * scale / reference_count for time in self._times(reference, is_cpu)]
+        self.figures(what, unit, mine, theirs, asked=asked)
+
+    def figures(
+        self,
+        what: str,
+        unit: str,
+        ours: Sequence[float],
+        reference: Sequence[float],
+        *,
+        asked: float | None = None,
+    ) -> None:
+        """Add a line of figures measured otherwise, less is better; a limit is a reference too."""
+        ratios = tuple(other / own for own, other in zip(ours, reference, strict=True))
+        row = Row(self._group, what, unit, median(ours), median(reference), ratios, asked)
         self._table.rows.append(row)
         self._benchmark.extra_info[what] = {"ratios": ratios, "asked": asked}
+
+    def median_time(self, name: str) -> float:
+        """Return the median time of a contestant, in seconds."""
+        return median(self._times(name, False))
 
     def _timed(self, name: str, action: Callable[[], object]) -> Callable[[], None]:
         laps = self._laps.setdefault(name, [])
@@ -151,6 +186,10 @@ class Contest:
     def _times(self, name: str, is_cpu: bool) -> list[float]:
         laps = self._laps[name][WARM_UPS:] or self._laps[name]
         return [lap.cpu if is_cpu else lap.wall for lap in laps]
+
+
+def _nothing() -> None:
+    pass
 
 
 def _number(value: float) -> str:

@@ -1,0 +1,166 @@
+"""How fast does the writer take points? One thread, 1,000 series in turn, no server.
+
+Beside what a program does that only keeps its points, two appends to lists; and beside the buffer
+of the questdb client, which packs rows as they come. Between laps everything is emptied, and that
+does not count.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from benchmarks.contest import Contest
+from benchmarks.loads import Sensors
+from siridb_fast._batch import Batch
+from siridb_fast._coalescer import Coalescer
+from siridb_fast._intake import Intake
+from siridb_fast.columns import ColumnRules
+
+ROUNDS = 15
+SENSORS = Sensors(series=1000, ticks=500)
+QUESTDB_TICKS = 100
+BUFFER_POINTS = 64  # of a series, in a server with the usual buffer_size
+ROOM = 1 << 30
+
+
+class Memory:
+    """An intake that nothing leaves unless it is emptied; all of its series are settled."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.coalescer = Coalescer(
+            clock=time.monotonic,
+            max_buffered=ROOM,
+            linger=3600.0,
+            package_bytes=1_000_000,
+            max_idle=1_000_000,
+        )
+        self.coalescer.notify = lambda: None
+        self.intake = Intake(self.coalescer, ColumnRules(time_precision=None), casts=False)
+        self.coalescer.open(BUFFER_POINTS)
+        for name in names:
+            series = self.coalescer.series(name)
+            self.coalescer.pin(series, "float")
+            self.coalescer.settle(series, None)
+
+    def empty(self) -> None:
+        """Let everything leave."""
+        self.coalescer.flush(time.monotonic())
+        while self.coalescer.take(time.monotonic(), Batch()):
+            pass
+        assert self.coalescer.points == 0
+
+
+def test_write_beside_lists(contest: Contest) -> None:
+    names, ticks = SENSORS.names("room"), list(zip(SENSORS.times(0), SENSORS.rows, strict=True))
+    memory = Memory(names)
+    write = memory.intake.write
+    times: dict[str, list[int]] = {name: [] for name in names}
+    values: dict[str, list[float]] = {name: [] for name in names}
+
+    def ours() -> None:
+        for timestamp, row in ticks:
+            for name, value in zip(names, row, strict=True):
+                write(name, timestamp, value)
+
+    def reference() -> None:
+        for timestamp, row in ticks:
+            for name, value in zip(names, row, strict=True):
+                times[name].append(timestamp)
+                values[name].append(value)
+
+    def clear() -> None:
+        for lists in (times, values):
+            for kept in lists.values():
+                kept.clear()
+
+    contest.run(
+        ROUNDS,
+        {"ours": ours, "reference": reference},
+        {"ours": memory.empty, "reference": clear},
+    )
+    contest.row("write() / two appends to lists", "ns/point", SENSORS.points, asked=1.0)
+
+
+def test_write_beside_questdb(contest: Contest) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its rows are the old way in
+        questdb = pytest.importorskip("questdb.ingress")
+    buffer = questdb.Buffer(protocol_version=2)
+    names = SENSORS.names("room")
+    ticks = list(zip(SENSORS.times(0), SENSORS.rows, strict=True))[:QUESTDB_TICKS]
+    memory = Memory(names)
+
+    def ours() -> None:
+        write = memory.intake.write
+        for timestamp, row in ticks:
+            for name, value in zip(names, row, strict=True):
+                write(name, timestamp, value)
+
+    def reference() -> None:
+        write = buffer.row
+        for timestamp, row in ticks:
+            at = questdb.TimestampNanos(timestamp)
+            for name, value in zip(names, row, strict=True):
+                write(name, columns={"value": value}, at=at)
+
+    contest.run(
+        ROUNDS,
+        {"ours": ours, "reference": reference},
+        {"ours": memory.empty, "reference": buffer.clear},
+    )
+    points = SENSORS.series * QUESTDB_TICKS
+    contest.row("write() / questdb Buffer.row", "ns/point", points, asked=8.0)
+
+
+def test_append_beside_write(contest: Contest) -> None:
+    names, ticks = SENSORS.names("room"), list(zip(SENSORS.times(0), SENSORS.rows, strict=True))
+    memory = Memory(names)
+    intake = memory.intake
+    handles = [intake.series(name) for name in names]
+    appends, writes = [handle.append for handle in handles], [intake.write for _ in names]
+
+    def by_appends() -> None:
+        for timestamp, row in ticks:
+            for append, value in zip(appends, row, strict=True):
+                append(timestamp, value)
+
+    def by_writes() -> None:
+        for timestamp, row in ticks:
+            for write, name, value in zip(writes, names, row, strict=True):
+                write(name, timestamp, value)
+
+    def by_handles() -> None:
+        for timestamp, row in ticks:
+            for handle, value in zip(handles, row, strict=True):
+                handle.append(timestamp, value)
+
+    def by_intake() -> None:
+        for timestamp, row in ticks:
+            for name, value in zip(names, row, strict=True):
+                intake.write(name, timestamp, value)
+
+    def by_nothing() -> None:
+        for _, row in ticks:
+            for _append, _value in zip(appends, row, strict=True):
+                pass
+
+    contestants: dict[str, Callable[[], Any]] = {
+        "appends": by_appends,
+        "writes": by_writes,
+        "handles": by_handles,
+        "intake": by_intake,
+        "nothing": by_nothing,
+    }
+    contest.run(ROUNDS, contestants, dict.fromkeys(contestants, memory.empty))
+    for what, asked, ours, reference in (
+        ("a handle's append / write(), bound methods in lists", 1.5, "appends", "writes"),
+        ("    handle.append(…) / writer.write(…)", None, "handles", "intake"),
+        ("    the loop alone / write()", None, "nothing", "writes"),
+    ):
+        points = SENSORS.points
+        contest.row(what, "ns/point", points, asked=asked, ours=ours, reference=reference)

@@ -1,0 +1,193 @@
+"""How close does the writer come to the ceiling of a real server, and how far from the reference?
+
+The ceiling is a bare socket loop with ready-made packages (`ceiling.py`), over the same transport,
+of the shape, connections and window that were fastest in a probe. Each test has a server of its
+own; a lap ends when all is acknowledged, and after the last one the stored points are counted. A
+first lap, which makes the series, is not in the ratios.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from benchmarks.ceiling import Contestant, Shape
+from benchmarks.contest import Contest
+from benchmarks.entrants import (
+    REFERENCE_POINTS,
+    REFERENCE_TICKS,
+    by_arrays,
+    by_host_tickers,
+    by_one_ticker,
+    by_reference,
+    by_ticker,
+    by_writes,
+)
+from benchmarks.loads import (
+    INTERVALS,
+    TRANSPORTS,
+    Sensors,
+    Ways,
+    Writing,
+    address,
+    bare_entrant,
+    compete,
+    database_url,
+    new_server,
+)
+from benchmarks.tsbs import Tsbs
+
+ROUNDS = 7
+LAP_POINTS = 3_000_000
+LOADER_ROWS = 1000
+LOADER_TIMES = 200
+LOADER_POINTS = LOADER_TIMES * 1000
+SLOW = "    … points that were slow for the server / allowed"
+SLOW_AT_MOST = 1.0  # percent
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_ticks(contest: Contest, ways: Ways, transport: str, interval: int) -> None:
+    sensors = Sensors(series=1000, ticks=3000)
+    way, where = ways.best(transport, interval), f"{transport}, sync {interval}"
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(interval))
+        url = database_url(server, transport)
+        writers = [stack.enter_context(Writing(url)) for _ in range(2)]
+        entrants = [
+            by_writes(writers[0], sensors),
+            by_ticker(writers[1], sensors),
+            stack.enter_context(bare_entrant(address(server, transport), way, LAP_POINTS)),
+        ]
+        if transport == "TCP":  # all that the reference knows
+            entrants += by_reference(stack, server, sensors)
+        compete(contest, ROUNDS, entrants, server)
+        slow = [writing.slow_percent() for writing in writers]
+
+    points = sensors.points
+    for name, what, asked, percent in (
+        ("writes", "write() and drain()", 0.4, slow[0]),
+        ("ticker", "a ticker", 0.85 if interval else 0.7, slow[1]),
+    ):
+        title = f"1,000 sensors, {what}, {where}"
+        shape = way.shape
+        contest.row(
+            f"{title} / ceiling ({shape}, {way.connections} x {way.window})",
+            "ns/point",
+            points,
+            asked=asked,
+            ours=name,
+            reference="ceiling",
+            reference_count=-(-LAP_POINTS // shape.total) * shape.total,
+        )
+        if transport == "TCP":
+            _reference_rows(contest, name, points, is_asked=name == "writes")
+        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST], asked=1.0)
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(("series", "points"), [(100, 100_000), (1000, 1000)])
+def test_arrays(
+    contest: Contest, ways: Ways, series: int, points: int, transport: str, interval: int
+) -> None:
+    passes = max(1, LAP_POINTS // (series * points))
+    total = series * points * passes
+    way = ways.best(transport, interval)
+    distinct = None
+    if points == 1000:
+        way = Contestant(Shape(points, 50), way.connections, way.window)
+        distinct = series
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(interval))
+        writing = stack.enter_context(Writing(database_url(server, transport)))
+        entrants = [
+            by_arrays(writing, series, points, passes),
+            stack.enter_context(
+                bare_entrant(address(server, transport), way, total, distinct_series=distinct)
+            ),
+        ]
+        compete(contest, ROUNDS, entrants, server)
+    contest.row(
+        f"write_arrays, {series:,} x {points:,}, {transport}, sync {interval} / ceiling",
+        "ns/point",
+        total,
+        asked=0.95,
+        ours="arrays",
+        reference="ceiling",
+        reference_count=entrants[1].points,
+    )
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_tsbs(contest: Contest, ways: Ways, transport: str, interval: int) -> None:
+    tsbs, best = Tsbs(hosts=100, times=3000), ways.best(transport, interval)
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(interval))
+        url, to = database_url(server, transport), address(server, transport)
+        writers = [stack.enter_context(Writing(url)) for _ in range(2)]
+        one_by_one = Contestant(Shape(1, 1), 1, 1)
+        entrants = [
+            by_host_tickers(writers[0], tsbs),
+            by_one_ticker(writers[1], tsbs),
+            stack.enter_context(
+                bare_entrant(
+                    to,
+                    best,
+                    tsbs.points,
+                    make=lambda lap: tsbs.by_series("ceiling", lap, series=20),
+                )
+            ),
+            stack.enter_context(
+                bare_entrant(
+                    to,
+                    one_by_one,
+                    LOADER_POINTS,
+                    name="loader",
+                    make=lambda lap: tsbs.by_rows("loader", lap, LOADER_ROWS, LOADER_TIMES),
+                )
+            ),
+        ]
+        compete(contest, ROUNDS, entrants, server)
+        slow = [writing.slow_percent() for writing in writers]
+    for name, what, percent in (
+        ("hosts", "rows of 10 by 100 tickers", slow[0]),
+        ("whole", "100 rows at once by one ticker", slow[1]),
+    ):
+        contest.row(
+            f"TSBS, {what}, {transport}, sync {interval} / ceiling",
+            "ns/point",
+            tsbs.points,
+            asked=0.85 if interval else 0.7,
+            ours=name,
+            reference="ceiling",
+        )
+        contest.row(
+            "    … / packages of 1,000 rows as they come, ready-made",
+            "ns/point",
+            tsbs.points,
+            asked=20.0,
+            ours=name,
+            reference="loader",
+            reference_count=LOADER_POINTS,
+        )
+        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST], asked=1.0)
+
+
+def _reference_rows(contest: Contest, name: str, points: int, *, is_asked: bool) -> None:
+    for what, reference, count, asked in (
+        ("one insert per tick", "per tick", REFERENCE_TICKS * 1000, 15.0),
+        ("one insert per point", "per point", REFERENCE_POINTS, 500.0),
+    ):
+        contest.row(
+            f"    … / reference, {what}",
+            "ns/point",
+            points,
+            asked=asked if is_asked else None,
+            ours=name,
+            reference=reference,
+            reference_count=count,
+        )

@@ -1,0 +1,216 @@
+"""What does the writer cost beside time: CPU, delay and memory?
+
+Client CPU is this process's own, beside that of the reference: both get arrays, and the reference
+needs lists. Server CPU is the server process's. Delay is what `on_delivery` tells, of the oldest
+point of a package, and counted for all its points. Memory is that of a fresh process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import data
+from benchmarks.contest import WARM_UPS, Contest
+from benchmarks.entrants import by_arrays
+from benchmarks.loads import (
+    INTERVALS,
+    Entrant,
+    Sensors,
+    Timeline,
+    Writing,
+    compete,
+    new_server,
+    reference_client,
+)
+from siridb_fast import BatchWriter, Delivered
+from siridb_fast.testing import SiriDBServer
+
+ROUNDS = 5
+SERIES, POINTS = 300, 10_000
+INSERTS = 30  # of the reference in a lap
+SORTED, SHUFFLED = "in order", "shuffled"
+
+RATE_SERIES, RATE_TICKS = 1000, 100  # in a second
+RATE_SECONDS = 5
+LINGER, LATE = 1.0, 0.05
+
+MIB = 1024 * 1024
+MAX_BUFFERED, EXTRA = 64, 32  # MiB
+PAUSE, BEFORE_PAUSE, AFTER_PAUSE = 20.0, 2.0, 2.0
+
+
+def test_client_cpu(contest: Contest) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(500))
+        writing = stack.enter_context(Writing(server.url()))
+        entrants = [
+            by_arrays(writing, SERIES, POINTS, 1),
+            _by_reference(stack, server),
+        ]
+        compete(contest, ROUNDS, entrants, server)
+    for what, asked, is_cpu in (
+        ("client CPU, write_arrays of 10 k points / reference's insert", 20.0, True),
+        ("    … on the wall", None, False),
+    ):
+        contest.row(
+            what,
+            "ms/million points",
+            SERIES * POINTS // 1_000_000,
+            asked=asked,
+            ours="arrays",
+            reference_count=INSERTS * POINTS / 1e6,
+            is_cpu=is_cpu,
+        )
+
+
+def test_disorder(contest: Contest) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(500))
+        used: dict[str, list[float]] = {}
+        entrants = []
+        for name in (SHUFFLED, SORTED):
+            writing = stack.enter_context(Writing(server.url()))
+            entrant = _by_order(writing, name)
+            entrant.send = _measured(entrant.send, server, used.setdefault(name, []))
+            entrants.append(entrant)
+        compete(contest, ROUNDS, entrants, server)
+    ours, reference = (
+        [seconds * 1e9 / (SERIES * POINTS) for seconds in used[name][WARM_UPS:]]
+        for name in (SHUFFLED, SORTED)
+    )
+    what = "server CPU, 10 k shuffled points a series / in order"
+    contest.figures(what, "ns/point", ours, reference, asked=round(1 / 1.1, 3))
+    for title, is_cpu in (("client CPU", True), ("time", False)):
+        contest.row(
+            f"    … {title}",
+            "ns/point",
+            SERIES * POINTS,
+            ours=SHUFFLED,
+            reference=SORTED,
+            is_cpu=is_cpu,
+        )
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_delay(contest: Contest, interval: int) -> None:
+    sensors = Sensors(RATE_SERIES, RATE_TICKS * RATE_SECONDS)
+    delivered: list[Delivered] = []
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(interval))
+        options = {"linger": LINGER, "on_delivery": delivered.append}
+        writing = stack.enter_context(Writing(server.url(), **options))
+        ticker = writing.writer.ticker(sensors.names("rate"))
+
+        async def send(writer: BatchWriter, times: list[int]) -> None:
+            delivered.clear()
+            start = time.monotonic()
+            for i, (timestamp, values) in enumerate(zip(times, sensors.values, strict=True)):
+                await asyncio.sleep(start + i / RATE_TICKS - time.monotonic())
+                ticker.write(timestamp, values)
+                await writer.drain()
+
+        compete(contest, 1, [writing.entrant("rate", sensors.points, sensors.times, send)], server)
+    latencies = np.repeat([d.latency for d in delivered], [d.points for d in delivered]) * 1e3
+    for percent, asked in ((99, 1.0), (50, None), (100, None)):
+        what = f"delay at 100 k points/s, sync {interval}, p{percent} / allowed of p99"
+        figure = float(np.percentile(latencies, percent))
+        contest.figures(what, "ms", [figure], [(LINGER + LATE) * 1e3], asked=asked)
+
+
+def test_memory_while_the_server_is_paused(contest: Contest) -> None:
+    figures: dict[str, Any] = {}
+
+    def flood() -> None:
+        with new_server(500) as server:
+            seconds = BEFORE_PAUSE + PAUSE + AFTER_PAUSE
+            with _client(server.url(), seconds, MAX_BUFFERED * MIB) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "ready\n"
+                time.sleep(BEFORE_PAUSE)
+                server.pause()
+                time.sleep(PAUSE)
+                server.resume()
+                figures.update(json.loads(process.stdout.read()))
+            query = "count series length"
+            assert server.api.query("dbtest", query)["series_length"] == figures["points"]
+
+    contest.run(1, {"ours": flood}, warm_ups=0)
+    for what, key, limit, asked in (
+        ("most memory above that at rest, server paused / allowed", "peak", EXTRA, 1.0),
+        ("    … buffered_bytes / max_buffered", "buffered_bytes", 0, None),
+    ):
+        limits = [float(MAX_BUFFERED + limit)]
+        contest.figures(what, "MiB", [figures[key] / MIB], limits, asked=asked)
+
+
+@pytest.mark.parametrize(("kind", "unit"), [("series", "B/series"), ("points", "B/point")])
+def test_memory_of(contest: Contest, kind: str, unit: str) -> None:
+    figures: dict[str, Any] = {}
+
+    def fill() -> None:
+        with _client(kind, 1_000_000) as process:
+            assert process.stdout is not None
+            figures.update(json.loads(process.stdout.read()))
+
+    contest.run(1, {"ours": fill}, warm_ups=0)
+    contest.figures(
+        f"memory of 1,000,000 {kind} / buffered_bytes",
+        unit,
+        [figures["peak"] / figures["points"]],
+        [figures["buffered_bytes"] / figures["points"]],
+    )
+
+
+def _by_reference(stack: ExitStack, server: SiriDBServer) -> Entrant:
+    client, run = stack.enter_context(reference_client(server))
+    values, timeline = data.doubles(POINTS), Timeline(POINTS)
+
+    async def send(timestamps: data.Array) -> None:
+        for i in range(INSERTS):
+            await client.insert({f"reference {i}": data.as_lists(timestamps, values)})
+
+    return Entrant(
+        "reference", INSERTS * POINTS, timeline.lap, lambda timestamps: run(send(timestamps))
+    )
+
+
+def _by_order(writing: Writing, name: str) -> Entrant:
+    entrant = by_arrays(writing, SERIES, POINTS, 1, name=name)
+    if name == SHUFFLED:
+        make, order = entrant.make, np.random.default_rng(1).permutation(POINTS)
+        entrant.make = lambda lap: [timestamps[order] for timestamps in make(lap)]
+    return entrant
+
+
+def _measured(send: Any, server: SiriDBServer, used: list[float]) -> Any:
+    def measure(load: Any) -> None:
+        before = _cpu_seconds(server)
+        send(load)
+        used.append(_cpu_seconds(server) - before)
+
+    return measure
+
+
+def _cpu_seconds(server: SiriDBServer) -> float:
+    # In nanoseconds: `server.cpu_seconds` goes in steps of 10 ms, of which a lap has a dozen.
+    tasks = Path(f"/proc/{server.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _client(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "benchmarks.flood", *map(str, arguments)],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
