@@ -13,7 +13,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from siridb_fast import _wire
 from siridb_fast._qpack import packb
@@ -25,7 +25,7 @@ from siridb_fast.replies import value_of
 if TYPE_CHECKING:
     from siridb_fast._wire import Payload
 
-__all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_TIMEOUT", "Connection"]
+__all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_TIMEOUT", "Answer", "Connection"]
 
 KEEPALIVE_INTERVAL = 45.0
 KEEPALIVE_TIMEOUT = 15.0
@@ -34,12 +34,25 @@ JOINED_BYTES = 65_536  # a shorter payload is copied behind its header, to go ou
 logger = logging.getLogger("siridb_fast")
 
 
+class Answer(Protocol):
+    """Where the outcome of a request is put, once; an `asyncio.Future` is one."""
+
+    def done(self) -> bool:
+        """Tell whether nobody waits for it any more."""
+
+    def set_result(self, result: Any, /) -> None:
+        """Take what the answer brings."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Take why there is no answer, or what the server said instead."""
+
+
 class _Request:
     """What is known of a request in flight; the tag that the session keeps for it."""
 
     __slots__ = ("deadline", "future", "is_raw", "pid", "type")
 
-    def __init__(self, type_: int, future: asyncio.Future[Any], deadline: float, is_raw: bool):
+    def __init__(self, type_: int, future: Answer, deadline: float, is_raw: bool):
         self.type = type_
         self.future = future
         self.deadline = deadline
@@ -67,6 +80,7 @@ class Connection(asyncio.BufferedProtocol):
         self._tcp_socket: socket.socket | None = None
         self._waiting_for_room: deque[asyncio.Future[None]] = deque()
         self._sweep: asyncio.TimerHandle | None = None
+        self._sweep_at = 0.0
         self._keepalive: asyncio.TimerHandle | None = None
         self._last_heard = self._loop.time()
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -128,6 +142,21 @@ class Connection(asyncio.BufferedProtocol):
 
         The payload must not change until the answer is there. ``deadline`` is on the loop's clock.
         """
+        future = self._loop.create_future()
+        self.send_for(future, type_, payload, deadline, is_raw=is_raw, is_urgent=is_urgent)
+        return future
+
+    def send_for(
+        self,
+        answer: Answer,
+        type_: int,
+        payload: Payload,
+        deadline: float,
+        *,
+        is_raw: bool = False,
+        is_urgent: bool = False,
+    ) -> None:
+        """Send a package now; its outcome is put into ``answer`` as soon as it is known."""
         transport = self._transport
         if transport is None or self._session.is_closed or transport.is_closing():
             raise ConnectionLost(f"there is no connection to {self.name}")
@@ -137,7 +166,7 @@ class Connection(asyncio.BufferedProtocol):
             raise PackageTooLargeError(
                 f"the package has {len(payload):,} bytes, the server takes {_wire.MAX_PAYLOAD:,}"
             )
-        request = _Request(type_, self._loop.create_future(), deadline, is_raw)
+        request = _Request(type_, answer, deadline, is_raw)
         request.pid = self._session.open(request, is_urgent)
         header = pack_header(len(payload), request.pid, type_)
         if len(payload) <= JOINED_BYTES:
@@ -147,7 +176,6 @@ class Connection(asyncio.BufferedProtocol):
             transport.write(memoryview(payload))
         if deadline != float("inf"):
             self._sweep_by(deadline)
-        return request.future
 
     async def authenticate(
         self, username: str, password: str, dbname: str, timeout: float
@@ -292,9 +320,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _sweep_by(self, deadline: float) -> None:
         if self._sweep is not None:
-            if self._sweep.when() <= deadline:
+            if self._sweep_at <= deadline:
                 return
             self._sweep.cancel()
+        self._sweep_at = deadline  # uvloop gives no when() if that is at once
         self._sweep = self._loop.call_at(deadline, self._give_up)
 
     def _give_up(self) -> None:

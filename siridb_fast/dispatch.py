@@ -13,8 +13,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from siridb_fast import _wire
 from siridb_fast._batch import Batch
@@ -163,7 +162,14 @@ class Dispatcher:
         if self._ready:
             return self._ready.popleft()
         batch = self.new_batch()
-        if not self._outcome.fill(batch):
+        try:
+            is_filled = self._outcome.fill(batch)
+        except MemoryError:
+            if not len(batch):
+                raise
+            logger.exception("a package goes out with the %d points that it has", batch.points)
+            is_filled = True
+        if not is_filled:
             self._keep(batch.buffer)
             return None
         return self._package(batch)
@@ -179,27 +185,28 @@ class Dispatcher:
     def _send(self, package: Package, connection: Connection) -> bool:
         package.sent_at = self._loop.time()
         try:
-            answer = connection.send(
-                _wire.REQ_INSERT, package.batch.buffer, package.deadline, is_raw=True
+            connection.send_for(
+                _PackageAnswer(self, package, connection),
+                _wire.REQ_INSERT,
+                package.batch.buffer,
+                package.deadline,
+                is_raw=True,
             )
         except (ConnectionLost, RequestTimeout) as exc:
             package.error = package.error or exc
             return False
         self._in_flight.add(package)
-        answer.add_done_callback(partial(self._answered, package, connection))
         return True
 
     # ---- answers
 
-    def _answered(
-        self, package: Package, connection: Connection, answer: asyncio.Future[Any]
+    def answered(
+        self, package: Package, connection: Connection, error: SiriDBError | None
     ) -> None:
-        error = answer.exception()  # asked for in any case, or the loop complains
+        """Take the outcome of a package; called by its answer, before the event loop goes on."""
         if package not in self._in_flight:
             return  # given up meanwhile
         self._in_flight.discard(package)
-        if error is not None and not isinstance(error, SiriDBError):
-            raise error
         FOLLOW_UPS[verdict_of(error)](self, package, connection, error)
         self.pump()
 
@@ -299,6 +306,29 @@ class Dispatcher:
     def _wake(self) -> None:
         self._timer = None
         self.pump()
+
+
+class _PackageAnswer:
+    # Tells the dispatcher at once. A future would do so in the next round of the event loop: the
+    # server would wait for its next package so long.
+
+    __slots__ = ("_connection", "_dispatcher", "_package")
+
+    def __init__(self, dispatcher: Dispatcher, package: Package, connection: Connection) -> None:
+        self._dispatcher = dispatcher
+        self._package = package
+        self._connection = connection
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, _: object, /) -> None:
+        self._dispatcher.answered(self._package, self._connection, None)
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        if not isinstance(exception, SiriDBError):
+            raise exception
+        self._dispatcher.answered(self._package, self._connection, exception)
 
 
 FOLLOW_UPS: dict[Verdict, Callable[..., None]] = {

@@ -81,6 +81,7 @@ class Engine:
         self._ledger: Ledger
         self._buffer_points = ASSUMED_BUFFER_POINTS
         self._timer: asyncio.TimerHandle | None = None
+        self._looked_at = -inf  # when the coalescer was last asked for what is due
         self._is_noticed = False
         self._is_running = False
         self._points_in_packages = 0
@@ -314,16 +315,19 @@ class Engine:
         """Send what should leave, and let go those who wait for what is true now."""
         self._is_noticed = False
         if self._is_running:
+            self._looked_at = time.monotonic()
             self._settler.start()
             self._dispatcher.pump()
             self.gate.look()
             self._set_timer()
 
     def _set_timer(self) -> None:
-        # For the oldest point, unless it is overdue: then an answer or a connection is waited for.
+        # For the oldest point, unless it was due already when there was last a look: then an
+        # answer or a connection is waited for. It may have become due since, or a timer be early.
         if self._timer is None and self._is_running:
-            delay = self._coalescer.oldest_since + self._options.linger - time.monotonic()
-            if 0 < delay < inf:
+            due = self._coalescer.oldest_since + self._options.linger
+            if self._looked_at < due < inf:
+                delay = max(0.0, due - time.monotonic())
                 self._timer = self._loop.call_later(delay, self._linger_is_over)
 
     def _linger_is_over(self) -> None:

@@ -19,7 +19,7 @@ from siridb_fast._coalescer import Coalescer
 from siridb_fast._runs import Series
 from siridb_fast.casting import cast_values, text_of
 from siridb_fast.delivery import Failure
-from siridb_fast.errors import ColumnError, SiriDBError
+from siridb_fast.errors import ColumnError
 
 __all__ = ["TypeSettler"]
 
@@ -75,8 +75,8 @@ class TypeSettler:
             some = list(islice(self._todo, NAMES_AT_ONCE))
             try:
                 types = await self._look_up([series.name for series in some])
-            except (SiriDBError, OSError) as exc:
-                logger.warning("the types of %d series are not known yet: %s", len(some), exc)
+            except Exception as exc:  # noqa: BLE001 - whatever it is: nothing new would leave
+                logger.warning("the types of %d series are not known yet: %r", len(some), exc)
                 await asyncio.sleep(PAUSE)
                 continue
             for series in some:

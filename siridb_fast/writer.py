@@ -42,6 +42,7 @@ from siridb_fast.writer_options import WriterKeywords, WriterOptions
 __all__ = ["BatchWriter"]
 
 POINTS_BETWEEN_TURNS = 256  # of the event loop, which drain() gives at least so often
+COLUMN_POINTS_BETWEEN_TURNS = 16_384
 EXACT_INTEGERS = 2**53
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -90,8 +91,8 @@ class BatchWriter(Intake):
         delivery_timeout: Seconds from the sealing of a package until it is given up.
         on_doubt: A package whose connection was lost, or that was not answered in time, may or may
             not be stored: ``"report"`` it or ``"resend"`` it. By default the client's.
-        on_missing: NaN, NaT and None: ``"keep"`` (NaN is sent, others refused), ``"drop"`` the
-            point, ``"error"``.
+        on_missing: NaN and None, and NaT among the timestamps of columns: ``"keep"`` (NaN is sent,
+            the others are refused), ``"drop"`` the point, ``"error"``.
         on_precision_loss: A time that is finer than the database's precision: ``"error"`` or
             ``"floor"``.
         on_type: A value of another type than its series has: ``"error"`` or ``"cast"``. A whole
@@ -130,7 +131,7 @@ class BatchWriter(Intake):
         self._state = State.NEW
         self._engine: Engine | None = None
         self._last_report = Report(0, 0, 0, 0.0)
-        self._next_turn = 0
+        self._last_turn = 0
 
     def __repr__(self) -> str:
         hosts = ", ".join(map(str, self._config.hosts))
@@ -269,19 +270,18 @@ class BatchWriter(Intake):
                     await engine.send(column, delivery)
                 else:
                     await engine.coalesce(series, column, delivery, self._fitted)
+                    await self._give_turn(COLUMN_POINTS_BETWEEN_TURNS)
         finally:
             delivery.seal(time.monotonic())
         return delivery
 
     async def drain(self) -> None:
-        """Wait until there is room for a tick: one point of every series, or an eighth of all.
+        """Wait until there is room for a tick: one point of every series, or a sixteenth of all.
 
         Call it once for each tick or round of a loop; it also gives the event loop its turn.
         """
         engine = self._check_open()
-        if self._coalescer.accepted >= self._next_turn:
-            self._next_turn = self._coalescer.accepted + POINTS_BETWEEN_TURNS
-            await asyncio.sleep(0)
+        await self._give_turn(POINTS_BETWEEN_TURNS)
         if not self._has_ease():
             await engine.gate.until(self._has_ease)
 
@@ -331,8 +331,15 @@ class BatchWriter(Intake):
             lambda: self._state is not State.OPEN or self._coalescer.may_take(need)
         )
 
+    async def _give_turn(self, points: int) -> None:
+        # To the event loop, if so many points came since the last time.
+        if self._coalescer.accepted >= self._last_turn + points:
+            self._last_turn = self._coalescer.accepted
+            await asyncio.sleep(0)
+
     def _has_ease(self) -> bool:
-        return self._coalescer.buffered_bytes * 8 <= self._options.max_buffered * 7
+        # What is left is enough for new chunks of all series (coalescer, `chunk_limit`).
+        return self._coalescer.buffered_bytes * 16 <= self._options.max_buffered * 15
 
     def _is_large(self, column: PointColumn) -> bool:
         # Large enough to be encoded from the caller's memory, past the coalescer.

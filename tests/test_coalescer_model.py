@@ -38,7 +38,7 @@ class CoalescerMachine(RuleBasedStateMachine):
         self.notes = 0
         self.is_hungry = True
         self.flushed = -inf
-        self.worthy = max(1024, buffer_points + 1)
+        self.worthy = max(512, buffer_points + 1)
         self.held: list[int] = []
         self.owed: dict[str, int] = {}
         self.models: dict[str, Model] = {}

@@ -68,6 +68,24 @@ async def test_points_of_another_type_are_refused_and_all_others_delivered(
     assert (found[name], found["new"]) == ([VALUES[name]], [value])
 
 
+async def test_value_of_another_type_than_the_writer_knows_is_fitted_or_refused_at_once(
+    database: Database,
+) -> None:
+    async with BatchWriter(database.url) as writer:
+        writer.write("float", FIRST, 1.5)
+        writer.write("float", FIRST + 1, 3)
+        writer.write_tick(FIRST + 2, {"float": 4})
+        writer.series("float").append(FIRST + 3, np.int8(5))
+        for value in ("text", 2**60 + 1):
+            with pytest.raises(ColumnError, match="series 'float'"):
+                writer.write("float", FIRST, value)
+    async with BatchWriter(database.url, on_type="cast") as writer:
+        writer.write("integer", FIRST, 1)
+        writer.write("integer", FIRST + 1, 2.75)
+        writer.write("integer", FIRST + 2, "3")
+    assert await stored(database) == {"float": [1.5, 3.0, 4.0, 5.0], "integer": [1, 2, 3]}
+
+
 async def test_long_array_of_another_type_is_refused_at_the_call(typed: Database) -> None:
     async with BatchWriter(typed.url, package_bytes=1000) as writer:
         with pytest.raises(ColumnError, match=r"series 'integer'.*float"):

@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from siridb_fast._batch cimport Batch
-from siridb_fast._runs cimport Series, Value, put_sample
+from siridb_fast._runs cimport Pool, Series, Value, put_sample
 
 
 cdef enum:
@@ -16,6 +16,7 @@ cdef enum:
 cdef class Coalescer:
     cdef:
         readonly Py_ssize_t points        # pending, of all series
+        Py_ssize_t packages               # that were begun to be filled
         Py_ssize_t moved                  # points that were ever taken or dropped
         readonly Py_ssize_t run_bytes     # memory of what is pending
         public Py_ssize_t held_bytes      # memory of packages that have left but are not settled
@@ -32,6 +33,7 @@ cdef class Coalescer:
         dict table                        # name: Series
         dict watchers                     # Series: [(first, stop, delivery)] of those who wait
         list unsettled                    # series whose type has to be asked for
+        Pool pool                         # at most an eighth of `max_buffered`
         Py_ssize_t max_idle               # series to keep that have nothing pending
         Py_ssize_t chunk_limit            # samples; smaller the more series there are
         int worthy                        # class from which on a run is worth sending by itself
@@ -50,6 +52,7 @@ cdef class Coalescer:
     cdef bint reserve(self, Series series, Py_ssize_t points, Py_ssize_t text_bytes) except -1
     cdef void append_text(self, Series series, int64_t timestamp, bytes text) noexcept
     cdef int tell(self) except -1
+    cdef bint _wait_for_column(self, Series series, Py_ssize_t points) except -1
     cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1
     cdef int _watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1
     cdef void _begin(self, Series series) noexcept

@@ -22,8 +22,8 @@ from siridb_fast._batch cimport Batch
 from siridb_fast._records cimport bit_length
 from siridb_fast._runs cimport (
     FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, TEXT_OVERHEAD, Sample, Series, SeriesType,
-    Value, add_chunk, arrays_of, chunk_bytes, drop_points, free_places, has_place, next_capacity,
-    own_text, points_within, put_run, replace_values, run_bound,
+    Value, add_chunk, arrays_of, chunk_bytes, column_bytes, drop_points, empty_pool, free_places,
+    has_place, next_capacity, own_text, points_within, put_run, replace_values, run_bound,
 )
 
 import numpy as np
@@ -31,8 +31,10 @@ import numpy as np
 from siridb_fast.errors import BufferFullError
 
 cdef enum:
-    LONG_RUN = 1024      # points from which on a run gains little by waiting (server-facts 3)
+    LONG_RUN = 512       # points from which on a run gains little by waiting (server-facts 3)
     MIN_CHUNK_LIMIT = 2
+    LARGEST_POOL = 1 << 26  # bytes of `max_buffered` beyond which the pool does not grow
+    POOL_PART = 65_536      # one chunk of 8 kB for so many bytes of `max_buffered`
 
 cdef Py_ssize_t NEVER = PY_SSIZE_T_MAX  # a mark that no run reaches; too large for an enum of C
 cdef double EARLY = 0.75  # of `linger`: what is that old leaves with what is due
@@ -63,7 +65,11 @@ cdef class Coalescer:
         self.watchers = {}
         self.unsettled = []
         self.chunk_limit = MAX_CAPACITY
+        self.pool.limit = min(max_buffered, <Py_ssize_t>LARGEST_POOL) // POOL_PART
         self.is_closed = True
+
+    def __dealloc__(self):
+        empty_pool(&self.pool)
 
     def __repr__(self):
         return f"<Coalescer of {len(self.table):,} series, {self.points:,} points pending>"
@@ -108,7 +114,7 @@ cdef class Coalescer:
 
     def room_for(self, Py_ssize_t points, Py_ssize_t text_bytes=0) -> int:
         """Return the bytes that so many points of one series need at most."""
-        return chunk_bytes(points) + text_bytes + (points * TEXT_OVERHEAD if text_bytes else 0)
+        return column_bytes(points) + text_bytes + (points * TEXT_OVERHEAD if text_bytes else 0)
 
     def extend(
         self, Series series not None, const int64_t[::1] timestamps, const int64_t[::1] values,
@@ -120,10 +126,12 @@ cdef class Coalescer:
         """
         cdef Py_ssize_t i, first, n = timestamps.shape[0]
         cdef Value value
-        while self.reserve(series, n, 0):
+        while self._wait_for_column(series, n):
             pass
         first = series.taken + series.points
         for i in range(n):
+            if not has_place(series):
+                self._add_chunk(series, min(<Py_ssize_t>MAX_CAPACITY, n - i))
             value.integer = values[i]
             append_sample(self, series, timestamps[i], value)
         self._watch(series, first, first + n, delivery)
@@ -150,6 +158,7 @@ cdef class Coalescer:
         cdef double early = max(now - self.linger * EARLY, self.flushed_until)
         cdef bint is_open = True, is_short = self.is_short()
         cdef int class_ = CLASSES - 1
+        self.packages += 1
         if self.oldest != NULL and (<Series>self.oldest).since <= due:
             is_open = self._take_old(batch, early)
         while is_open and class_ >= (0 if is_short else self.worthy):
@@ -248,7 +257,7 @@ cdef class Coalescer:
         self.points -= points
         self.moved += points
         self._forget_run(series)
-        self.run_bytes -= drop_points(series, points)
+        self.run_bytes -= drop_points(series, points, &self.pool)
         return points, waiting
 
     def drop_all(self) -> list:
@@ -275,7 +284,7 @@ cdef class Coalescer:
             <Py_ssize_t>MIN_CHUNK_LIMIT,
             min(
                 <Py_ssize_t>MAX_CAPACITY,
-                self.max_buffered // 16 // <Py_ssize_t>len(self.table)
+                self.max_buffered // 32 // <Py_ssize_t>len(self.table)
                 // <Py_ssize_t>sizeof(Sample),
             ),
         )
@@ -331,8 +340,14 @@ cdef class Coalescer:
             self._add_chunk(series, points)
         return False
 
+    cdef bint _wait_for_column(self, Series series, Py_ssize_t points) except -1:
+        # For the room of so many samples, for which chunks have to be added.
+        if series.points == 0:
+            series.since = self.clock()
+        return self.wait_for(column_bytes(points))
+
     cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1:
-        add_chunk(series, capacity)
+        add_chunk(series, capacity, &self.pool)
         self.run_bytes += chunk_bytes(capacity)
         self.has_news |= self.is_hungry and self.is_short()
         return 0
@@ -445,7 +460,7 @@ cdef class Coalescer:
         # for the next package.
         cdef Py_ssize_t bound = run_bound(series, series.points)
         cdef Py_ssize_t points = series.points, start = series.taken, pieces
-        if len(batch.names) and batch.names[0] is series.name:
+        if series.package == self.packages:
             return False  # the rest of a run that was cut
         if bound > self.package_bytes - <Py_ssize_t>batch.buffer.size:
             if len(batch.names):
@@ -455,9 +470,10 @@ cdef class Coalescer:
                 points = (points + pieces - 1) // pieces
                 points = max(<Py_ssize_t>1, min(points, points_within(series, self.package_bytes)))
         put_run(series, points, batch.buffer)
+        series.package = self.packages
         if points == series.points:
             self._forget_run(series)
-        self.run_bytes -= drop_points(series, points)
+        self.run_bytes -= drop_points(series, points, &self.pool)
         self.points -= points
         self.moved += points
         batch.add(series.name, points)

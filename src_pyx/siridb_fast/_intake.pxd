@@ -25,6 +25,7 @@ cdef class Intake:
     cdef int64_t timestamp(self, Series series, given) except? -1
     cdef bytes store(self, Series series, value, Py_ssize_t index, Stored* stored)
     cdef bytes _store_odd(self, Series series, value, Py_ssize_t index, Stored* stored)
+    cdef object _fitted(self, Series series, value, index)  # in C: a subclass has one of its own
     cdef int write_odd(self, Series series, timestamp, value) except -1
     cdef int write_all(self, list series, timestamp, list values) except -1
     cdef void _append(self, Series series, int64_t timestamp, Stored* stored, bytes text) noexcept

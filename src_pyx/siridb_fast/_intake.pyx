@@ -163,7 +163,7 @@ cdef class Intake:
             return value
         return None
 
-    def _fitted(self, Series series, value, index):
+    cdef object _fitted(self, Series series, value, index):
         # The value in the series' type: a whole number as the float that it is, others on request.
         cdef str type_ = TYPE_NAMES[series.type]
         if series.type == FLOAT and isinstance(value, int):

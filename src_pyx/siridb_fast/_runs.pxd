@@ -38,6 +38,13 @@ cdef struct Chunk:
     int32_t capacity
 
 
+# Full-sized chunks that are free. Memory that is used again costs no page faults.
+cdef struct Pool:
+    Chunk* first
+    Py_ssize_t chunks
+    Py_ssize_t limit
+
+
 cdef class Series:
     # What every append touches comes first, to lie in one cache line.
     cdef:
@@ -54,6 +61,7 @@ cdef class Series:
         Chunk* tail
         Py_ssize_t start       # samples of `head` that were taken
         Py_ssize_t taken       # points that ever left
+        Py_ssize_t package     # the last that took some of its points
         Py_ssize_t text_bytes  # of the pending texts
         double since           # when the first pending sample was written
         PyObject* older        # neighbours by age; borrowed, the table owns all series
@@ -70,6 +78,11 @@ cdef inline Sample* samples_of(Chunk* chunk) noexcept nogil:
 cdef inline Py_ssize_t chunk_bytes(Py_ssize_t capacity) noexcept nogil:
     # what a C library's allocator takes for it: 16 bytes of chunk, 16 of its own
     return 32 + capacity * <Py_ssize_t>sizeof(Sample)
+
+
+cdef inline Py_ssize_t column_bytes(Py_ssize_t points) noexcept nogil:
+    # the same for so many samples in full-sized chunks
+    return 32 * (points // MAX_CAPACITY + 1) + points * <Py_ssize_t>sizeof(Sample)
 
 
 cdef inline bint has_place(Series series) noexcept:
@@ -91,11 +104,12 @@ cdef inline void put_sample(Series series, int64_t timestamp, Value value) noexc
 
 
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
-cdef int add_chunk(Series series, Py_ssize_t capacity) except -1
+cdef int add_chunk(Series series, Py_ssize_t capacity, Pool* pool) except -1
 cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1
 cdef size_t run_bound(Series series, Py_ssize_t points) except 0
 cdef int put_run(Series series, Py_ssize_t points, PackageBuffer buffer) except -1
-cdef Py_ssize_t drop_points(Series series, Py_ssize_t points) noexcept
+cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, Pool* pool) noexcept
+cdef void empty_pool(Pool* pool) noexcept
 cdef tuple arrays_of(Series series, Py_ssize_t points)
 cdef Py_ssize_t replace_values(
     Series series, SeriesType type_, const int64_t[::1] values

@@ -35,9 +35,9 @@ cdef class Series:
         self.type = NO_TYPE
 
     def __dealloc__(self):
-        drop_points(self, self.points)
+        drop_points(self, self.points, NULL)
         while self.head != NULL:
-            _free_head(self)
+            _free_head(self, NULL)
 
     def __repr__(self):
         return f"<Series {self.name!r}, {self.points:,} points pending>"
@@ -56,8 +56,14 @@ cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept:
     return max(<Py_ssize_t>FIRST_CAPACITY, min(<Py_ssize_t>series.tail.capacity * 2, limit))
 
 
-cdef int add_chunk(Series series, Py_ssize_t capacity) except -1:
-    cdef Chunk* chunk = <Chunk*>PyMem_RawMalloc(sizeof(Chunk) + capacity * sizeof(Sample))
+cdef int add_chunk(Series series, Py_ssize_t capacity, Pool* pool) except -1:
+    cdef Chunk* chunk
+    if capacity == MAX_CAPACITY and pool.first != NULL:
+        chunk = pool.first
+        pool.first = chunk.next
+        pool.chunks -= 1
+    else:
+        chunk = <Chunk*>PyMem_RawMalloc(sizeof(Chunk) + capacity * sizeof(Sample))
     if chunk == NULL:
         raise MemoryError(f"no memory for {capacity:,} points of series {series.name!r}")
     chunk.next = NULL
@@ -132,7 +138,7 @@ cdef int put_run(Series series, Py_ssize_t points, PackageBuffer buffer) except 
     return 0
 
 
-cdef Py_ssize_t drop_points(Series series, Py_ssize_t points) noexcept:
+cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, Pool* pool) noexcept:
     # Forget the first `points`; return the bytes of memory that became free.
     cdef Py_ssize_t freed = 0, n
     cdef Chunk* head
@@ -148,10 +154,10 @@ cdef Py_ssize_t drop_points(Series series, Py_ssize_t points) noexcept:
         points -= n
         if series.start == head.stop:
             freed += chunk_bytes(head.capacity)
-            _free_head(series)
+            _free_head(series, pool)
     while series.points == 0 and series.head != NULL:  # places that were not used
         freed += chunk_bytes(series.head.capacity)
-        _free_head(series)
+        _free_head(series, pool)
     return freed
 
 
@@ -261,11 +267,25 @@ cdef unsigned char* _put_text(unsigned char* p, PyObject* text) noexcept:
     return p + length
 
 
-cdef void _free_head(Series series) noexcept:
+cdef void empty_pool(Pool* pool) noexcept:
+    cdef Chunk* chunk
+    while pool.first != NULL:
+        chunk = pool.first
+        pool.first = chunk.next
+        PyMem_RawFree(chunk)
+    pool.chunks = 0
+
+
+cdef void _free_head(Series series, Pool* pool) noexcept:
     cdef Chunk* head = series.head
     series.head = head.next
     series.start = 0
-    PyMem_RawFree(head)
+    if pool != NULL and head.capacity == MAX_CAPACITY and pool.chunks < pool.limit:
+        head.next = pool.first
+        pool.first = head
+        pool.chunks += 1
+    else:
+        PyMem_RawFree(head)
     if series.head == NULL:
         series.tail = NULL
         series.place = series.end = NULL

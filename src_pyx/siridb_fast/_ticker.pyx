@@ -5,13 +5,16 @@ as a whole or not at all.
 """
 
 cimport cython
+from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memcpy
 
 from siridb_fast._blocks cimport ERROR, KEEP
 from siridb_fast._coalescer cimport Coalescer, append_sample
 from siridb_fast._intake cimport Intake, make_places
 from siridb_fast._runs cimport (
     FLOAT, INTEGER, NO_TYPE, STRING, Series, SeriesType, Value, chunk_bytes, free_places,
+    has_place,
 )
 
 from dataclasses import replace
@@ -24,6 +27,7 @@ from siridb_fast.errors import ColumnError
 from siridb_fast.plain import plain_array
 
 EXACT_INTEGERS = 2**53  # up to here every integer is a double; more than an enum of C holds
+FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)
 TYPE_NAMES = {<int>INTEGER: "integer", <int>FLOAT: "float", <int>STRING: "string"}
 
 
@@ -40,6 +44,7 @@ cdef class Ticker:
         self.intake = intake
         self.series = [intake.find(name) for name in names]
         self.names = tuple([series.name for series in self.series])
+        self.shape = (len(self.names),)
         if len(set(self.names)) < len(self.names):
             twice = next(name for name in self.names if self.names.count(name) > 1)
             raise ColumnError("a ticker has every series once", series=twice)
@@ -62,7 +67,9 @@ cdef class Ticker:
             ColumnError: Names the series and its index. Also a `ValueError`.
             BufferFullError: There is no room, on the event loop's thread.
         """
-        if is_array(values):
+        if type(values) is np.ndarray and self._is_plain(values):
+            pass
+        elif is_array(values):
             values = plain_array(values, self.names, 1)
         else:
             values = _listed(values)
@@ -73,7 +80,7 @@ cdef class Ticker:
         if not self.series:
             return
         if not isinstance(values, list):
-            if self._write_array(timestamp, values):
+            if self._write_numbers(timestamp, values):
                 return
             values = values.tolist()
         self.intake.write_all(self.series, timestamp, values)
@@ -98,38 +105,57 @@ cdef class Ticker:
             raise ColumnError(f"{len(stamps)} timestamps but {len(values)} rows of values")
         self._write_rows(stamps, values, self._present(values))
 
-    cdef bint _write_array(self, timestamp, values) except -1:
-        # Take numbers that are of the type of all series; tell whether they are.
-        cdef Coalescer coalescer = self.intake._coalescer
+    cdef bint _is_plain(self, values) except -1:
+        # Tell whether there is nothing to convert or to check in an array, as is most usual.
+        dtype = values.dtype
+        if dtype is not FLOAT64 and dtype is not INT64:
+            return False
+        return values.shape == self.shape
+
+    cdef bint _write_numbers(self, timestamp, values) except -1:
+        # Take int64 or float64 that are of the type of all series; tell whether they are.
         cdef SeriesType type_ = FLOAT if values.dtype.kind == "f" else INTEGER
         cdef int64_t stamp
-        cdef const int64_t[:] bits
-        cdef Series series
-        cdef Value value
-        cdef Py_ssize_t i
+        cdef Py_buffer view
         if values.dtype.kind not in "fi" or self._has_missing(values):
             return False
         stamp = self.intake.timestamp(self.series[0], timestamp)
-        bits = values.view(np.int64)
-        while True:
-            if not self._takes(type_):
+        PyObject_GetBuffer(values, &view, PyBUF_STRIDES)
+        try:
+            if not self._make_places(type_):
                 return False
-            if not make_places(coalescer, self.series, 0):
-                break
-        for i in range(bits.shape[0]):
-            series = <Series>self.series[i]
-            series.type = type_
-            value.integer = bits[i]
-            append_sample(coalescer, series, stamp, value)
-        coalescer.tell()
+            self._append_tick(type_, stamp, <const char*>view.buf, view.strides[0])
+        finally:
+            PyBuffer_Release(&view)
+        self.intake._coalescer.tell()
         return True
 
-    cdef bint _takes(self, SeriesType type_) except -1:
+    cdef bint _make_places(self, SeriesType type_) except -1:
+        # Make place for one sample in each series; tell whether they are all of that type.
         cdef Series series
-        for series in self.series:
-            if series.type != type_ and series.type != NO_TYPE:
-                return False
+        cdef bint is_ready = False
+        while not is_ready:
+            is_ready = not self.intake._coalescer.is_closed
+            for series in self.series:
+                if series.type != type_ and series.type != NO_TYPE:
+                    return False
+                is_ready &= has_place(series)
+            if not is_ready:
+                is_ready = not make_places(self.intake._coalescer, self.series, 0)
         return True
+
+    cdef int _append_tick(
+        self, SeriesType type_, int64_t timestamp, const char* bits, Py_ssize_t stride
+    ) except -1:
+        cdef Coalescer coalescer = self.intake._coalescer
+        cdef Series series
+        cdef Value value
+        for series in self.series:
+            series.type = type_
+            memcpy(&value, bits, sizeof(Value))
+            append_sample(coalescer, series, timestamp, value)
+            bits += stride
+        return 0
 
     def _has_missing(self, values) -> bool:
         # that are not to be kept
