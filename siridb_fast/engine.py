@@ -155,11 +155,14 @@ class Engine:
         """
         if timeout is None:
             timeout = self._options.delivery_timeout
-        now = time.monotonic()
-        self._coalescer.flush(now)
-        self.work()
         try:
             async with asyncio.timeout(timeout):
+                self.work()
+                newest = self._settler.newest
+                await self.gate.until(lambda: newest is None or self._coalescer.is_settled(newest))
+                now = time.monotonic()
+                self._coalescer.flush(now)
+                self.work()
                 await self.gate.until(lambda: self._coalescer.oldest_since > now)
                 number = self._dispatcher.last_number
                 await self.gate.until(lambda: self._dispatcher.is_settled(number))

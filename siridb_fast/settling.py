@@ -65,6 +65,11 @@ class TypeSettler:
         if self._todo and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._settle_all())
 
+    @property
+    def newest(self) -> Series | None:
+        """The series that is settled last of those that are asked for now."""
+        return next(reversed(self._todo), None)
+
     def stop(self) -> None:
         """Ask no more."""
         if self._task is not None:

@@ -77,13 +77,20 @@ class CoalescerMachine(RuleBasedStateMachine):
 
     def took(self, model: Model, points: list[Point], delivery: str | None = None) -> None:
         if points and not model.points:
-            model.begun = self.accepted
-            model.since = max([self.now] + [m.since for m in self.models.values() if m.points])
+            model.since = self.now
+            if model.is_settled:
+                self.joins_queue(model)
         model.points += points
         model.waiting += [delivery] * len(points)
         self.accepted += len(points)
         if delivery is not None and points:
             self.owed[delivery] = len(points)
+
+    def joins_queue(self, model: Model) -> None:
+        self.number += 1
+        model.begun = self.number
+        queued = [m.since for m in self.models.values() if m.points and m.is_settled]
+        model.since = max([model.since, *queued])
 
     @property
     def is_short(self) -> bool:
@@ -96,7 +103,6 @@ class CoalescerMachine(RuleBasedStateMachine):
         found = []
         is_free = not only_by_length
         for model in by_age:
-            is_free &= model.is_settled  # one that is not settled holds those behind it
             least = class_of(model, len(model.points))
             is_long = least >= (0 if self.is_short else (self.worthy - 1).bit_length() - 5)
             if model.is_settled and (
@@ -229,6 +235,8 @@ class CoalescerMachine(RuleBasedStateMachine):
     def settle(self, name: str, is_new: bool) -> None:
         model = self.model(name)
         assert self.coalescer.settle(model.series, None if is_new else model.type)
+        if model.points and not model.is_settled:
+            self.joins_queue(model)
         model.is_settled = True
         self.look_soon()
         assert model.is_settled == self.coalescer.is_settled(model.series)
@@ -278,7 +286,7 @@ class CoalescerMachine(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         assert (self.coalescer.run_bytes > 0) == (self.coalescer.points > 0)
-        sinces = [model.since for model in self.models.values() if model.points]
+        sinces = [m.since for m in self.models.values() if m.points and m.is_settled]
         assert self.coalescer.oldest_since == min(sinces, default=inf)
 
     @invariant()

@@ -13,7 +13,7 @@ LAYERS = [
     "_wire _buffer _arrays delivery",
     "_qpack _records hosts",
     "_blocks _package _answer _runs _session config replies",
-    "_points _batch",
+    "_points _batch _queue",
     "_coalescer columns connection",
     "cluster catalog inserts casting plain ledger writer_options gate",
     "_intake carrying database dispatch settling",

@@ -1,16 +1,10 @@
 # Coalescer: all series of a writer, what is pending of them, and what should leave next.
 
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from siridb_fast._batch cimport Batch
+from siridb_fast._queue cimport RunQueue
 from siridb_fast._runs cimport Pool, Series, Value, put_sample
-
-
-cdef enum:
-    CLASSES = 40       # class c holds the runs of 2**(c + CLASS_BITS) points and more
-    CLASS_BITS = 5
-    STRING_BITS = 3    # so much shorter are runs of texts in a class: they have no server buffer
 
 
 cdef class Coalescer:
@@ -37,10 +31,7 @@ cdef class Coalescer:
         Py_ssize_t max_idle               # series to keep that have nothing pending
         Py_ssize_t chunk_limit            # samples; smaller the more series there are
         int worthy                        # class from which on a run is worth sending by itself
-        PyObject* oldest                  # ends of the list by age; borrowed
-        PyObject* newest
-        PyObject* first[CLASSES]          # ends of the list of each class; borrowed
-        PyObject* last[CLASSES]
+        RunQueue queue                    # the runs of settled series
 
     cdef Series find(self, str name)
     cdef Series create(self, str name)
@@ -57,9 +48,8 @@ cdef class Coalescer:
     cdef int _watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1
     cdef void _begin(self, Series series) noexcept
     cdef void _lift(self, Series series) noexcept
-    cdef void _classify(self, Series series) noexcept
-    cdef void _leave_class(self, Series series) noexcept
     cdef void _forget_run(self, Series series) noexcept
+    cdef int _least(self) noexcept
     cdef bint _take_old(self, Batch batch, double until) except -1
     cdef bint _add(self, Batch batch, Series series) except -1
     cdef int _share(self, Batch batch, Series series, Py_ssize_t start) except -1

@@ -3,8 +3,8 @@
 Points wait in the run of their series. A run leaves when it is long enough for the server's fast
 path, when its oldest point has waited for ``linger`` seconds, when memory runs short (longest
 first) or when everything is flushed; the writer asks for the next package whenever a connection
-has room, so under load runs grow by themselves. Two sorts of lists find the next run without a
-search: one of all runs by age, and one for each class of runs of about the same length.
+has room, so under load runs grow by themselves. Runs of a series whose type is not settled yet are
+not in the queue.
 
 Knows nothing of connections, event loops or clocks: ``clock`` and two callbacks are given. Every
 method runs under the GIL without a break, so any thread may append.
@@ -19,6 +19,7 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 
 from siridb_fast._batch cimport Batch
+from siridb_fast._queue cimport CLASS_BITS, RunQueue
 from siridb_fast._records cimport bit_length
 from siridb_fast._runs cimport (
     FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, TEXT_OVERHEAD, Sample, Series, SeriesType,
@@ -64,6 +65,7 @@ cdef class Coalescer:
         self.table = {}
         self.watchers = {}
         self.unsettled = []
+        self.queue = RunQueue()
         self.chunk_limit = MAX_CAPACITY
         self.pool.limit = min(max_buffered, <Py_ssize_t>LARGEST_POOL) // POOL_PART
         self.is_closed = True
@@ -100,8 +102,8 @@ cdef class Coalescer:
 
     @property
     def oldest_since(self) -> float:
-        """When the oldest pending run was begun; infinity if there is none."""
-        return (<Series>self.oldest).since if self.oldest != NULL else INFINITY
+        """When the oldest run that may leave was begun; infinity if there is none."""
+        return (<Series>self.queue.oldest).since if self.queue.oldest != NULL else INFINITY
 
     def series(self, str name not None) -> Series:
         """Return the series of this name, a new one if need be."""
@@ -157,15 +159,16 @@ cdef class Coalescer:
         cdef double due = max(now - self.linger, self.flushed_until)
         cdef double early = max(now - self.linger * EARLY, self.flushed_until)
         cdef bint is_open = True, is_short = self.is_short()
-        cdef int class_ = CLASSES - 1
+        cdef int least = self._least()
+        cdef PyObject* longest
         self.packages += 1
-        if self.oldest != NULL and (<Series>self.oldest).since <= due:
+        if self.oldest_since <= due:
             is_open = self._take_old(batch, early)
-        while is_open and class_ >= (0 if is_short else self.worthy):
-            if self.first[class_] == NULL:
-                class_ -= 1
-            else:
-                is_open = self._add(batch, <Series>self.first[class_])
+        while is_open:
+            longest = self.queue.longest(least)
+            if longest == NULL:
+                break
+            is_open = self._add(batch, <Series>longest)
         if is_open and is_short:
             self._take_old(batch, INFINITY)
         self.is_hungry = len(batch.names) == 0
@@ -206,10 +209,11 @@ cdef class Coalescer:
             if series.points:
                 return False
             series.type = TYPES[type_]
-        series.is_settled = True
-        if series.points:
+        if series.points and not series.is_settled:
+            self.has_news |= self.queue.join(series)
             self._lift(series)
-            self.tell()
+        series.is_settled = True
+        self.tell()
         return True
 
     def pending(self, Series series not None, Py_ssize_t first=0) -> tuple:
@@ -262,11 +266,8 @@ cdef class Coalescer:
 
     def drop_all(self) -> list:
         """Forget everything; return (name, points, who waited) of each series with points."""
-        dropped = []
-        while self.oldest != NULL:
-            series = <Series>self.oldest
-            dropped.append((series.name, *self.drop(series)))
-        return dropped
+        pending = [series for series in self.table.values() if (<Series>series).points]
+        return [(series.name, *self.drop(series)) for series in pending]
 
     # ---- for the intake
 
@@ -366,75 +367,25 @@ cdef class Coalescer:
             self.notify()
         return 0
 
-    # ---- the lists
+    # ---- the queue
 
     cdef void _begin(self, Series series) noexcept:
-        # Put a run that gets its first point at the young end of the list by age.
-        cdef bint is_first = self.oldest == NULL
-        if not is_first:
-            series.since = max(series.since, (<Series>self.newest).since)
-        self.has_news |= is_first
-        series.older = self.newest
-        series.newer = NULL
-        if is_first:
-            self.oldest = <PyObject*>series
-        else:
-            (<Series>self.newest).newer = <PyObject*>series
-        self.newest = <PyObject*>series
+        # A run gets its first point.
         if series.is_settled:
-            series.mark = 1 << (CLASS_BITS - (STRING_BITS if series.type == STRING else 0))
+            self.has_news |= self.queue.join(series)
 
     cdef void _lift(self, Series series) noexcept:
-        # Put a run that has grown where runs of its length are.
-        self._classify(series)
-        self.has_news |= self.is_hungry and series.class_ >= (
-            0 if self.is_short() else self.worthy
-        )
-
-    cdef void _classify(self, Series series) noexcept:
-        cdef int bits = CLASS_BITS - (STRING_BITS if series.type == STRING else 0)
-        cdef int class_ = min(bit_length(series.points) - 1 - bits, CLASSES - 1)
-        self._leave_class(series)
-        series.mark = <Py_ssize_t>1 << (max(class_, -1) + 1 + bits)
-        if class_ < 0:
-            return
-        series.class_ = <signed char>class_
-        series.before = self.last[class_]
-        series.after = NULL
-        if self.last[class_] == NULL:
-            self.first[class_] = <PyObject*>series
-        else:
-            (<Series>self.last[class_]).after = <PyObject*>series
-        self.last[class_] = <PyObject*>series
-
-    cdef void _leave_class(self, Series series) noexcept:
-        cdef int class_ = series.class_
-        if class_ < 0:
-            return
-        if series.before == NULL:
-            self.first[class_] = series.after
-        else:
-            (<Series>series.before).after = series.after
-        if series.after == NULL:
-            self.last[class_] = series.before
-        else:
-            (<Series>series.after).before = series.before
-        series.class_ = -1
+        # A run has grown to the length of its mark.
+        self.queue.classify(series)
+        self.has_news |= self.is_hungry and series.class_ >= self._least()
 
     cdef void _forget_run(self, Series series) noexcept:
-        # Take a run out of all lists.
-        if series.points == 0:
-            return
-        self._leave_class(series)
-        if series.older == NULL:
-            self.oldest = series.newer
-        else:
-            (<Series>series.older).newer = series.newer
-        if series.newer == NULL:
-            self.newest = series.older
-        else:
-            (<Series>series.newer).older = series.older
-        series.older = series.newer = NULL
+        if series.is_settled and series.points:
+            self.queue.leave(series)
+
+    cdef int _least(self) noexcept:
+        # The class from which on runs leave for their length.
+        return 0 if self.is_short() else self.worthy
 
     # ---- taking
 
@@ -446,12 +397,9 @@ cdef class Coalescer:
         return 0
 
     cdef bint _take_old(self, Batch batch, double until) except -1:
-        # Add the runs by age, up to one that is not settled; tell whether there is place left.
-        while (
-            self.oldest != NULL and (<Series>self.oldest).since <= until
-            and (<Series>self.oldest).is_settled
-        ):
-            if not self._add(batch, <Series>self.oldest):
+        # Add the runs by age; tell whether there is place left.
+        while self.queue.oldest != NULL and (<Series>self.queue.oldest).since <= until:
+            if not self._add(batch, <Series>self.queue.oldest):
                 return False
         return True
 
@@ -479,7 +427,7 @@ cdef class Coalescer:
         batch.add(series.name, points)
         batch.oldest = min(batch.oldest, series.since)
         if series.points:
-            self._classify(series)
+            self.queue.classify(series)
         if self.watchers and series in self.watchers:
             self._share(batch, series, start)
         return True
