@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from siridb_fast._intake cimport Intake
-from siridb_fast._runs cimport SeriesType
+from siridb_fast._runs cimport NO_TYPE, SeriesType
 
 
 cdef class Ticker:
@@ -13,8 +13,8 @@ cdef class Ticker:
         readonly tuple names
         tuple shape            # of an array with one value for each
 
-    cdef bint _is_plain(self, values) except -1
-    cdef bint _write_numbers(self, timestamp, values) except -1
+    cdef SeriesType _plain_type(self, values) except? NO_TYPE
+    cdef bint _write_numbers(self, timestamp, values, SeriesType type_) except -1
     cdef bint _make_places(self, SeriesType type_) except -1
     cdef int _append_tick(
         self, SeriesType type_, int64_t timestamp, const char* bits, Py_ssize_t stride

@@ -27,7 +27,9 @@ from siridb_fast.errors import ColumnError
 from siridb_fast.plain import plain_array
 
 EXACT_INTEGERS = 2**53  # up to here every integer is a double; more than an enum of C holds
+ARRAY = np.ndarray
 FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)
+TYPES_OF_KINDS = {"f": FLOAT, "i": INTEGER}
 TYPE_NAMES = {<int>INTEGER: "integer", <int>FLOAT: "float", <int>STRING: "string"}
 
 
@@ -67,21 +69,19 @@ cdef class Ticker:
             ColumnError: Names the series and its index. Also a `ValueError`.
             BufferFullError: There is no room, on the event loop's thread.
         """
-        if type(values) is np.ndarray and self._is_plain(values):
-            pass
-        elif is_array(values):
+        cdef SeriesType type_ = self._plain_type(values)
+        if type_ == NO_TYPE and is_array(values):
             values = plain_array(values, self.names, 1)
-        else:
+            type_ = TYPES_OF_KINDS.get(values.dtype.kind, NO_TYPE)
+        elif type_ == NO_TYPE:
             values = _listed(values)
             if len(values) != len(self.series):
                 raise ColumnError(
                     f"{len(values)} values for a ticker of {len(self.series)} series"
                 )
-        if not self.series:
+        if not self.series or (type_ != NO_TYPE and self._write_numbers(timestamp, values, type_)):
             return
         if not isinstance(values, list):
-            if self._write_numbers(timestamp, values):
-                return
             values = values.tolist()
         self.intake.write_all(self.series, timestamp, values)
 
@@ -105,19 +105,22 @@ cdef class Ticker:
             raise ColumnError(f"{len(stamps)} timestamps but {len(values)} rows of values")
         self._write_rows(stamps, values, self._present(values))
 
-    cdef bint _is_plain(self, values) except -1:
-        # Tell whether there is nothing to convert or to check in an array, as is most usual.
-        dtype = values.dtype
-        if dtype is not FLOAT64 and dtype is not INT64:
-            return False
-        return values.shape == self.shape
+    cdef SeriesType _plain_type(self, values) except? NO_TYPE:
+        # The type of an array with nothing to convert or to check, as is most usual; else NO_TYPE.
+        cdef SeriesType type_ = NO_TYPE
+        if type(values) is ARRAY:
+            dtype = values.dtype
+            if dtype is FLOAT64:
+                type_ = FLOAT
+            elif dtype is INT64:
+                type_ = INTEGER
+        return type_ if type_ != NO_TYPE and values.shape == self.shape else NO_TYPE
 
-    cdef bint _write_numbers(self, timestamp, values) except -1:
-        # Take int64 or float64 that are of the type of all series; tell whether they are.
-        cdef SeriesType type_ = FLOAT if values.dtype.kind == "f" else INTEGER
+    cdef bint _write_numbers(self, timestamp, values, SeriesType type_) except -1:
+        # Take int64 or float64 of that type if it is that of all series; tell whether it is.
         cdef int64_t stamp
         cdef Py_buffer view
-        if values.dtype.kind not in "fi" or self._has_missing(values):
+        if type_ == FLOAT and self.intake.on_missing != KEEP and self._has_missing(values):
             return False
         stamp = self.intake.timestamp(self.series[0], timestamp)
         PyObject_GetBuffer(values, &view, PyBUF_STRIDES)
