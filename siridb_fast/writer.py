@@ -42,7 +42,7 @@ from siridb_fast.writer_options import WriterKeywords, WriterOptions
 __all__ = ["BatchWriter"]
 
 POINTS_BETWEEN_TURNS = 256  # of the event loop, which drain() gives at least so often
-COLUMN_POINTS_BETWEEN_TURNS = 16_384
+COLUMN_POINTS_BETWEEN_TURNS = 4_096
 EXACT_INTEGERS = 2**53
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
