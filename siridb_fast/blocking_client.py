@@ -15,7 +15,7 @@ from siridb_fast.client import SiriDBClient
 from siridb_fast.config import Config
 from siridb_fast.database import InsertKeywords, PointArrays
 from siridb_fast.delivery import Delivery, Report
-from siridb_fast.errors import ConnectionLost, DeliveryError, WriterClosedError
+from siridb_fast.errors import ConnectionLost, WriterClosedError
 from siridb_fast.ledger import Stats
 from siridb_fast.running import LoopThread
 from siridb_fast.writer import BatchWriter
@@ -179,11 +179,7 @@ class BlockingWriter:
         traceback: TracebackType | None,
     ) -> None:
         report = self.close()
-        if report.is_complete:
-            return
-        if exc is None:
-            raise DeliveryError(f"the writer was closed: {report}", report)
-        exc.add_note(f"the writer was closed: {report}")
+        report.require_complete(exc)
 
     def __repr__(self) -> str:
         return f"<Blocking{repr(self._writer).removeprefix('<Batch')}"

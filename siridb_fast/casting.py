@@ -14,7 +14,9 @@ from siridb_fast._points import PointColumn
 from siridb_fast.columns import ColumnRules, point_column
 from siridb_fast.errors import ColumnError
 
-__all__ = ["cast_values", "fitted_column", "text_of"]
+__all__ = ["EXACT_INTEGERS", "cast_values", "fitted_column", "is_exact_as_float", "text_of"]
+
+EXACT_INTEGERS = 2**53  # up to here every integer is a double
 
 FIRST_TOO_LARGE = 2.0**63
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -74,6 +76,11 @@ def fitted_column(
         timestamps, values = timestamps[is_there], values[is_there]
     values = cast_values(column.name, values, series_type)
     return point_column(column.name, timestamps, values, rules)
+
+
+def is_exact_as_float(integers: NumpyArray) -> bool:
+    """Tell whether every integer is a double too, so that a float series may take it."""
+    return bool(((integers >= -EXACT_INTEGERS) & (integers <= EXACT_INTEGERS)).all())
 
 
 def text_of(name: str, raw: bytes, index: int | None = None) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from siridb_fast.errors import (
     ConnectionLost,
+    DeliveryError,
     InsertError,
     PoolError,
     RequestTimeout,
@@ -104,6 +105,17 @@ class Report:
     def is_complete(self) -> bool:
         """Tell whether every point was delivered."""
         return not (self.rejected_points or self.in_doubt_points)
+
+    def require_complete(self, exc: BaseException | None = None) -> None:
+        """Raise `DeliveryError` unless every point was delivered; add a note to ``exc`` instead.
+
+        ``exc`` is what a block around the writer is left with already.
+        """
+        if self.is_complete:
+            return
+        if exc is None:
+            raise DeliveryError(f"the writer was closed: {self}", self)
+        exc.add_note(f"the writer was closed: {self}")
 
     def __str__(self) -> str:
         text = f"{self.points:,} points delivered in {self.packages:,} packages"

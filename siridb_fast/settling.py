@@ -17,7 +17,7 @@ import numpy as np
 
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._runs import Series
-from siridb_fast.casting import cast_values, text_of
+from siridb_fast.casting import cast_values, is_exact_as_float, text_of
 from siridb_fast.delivery import Failure
 from siridb_fast.errors import ColumnError
 
@@ -25,7 +25,6 @@ __all__ = ["TypeSettler"]
 
 NAMES_AT_ONCE = 1000
 PAUSE = 0.5  # seconds until the database is asked again that did not answer
-EXACT_INTEGERS = 2**53
 
 logger = logging.getLogger("siridb_fast")
 
@@ -115,7 +114,7 @@ class TypeSettler:
         own = self._coalescer.type_of(series)
         if own == "integer" and type_ == "float":
             assert isinstance(values, np.ndarray)  # noqa: S101
-            if ((values >= -EXACT_INTEGERS) & (values <= EXACT_INTEGERS)).all():
+            if is_exact_as_float(values):
                 return values.astype(np.float64)
         if not self._casts:
             raise ColumnError(

@@ -14,16 +14,14 @@ import warnings
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import TracebackType
-from typing import Any, Protocol, Self, Unpack
-
-import numpy as np
+from typing import Protocol, Self, Unpack
 
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._points import PointColumn
 from siridb_fast._runs import Series
 from siridb_fast._ticker import Ticker
-from siridb_fast.casting import fitted_column
+from siridb_fast.casting import fitted_column, is_exact_as_float
 from siridb_fast.columns import ColumnRules, point_column
 from siridb_fast.config import Config, parse_url
 from siridb_fast.delivery import Delivery, Report
@@ -32,7 +30,6 @@ from siridb_fast.errors import (
     BufferFullError,
     ColumnError,
     ConfigError,
-    DeliveryError,
     RequestTimeout,
     WriterClosedError,
 )
@@ -43,9 +40,6 @@ __all__ = ["BatchWriter"]
 
 POINTS_BETWEEN_TURNS = 256  # of the event loop, which drain() gives at least so often
 COLUMN_POINTS_BETWEEN_TURNS = 4_096
-EXACT_INTEGERS = 2**53
-
-NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 logger = logging.getLogger("siridb_fast")
 
@@ -82,7 +76,7 @@ class BatchWriter(Intake):
         target: A `SiriDBClient`, which may be closed, or a URL; None for ``SIRIDB_URL``.
         linger: Seconds that a point waits at most for others of its series, if a server is there.
         max_buffered: Bytes of points and packages at most; 16 a point and up to 48 a series with
-            points. Series take about 200 bytes each and their names on top, also without points.
+            points. Series take about 300 bytes each on top, names included, also without points.
         package_bytes: The size of a full package.
         on_full: Where there is no room in another thread than the event loop's: ``"wait"`` or
             ``"raise"`` `BufferFullError`. On the event loop's own thread it is always raised.
@@ -150,11 +144,7 @@ class BatchWriter(Intake):
         traceback: TracebackType | None,
     ) -> None:
         report = await self.close()
-        if report.is_complete:
-            return
-        if exc is None:
-            raise DeliveryError(f"the writer was closed: {report}", report)
-        exc.add_note(f"the writer was closed: {report}")
+        report.require_complete(exc)
 
     async def open(self) -> None:
         """Connect and ask for the database's time precision and buffer size.
@@ -254,6 +244,11 @@ class BatchWriter(Intake):
     async def write_many(self, columns: Mapping[str, tuple[object, object]]) -> Delivery:
         """Take columns of many series, ``{name: (timestamps, values)}``; see `write_arrays`."""
         engine = self._check_open()
+        if not isinstance(columns, Mapping):
+            raise ColumnError(
+                "columns are a dict {series: (timestamps, values)}, "
+                f"got {type(columns).__name__}"
+            )
         parts = [
             (self._coalescer.series(column.name), column)
             for column in [_column(name, pair, self._rules) for name, pair in columns.items()]
@@ -354,11 +349,6 @@ class BatchWriter(Intake):
         if (type_, column.type) == ("float", "integer") and is_exact_as_float(column.shown_values):
             on_type = "cast"
         return fitted_column(column, type_, on_type, self._rules)
-
-
-def is_exact_as_float(values: NumpyArray) -> bool:
-    """Tell whether all integers are doubles too."""
-    return bool(((values >= -EXACT_INTEGERS) & (values <= EXACT_INTEGERS)).all())
 
 
 def _column(name: str, pair: object, rules: ColumnRules) -> PointColumn:

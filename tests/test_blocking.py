@@ -175,6 +175,7 @@ def test_bad_input_is_refused_at_the_call(database: Database) -> None:
             lambda: writer.write("", 1, 1.0),
             lambda: writer.write_arrays("a", np.arange(2), np.arange(3)),
             lambda: writer.write_many({"a": np.arange(3)}),  # type: ignore[dict-item]
+            lambda: writer.write_many([("a", [1], [1])]),  # type: ignore[arg-type]
         ):
             with pytest.raises(ColumnError):
                 call()

@@ -23,7 +23,7 @@ from siridb_fast._runs cimport (
 
 import numpy as np
 
-from siridb_fast.casting import cast_values, text_of
+from siridb_fast.casting import EXACT_INTEGERS, cast_values, text_of
 from siridb_fast.columns import MISSING, SECOND, raw_series_name
 from siridb_fast.errors import ColumnError
 from siridb_fast.plain import plain_timestamp, plain_value, shown_integer
@@ -31,7 +31,6 @@ from siridb_fast.plain import plain_timestamp, plain_value, shown_integer
 cdef enum:
     NO_INDEX = -1
 
-EXACT_INTEGERS = 2**53  # up to here every integer is a double; more than an enum of C holds
 TYPE_NAMES = {INTEGER: "integer", FLOAT: "float", STRING: "string"}
 
 

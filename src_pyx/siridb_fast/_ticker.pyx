@@ -21,12 +21,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from siridb_fast.casting import cast_values
+from siridb_fast.casting import cast_values, is_exact_as_float
 from siridb_fast.columns import is_array, one_dimension, point_column
 from siridb_fast.errors import ColumnError
 from siridb_fast.plain import plain_array
 
-EXACT_INTEGERS = 2**53  # up to here every integer is a double; more than an enum of C holds
 ARRAY = np.ndarray
 FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)
 TYPES_OF_KINDS = {"f": FLOAT, "i": INTEGER}
@@ -240,8 +239,7 @@ cdef class Ticker:
         return bits
 
     def _cast(self, name, values, type_):
-        is_exact = ((values >= -EXACT_INTEGERS) & (values <= EXACT_INTEGERS)).all()
-        if type_ == FLOAT and is_exact:
+        if type_ == FLOAT and is_exact_as_float(values):
             return values.astype(np.float64)
         if type_ == STRING or not self.intake._casts:
             raise ColumnError(
