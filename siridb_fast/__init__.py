@@ -8,7 +8,7 @@
 from siridb_fast._answer import decode_points
 from siridb_fast._qpack import packb, unpackb
 from siridb_fast.blocking import SiriDBConnection, connect
-from siridb_fast.blocking_client import BlockingClient, BlockingDelivery, BlockingWriter
+from siridb_fast.blocking_client import BlockingClient, BlockingDelivery, BlockingWriter, load
 from siridb_fast.client import SiriDBClient
 from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.delivery import Delivered, Delivery, Failure, Report
@@ -38,6 +38,7 @@ from siridb_fast.errors import (
 )
 from siridb_fast.inserts import encode_insert
 from siridb_fast.ledger import Stats
+from siridb_fast.load_options import Progress
 from siridb_fast.reference import (
     SiriDBAsyncConnection,
     SiriDBConn,
@@ -72,6 +73,7 @@ __all__ = [
     "PackageTooLargeError",
     "PackingOverflowError",
     "PoolError",
+    "Progress",
     "ProtocolError",
     "QueryError",
     "Report",
@@ -96,6 +98,7 @@ __all__ = [
     "connect",
     "decode_points",
     "encode_insert",
+    "load",
     "packb",
     "run",
     "unpackb",

@@ -42,9 +42,18 @@ class Coalescer:
     def series(self, name: str) -> Series: ...
     def may_take(self, extra: int) -> bool: ...
     def room_for(self, points: int, text_bytes: int = 0) -> int: ...
+    def room_for_groups(self, points: int, groups: int) -> int: ...
     def extend(
         self,
         series: Series,
+        timestamps: NumpyArray,
+        values: NumpyArray,
+        delivery: object = None,
+    ) -> None: ...
+    def extend_groups(
+        self,
+        groups: list[Series],
+        stops: NumpyArray,
         timestamps: NumpyArray,
         values: NumpyArray,
         delivery: object = None,

@@ -17,8 +17,11 @@ from siridb_fast.database import InsertKeywords, PointArrays
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError
 from siridb_fast.ledger import Stats
-from siridb_fast.running import LoopThread
-from siridb_fast.writer import BatchWriter
+from siridb_fast.load_options import LoadKeywords, LoadOptions
+from siridb_fast.loading import Loader
+from siridb_fast.running import LoopThread, refuse_running_loop, run
+from siridb_fast.sources import portions
+from siridb_fast.writer import BatchWriter, HasConfig
 from siridb_fast.writer_options import WriterKeywords
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from siridb_fast._ticker import Ticker
     from siridb_fast._wire import Payload
 
-__all__ = ["BlockingClient", "BlockingDelivery", "BlockingWriter"]
+__all__ = ["BlockingClient", "BlockingDelivery", "BlockingWriter", "load"]
 
 
 class BlockingClient:
@@ -98,6 +101,10 @@ class BlockingClient:
     ) -> PointArrays:
         """Run a select; see `SiriDBClient.query_arrays`."""
         return self._thread.call(self._client.query_arrays(query, time_precision, timeout))
+
+    def load(self, data: object, **options: Unpack[LoadKeywords]) -> Report:
+        """Load whole frames, columns or streams of them; see `siridb_fast.load`."""
+        return load(data, self, **options)
 
     def writer(self, **options: Unpack[WriterKeywords]) -> BlockingWriter:
         """Return an open writer to the same servers; close it, or use it in a ``with`` block.
@@ -226,3 +233,54 @@ class BlockingWriter:
 class _ConfigHolder:
     def __init__(self, config: Config) -> None:
         self.config = config
+
+
+def load(
+    data: object, target: str | HasConfig | None = None, **options: Unpack[LoadKeywords]
+) -> Report:
+    """Load whole frames, columns or streams of them, and wait until all is delivered.
+
+    Args:
+        data: One of
+
+            - a frame of pandas, Polars (also lazy) or pyarrow, or anything else with an Arrow C
+              stream; a numpy structured array; a dict of columns, if ``time`` names one of them;
+            - a dict ``{name: (timestamps, values)}``;
+            - an iterable of frames, or of ``(name, timestamps, values)``. It is read in another
+              thread, a few items ahead, so that it may be longer than memory.
+
+            Nothing of it is modified.
+        target: A URL, a client, or None for ``SIRIDB_URL``.
+        time: The column of times: dates of any unit and time zone (those without one are UTC),
+            Python's datetime, or integers. By default the index or the only column of dates.
+        series: How series are named: a template of columns, as ``"{host}.{metric}"``, or a
+            function whose arguments are named as columns are. ``{column}`` stands for the name of
+            the value column. By default that name alone: a wide frame.
+        values: The columns of values. By default all that are neither times nor in ``series``.
+        unit: Of times that are integers: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``; by default the
+            database's precision.
+        on_missing: NaN, None, NaT, NA and nulls: ``"drop"`` leaves out the cell, or the row
+            where the time is missing; ``"keep"`` sends NaN and refuses the others; ``"error"``.
+        on_precision_loss: A time that is finer than the database's precision: ``"error"`` or
+            ``"floor"``.
+        on_type: Values of another type than their series has: ``"error"`` or ``"cast"``. Integers
+            are taken for a series of floats where they are exact.
+        on_doubt: As for `BatchWriter`.
+        max_buffered: Bytes of points and packages at most, beside what is read ahead.
+        delivery_timeout: Seconds from the sealing of a package until it is given up.
+        progress: True shows a line on stderr; a function is called with a `Progress` ten times a
+            second.
+
+    Returns:
+        A `Report`, also with rows, series, missing cells, and points too old to be kept.
+
+    Raises:
+        ColumnError: Something cannot be sent; names column, series and row (as ``index``). Nothing
+            of its frame was sent; what came before is delivered (``points_inserted``).
+        DeliveryError: Not all was delivered; has the ``report``.
+        ConfigError: An option makes no sense.
+        ImportError: Arrow data without pyarrow.
+    """
+    chosen = LoadOptions(**options)
+    refuse_running_loop()
+    return run(Loader(target, chosen).load(portions(data, chosen)))

@@ -14,7 +14,14 @@ from siridb_fast._points import PointColumn
 from siridb_fast.columns import ColumnRules, point_column
 from siridb_fast.errors import ColumnError
 
-__all__ = ["EXACT_INTEGERS", "cast_values", "fitted_column", "is_exact_as_float", "text_of"]
+__all__ = [
+    "EXACT_INTEGERS",
+    "cast_values",
+    "fitted_column",
+    "is_exact_as_float",
+    "other_type",
+    "text_of",
+]
 
 EXACT_INTEGERS = 2**53  # up to here every integer is a double
 
@@ -65,17 +72,22 @@ def fitted_column(
     if column.type == series_type:
         return column
     if on_type == "error":
-        raise ColumnError(
-            f"the series is of type {series_type}, the values of type {column.type}; "
-            "on_type='cast' would convert them",
-            series=column.name,
-        )
+        raise other_type(column.name, series_type, column.type)
     timestamps, values = column.shown_timestamps, column.shown_values
     if rules.on_missing == "drop" and values.dtype.kind == "f":
         is_there = ~np.isnan(values)
         timestamps, values = timestamps[is_there], values[is_there]
     values = cast_values(column.name, values, series_type)
     return point_column(column.name, timestamps, values, rules)
+
+
+def other_type(name: str, series_type: str | None, type_: str) -> ColumnError:
+    """Return the error about values of another type than their series has."""
+    return ColumnError(
+        f"the series is of type {series_type}, the values of type {type_}; "
+        "on_type='cast' would convert them",
+        series=name,
+    )
 
 
 def is_exact_as_float(integers: NumpyArray) -> bool:

@@ -57,6 +57,14 @@ class Catalog:
         self._time_precision = TIME_PRECISIONS[settings["time_precision"]]
         return self._time_precision, settings["buffer_size"]
 
+    async def expirations(self, timeout: float) -> tuple[int | None, int | None]:
+        """Return after how long numbers and texts expire, in the time precision; None if never."""
+        if not self._may_show:
+            return None, None
+        answer = await self._query("show expiration_num, expiration_log", timeout)
+        found = {item["name"]: item["value"] for item in answer["data"]}
+        return found["expiration_num"], found["expiration_log"]
+
     async def look_up(self, names: Iterable[str], timeout: float) -> dict[str, str]:
         """Ask for the types of series, without keeping them; nothing comes if one may not list."""
         found: dict[str, str] = {}

@@ -17,8 +17,12 @@ from siridb_fast.carrying import carry
 from siridb_fast.cluster import Cluster, first_failure
 from siridb_fast.config import Config, OnDoubt, parse_url
 from siridb_fast.database import Database, InsertKeywords, PointArrays
+from siridb_fast.delivery import Report
 from siridb_fast.errors import PoolError
 from siridb_fast.hosts import parse_hostlist
+from siridb_fast.load_options import LoadKeywords, LoadOptions
+from siridb_fast.loading import Loader
+from siridb_fast.sources import portions
 from siridb_fast.writer import BatchWriter
 from siridb_fast.writer_options import WriterKeywords
 
@@ -290,6 +294,14 @@ class SiriDBClient:
         Also raises what `query` does.
         """
         return await self._database.query_arrays(query, time_precision, timeout)
+
+    async def load(self, data: object, **options: Unpack[LoadKeywords]) -> Report:
+        """Load whole frames, columns or streams of them; see `siridb_fast.load`.
+
+        With connections of its own; the client need not be connected.
+        """
+        chosen = LoadOptions(**options)
+        return await Loader(self, chosen).load(portions(data, chosen))
 
     def writer(self, **options: Unpack[WriterKeywords]) -> BatchWriter:
         """Return a `BatchWriter` to the same servers; it has connections of its own.

@@ -38,6 +38,7 @@ __all__ = [
     "Part",
     "cut_packages",
     "is_array",
+    "is_missing",
     "one_dimension",
     "one_package",
     "point_column",
@@ -117,6 +118,15 @@ def is_array(value: object) -> bool:
         not isinstance(value, (list, tuple, dict, str, bytes, bytearray, np.generic))
         and (hasattr(value, "__array__") or _has_buffer(value))
     )
+
+
+def is_missing(value: object) -> bool:
+    """Tell whether an object stands for nothing: None, NaN, NaT, or pandas' NA and NaT."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return True
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return bool(np.isnat(value))
+    return type(value).__name__ in ("NAType", "NaTType")  # of pandas, which need not be there
 
 
 def point_column(name: str, timestamps: object, values: object, rules: ColumnRules) -> PointColumn:
@@ -317,7 +327,7 @@ def _texts(name: str, values: NumpyArray, rules: ColumnRules) -> list[bytes | No
             text = value.encode("utf-8", "surrogatepass")
         elif isinstance(value, bytes):
             text = value
-        elif _is_missing(value):
+        elif is_missing(value):
             _check_missing_text(name, index, value, rules)
             texts.append(None)
             continue
@@ -332,13 +342,6 @@ def _texts(name: str, values: NumpyArray, rules: ColumnRules) -> list[bytes | No
             raise ColumnError("the server cuts a text at its NUL", series=name, index=index)
         texts.append(text)
     return texts
-
-
-def _is_missing(value: object) -> bool:
-    # None, NaN, and pandas' NA and NaT, without importing pandas
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return True
-    return type(value).__name__ in ("NAType", "NaTType")
 
 
 def _check_missing_text(name: str, index: int, value: object, rules: ColumnRules) -> None:

@@ -90,6 +90,11 @@ class Report:
     another type than their series, or not delivered in time. ``in_doubt`` may or may not be
     stored. At most 1,000 of each are listed; ``rejected_points`` and ``in_doubt_points`` count
     all.
+
+    Of a load also: the ``rows`` that were read, how many ``series`` they are of, how many cells
+    were ``missing`` and left out, and how many points are older than what the database keeps:
+    ``expired``, of ``expired_series`` (the first 20). The server acknowledges those and drops
+    them.
     """
 
     points: int
@@ -100,6 +105,11 @@ class Report:
     in_doubt: tuple[Failure, ...] = ()
     rejected_points: int = 0
     in_doubt_points: int = 0
+    rows: int = 0
+    series: int = 0
+    missing: int = 0
+    expired: int = 0
+    expired_series: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -125,6 +135,8 @@ class Report:
         ):
             if points:
                 text += f"; {points:,} {what}, first {failures[0]}"
+        if self.expired:
+            text += f"; {self.expired:,} of them are expired, first of {self.expired_series[0]!r}"
         return text
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,8 @@ CLOSE_TIMEOUT = 1.0
 ASSUMED_BUFFER_POINTS = 1023  # of a server that may not be asked: right up to 16 KiB a series
 BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
 READY_PACKAGES = 2  # of columns, beside those in flight: enough to keep the line busy
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 logger = logging.getLogger("siridb_fast")
 
@@ -171,6 +174,10 @@ class Engine:
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
             ) from None
 
+    async def expirations(self) -> tuple[int | None, int | None]:
+        """Ask after how long the database forgets numbers and texts."""
+        return await self._catalog.expirations(QUERY_TIMEOUT)
+
     def end_period(self) -> Report:
         """Return the report of all points since the last one."""
         return self._ledger.end_period()
@@ -225,6 +232,11 @@ class Engine:
 
     # ---- columns
 
+    @property
+    def package_bytes(self) -> int:
+        """The size of a full package."""
+        return self._options.package_bytes
+
     async def settle(self, series: list[Series]) -> None:
         """Wait until the types of these series are known to be the database's."""
         if not all(map(self._coalescer.is_settled, series)):
@@ -265,6 +277,29 @@ class Engine:
             await self.coalesce(series, column, delivery, fit)
         else:
             delivery.expect(len(timestamps))
+
+    async def append_groups(
+        self,
+        groups: list[Series],
+        stops: NumpyArray,
+        timestamps: NumpyArray,
+        values: NumpyArray,
+        delivery: Delivery,
+    ) -> None:
+        """Append points of many series to their runs, once there is room for all.
+
+        Those of ``groups[i]`` end before ``stops[i]``; the series are settled, and of the type.
+        """
+        need = self._coalescer.room_for_groups(len(timestamps), len(groups))
+        while True:
+            await self.gate.until(lambda: self._coalescer.may_take(need))
+            self._check_running()
+            try:
+                self._coalescer.extend_groups(groups, stops, timestamps, values, delivery)
+            except BufferFullError:  # another thread was faster
+                continue
+            delivery.expect(len(timestamps))
+            return
 
     async def send(self, column: PointColumn, delivery: Delivery) -> None:
         """Send a column past the coalescer, of a settled series.

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self, Unpack
@@ -19,10 +19,9 @@ from typing import Protocol, Self, Unpack
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._points import PointColumn
-from siridb_fast._runs import Series
 from siridb_fast._ticker import Ticker
-from siridb_fast.casting import fitted_column, is_exact_as_float
-from siridb_fast.columns import ColumnRules, point_column
+from siridb_fast.bulk import Bulk, new_delivery
+from siridb_fast.columns import ColumnRules, one_dimension, point_column
 from siridb_fast.config import Config, parse_url
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.engine import Engine
@@ -33,13 +32,13 @@ from siridb_fast.errors import (
     RequestTimeout,
     WriterClosedError,
 )
+from siridb_fast.groups import Groups, codes_of, group_rows, mixed_points
 from siridb_fast.ledger import Stats
 from siridb_fast.writer_options import WriterKeywords, WriterOptions
 
 __all__ = ["BatchWriter"]
 
 POINTS_BETWEEN_TURNS = 256  # of the event loop, which drain() gives at least so often
-COLUMN_POINTS_BETWEEN_TURNS = 4_096
 
 logger = logging.getLogger("siridb_fast")
 
@@ -124,6 +123,7 @@ class BatchWriter(Intake):
         coalescer.on_blocked = self._on_blocked
         self._state = State.NEW
         self._engine: Engine | None = None
+        self._bulk: Bulk | None = None
         self._last_report = Report(0, 0, 0, 0.0)
         self._last_turn = 0
 
@@ -166,6 +166,7 @@ class BatchWriter(Intake):
                 self._state = State.NEW
             raise
         self.set_rules(self._options.rules(precision))
+        self._bulk = Bulk(self._coalescer, engine, self._rules, self._options.on_type)
         self._engine = engine
         self._state = State.OPEN
         self._coalescer.notify = engine.notice
@@ -215,6 +216,11 @@ class BatchWriter(Intake):
                 source=self,
             )
 
+    @property
+    def time_precision(self) -> int | None:
+        """The database's, SECOND … NANOSECOND; None if it is not known."""
+        return self._rules.time_precision
+
     # ---- points
 
     def ticker(self, names: Iterable[str]) -> Ticker:
@@ -243,32 +249,85 @@ class BatchWriter(Intake):
 
     async def write_many(self, columns: Mapping[str, tuple[object, object]]) -> Delivery:
         """Take columns of many series, ``{name: (timestamps, values)}``; see `write_arrays`."""
-        engine = self._check_open()
+        self._check_open()
         if not isinstance(columns, Mapping):
             raise ColumnError(
                 "columns are a dict {series: (timestamps, values)}, "
                 f"got {type(columns).__name__}"
             )
-        parts = [
-            (self._coalescer.series(column.name), column)
-            for column in [_column(name, pair, self._rules) for name, pair in columns.items()]
-            if len(column)
-        ]
-        for _, column in parts:
+        parts = [_column(name, pair, self._rules) for name, pair in columns.items()]
+        for column in parts:
             column.check()
-        await engine.settle([series for series, column in parts if self._is_large(column)])
-        parts = [(series, self._fitted(series, column)) for series, column in parts]
-        delivery = Delivery(asyncio.get_running_loop().create_future, time.monotonic())
+        return await self.take(parts)
+
+    async def write_rows(
+        self, names: Sequence[str], codes: object, timestamps: object, values: object
+    ) -> Delivery:
+        """Take points of many series, mixed: that of row i is of the series ``names[codes[i]]``.
+
+        Args:
+            names: Of the series.
+            codes: Shape (n,), any integer dtype.
+            timestamps: Shape (n,), as for `write_arrays`.
+            values: Shape (n,), as for `write_arrays`; all of one type.
+
+        Returns:
+            A `Delivery`, as `write_arrays` does.
+
+        Raises:
+            ColumnError: Names the series, and the row as index. Nothing of the call was taken.
+            WriterClosedError: The writer is not open, or was closed meanwhile.
+        """
+        self._check_open()
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            raise ColumnError(f"names are a list of str, got {type(names).__name__}")
+        mixed = mixed_points(
+            names,
+            codes_of(codes, names),
+            one_dimension("rows", "timestamps", timestamps),
+            one_dimension("rows", "values", values),
+            self._rules,
+        )
+        return await self.take([group_rows(mixed)])
+
+    async def take(
+        self, parts: Sequence[PointColumn | Groups], delivery: Delivery | None = None
+    ) -> Delivery:
+        """Take what is checked and converted already, for `load`.
+
+        ``delivery`` is one that more will come for; without it, this is all of a new one.
+        """
+        bulk = self._bulk
+        self._check_open()
+        assert bulk is not None  # noqa: S101 - it comes with the engine
+        taken = new_delivery() if delivery is None else delivery
+        columns = [part for part in parts if isinstance(part, PointColumn) and len(part)]
         try:
-            for series, column in parts:
-                if self._is_large(column):
-                    await engine.send(column, delivery)
-                else:
-                    await engine.coalesce(series, column, delivery, self._fitted)
-                    await self._give_turn(COLUMN_POINTS_BETWEEN_TURNS)
+            await bulk.take_columns(columns, taken)
+            for part in parts:
+                if isinstance(part, Groups):
+                    await bulk.take_groups(part, taken)
         finally:
-            delivery.seal(time.monotonic())
-        return delivery
+            if delivery is None:
+                taken.seal(time.monotonic())
+        return taken
+
+    async def require_types(self, types: Mapping[str, str]) -> None:
+        """Refuse series that cannot take values of these types, before the first of them comes.
+
+        Raises:
+            ColumnError: Names the series and both types.
+        """
+        self._check_open()
+        assert self._bulk is not None  # noqa: S101 - it comes with the engine
+        await self._bulk.require_types(types)
+
+    async def expirations(self) -> tuple[int | None, int | None]:
+        """Return after how long the database forgets numbers and texts; None if it does not.
+
+        In its time precision.
+        """
+        return await self._check_open().expirations()
 
     async def drain(self) -> None:
         """Wait until there is room for a tick: one point of every series, or a sixteenth of all.
@@ -276,7 +335,9 @@ class BatchWriter(Intake):
         Call it once for each tick or round of a loop; it also gives the event loop its turn.
         """
         engine = self._check_open()
-        await self._give_turn(POINTS_BETWEEN_TURNS)
+        if self._coalescer.accepted >= self._last_turn + POINTS_BETWEEN_TURNS:
+            self._last_turn = self._coalescer.accepted
+            await asyncio.sleep(0)
         if not self._has_ease():
             await engine.gate.until(self._has_ease)
 
@@ -326,29 +387,9 @@ class BatchWriter(Intake):
             lambda: self._state is not State.OPEN or self._coalescer.may_take(need)
         )
 
-    async def _give_turn(self, points: int) -> None:
-        # To the event loop, if so many points came since the last time.
-        if self._coalescer.accepted >= self._last_turn + points:
-            self._last_turn = self._coalescer.accepted
-            await asyncio.sleep(0)
-
     def _has_ease(self) -> bool:
         # What is left is enough for new chunks of all series (coalescer, `chunk_limit`).
         return self._coalescer.buffered_bytes * 16 <= self._options.max_buffered * 15
-
-    def _is_large(self, column: PointColumn) -> bool:
-        # Large enough to be encoded from the caller's memory, past the coalescer.
-        return column.max_bytes > self._options.package_bytes // 2
-
-    def _fitted(self, series: Series, column: PointColumn) -> PointColumn:
-        type_ = self._coalescer.type_of(series)
-        if type_ is None:
-            self._coalescer.pin(series, column.type)
-            return column
-        on_type = self._options.on_type
-        if (type_, column.type) == ("float", "integer") and is_exact_as_float(column.shown_values):
-            on_type = "cast"
-        return fitted_column(column, type_, on_type, self._rules)
 
 
 def _column(name: str, pair: object, rules: ColumnRules) -> PointColumn:

@@ -44,6 +44,10 @@ cdef class Coalescer:
     cdef void append_text(self, Series series, int64_t timestamp, bytes text) noexcept
     cdef int tell(self) except -1
     cdef bint _wait_for_column(self, Series series, Py_ssize_t points) except -1
+    cdef int _append_column(
+        self, Series series, const int64_t[::1] timestamps, const int64_t[::1] values,
+        Py_ssize_t start, Py_ssize_t stop, delivery,
+    ) except -1
     cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1
     cdef int _watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1
     cdef void _begin(self, Series series) noexcept

@@ -118,6 +118,10 @@ cdef class Coalescer:
         """Return the bytes that so many points of one series need at most."""
         return column_bytes(points) + text_bytes + (points * TEXT_OVERHEAD if text_bytes else 0)
 
+    def room_for_groups(self, Py_ssize_t points, Py_ssize_t groups) -> int:
+        """Return the bytes that so many points of so many series need at most."""
+        return column_bytes(points) + groups * column_bytes(0)
+
     def extend(
         self, Series series not None, const int64_t[::1] timestamps, const int64_t[::1] values,
         delivery=None,
@@ -126,17 +130,25 @@ cdef class Coalescer:
 
         ``delivery`` is somebody who waits for them: `take` and `drop` tell of them.
         """
-        cdef Py_ssize_t i, first, n = timestamps.shape[0]
-        cdef Value value
-        while self._wait_for_column(series, n):
+        while self._wait_for_column(series, timestamps.shape[0]):
             pass
-        first = series.taken + series.points
-        for i in range(n):
-            if not has_place(series):
-                self._add_chunk(series, min(<Py_ssize_t>MAX_CAPACITY, n - i))
-            value.integer = values[i]
-            append_sample(self, series, timestamps[i], value)
-        self._watch(series, first, first + n, delivery)
+        self._append_column(series, timestamps, values, 0, timestamps.shape[0], delivery)
+        self.tell()
+
+    def extend_groups(
+        self, list groups not None, const int64_t[::1] stops not None,
+        const int64_t[::1] timestamps not None, const int64_t[::1] values not None, delivery=None,
+    ) -> None:
+        """Append points of many series at once, as `extend` does: all or none.
+
+        Those of ``groups[i]`` are the ones before ``stops[i]`` that are not of the group before.
+        """
+        cdef Py_ssize_t k, start = 0
+        while self.wait_for(self.room_for_groups(timestamps.shape[0], len(groups))):
+            pass
+        for k in range(len(groups)):
+            self._append_column(<Series>groups[k], timestamps, values, start, stops[k], delivery)
+            start = stops[k]
         self.tell()
 
     def extend_texts(
@@ -346,6 +358,22 @@ cdef class Coalescer:
         if series.points == 0:
             series.since = self.clock()
         return self.wait_for(column_bytes(points))
+
+    cdef int _append_column(
+        self, Series series, const int64_t[::1] timestamps, const int64_t[::1] values,
+        Py_ssize_t start, Py_ssize_t stop, delivery,
+    ) except -1:
+        # Append the samples from `start` to `stop`, for which there is room.
+        cdef Py_ssize_t i, first = series.taken + series.points
+        cdef Value value
+        if series.points == 0:
+            series.since = self.clock()
+        for i in range(start, stop):
+            if not has_place(series):
+                self._add_chunk(series, min(<Py_ssize_t>MAX_CAPACITY, stop - i))
+            value.integer = values[i]
+            append_sample(self, series, timestamps[i], value)
+        return self._watch(series, first, first + stop - start, delivery)
 
     cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1:
         add_chunk(series, capacity, &self.pool)

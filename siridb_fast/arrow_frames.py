@@ -1,0 +1,212 @@
+"""Arrow's tables and streams → columns as arrays, in place where there is nothing missing.
+
+Whatever has ``__arrow_c_stream__`` is read here: pyarrow, Polars, DuckDB, nanoarrow, … Needs
+pyarrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siridb_fast.errors import ColumnError
+from siridb_fast.frames import Cells, Coded, coded_array, text_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ArrowFrame", "arrow_cells", "arrow_coded", "arrow_frames", "arrow_values", "is_arrow"]
+
+LEAST_ROWS = 65_536  # of a frame that is made of the smaller batches of a stream
+UNITS_OF_DATES = {"date32[day]": "D", "date64[ms]": "ms"}
+
+
+def is_arrow(data: object) -> bool:
+    """Tell whether something can be read as an Arrow table, batch or stream."""
+    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+
+
+def arrow_frames(data: Any) -> Iterator[ArrowFrame]:
+    """Yield what Arrow data holds: a table as one frame, a stream as one frame after another.
+
+    Raises:
+        ColumnError: A type that Arrow in this place does not know.
+    """
+    pa = _pyarrow()
+    try:
+        if isinstance(data, pa.Table):
+            yield ArrowFrame(data)
+        elif isinstance(data, pa.RecordBatch):
+            yield ArrowFrame(pa.Table.from_batches([data]))
+        elif not hasattr(data, "__arrow_c_stream__"):
+            yield ArrowFrame(pa.Table.from_batches([pa.record_batch(data)]))
+        elif _is_in_memory(data):
+            yield ArrowFrame(pa.RecordBatchReader.from_stream(data).read_all())
+        else:
+            yield from _streamed(pa.RecordBatchReader.from_stream(data))
+    except pa.ArrowInvalid as exc:
+        raise ColumnError(f"the frame cannot be read as Arrow data: {exc}") from None
+
+
+class ArrowFrame:
+    """A `pyarrow.Table`."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self._places = {name: i for i, name in enumerate(text_names(table.column_names))}
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        return tuple(self._places)
+
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """There is no index."""
+        return ()
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Of the columns of timestamps and dates."""
+        types = _pyarrow().types
+        schema = self._table.schema
+        return tuple(
+            name
+            for name, i in self._places.items()
+            if types.is_timestamp(schema.field(i).type) or types.is_date(schema.field(i).type)
+        )
+
+    def cells(self, name: str) -> Cells:
+        """Return a column."""
+        return arrow_cells(name, self._table.column(self._places[name]))
+
+    def coded(self, name: str) -> Coded:
+        """Return a column as labels."""
+        return arrow_coded(self._table.column(self._places[name]))
+
+
+def arrow_cells(name: str, column: Any) -> Cells:
+    """Return an Arrow array as numbers, times or objects.
+
+    Raises:
+        ColumnError: It is of a type that is none of these.
+    """
+    pa = _pyarrow()
+    array = _one_array(column)
+    if isinstance(array.type, pa.BaseExtensionType):
+        array = array.storage
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_decimal(array.type):
+        array = array.cast(pa.float64())
+    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
+        unit = UNITS_OF_DATES.get(str(array.type)) or array.type.unit
+        integer = pa.int32() if pa.types.is_date32(array.type) else pa.int64()
+        integers = _numbers(array.view(integer)).astype(np.int64, copy=False)
+        return Cells(integers.view(f"M8[{unit}]"), missing)
+    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+        return Cells(_numbers(array), missing)
+    if pa.types.is_boolean(array.type):
+        filled = array.fill_null(False) if missing is not None else array
+        return Cells(filled.to_numpy(zero_copy_only=False), missing)
+    if pa.types.is_null(array.type):
+        return Cells(np.zeros(len(array)), np.ones(len(array), np.bool_))
+    if _is_text(array.type):
+        return Cells(array.to_numpy(zero_copy_only=False), missing)
+    raise ColumnError(
+        f"column {name!r} is of type {array.type}; points have numbers, bool or text"
+    )
+
+
+def arrow_values(name: str, data: Any) -> Cells:
+    """Return one array of any library that speaks Arrow as numbers, times or text."""
+    pa = _pyarrow()
+    if not isinstance(data, (pa.Array, pa.ChunkedArray)):
+        is_stream = hasattr(data, "__arrow_c_stream__")
+        data = pa.chunked_array(data) if is_stream else pa.array(data)
+    return arrow_cells(name, data)
+
+
+def arrow_coded(column: Any) -> Coded:
+    """Return an Arrow array as labels; what is dictionary-encoded already stays as it is."""
+    pa = _pyarrow()
+    if not pa.types.is_dictionary(column.type) and not _is_text(column.type):
+        cells = arrow_cells("", column)
+        return coded_array(cells.values, cells.missing)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.unify_dictionaries()
+    array = _one_array(column)
+    codes = _numbers(array.indices).astype(np.int32)
+    if array.null_count:
+        codes[array.is_null().to_numpy(zero_copy_only=False)] = -1
+    return _without_null_labels(codes, array.dictionary.to_pylist())
+
+
+def _without_null_labels(codes: np.ndarray[Any, np.dtype[np.int32]], labels: list[Any]) -> Coded:
+    # a dictionary may hold null itself, or one label twice
+    if len(set(labels)) < len(labels) or None in labels:
+        again = coded_array(np.array(labels, dtype=object))
+        codes = np.where(codes < 0, codes, again.codes[codes])
+        labels = list(again.labels)
+    return Coded(codes, labels)
+
+
+def _one_array(column: Any) -> Any:
+    # of one that may be in chunks; nothing is copied if it is one chunk
+    if not hasattr(column, "chunks"):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    combined = column.combine_chunks()
+    return combined if not hasattr(combined, "chunks") else combined.chunk(0)
+
+
+def _numbers(array: Any) -> Any:
+    # Of the buffer itself: what is null is any number, and integers stay integers.
+    dtype = np.dtype(array.type.to_pandas_dtype())
+    if not len(array):
+        return np.empty(0, dtype)
+    return np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * dtype.itemsize)
+
+
+def _is_text(type_: Any) -> bool:
+    types = _pyarrow().types
+    return any(
+        is_it(type_) for is_it in (types.is_string, types.is_large_string, types.is_string_view)
+    )
+
+
+def _is_in_memory(data: object) -> bool:
+    # A frame whose length is known is there as a whole; a stream is read batch by batch.
+    return hasattr(data, "__len__") or hasattr(data, "num_rows")
+
+
+def _streamed(reader: Any) -> Iterator[ArrowFrame]:
+    pa = _pyarrow()
+    batches: list[Any] = []
+    rows = 0
+    for batch in reader:
+        batches.append(batch)
+        rows += batch.num_rows
+        if rows >= LEAST_ROWS:
+            yield ArrowFrame(pa.Table.from_batches(batches))
+            batches, rows = [], 0
+    yield ArrowFrame(pa.Table.from_batches(batches, reader.schema))
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow as pa  # an optional dependency
+    except ImportError:
+        raise ImportError(
+            "Arrow data needs pyarrow: pip install 'siridb_fast[arrow]'", name="pyarrow"
+        ) from None
+    return pa

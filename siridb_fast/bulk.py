@@ -1,0 +1,198 @@
+"""Whole columns, and rows of many series, into an open writer.
+
+What is large goes past the coalescer, encoded from where it lies; what is not is appended to the
+runs of its series. Waits for room, and for the types of series that are new. Knows nothing of how
+the points came in or how they leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from siridb_fast._coalescer import Coalescer
+from siridb_fast._points import PointColumn
+from siridb_fast._runs import Series
+from siridb_fast.casting import fitted_column, is_exact_as_float, other_type
+from siridb_fast.columns import ColumnRules, point_column
+from siridb_fast.delivery import Delivery
+from siridb_fast.engine import Engine
+from siridb_fast.errors import ColumnError
+from siridb_fast.groups import Groups
+
+__all__ = ["Bulk", "new_delivery"]
+
+POINTS_BETWEEN_TURNS = 4_096  # of the event loop
+POINTS_AT_ONCE = 65_536  # of groups: a fraction of a millisecond
+MAX_POINT_BYTES = 19
+
+Part = tuple[Series, int, int]  # and where its points start and stop
+
+
+def new_delivery() -> Delivery:
+    """Return a delivery of points that are about to be taken, in the event loop that runs."""
+    return Delivery(asyncio.get_running_loop().create_future, time.monotonic())
+
+
+class Bulk:
+    """The way of columns into one writer.
+
+    Args:
+        coalescer: Of the writer.
+        engine: Of the writer.
+        rules: How arrays are read.
+        on_type: What becomes of a type that is not its series': ``"error"`` or ``"cast"``.
+    """
+
+    def __init__(
+        self, coalescer: Coalescer, engine: Engine, rules: ColumnRules, on_type: str
+    ) -> None:
+        self._coalescer = coalescer
+        self._engine = engine
+        self._rules = rules
+        self._on_type = on_type
+        self._last_turn = 0
+
+    async def take_columns(self, columns: Sequence[PointColumn], delivery: Delivery) -> None:
+        """Take columns that are checked.
+
+        Raises:
+            ColumnError: A column is of another type than its series. Nothing was taken.
+        """
+        parts = [(self._coalescer.series(column.name), column) for column in columns]
+        await self._engine.settle([series for series, column in parts if self._is_large(column)])
+        parts = [(series, self._fitted(series, column)) for series, column in parts]
+        for series, column in parts:
+            if self._is_large(column):
+                await self._engine.send(column, delivery)
+            else:
+                await self._engine.coalesce(series, column, delivery, self._fitted)
+                await self.give_turn(POINTS_BETWEEN_TURNS)
+
+    async def settle(self, names: Sequence[str]) -> list[Series]:
+        """Wait until the types of series are known to be the database's; return them."""
+        series = list(map(self._coalescer.series, names))
+        await self._engine.settle(series)
+        return series
+
+    async def take_groups(self, groups: Groups, delivery: Delivery) -> None:
+        """Take points that lie together by series.
+
+        Raises:
+            ColumnError: Values are of another type than their series, with the name and the row.
+                Nothing was taken.
+        """
+        all_series = await self.settle(groups.names)
+        groups = self._widened(groups, all_series)
+        for part in self._parts(groups, all_series, self._other_columns(groups, all_series)):
+            if isinstance(part, PointColumn):
+                await self.take_columns([part], delivery)
+            else:
+                await self._append(groups, part, delivery)
+
+    async def require_types(self, types: Mapping[str, str]) -> None:
+        """Wait for the types of series, and refuse those that cannot take such values.
+
+        Raises:
+            ColumnError: A series is of another type, and nothing may be cast. A series of floats
+                takes integers, if they are exact.
+        """
+        for series in await self.settle(list(types)):
+            given, there = types[series.name], self._coalescer.type_of(series)
+            if there not in (None, given) and (there, given) != ("float", "integer"):
+                if self._on_type != "cast":
+                    raise other_type(series.name, there, given)
+            elif there is None:
+                self._coalescer.pin(series, given)
+
+    async def give_turn(self, points: int) -> None:
+        """Let the event loop have a turn, if so many points came since the last one."""
+        if self._coalescer.accepted >= self._last_turn + points:
+            self._last_turn = self._coalescer.accepted
+            await asyncio.sleep(0)
+
+    # ---- rows
+
+    def _parts(
+        self, groups: Groups, all_series: list[Series], others: dict[int, PointColumn]
+    ) -> Iterator[PointColumn | list[Part]]:
+        # Neighbours that go into the coalescer together, and columns that go their own way.
+        some: list[Part] = []
+        for series, (name, start, stop) in zip(all_series, groups.bounds(), strict=True):
+            column = others.get(start)
+            if column is None and (self._is_long(stop - start) or isinstance(groups.values, list)):
+                column = self._column(groups, name, start, stop)
+            if column is None:
+                some.append((series, start, stop))
+            if some and (column is not None or stop - some[0][1] >= POINTS_AT_ONCE):
+                yield some
+                some = []
+            if column is not None:
+                yield column
+        if some:
+            yield some
+
+    async def _append(self, groups: Groups, parts: list[Part], delivery: Delivery) -> None:
+        # Some groups that follow one another, to the runs of their series.
+        first, last = parts[0][1], parts[-1][2]
+        assert isinstance(groups.values, np.ndarray)  # noqa: S101
+        await self._engine.append_groups(
+            [series for series, _, _ in parts],
+            np.array([stop - first for _, _, stop in parts], np.int64),
+            groups.timestamps[first:last],
+            groups.values[first:last].view(np.int64),
+            delivery,
+        )
+        await self.give_turn(POINTS_BETWEEN_TURNS)
+
+    def _widened(self, groups: Groups, all_series: list[Series]) -> Groups:
+        # Integers, all of them for series of floats that are there: converted at once.
+        if groups.type != "integer" or not isinstance(groups.values, np.ndarray):
+            return groups
+        types = {self._coalescer.type_of(series) for series in all_series}
+        if types == {"float"} and is_exact_as_float(groups.values):
+            return replace(groups, values=groups.values.astype(np.float64), type="float")
+        return groups
+
+    def _other_columns(self, groups: Groups, all_series: list[Series]) -> dict[int, PointColumn]:
+        # The groups whose series is of another type, in that type, by where they start.
+        others = {}
+        for series, (name, start, stop) in zip(all_series, groups.bounds(), strict=True):
+            if self._coalescer.type_of(series) is None:
+                self._coalescer.pin(series, groups.type)
+            if self._coalescer.type_of(series) != groups.type:
+                try:
+                    others[start] = self._fitted(series, self._column(groups, name, start, stop))
+                except ColumnError as exc:
+                    place = start if exc.index is None else start + exc.index
+                    raise ColumnError(exc.text, series=name, index=groups.row(place)) from None
+        return others
+
+    def _column(self, groups: Groups, name: str, start: int, stop: int) -> PointColumn:
+        values = groups.values[start:stop]
+        if isinstance(values, list):
+            values = np.array(values, object)
+        return point_column(name, groups.timestamps[start:stop], values, self._rules)
+
+    # ---- columns
+
+    def _is_large(self, column: PointColumn) -> bool:
+        # Large enough to be encoded from the caller's memory, past the coalescer.
+        return column.max_bytes > self._engine.package_bytes // 2
+
+    def _is_long(self, points: int) -> bool:
+        return points * MAX_POINT_BYTES > self._engine.package_bytes // 2
+
+    def _fitted(self, series: Series, column: PointColumn) -> PointColumn:
+        type_ = self._coalescer.type_of(series)
+        if type_ is None:
+            self._coalescer.pin(series, column.type)
+            return column
+        on_type = self._on_type
+        if (type_, column.type) == ("float", "integer") and is_exact_as_float(column.shown_values):
+            on_type = "cast"
+        return fitted_column(column, type_, on_type, self._rules)

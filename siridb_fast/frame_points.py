@@ -1,0 +1,194 @@
+"""A frame → points: columns of one series each, or rows of many series.
+
+Everything is read, checked and converted here, before the first byte of the frame is sent; what is
+wrong is named by column, series and row. Runs in any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from siridb_fast._points import PointColumn
+from siridb_fast.columns import point_column, raw_series_name
+from siridb_fast.errors import ColumnError
+from siridb_fast.frames import Cells, Coded, Frame
+from siridb_fast.groups import Mixed, mixed_points
+from siridb_fast.labels import NameTable, combined
+from siridb_fast.layout import Layout, layout_of
+from siridb_fast.load_options import LoadOptions
+from siridb_fast.plain_cells import plain_cells, plain_times
+
+__all__ = ["FramePoints", "FrameReader"]
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class FramePoints:
+    """The points of one frame: those of a wide one as columns, of a long one as mixed rows."""
+
+    rows: int
+    columns: list[PointColumn]
+    mixed: list[Mixed]
+    missing: int  # cells that are left out
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    # The rows of a frame that have a time; int64 in the database's precision.
+    timestamps: NumpyArray
+    rows: NumpyArray | None  # which they are; None: all
+
+    def of(self, array: NumpyArray) -> NumpyArray:
+        return array if self.rows is None else array[self.rows]
+
+
+class FrameReader:
+    """Reads the frames of one load.
+
+    Args:
+        options: Of the load.
+        time_precision: The database's; None if it is not known.
+    """
+
+    def __init__(self, options: LoadOptions, time_precision: int | None) -> None:
+        self._options = options
+        self._rules = options.rules(time_precision)
+        self._names = NameTable(options.naming)
+
+    def read(self, frame: Frame) -> FramePoints:
+        """Return the points of a frame.
+
+        Raises:
+            ColumnError: Names column, series and row.
+        """
+        layout = layout_of(frame, self._options)
+        timed = self._timed(layout.time, frame.cells(layout.time))
+        cells = len(frame) * len(layout.values)
+        if layout.keys:
+            mixed = self._mixed(frame, layout, timed)
+            return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)))
+        naming = self._options.naming
+        columns = [
+            self._column(naming.name(name, ()), name, frame.cells(name), timed)
+            for name in layout.values
+        ]
+        points = sum(points for _, points in columns)
+        return FramePoints(len(frame), [column for column, _ in columns], [], cells - points)
+
+    def read_series(self, columns: Sequence[tuple[Any, Cells, Cells]]) -> FramePoints:
+        """Return the points of some series: of each the name, timestamps and values.
+
+        Raises:
+            ColumnError: Names series and index.
+        """
+        found: list[PointColumn] = []
+        rows = points = 0
+        for name, times, values in columns:
+            raw_series_name(name)
+            if len(times.values) != len(values.values):
+                raise ColumnError(
+                    f"{len(times.values)} timestamps but {len(values.values)} values", series=name
+                )
+            try:
+                timed = self._timed("timestamps", times)
+            except ColumnError as exc:
+                raise ColumnError(exc.text, series=name, index=exc.index) from None
+            column, there = self._column(name, "values", values, timed)
+            found.append(column)
+            rows += len(times.values)
+            points += there
+        return FramePoints(rows, found, [], rows - points)
+
+    def _timed(self, name: str, cells: Cells) -> _Timed:
+        cells = plain_times(name, cells, self._options.unit, self._rules)
+        rows = None
+        times = cells.values
+        if cells.missing is not None and cells.missing.any():
+            if self._rules.on_missing != "drop":
+                row = int(cells.missing.argmax())
+                raise ColumnError(f"column {name!r}: the time is missing", index=row)
+            rows = np.flatnonzero(~cells.missing)
+            times = times[rows]
+        integers = times.view(np.int64)
+        try:
+            rules = replace(self._rules, on_missing="keep")
+            timestamps, _ = point_column("time", times, integers, rules).plain()
+        except ColumnError as exc:
+            raise _placed(exc, f"column {name!r}", None, rows) from None
+        return _Timed(timestamps, rows)
+
+    # ---- wide
+
+    def _column(
+        self, series: str, name: str, cells: Cells, timed: _Timed
+    ) -> tuple[PointColumn, int]:
+        # and how many points it has
+        try:
+            cells = plain_cells(name, cells, self._rules)
+        except ColumnError as exc:
+            raise ColumnError(exc.text, series=series, index=exc.index) from None
+        timestamps, values, rows = timed.timestamps, timed.of(cells.values), timed.rows
+        if cells.missing is not None:
+            there = np.flatnonzero(~timed.of(cells.missing))
+            timestamps, values = timestamps[there], values[there]
+            rows = there if rows is None else rows[there]
+        try:
+            column = point_column(series, timestamps, values, self._rules)
+            return column, column.check()
+        except ColumnError as exc:
+            raise _placed(exc, f"column {name!r}", series, rows) from None
+
+    # ---- long
+
+    def _mixed(self, frame: Frame, layout: Layout, timed: _Timed) -> list[Mixed]:
+        codes, labels = combined([self._key(frame, key, timed) for key in layout.keys])
+
+        def first_row(place: int) -> int:
+            row = int((codes == place).argmax())
+            return row if timed.rows is None else int(timed.rows[row])
+
+        mixed = []
+        for name in layout.values:
+            names = self._names.names(name, labels, first_row)
+            mixed.append(self._mixed_column(frame, name, timed, codes, names))
+        return mixed
+
+    def _key(self, frame: Frame, key: str, timed: _Timed) -> Coded:
+        coded = frame.coded(key)
+        codes = timed.of(coded.codes)
+        if len(codes) and codes.min() < 0:
+            row = int((codes < 0).argmax())
+            row = row if timed.rows is None else int(timed.rows[row])
+            raise ColumnError(
+                f"column {key!r}: the label is missing, so the series has no name", index=row
+            )
+        return Coded(codes, coded.labels)
+
+    def _mixed_column(
+        self, frame: Frame, name: str, timed: _Timed, codes: NumpyArray, names: Sequence[str]
+    ) -> Mixed:
+        cells = plain_cells(name, frame.cells(name), self._rules)
+        missing = None if cells.missing is None else timed.of(cells.missing)
+        try:
+            mixed = mixed_points(
+                names, codes, timed.timestamps, timed.of(cells.values), self._rules, missing
+            )
+        except ColumnError as exc:
+            raise _placed(exc, f"column {name!r}", exc.series, timed.rows) from None
+        if timed.rows is None:
+            return mixed
+        rows = timed.rows if mixed.rows is None else timed.rows[mixed.rows]
+        return replace(mixed, rows=rows)
+
+
+def _placed(
+    exc: ColumnError, where: str, series: str | None, rows: NumpyArray | None
+) -> ColumnError:
+    # The same error with the column named, and with the row of the frame.
+    row = exc.index if exc.index is None or rows is None else int(rows[exc.index])
+    return ColumnError(f"{where}: {exc.text}", series=series, index=row)

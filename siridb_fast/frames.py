@@ -1,0 +1,169 @@
+"""Frames of any library → columns as numpy arrays, in the caller's memory where that is possible.
+
+A `Frame` has named columns of one length. It gives a column as `Cells`, numbers and times as they
+are stored, or as `Coded`, labels for naming series. This module knows arrays; pandas' frames are
+in ``pandas_frames``, those that come as Arrow's C stream (Polars, pyarrow, DuckDB …) in
+``arrow_frames``. Nothing here knows series or databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from siridb_fast._grouping import encode_objects
+from siridb_fast.columns import is_missing
+from siridb_fast.errors import ColumnError
+
+__all__ = ["ArrayFrame", "Cells", "Coded", "Frame", "coded_array", "text_names"]
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """One column. ``missing`` is bool, of the same shape: beside NaN, NaT and None. None: nowhere.
+
+    ``values`` are numbers, bool, datetime64 or objects, shape (n,).
+    """
+
+    values: NumpyArray
+    missing: NumpyArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """One column of labels: that of row i is ``labels[codes[i]]``. A missing one has code -1."""
+
+    codes: NumpyArray  # int32, shape (n,)
+    labels: Sequence[Any]
+
+
+class Frame(Protocol):
+    """What is needed of a frame of any library."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns, as text."""
+
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """Of the index, which is used only where it is named."""
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Of the columns that hold times; of the index alone if it does."""
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+
+    def cells(self, name: str) -> Cells:
+        """Return a column.
+
+        Raises:
+            ColumnError: It is of a type that is neither a number nor a time nor text.
+        """
+
+    def coded(self, name: str) -> Coded:
+        """Return a column as labels."""
+
+
+class ArrayFrame:
+    """A numpy structured array, or a dict of arrays of one length."""
+
+    def __init__(self, data: NumpyArray | Mapping[str, object]) -> None:
+        if isinstance(data, np.ndarray):
+            if data.ndim != 1:
+                raise ColumnError(f"a structured array has one dimension, got {data.shape}")
+            columns = {name: data[name] for name in data.dtype.names or ()}
+        else:
+            columns = {name: _array(name, given) for name, given in data.items()}
+        names = text_names(columns)
+        self._columns = dict(zip(names, columns.values(), strict=True))
+        self._rows = _common_length(self._columns)
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        return tuple(self._columns)
+
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """There is no index."""
+        return ()
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Of the columns of datetime64."""
+        return tuple(name for name, array in self._columns.items() if array.dtype.kind == "M")
+
+    def cells(self, name: str) -> Cells:
+        """Return a column."""
+        array = self._columns[name]
+        if isinstance(array, np.ma.MaskedArray):
+            return Cells(array.data, np.ma.getmaskarray(array))
+        return Cells(array)
+
+    def coded(self, name: str) -> Coded:
+        """Return a column as labels."""
+        cells = self.cells(name)
+        return coded_array(cells.values, cells.missing)
+
+
+def coded_array(values: NumpyArray, missing: NumpyArray | None = None) -> Coded:
+    """Return an array as labels."""
+    if values.dtype.kind in "USTV":
+        values = values.astype(object)
+    if values.dtype.kind == "O":
+        codes, labels = encode_objects(np.ascontiguousarray(values), is_missing)
+    else:
+        different, inverse = np.unique(values, return_inverse=True)
+        codes, labels = inverse.astype(np.int32), different.tolist()
+        missing_codes = [code for code, label in enumerate(labels) if is_missing(label)]
+        if missing_codes:
+            codes[np.isin(codes, missing_codes)] = -1
+    if missing is not None:
+        codes[missing] = -1
+    return Coded(codes, labels)
+
+
+def text_names(labels: Sequence[object] | Mapping[Any, object]) -> tuple[str, ...]:
+    """Return the names of columns as text; the parts of a name of several levels with dots.
+
+    Raises:
+        ColumnError: Two columns have one name.
+    """
+    names = tuple(
+        ".".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels
+    )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ColumnError(f"two columns have the name {twice!r}")
+    return names
+
+
+def _array(name: object, given: object) -> NumpyArray:
+    try:
+        array = np.asanyarray(given)
+    except (TypeError, ValueError) as exc:
+        raise ColumnError(f"column {name!r} cannot be read as an array: {exc}") from None
+    if array.ndim != 1:
+        raise ColumnError(f"column {name!r} has one dimension, got shape {array.shape}")
+    return array
+
+
+def _common_length(columns: Mapping[str, NumpyArray]) -> int:
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        (one, first), (other, second) = min(lengths.items()), max(lengths.items())
+        for name, length in lengths.items():
+            if length != first:
+                other, second = name, length
+        raise ColumnError(f"column {one!r} has {first} rows, but column {other!r} has {second}")
+    return next(iter(lengths.values()), 0)

@@ -1,0 +1,197 @@
+"""Rows of many series, mixed → `Groups`: the points of each series together, ready to be taken.
+
+Everything that can be wrong with timestamps and values is found here, before a point is taken, and
+named by series and row. Runs in any thread, without an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from siridb_fast._grouping import group, scatter
+from siridb_fast.columns import ColumnRules, is_missing, one_dimension, point_column
+from siridb_fast.errors import ColumnError
+
+__all__ = ["Groups", "Mixed", "codes_of", "group_rows", "missing_values", "mixed_points"]
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """Points of many series in the order of their rows: that of row i is of ``names[codes[i]]``.
+
+    Timestamps are int64 in the database's precision; values int64, float64 or a list of bytes, of
+    ``type`` "integer", "float" or "string". ``rows`` tells where each point was in what the
+    caller gave; None: there were no others.
+    """
+
+    names: Sequence[str]
+    codes: NumpyArray
+    timestamps: NumpyArray
+    values: NumpyArray | list[bytes]
+    type: str
+    rows: NumpyArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def parts(self, rows: int) -> Iterator[Mixed]:
+        """Yield the same in parts of so many rows."""
+        for start in range(0, len(self), rows):
+            part = slice(start, start + rows)
+            numbers = np.arange(*part.indices(len(self))) if self.rows is None else self.rows[part]
+            yield replace(
+                self,
+                codes=self.codes[part],
+                timestamps=self.timestamps[part],
+                values=self.values[part],
+                rows=numbers,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Points of many series: those of ``names[i]`` end before ``stops[i]``, in their order."""
+
+    names: list[str]
+    stops: NumpyArray
+    timestamps: NumpyArray
+    values: NumpyArray | list[bytes]
+    type: str
+    places: NumpyArray | None  # where each row went; None: nowhere else
+    rows: NumpyArray | None
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def bounds(self) -> list[tuple[str, int, int]]:
+        """Return (name, start, stop) of each series."""
+        stops = self.stops.tolist()
+        return list(zip(self.names, [0, *stops[:-1]], stops, strict=True))
+
+    def row(self, place: int) -> int:
+        """Return which row of the caller's the point at this place was."""
+        row = place if self.places is None else int(np.flatnonzero(self.places == place)[0])
+        return row if self.rows is None else int(self.rows[row])
+
+
+def mixed_points(
+    names: Sequence[str],
+    codes: NumpyArray,
+    timestamps: NumpyArray,
+    values: NumpyArray,
+    rules: ColumnRules,
+    missing: NumpyArray | None = None,
+) -> Mixed:
+    """Return points of many series, checked and converted, without those that are missing.
+
+    Args:
+        names: Of the series.
+        codes: int32, shape (n,): the place of each row's series in ``names``.
+        timestamps: Shape (n,): integers in the database's precision, or datetime64.
+        values: Shape (n,), of any dtype that `point_column` takes.
+        rules: What to do about missing values and precision.
+        missing: Bool, shape (n,): where a value is missing beside NaN, NaT and None.
+
+    Raises:
+        ColumnError: Names the series and the row.
+    """
+    if not len(codes) == len(timestamps) == len(values):
+        raise ColumnError(
+            f"{len(codes)} codes, {len(timestamps)} timestamps and {len(values)} values"
+        )
+    rows = None
+    is_missing_there = missing_values(timestamps, values, missing, rules)
+    if is_missing_there is not None:
+        _refuse_missing(names, codes, is_missing_there, rules)
+        rows = np.flatnonzero(~is_missing_there)
+        codes, timestamps, values = codes[rows], timestamps[rows], values[rows]
+    try:
+        column = point_column("rows", timestamps, values, replace(rules, on_missing="keep"))
+        plain_timestamps, plain_values = column.plain()
+    except ColumnError as exc:
+        raise _of_row(exc, names, codes, rows) from None
+    return Mixed(
+        names,
+        np.ascontiguousarray(codes, np.int32),
+        plain_timestamps,
+        plain_values,
+        column.type,
+        rows,
+    )
+
+
+def group_rows(mixed: Mixed) -> Groups:
+    """Return the same points with those of each series together."""
+    present, stops, places = group(mixed.codes, len(mixed.names))
+    names = [mixed.names[code] for code in present.tolist()]
+    timestamps, values = mixed.timestamps, mixed.values
+    if places is not None:
+        timestamps = scatter(timestamps, places)
+        if isinstance(values, list):
+            values = [values[row] for row in np.argsort(places).tolist()]
+        else:
+            values = scatter(values.view(np.int64), places).view(values.dtype)
+    return Groups(names, stops, timestamps, values, mixed.type, places, mixed.rows)
+
+
+def missing_values(
+    timestamps: NumpyArray, values: NumpyArray, missing: NumpyArray | None, rules: ColumnRules
+) -> NumpyArray | None:
+    """Return where a time or a value is missing, as bool of shape (n,); None if nowhere.
+
+    A NaN that is to be kept is not missing.
+    """
+    found = [] if missing is None else [missing]
+    if timestamps.dtype.kind == "M":
+        found.append(np.isnat(timestamps))
+    if values.dtype.kind == "f" and rules.on_missing != "keep":
+        found.append(np.isnan(values))
+    elif values.dtype.kind == "O":
+        found.append(np.fromiter(map(is_missing, values.tolist()), np.bool_, len(values)))
+    found = [where for where in found if where.any()]
+    return np.logical_or.reduce(found) if found else None
+
+
+def _refuse_missing(
+    names: Sequence[str], codes: NumpyArray, missing: NumpyArray, rules: ColumnRules
+) -> None:
+    if rules.on_missing == "drop":
+        return
+    row = int(missing.argmax())
+    raise ColumnError(
+        "a time or value is missing here; on_missing='drop' would leave it out",
+        series=names[codes[row]],
+        index=row,
+    )
+
+
+def _of_row(
+    exc: ColumnError, names: Sequence[str], codes: NumpyArray, rows: NumpyArray | None
+) -> ColumnError:
+    # The same error, but of the series and the row that it is about.
+    if exc.index is None:
+        return ColumnError(exc.text)
+    row = exc.index if rows is None else int(rows[exc.index])
+    return ColumnError(exc.text, series=names[codes[exc.index]], index=row)
+
+
+def codes_of(given: object, names: Sequence[str]) -> NumpyArray:
+    """Return what is given as codes: int32, shape (n,), each of a name.
+
+    Raises:
+        ColumnError: Another shape or dtype, or a code that has no name.
+    """
+    codes = one_dimension("rows", "codes", given)
+    if codes.dtype.kind not in "iu":
+        raise ColumnError(f"codes are integers, got {codes.dtype}")
+    is_bad = (codes < 0) | (codes >= len(names))
+    if is_bad.any():
+        row = int(is_bad.argmax())
+        raise ColumnError(f"code {codes[row]} of row {row}: there are {len(names)} names")
+    return np.ascontiguousarray(codes, np.int32)

@@ -1,0 +1,107 @@
+"""Columns of labels → one code for each row, and a name for each code that some row has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from siridb_fast.columns import raw_series_name
+from siridb_fast.errors import ColumnError, ConfigError
+from siridb_fast.frames import Coded
+from siridb_fast.naming import SeriesNaming
+
+__all__ = ["NameTable", "combined"]
+
+SMALL_TABLE = 65_536
+DENSE = 4  # so many combinations for each row are numbered in a table, more by sorting
+
+Codes = np.ndarray[Any, np.dtype[np.int32]]
+
+
+def combined(keys: Sequence[Coded]) -> tuple[Codes, list[tuple[Any, ...]]]:
+    """Return a code for each row, and the labels that each code stands for.
+
+    Args:
+        keys: Columns of labels, one or more; none is missing.
+
+    Returns:
+        codes: int32, shape (n,). labels: For each code a tuple with one of each key.
+    """
+    codes, labels = _compact(keys[0].codes, len(keys[0].labels))
+    combinations: list[tuple[Any, ...]] = [(keys[0].labels[code],) for code in labels]
+    for key in keys[1:]:
+        both = codes.astype(np.int64) * len(key.labels) + key.codes
+        codes, pairs = _compact(both, len(combinations) * len(key.labels))
+        combinations = [
+            (*combinations[pair // len(key.labels)], key.labels[pair % len(key.labels)])
+            for pair in pairs
+        ]
+    return codes, combinations
+
+
+class NameTable:
+    """The names of series, made once for each different combination of labels.
+
+    Args:
+        naming: Makes them.
+    """
+
+    def __init__(self, naming: SeriesNaming) -> None:
+        self._naming = naming
+        self._names: dict[tuple[Any, ...], str] = {}
+
+    def names(
+        self, column: str, labels: Sequence[tuple[Any, ...]], first_row: Callable[[int], int]
+    ) -> list[str]:
+        """Return the name of the series for each combination of labels.
+
+        Args:
+            column: The name of the value column.
+            labels: The combinations.
+            first_row: Returns a row that has the combination of this place, for error texts.
+
+        Raises:
+            ColumnError: A name cannot be made, or the server would not take it; names the row.
+        """
+        if not self._naming.uses_column:
+            column = ""
+        found = []
+        for place, combination in enumerate(labels):
+            # 1, 1.0 and True are equal, but not the same label
+            key = (column, *((type(label), label) for label in combination))
+            name = self._names.get(key)
+            if name is None:
+                name = self._names[key] = self._made(column, combination, first_row, place)
+            found.append(name)
+        return found
+
+    def _made(
+        self,
+        column: str,
+        combination: tuple[Any, ...],
+        first_row: Callable[[int], int],
+        place: int,
+    ) -> str:
+        try:
+            name = self._naming.name(column, combination)
+            raw_series_name(name)
+        except ConfigError as exc:
+            raise ColumnError(str(exc), index=first_row(place)) from None
+        except ColumnError as exc:
+            raise ColumnError(exc.text, series=name, index=first_row(place)) from None
+        return name
+
+
+def _compact(codes: np.ndarray[Any, Any], labels: int) -> tuple[Codes, list[int]]:
+    # The same with codes that all have rows, and what they were.
+    if labels > SMALL_TABLE + DENSE * len(codes):
+        different, inverse = np.unique(codes, return_inverse=True)
+        return inverse.astype(np.int32), different.tolist()
+    present = np.flatnonzero(np.bincount(codes, minlength=labels))
+    if len(present) == labels:
+        return codes.astype(np.int32, copy=False), list(range(labels))
+    numbers = np.zeros(labels, np.int32)
+    numbers[present] = np.arange(len(present), dtype=np.int32)
+    return numbers[codes], present.tolist()

@@ -1,0 +1,94 @@
+"""Which columns of a frame are times, names and values; found once, from names and options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from siridb_fast.errors import ColumnError
+from siridb_fast.frames import Frame
+from siridb_fast.load_options import LoadOptions
+from siridb_fast.naming import COLUMN
+
+__all__ = ["Layout", "layout_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of one frame. A frame without ``keys`` is wide: one series for each value."""
+
+    time: str
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+def layout_of(frame: Frame, options: LoadOptions) -> Layout:
+    """Return which columns are what.
+
+    Raises:
+        ColumnError: A column is not there, cannot be told, or would be two things at once.
+    """
+    keys = options.naming.fields
+    for key in keys:
+        _require(frame, key, "the template of series names")
+    time = options.time if options.time is not None else _only_time(frame, keys)
+    _require(frame, time, "time")
+    if options.values is None:
+        values = tuple(name for name in frame.names if name != time and name not in keys)
+    else:
+        values = tuple(options.values)
+    for name in values:
+        _require(frame, name, "values")
+    if not values:
+        raise ColumnError(f"there is no column of values beside {_listed((time, *keys))}")
+    _check_roles(frame, options, time, keys, values)
+    return Layout(time, keys, values)
+
+
+def _require(frame: Frame, name: str, what: str) -> None:
+    if name not in (*frame.names, *frame.index_names):
+        there = _listed((*frame.index_names, *frame.names))
+        raise ColumnError(f"{what}: there is no column {name!r}; there are {there}")
+
+
+def _only_time(frame: Frame, keys: tuple[str, ...]) -> str:
+    times = [name for name in frame.times if name not in keys]
+    if len(times) == 1:
+        return times[0]
+    if times:
+        raise ColumnError(f"time= has to name one of the columns of times: {_listed(times)}")
+    raise ColumnError(
+        "time= has to name the column of times; none of the columns "
+        f"{_listed((*frame.index_names, *frame.names))} has dates"
+    )
+
+
+def _check_roles(
+    frame: Frame, options: LoadOptions, time: str, keys: tuple[str, ...], values: tuple[str, ...]
+) -> None:
+    naming = options.naming
+    if time in keys:
+        raise ColumnError(f"column {time!r} is the time, so it cannot name series too")
+    if time in values:
+        raise ColumnError(f"column {time!r} is the time, so it cannot be a value too")
+    if len(set(values)) < len(values):
+        raise ColumnError(f"values names a column twice: {_listed(values)}")
+    if naming.uses_column and COLUMN in frame.names and COLUMN not in values:
+        raise ColumnError(
+            f"the frame has a column {COLUMN!r}, but {{{COLUMN}}} stands for the name of the "
+            "value column; rename the column"
+        )
+    if naming.constant is not None and naming.constant in frame.names:
+        raise ColumnError(
+            f"series={naming.constant!r} is one name for all, but there is a column of that "
+            f"name; '{{{naming.constant}}}' stands for what is in it"
+        )
+    if len(values) > 1 and not naming.uses_column:
+        raise ColumnError(
+            f"the columns {_listed(values)} would all go to the same series; put {{{COLUMN}}} "
+            "in the template, or choose one with values="
+        )
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    shown = ", ".join(map(repr, names[:20]))
+    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown or "none"

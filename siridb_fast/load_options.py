@@ -1,0 +1,107 @@
+"""What a load is told beside its data: which columns are what, and what becomes of odd ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+from siridb_fast.columns import ColumnRules
+from siridb_fast.config import OnDoubt
+from siridb_fast.errors import ConfigError
+from siridb_fast.naming import SeriesNaming
+
+__all__ = ["LoadKeywords", "LoadOptions", "Progress"]
+
+Unit = Literal["s", "ms", "us", "ns"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a load is. ``total_rows`` is None where it is not known before the end."""
+
+    points: int  # acknowledged by the server
+    bytes: int
+    rows: int  # whose points are all acknowledged
+    total_rows: int | None
+    seconds: float
+
+    def __str__(self) -> str:
+        rate = self.points / self.seconds if self.seconds else 0.0
+        text = f"{self.points:,} points, {rate:,.0f} points/s"
+        if self.total_rows:
+            text += f", {100 * self.rows / self.total_rows:.0f} % of {self.total_rows:,} rows"
+        return text
+
+
+class LoadKeywords(TypedDict, total=False):
+    """The keyword options of every `load`; see `siridb_fast.load`."""
+
+    time: str | None
+    series: str | Callable[..., str] | None
+    values: str | Sequence[str] | None
+    unit: Unit | None
+    on_missing: Literal["drop", "keep", "error"]
+    on_precision_loss: Literal["error", "floor"]
+    on_type: Literal["error", "cast"]
+    on_doubt: OnDoubt | None
+    max_buffered: int
+    delivery_timeout: float
+    progress: bool | Callable[[Progress], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """The same, validated."""
+
+    time: str | None = None
+    series: str | Callable[..., str] | None = None
+    values: str | Sequence[str] | None = None
+    unit: Unit | None = None
+    on_missing: Literal["drop", "keep", "error"] = "drop"
+    on_precision_loss: Literal["error", "floor"] = "error"
+    on_type: Literal["error", "cast"] = "error"
+    on_doubt: OnDoubt | None = None
+    max_buffered: int = 64 * 1024 * 1024
+    delivery_timeout: float = 120.0
+    progress: bool | Callable[[Progress], object] = False
+    naming: SeriesNaming = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "naming", SeriesNaming(self.series))
+        if self.time is not None and not isinstance(self.time, str):
+            raise ConfigError(f"time is the name of a column, got {self.time!r}")
+        if isinstance(self.values, str):
+            object.__setattr__(self, "values", (self.values,))
+        if self.values is not None:
+            object.__setattr__(self, "values", tuple(map(str, self.values)))
+            if not self.values:
+                raise ConfigError("values names no column")
+        if self.unit not in (None, "s", "ms", "us", "ns"):
+            raise ConfigError(f"unit is 's', 'ms', 'us' or 'ns', got {self.unit!r}")
+        if not isinstance(self.progress, bool) and not callable(self.progress):
+            raise ConfigError(f"progress is a bool or a function, got {self.progress!r}")
+        try:
+            self.rules(None)
+        except ValueError as exc:
+            raise ConfigError(str(exc)) from None
+
+    def rules(self, time_precision: int | None) -> ColumnRules:
+        """Return the rules for reading points into a database of this precision."""
+        return ColumnRules(
+            time_precision=time_precision,
+            on_missing=self.on_missing,
+            on_precision_loss=self.on_precision_loss,
+        )
+
+    def for_writer(self) -> dict[str, Any]:
+        """Return what the writer of the load is told."""
+        names = (
+            "on_missing",
+            "on_precision_loss",
+            "on_type",
+            "on_doubt",
+            "max_buffered",
+            "delivery_timeout",
+        )
+        return {name: getattr(self, name) for name in names}

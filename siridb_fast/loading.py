@@ -1,0 +1,293 @@
+"""A load: portions are read in a thread, one ahead, while the one before is on its way.
+
+The types of all series of a portion are settled, and everything in it is checked, before its first
+byte is sent. Whatever ends a load, what was taken until then is delivered first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from siridb_fast._points import PointColumn
+from siridb_fast.bulk import new_delivery
+from siridb_fast.delivery import Delivery, Report
+from siridb_fast.errors import DeliveryError, SiriDBError
+from siridb_fast.frame_points import FramePoints, FrameReader
+from siridb_fast.groups import Groups, group_rows
+from siridb_fast.load_options import LoadOptions, Progress
+from siridb_fast.sources import Portion
+from siridb_fast.writer import BatchWriter, HasConfig
+
+__all__ = ["Expiry", "Loader", "Survey"]
+
+ROWS_AT_ONCE = 1 << 19  # that are grouped by series
+SHOWN_SERIES = 20
+PROGRESS_PAUSE = 0.1  # seconds
+NANOSECONDS = {0: 10**9, 1: 10**6, 2: 10**3, 3: 1}  # of one unit of each time precision
+
+logger = logging.getLogger("siridb_fast")
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+Parts = list[PointColumn | Groups]
+Read = tuple[Portion, FramePoints]
+
+
+class Expiry:
+    """Counts points that are older than what the database keeps.
+
+    Args:
+        limits: After how long numbers and texts expire, in the time precision; None: never.
+        now: In the time precision.
+    """
+
+    def __init__(self, limits: tuple[int | None, int | None], now: int) -> None:
+        numbers, texts = (None if limit is None else now - limit for limit in limits)
+        self._oldest = {"integer": numbers, "float": numbers, "string": texts}
+        self.points = 0
+        self._series: dict[str, None] = {}
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The first series with such points."""
+        return tuple(self._series)
+
+    def look(self, points: FramePoints) -> None:
+        """Count those of a portion."""
+        for column in points.columns:
+            self._count(column.type, column.shown_timestamps, [column.name])
+        for mixed in points.mixed:
+            self._count(mixed.type, mixed.timestamps, mixed.names, mixed.codes)
+
+    def _count(
+        self,
+        type_: str,
+        timestamps: NumpyArray,
+        names: Sequence[str],
+        codes: NumpyArray | None = None,
+    ) -> None:
+        oldest = self._oldest[type_]
+        if oldest is None or not len(timestamps) or timestamps.min() >= oldest:
+            return
+        is_old = timestamps < oldest
+        self.points += int(is_old.sum())
+        places = [0] if codes is None else np.unique(codes[is_old]).tolist()
+        for place in places[: SHOWN_SERIES - len(self._series)]:
+            self._series[names[place]] = None
+
+
+class Survey:
+    """What a load would write: found by reading all of it, without sending anything."""
+
+    def __init__(self) -> None:
+        self.rows = self.points = self.missing = self.expired = 0
+        self.first: int | None = None
+        self.last: int | None = None
+        self.types: dict[str, str] = {}
+        self.existing = 0
+
+    def add(self, points: FramePoints) -> None:
+        """Take note of a portion."""
+        self.rows += points.rows
+        self.missing += points.missing
+        for column in points.columns:
+            self._add(column.check(), column.shown_timestamps)
+        for mixed in points.mixed:
+            self._add(len(mixed), mixed.timestamps)
+        self.types |= types_of(points)
+
+    def _add(self, points: int, timestamps: NumpyArray) -> None:
+        self.points += points
+        if len(timestamps):
+            low, high = int(timestamps.min()), int(timestamps.max())
+            self.first = low if self.first is None else min(self.first, low)
+            self.last = high if self.last is None else max(self.last, high)
+
+
+class Loader:
+    """One load into one database.
+
+    Args:
+        target: A URL, a client, or None for ``SIRIDB_URL``.
+        options: Of the load.
+    """
+
+    def __init__(self, target: str | HasConfig | None, options: LoadOptions) -> None:
+        self._options = options
+        self._writer = BatchWriter(target, **options.for_writer())
+        self._rows = self._missing = self._rows_done = 0
+        self._total_rows: int | None = None
+        self._pending: deque[tuple[Portion, Delivery, int]] = deque()
+        self._since = time.monotonic()
+        self._thread = ThreadPoolExecutor(1, "siridb_fast load")
+        self._expiry: Expiry
+        self._reader: FrameReader
+
+    async def load(self, source: Iterable[Portion]) -> Report:
+        """Send all points of a source and wait until their fate is known.
+
+        Raises:
+            ColumnError: A portion cannot be sent as it is; what came before it is delivered.
+            DeliveryError: Not all points were delivered; has the report.
+        """
+        await self._open()
+        progress = asyncio.get_running_loop().create_task(self._show_progress())
+        try:
+            await self._send_all(source)
+        except BaseException as exc:
+            report = await self._close(progress)
+            _annotate(exc, report)
+            raise
+        report = await self._close(progress)
+        if not report.is_complete:
+            raise DeliveryError(f"the load is not complete: {report}", report)
+        return report
+
+    async def survey(self, source: Iterable[Portion]) -> Survey:
+        """Read and check all of a source, types included, and send nothing."""
+        await self._open()
+        survey = Survey()
+        try:
+            async for _, points in _ahead(self._read(source), self._thread):
+                await self._writer.require_types(types_of(points))
+                survey.add(points)
+            survey.expired = self._expiry.points
+        finally:
+            await self._writer.close()
+            self._thread.shutdown(wait=False)
+        return survey
+
+    # ---- inside
+
+    async def _open(self) -> None:
+        await self._writer.open()
+        precision = self._writer.time_precision
+        self._reader = FrameReader(self._options, precision)
+        limits = (None, None) if precision is None else await self._writer.expirations()
+        now = time.time_ns() // NANOSECONDS.get(precision or 0, 1)
+        self._expiry = Expiry(limits, now)
+
+    async def _send_all(self, source: Iterable[Portion]) -> None:
+        # Until the end, or until points were not delivered.
+        delivery = new_delivery()
+        try:
+            async for step in _ahead(self._steps(source), self._thread):
+                if isinstance(step, list):
+                    await self._writer.take(step, delivery)
+                    continue
+                delivery.seal(time.monotonic())
+                if not await self._settle_portions():
+                    break
+                delivery = await self._begin(*step)
+        finally:
+            delivery.seal(time.monotonic())
+
+    async def _begin(self, portion: Portion, points: FramePoints) -> Delivery:
+        await self._writer.require_types(types_of(points))
+        delivery = new_delivery()
+        self._pending.append((portion, delivery, points.rows))
+        self._total_rows = portion.total_rows
+        self._rows += points.rows
+        self._missing += points.missing
+        return delivery
+
+    def _steps(self, source: Iterable[Portion]) -> Iterator[Read | Parts]:
+        # Each portion, and then its points; runs in the thread.
+        for portion, points in self._read(source):
+            yield portion, points
+            yield list(points.columns)
+            for mixed in points.mixed:
+                for some in mixed.parts(ROWS_AT_ONCE):
+                    yield [group_rows(some)]
+
+    def _read(self, source: Iterable[Portion]) -> Iterator[Read]:
+        for portion in source:
+            points = portion.read(self._reader)
+            self._expiry.look(points)
+            yield portion, points
+
+    async def _settle_portions(self) -> bool:
+        # Tell portions, in their order, what became of them; tell whether nothing is amiss.
+        while self._pending and self._pending[0][1].is_done:
+            portion, delivery, rows = self._pending.popleft()
+            report = await delivery
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, portion.delivered, report)
+            if not report.is_complete:
+                return False
+            self._rows_done += rows
+        return True
+
+    async def _close(self, progress: asyncio.Task[None]) -> Report:
+        report = await self._writer.close()
+        progress.cancel()
+        await self._settle_portions()
+        self._thread.shutdown(wait=False)
+        self._tell_progress(is_last=True)
+        return replace(
+            report,
+            rows=self._rows,
+            series=self._writer.stats().series,
+            missing=self._missing,
+            expired=self._expiry.points,
+            expired_series=self._expiry.series,
+        )
+
+    async def _show_progress(self) -> None:
+        while self._options.progress:
+            self._tell_progress()
+            await asyncio.sleep(PROGRESS_PAUSE)
+
+    def _tell_progress(self, *, is_last: bool = False) -> None:
+        show = self._options.progress
+        if not show:
+            return
+        stats = self._writer.stats()
+        seconds = time.monotonic() - self._since
+        progress = Progress(
+            stats.delivered, stats.bytes, self._rows_done, self._total_rows, seconds
+        )
+        if show is True:
+            print(f"\r{progress}", end="\n" if is_last else "", file=sys.stderr, flush=True)
+            return
+        try:
+            show(progress)
+        except Exception:
+            logger.exception("the progress function raised")
+
+
+def types_of(points: FramePoints) -> dict[str, str]:
+    """Return the type that the values of each series have."""
+    types = {column.name: column.type for column in points.columns if len(column)}
+    for mixed in points.mixed:
+        types |= dict.fromkeys(mixed.names, mixed.type) if len(mixed) else {}
+    return types
+
+
+async def _ahead(items: Iterator[Any], thread: ThreadPoolExecutor) -> AsyncIterator[Any]:
+    # Yield items that are made in the thread, the next one while this one is used.
+    loop = asyncio.get_running_loop()
+    end = object()
+    coming = loop.run_in_executor(thread, next, items, end)
+    try:
+        while (item := await coming) is not end:
+            coming = loop.run_in_executor(thread, next, items, end)
+            yield item
+    finally:
+        coming.cancel()
+
+
+def _annotate(exc: BaseException, report: Report) -> None:
+    # What became of the points that were taken before it.
+    if isinstance(exc, SiriDBError):
+        exc.points_inserted = report.points
+    exc.add_note(f"before that, {report}")

@@ -1,0 +1,101 @@
+"""pandas' frames → columns as arrays. Backed by numpy, by Arrow, categorical or nullable.
+
+The caller's frame is never modified, and read in place where numpy can.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from siridb_fast.frames import Cells, Coded, coded_array, text_names
+
+__all__ = ["PandasFrame", "is_pandas"]
+
+UNNAMED = "index"  # what an index without a name is called
+
+
+def is_pandas(data: object) -> bool:
+    """Tell whether it is a pandas frame or series, without importing pandas."""
+    return type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "iloc")
+
+
+class PandasFrame:
+    """A DataFrame; a Series is a frame of one column. Levels of the index are columns too."""
+
+    def __init__(self, frame: Any) -> None:
+        if not hasattr(frame, "columns"):
+            frame = frame.to_frame(name=frame.name if frame.name is not None else "value")
+        self._frame = frame
+        self._places = {name: i for i, name in enumerate(text_names(list(frame.columns)))}
+        names = [UNNAMED if name is None else name for name in frame.index.names]
+        self._levels = {name: i for i, name in enumerate(text_names(names))}
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        return tuple(self._places)
+
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """Of the levels of the index that no column hides."""
+        return tuple(name for name in self._levels if name not in self._places)
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Of the index if it holds times, else of the columns that do."""
+        index = tuple(name for name in self.index_names if _is_time(self._column(name)))
+        return index or tuple(name for name in self._places if _is_time(self._column(name)))
+
+    def cells(self, name: str) -> Cells:
+        """Return a column."""
+        column = self._column(name)
+        if _is_arrow(column):
+            from siridb_fast.arrow_frames import arrow_cells  # needs pyarrow
+
+            return arrow_cells(name, column.array.__arrow_array__())
+        if _is_time(column):
+            return Cells(column.array.asi8.view(f"M8[{column.array.unit}]"))
+        if isinstance(column.dtype, np.dtype):
+            return Cells(column.to_numpy())
+        return _extension_cells(column)
+
+    def coded(self, name: str) -> Coded:
+        """Return a column as labels."""
+        column = self._column(name)
+        if hasattr(column.dtype, "categories"):
+            return Coded(column.array.codes.astype(np.int32), column.array.categories.tolist())
+        if _is_arrow(column):
+            from siridb_fast.arrow_frames import arrow_coded  # needs pyarrow
+
+            return arrow_coded(column.array.__arrow_array__())
+        cells = self.cells(name)
+        return coded_array(cells.values, cells.missing)
+
+    def _column(self, name: str) -> Any:
+        if name in self._places:
+            return self._frame.iloc[:, self._places[name]]
+        return self._frame.index.get_level_values(self._levels[name])
+
+
+def _is_time(column: Any) -> bool:
+    return bool(column.dtype.kind == "M")
+
+
+def _is_arrow(column: Any) -> bool:
+    dtype = column.dtype
+    return hasattr(dtype, "pyarrow_dtype") or getattr(dtype, "storage", None) == "pyarrow"
+
+
+def _extension_cells(column: Any) -> Cells:
+    # of pandas' own types: nullable numbers, strings, categories, sparse …
+    missing = np.asarray(column.isna())
+    if hasattr(column.dtype, "numpy_dtype"):
+        dtype = column.dtype.numpy_dtype
+        return Cells(column.array.to_numpy(dtype=dtype, na_value=0), missing)
+    values = np.asarray(column)
+    return Cells(values, missing if values.dtype.kind == "O" else None)

@@ -1,0 +1,170 @@
+"""Cells of the less usual types → numbers, text and times of the few that points are made of.
+
+Objects are looked at one by one; arrays of numbers stay as they are, in place.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from siridb_fast.casting import EXACT_INTEGERS
+from siridb_fast.columns import ColumnRules, is_missing
+from siridb_fast.errors import ColumnError
+from siridb_fast.frames import Cells
+from siridb_fast.plain import plain_timestamp, shown_integer
+
+__all__ = ["plain_cells", "plain_times"]
+
+FIRST_TOO_LARGE = 2**63
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+def plain_cells(name: str, cells: Cells, rules: ColumnRules) -> Cells:
+    """Return a column of values as numbers or text, with all that is missing marked.
+
+    NaN in a column of floats is not marked: whoever writes the points leaves it out on the way.
+
+    Raises:
+        ColumnError: A cell is neither a number nor text, or missing where that is refused.
+    """
+    if cells.values.dtype.kind == "O":
+        cells = _plain_objects(name, cells)
+    elif cells.values.dtype.kind not in "iufbUST":
+        raise ColumnError(
+            f"column {name!r} is of type {cells.values.dtype}; values are numbers, bool or text, "
+            "and values= names the columns that have them"
+        )
+    missing = cells.missing
+    if missing is None or not missing.any():
+        return Cells(cells.values)
+    if rules.on_missing == "keep" and cells.values.dtype.kind == "f":
+        return Cells(np.where(missing, np.nan, cells.values))
+    if rules.on_missing != "drop":
+        raise ColumnError(
+            f"column {name!r}: the value is missing; on_missing='drop' would leave it out",
+            index=int(missing.argmax()),
+        )
+    return Cells(cells.values, missing)
+
+
+def plain_times(name: str, cells: Cells, unit: str | None, rules: ColumnRules) -> Cells:
+    """Return a column of times as int64 in the database's precision, or as datetime64.
+
+    Args:
+        name: Of the column.
+        cells: Integers, floats that are whole, datetime64, or objects such as datetime.
+        unit: Of integers; None: the database's precision.
+        rules: What to do about precision.
+
+    Raises:
+        ColumnError: They are no times; names the row, where there is one.
+    """
+    values, missing = cells.values, cells.missing
+    if values.dtype.kind == "M":
+        is_nat = np.isnat(values)
+        if is_nat.any():
+            missing = is_nat if missing is None else missing | is_nat
+        return Cells(values, missing)
+    if values.dtype.kind == "O":
+        return _object_times(name, cells, unit, rules)
+    if values.dtype.kind == "f":
+        values, missing = _whole(name, cells)
+    elif values.dtype.kind not in "iu":
+        raise ColumnError(
+            f"column {name!r}: times are integers or dates, got {values.dtype}"
+            + ("; convert text with pandas.to_datetime" if values.dtype.kind in "USTO" else "")
+        )
+    return Cells(_with_unit(name, values, unit), missing)
+
+
+def _with_unit(name: str, values: NumpyArray, unit: str | None) -> NumpyArray:
+    if values.dtype == np.uint64 and len(values) and values.max() >= FIRST_TOO_LARGE:
+        row = int((values >= FIRST_TOO_LARGE).argmax())
+        raise ColumnError(f"column {name!r}: {values[row]} is no time of 63 bits", index=row)
+    integers = np.ascontiguousarray(values, np.int64)
+    return integers if unit is None else integers.view(f"M8[{unit}]")
+
+
+def _whole(name: str, cells: Cells) -> tuple[NumpyArray, NumpyArray]:
+    # Integers that became floats because some are missing, as they do in pandas.
+    values = cells.values.astype(np.float64)
+    missing = np.isnan(values)
+    if cells.missing is not None:
+        missing = missing | cells.missing
+    numbers = np.where(missing, 0.0, values)
+    is_bad = (np.abs(numbers) > EXACT_INTEGERS) | (numbers != np.trunc(numbers))
+    if is_bad.any():
+        row = int(is_bad.argmax())
+        raise ColumnError(
+            f"column {name!r}: the time {values[row]} is a float with a fraction, or too large to "
+            "be exact; times are integers or dates",
+            index=row,
+        )
+    return numbers.astype(np.int64), missing
+
+
+def _object_times(name: str, cells: Cells, unit: str | None, rules: ColumnRules) -> Cells:
+    values = cells.values.tolist()
+    missing = np.fromiter(map(is_missing, values), np.bool_, len(values))
+    if cells.missing is not None:
+        missing |= cells.missing
+    times = np.zeros(len(values), np.int64)
+    for row in np.flatnonzero(~missing).tolist():
+        try:
+            times[row] = plain_timestamp(name, _as_time(values[row], unit), rules)
+        except (ColumnError, OverflowError) as exc:
+            text = exc.text if isinstance(exc, ColumnError) else str(exc)
+            raise ColumnError(f"column {name!r}: {text}", index=row) from None
+    return Cells(times, missing)
+
+
+def _as_time(given: Any, unit: str | None) -> Any:
+    if unit is not None and isinstance(given, (int, np.integer)):
+        return np.int64(given).view(f"M8[{unit}]")
+    if isinstance(given, date) and not isinstance(given, datetime):
+        return np.datetime64(given, "D")
+    return given
+
+
+def _plain_objects(name: str, cells: Cells) -> Cells:
+    values = cells.values.tolist()
+    missing = np.fromiter(map(is_missing, values), np.bool_, len(values))
+    if cells.missing is not None:
+        missing |= cells.missing
+    there = np.flatnonzero(~missing).tolist()
+    types = {type(values[row]) for row in there}
+    if all(issubclass(type_, (str, bytes)) for type_ in types):
+        return Cells(cells.values, missing)
+    numbers = np.zeros(len(values), np.float64)
+    if all(issubclass(type_, (int, np.integer, np.bool_)) for type_ in types):
+        numbers = np.zeros(len(values), np.int64)
+    for row in there:
+        numbers[row] = _number(name, values[row], row, is_float=numbers.dtype.kind == "f")
+    return Cells(numbers, missing)
+
+
+def _number(name: str, value: Any, row: int, *, is_float: bool) -> float | int:
+    if isinstance(value, (int, np.integer, np.bool_)):
+        number = int(value)
+        if is_float and abs(number) > EXACT_INTEGERS:
+            raise ColumnError(
+                f"column {name!r}: {shown_integer(number)} is among floats, and not exact as one",
+                index=row,
+            )
+        if not -FIRST_TOO_LARGE <= number < FIRST_TOO_LARGE:
+            raise ColumnError(
+                f"column {name!r}: {shown_integer(number)} is no 64-bit integer", index=row
+            )
+        return number
+    if isinstance(value, (float, np.floating, Decimal)):
+        return float(value)
+    raise ColumnError(
+        f"column {name!r}: a value is a number, bool or text, all of one kind, got {value!r} of "
+        f"type {type(value).__name__}",
+        index=row,
+    )

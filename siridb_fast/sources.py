@@ -1,0 +1,191 @@
+"""Whatever a load may be given → portions, one after another, each with its points when asked.
+
+A portion is read at once and sent at once: a frame, a batch of a stream, the columns of a dict.
+Runs in the thread that reads; knows nothing of writers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from siridb_fast.arrow_frames import arrow_frames, arrow_values, is_arrow
+from siridb_fast.delivery import Report
+from siridb_fast.errors import ColumnError
+from siridb_fast.frame_points import FramePoints, FrameReader
+from siridb_fast.frames import ArrayFrame, Cells, Frame
+from siridb_fast.load_options import LoadOptions
+from siridb_fast.pandas_frames import PandasFrame, is_pandas
+
+__all__ = ["FramePortion", "Portion", "portions"]
+
+
+class Portion(Protocol):
+    """Some of the data of a load."""
+
+    @property
+    def total_rows(self) -> int | None:
+        """Of the whole load, as far as it is known."""
+
+    def read(self, reader: FrameReader) -> FramePoints:
+        """Return its points.
+
+        Raises:
+            ColumnError: They cannot be sent as they are.
+        """
+
+    def delivered(self, report: Report) -> None:
+        """Take note that its fate is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class FramePortion:
+    """One frame."""
+
+    frame: Frame
+    total_rows: int | None = None
+    place: int | None = None  # among the frames of a stream
+
+    def read(self, reader: FrameReader) -> FramePoints:
+        """Return its points."""
+        try:
+            return reader.read(self.frame)
+        except ColumnError as exc:
+            raise _in_frame(exc, self.place) from None
+
+    def delivered(self, report: Report) -> None:
+        """Nobody has to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPortion:
+    """Columns of some series: (name, timestamps, values)."""
+
+    columns: tuple[tuple[Any, object, object], ...]
+    total_rows: int | None = None
+
+    def read(self, reader: FrameReader) -> FramePoints:
+        """Return its points."""
+        return reader.read_series(
+            [
+                (name, _cells(name, timestamps), _cells(name, values))
+                for name, timestamps, values in self.columns
+            ]
+        )
+
+    def delivered(self, report: Report) -> None:
+        """Nobody has to know."""
+
+
+def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
+    """Yield what is to be loaded.
+
+    Args:
+        data: A frame of pandas, Polars or Arrow, a structured array, a dict of columns (if
+            ``time`` is given) or of ``name: (timestamps, values)``; or an iterable of such frames,
+            or of ``(name, timestamps, values)``.
+        options: Of the load.
+
+    Raises:
+        ColumnError: It is nothing of that.
+    """
+    if isinstance(data, Mapping):
+        yield _of_mapping(data, options)
+        return
+    frames = _frames(data)
+    if frames is not None:
+        yield from _stream(frames)
+        return
+    if isinstance(data, (str, bytes, os.PathLike)) or not isinstance(data, Iterable):
+        raise ColumnError(
+            "a load takes a frame, a structured array, a dict, or an iterable of frames or of "
+            f"(name, timestamps, values), got {type(data).__name__}"
+        )
+    for place, item in enumerate(data):
+        yield from _of_item(item, place, options)
+
+
+def _of_mapping(data: Mapping[Any, Any], options: LoadOptions) -> Portion:
+    if options.time is not None:
+        frame = ArrayFrame(data)
+        return FramePortion(frame, len(frame))
+    for name, pair in data.items():
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ColumnError(
+                "a dict holds {name: (timestamps, values)}, or columns if time= names one of "
+                f"them; got {type(pair).__name__}",
+                series=str(name),
+            )
+    return SeriesPortion(tuple((name, *pair) for name, pair in data.items()))
+
+
+def _of_item(item: Any, place: int, options: LoadOptions) -> Iterator[Portion]:
+    if isinstance(item, tuple) and len(item) == 3:
+        yield SeriesPortion((item,))
+        return
+    if isinstance(item, Mapping):
+        portion = _of_mapping(item, options)
+        yield (
+            FramePortion(portion.frame, None, place)
+            if isinstance(portion, FramePortion)
+            else portion
+        )
+        return
+    frames = _frames(item)
+    if frames is None:
+        raise ColumnError(
+            f"item {place} is neither a frame nor (name, timestamps, values): "
+            f"{type(item).__name__}"
+        )
+    for frame in frames:
+        yield FramePortion(frame, None, place)
+
+
+def _frames(data: Any) -> Iterator[Frame] | None:
+    # None: it is no frame, and no stream of Arrow data
+    if is_pandas(data):
+        return iter([PandasFrame(data)])
+    if isinstance(data, np.ndarray) and data.dtype.names:
+        return iter([ArrayFrame(data)])
+    if hasattr(data, "collect_batches"):  # a lazy frame of Polars
+        return (frame for batch in data.collect_batches() for frame in arrow_frames(batch))
+    if hasattr(data, "collect") and not is_arrow(data):
+        data = data.collect()
+    return arrow_frames(data) if is_arrow(data) else None
+
+
+def _stream(frames: Iterator[Frame]) -> Iterator[Portion]:
+    # A single frame is all there is, of a stream nobody knows.
+    first = next(frames, None)
+    if first is None:
+        return
+    second = next(frames, None)
+    if second is None:
+        yield FramePortion(first, len(first))
+        return
+    yield FramePortion(first, None, 0)
+    yield FramePortion(second, None, 1)
+    for place, frame in enumerate(frames, 2):
+        yield FramePortion(frame, None, place)
+
+
+def _cells(name: object, given: Any) -> Cells:
+    if is_pandas(given):
+        frame = PandasFrame(given)
+        return frame.cells(frame.names[0])
+    if type(given).__module__.partition(".")[0] == "pandas":  # an index
+        return _cells(name, given.to_series())
+    if is_arrow(given):
+        return arrow_values(str(name), given)
+    column = ArrayFrame({str(name): given})
+    return column.cells(str(name))
+
+
+def _in_frame(exc: ColumnError, place: int | None) -> ColumnError:
+    if place is None:
+        return exc
+    return ColumnError(f"frame {place}: {exc.text}", series=exc.series, index=exc.index)
