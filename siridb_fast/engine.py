@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from siridb_fast import _wire
+from siridb_fast._answer import decode_points
 from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._points import PointColumn
@@ -29,6 +30,7 @@ from siridb_fast.catalog import Catalog
 from siridb_fast.cluster import Cluster
 from siridb_fast.config import Config
 from siridb_fast.connection import Connection
+from siridb_fast.database import PointArrays
 from siridb_fast.delivery import Delivery, Failure, Report
 from siridb_fast.dispatch import Dispatcher, Package
 from siridb_fast.errors import (
@@ -173,6 +175,15 @@ class Engine:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
             ) from None
+
+    async def ask_arrays(self, text: str) -> PointArrays:
+        """Return the answer to a select."""
+        query = packb((text, None))
+        answer = await carry(
+            self._cluster, _wire.REQ_QUERY, query, QUERY_TIMEOUT, is_raw=True, is_urgent=True
+        )
+        arrays: PointArrays = decode_points(answer)
+        return arrays
 
     async def expirations(self) -> tuple[int | None, int | None]:
         """Ask after how long the database forgets numbers and texts."""

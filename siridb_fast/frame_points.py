@@ -57,7 +57,7 @@ class FrameReader:
 
     def __init__(self, options: LoadOptions, time_precision: int | None) -> None:
         self._options = options
-        self._rules = options.rules(time_precision)
+        self.rules = self._rules = options.rules(time_precision)
         self._names = NameTable(options.naming)
 
     def read(self, frame: Frame) -> FramePoints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -48,6 +48,9 @@ class LoadKeywords(TypedDict, total=False):
     max_buffered: int
     delivery_timeout: float
     progress: bool | Callable[[Progress], object]
+    types: Mapping[str, str]
+    skip_bad: bool
+    delimiter: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,9 @@ class LoadOptions:
     max_buffered: int = 64 * 1024 * 1024
     delivery_timeout: float = 120.0
     progress: bool | Callable[[Progress], object] = False
+    types: Mapping[str, str] = field(default_factory=dict)
+    skip_bad: bool = False
+    delimiter: str | None = None
     naming: SeriesNaming = field(init=False)
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ from siridb_fast.frame_points import FramePoints, FrameReader
 from siridb_fast.groups import Groups, group_rows
 from siridb_fast.load_options import LoadOptions, Progress
 from siridb_fast.sources import Portion
+from siridb_fast.stored import not_stored
 from siridb_fast.writer import BatchWriter, HasConfig
 
 __all__ = ["Expiry", "Loader", "Survey"]
@@ -188,6 +189,9 @@ class Loader:
                 if not await self._settle_portions():
                     break
                 delivery = await self._begin(*step)
+                if step[0].is_doubtful:
+                    rest = await not_stored(step[1], self._writer.query_arrays, self._reader.rules)
+                    await self._writer.take(rest.columns, delivery)
         finally:
             delivery.seal(time.monotonic())
 
@@ -204,6 +208,8 @@ class Loader:
         # Each portion, and then its points; runs in the thread.
         for portion, points in self._read(source):
             yield portion, points
+            if portion.is_doubtful:
+                continue  # its points are compared first
             yield list(points.columns)
             for mixed in points.mixed:
                 for some in mixed.parts(ROWS_AT_ONCE):

@@ -16,6 +16,7 @@ import numpy as np
 from siridb_fast.arrow_frames import arrow_frames, arrow_values, is_arrow
 from siridb_fast.delivery import Report
 from siridb_fast.errors import ColumnError
+from siridb_fast.file_portions import FilePortions
 from siridb_fast.frame_points import FramePoints, FrameReader
 from siridb_fast.frames import ArrayFrame, Cells, Frame
 from siridb_fast.load_options import LoadOptions
@@ -31,11 +32,16 @@ class Portion(Protocol):
     def total_rows(self) -> int | None:
         """Of the whole load, as far as it is known."""
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Tell whether some of its points may be stored already."""
+
     def read(self, reader: FrameReader) -> FramePoints:
         """Return its points.
 
         Raises:
             ColumnError: They cannot be sent as they are.
+            FileError: The same, of a file.
         """
 
     def delivered(self, report: Report) -> None:
@@ -49,6 +55,7 @@ class FramePortion:
     frame: Frame
     total_rows: int | None = None
     place: int | None = None  # among the frames of a stream
+    is_doubtful: bool = False
 
     def read(self, reader: FrameReader) -> FramePoints:
         """Return its points."""
@@ -67,6 +74,7 @@ class SeriesPortion:
 
     columns: tuple[tuple[Any, object, object], ...]
     total_rows: int | None = None
+    is_doubtful: bool = False
 
     def read(self, reader: FrameReader) -> FramePoints:
         """Return its points."""
@@ -86,8 +94,8 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
 
     Args:
         data: A frame of pandas, Polars or Arrow, a structured array, a dict of columns (if
-            ``time`` is given) or of ``name: (timestamps, values)``; or an iterable of such frames,
-            or of ``(name, timestamps, values)``.
+            ``time`` is given) or of ``name: (timestamps, values)``; the path of a file, of a folder
+            or a pattern; or an iterable of such frames, or of ``(name, timestamps, values)``.
         options: Of the load.
 
     Raises:
@@ -96,14 +104,17 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
     if isinstance(data, Mapping):
         yield _of_mapping(data, options)
         return
+    if isinstance(data, (str, os.PathLike)):
+        yield from FilePortions([data], options)
+        return
     frames = _frames(data)
     if frames is not None:
         yield from _stream(frames)
         return
-    if isinstance(data, (str, bytes, os.PathLike)) or not isinstance(data, Iterable):
+    if isinstance(data, bytes) or not isinstance(data, Iterable):
         raise ColumnError(
-            "a load takes a frame, a structured array, a dict, or an iterable of frames or of "
-            f"(name, timestamps, values), got {type(data).__name__}"
+            "a load takes a frame, a structured array, a dict, the path of a file, or an iterable "
+            f"of frames or of (name, timestamps, values), got {type(data).__name__}"
         )
     for place, item in enumerate(data):
         yield from _of_item(item, place, options)

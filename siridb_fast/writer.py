@@ -23,6 +23,7 @@ from siridb_fast._ticker import Ticker
 from siridb_fast.bulk import Bulk, new_delivery
 from siridb_fast.columns import ColumnRules, one_dimension, point_column
 from siridb_fast.config import Config, parse_url
+from siridb_fast.database import PointArrays
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.engine import Engine
 from siridb_fast.errors import (
@@ -321,6 +322,10 @@ class BatchWriter(Intake):
         self._check_open()
         assert self._bulk is not None  # noqa: S101 - it comes with the engine
         await self._bulk.require_types(types)
+
+    async def query_arrays(self, query: str) -> PointArrays:
+        """Run a select over the writer's own connections; see `SiriDBClient.query_arrays`."""
+        return await self._check_open().ask_arrays(query)
 
     async def expirations(self) -> tuple[int | None, int | None]:
         """Return after how long the database forgets numbers and texts; None if it does not.

@@ -1,0 +1,176 @@
+"""What of a load of files was delivered: kept in SQLite, beside the files, so that it can go on.
+
+Of each file two numbers are kept: rows up to ``delivered`` are stored for certain, rows up to
+``started`` may be. The second is written down before a row leaves, the first when its fate is
+known, so that after any end of the process the rows between them are all that is in doubt. Knows
+nothing of formats, servers or event loops.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from siridb_fast.errors import FileError
+
+__all__ = ["MANIFEST_NAME", "Entry", "Manifest", "job_key"]
+
+MANIFEST_NAME = "siridb-load.sqlite"
+BUSY_TIMEOUT = 30.0  # seconds, for another load that writes at the same moment
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    job TEXT NOT NULL, file TEXT NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    delivered INTEGER NOT NULL DEFAULT 0, started INTEGER NOT NULL DEFAULT 0,
+    is_done INTEGER NOT NULL DEFAULT 0, pid INTEGER,
+    PRIMARY KEY (job, file))
+"""
+
+
+def job_key(dbname: str, hosts: Sequence[str], **columns: object) -> str:
+    """Return what tells one load of a file from another: where to, and which columns are what."""
+    return json.dumps({"dbname": dbname, "hosts": sorted(hosts), **columns}, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one file."""
+
+    delivered: int
+    started: int
+    is_done: bool
+
+
+class Manifest:
+    """The files of one folder, in one load.
+
+    Args:
+        path: Of the SQLite file.
+        job: What `job_key` gives.
+
+    Raises:
+        FileError: It cannot be written, or is none.
+    """
+
+    def __init__(self, path: Path, job: str) -> None:
+        self._path = path
+        self._job = job
+        try:
+            # Used by the thread that reads and then by the one that closes, never by both.
+            self._base = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
+            try:
+                self._base.execute("PRAGMA synchronous = FULL")
+                self._base.execute(SCHEMA)
+                self._base.commit()
+            except sqlite3.Error:
+                self._base.close()
+                raise
+        except sqlite3.Error as exc:
+            raise FileError(f"the manifest cannot be written: {exc}", file=str(path)) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @property
+    def path(self) -> Path:
+        """Of the SQLite file."""
+        return self._path
+
+    def close(self) -> None:
+        """Give up the files, and close."""
+        with closing(self._base), self._base:
+            self._base.execute("UPDATE files SET pid = NULL WHERE pid = ?", (os.getpid(),))
+
+    def look_up(self, file: Path) -> Entry | None:
+        """Return what is known of a file; None if it was never loaded so.
+
+        Raises:
+            FileError: The file has changed since.
+        """
+        row = self._base.execute(
+            "SELECT size, mtime_ns, delivered, started, is_done FROM files "
+            "WHERE job = ? AND file = ?",
+            (self._job, file.name),
+        ).fetchone()
+        if row is None:
+            return None
+        status = file.stat()
+        if (row[0], row[1]) != (status.st_size, status.st_mtime_ns):
+            raise FileError(
+                "it was changed since it was loaded, or in part; --restart loads all of it (again)",
+                file=str(file),
+            )
+        return Entry(row[2], row[3], bool(row[4]))
+
+    def claim(self, file: Path, *, anew: bool) -> Entry:
+        """Begin or go on with a file, for this process alone.
+
+        Args:
+            file: In the folder of the manifest.
+            anew: Forget what was loaded of it before.
+
+        Raises:
+            FileError: Another process is at it.
+        """
+        status = file.stat()
+        key = (self._job, file.name)
+        with self._base:
+            self._base.execute("BEGIN IMMEDIATE")
+            owner = self._base.execute(
+                "SELECT pid FROM files WHERE job = ? AND file = ?", key
+            ).fetchone()
+            if owner is not None and owner[0] is not None and _is_other(owner[0]):
+                raise FileError(f"process {owner[0]} is loading it", file=str(file))
+            if anew:
+                self._base.execute("DELETE FROM files WHERE job = ? AND file = ?", key)
+            self._base.execute(
+                "INSERT OR IGNORE INTO files (job, file, size, mtime_ns) VALUES (?, ?, ?, ?)",
+                (*key, status.st_size, status.st_mtime_ns),
+            )
+            self._base.execute(
+                "UPDATE files SET pid = ? WHERE job = ? AND file = ?", (os.getpid(), *key)
+            )
+        entry = self.look_up(file)
+        assert entry is not None  # noqa: S101 - it was just written
+        return entry
+
+    def start(self, file: Path, rows: int) -> None:
+        """Note that rows up to this one are about to leave."""
+        self._set("started = max(started, ?)", rows, file)
+
+    def deliver(self, file: Path, rows: int) -> None:
+        """Note that rows up to this one are stored."""
+        self._set("delivered = max(delivered, ?)", rows, file)
+
+    def finish(self, file: Path) -> None:
+        """Note that all of a file is stored."""
+        self._set("is_done = ?", 1, file)
+
+    def _set(self, change: str, value: int, file: Path) -> None:
+        with self._base:
+            self._base.execute(
+                f"UPDATE files SET {change} WHERE job = ? AND file = ?",  # noqa: S608 - three texts
+                (value, self._job, file.name),
+            )
+
+
+def _is_other(pid: int) -> bool:
+    # a process that lives, and is not this one
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
