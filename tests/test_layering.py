@@ -25,7 +25,10 @@ LAYERS = [
     "blocking_client",
     "blocking",
     "testing __init__",
+    "cli",
+    "__main__",
 ]
+PACKAGES = {"testing", "cli"}
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules.split()}
 SANS_IO = ["_session", "_points", "_runs", "_coalescer", "_intake", "_ticker"]
 SANS_IO += ["hosts", "config", "replies", "columns", "delivery", "ledger"]
@@ -34,8 +37,8 @@ CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+\(?([\w., ]*)
 
 
 def sources(module: str) -> list[Path]:
-    if module == "testing":
-        return sorted((ROOT / "siridb_fast/testing").glob("*.py"))
+    if module in PACKAGES:
+        return sorted((ROOT / "siridb_fast" / module).glob("*.py"))
     files = [ROOT / f"siridb_fast/{module}.py"]
     files += [ROOT / f"src_pyx/siridb_fast/{module}.{suffix}" for suffix in ("pyx", "pxd")]
     return [path for path in files if path.exists()]
@@ -70,7 +73,7 @@ def ours(names: set[str]) -> set[str]:
 
 
 def test_every_module_has_a_layer() -> None:
-    found = {path.stem for path in (ROOT / "siridb_fast").glob("*.py")} | {"testing"}
+    found = {path.stem for path in (ROOT / "siridb_fast").glob("*.py")} | PACKAGES
     found |= {path.stem for path in (ROOT / "src_pyx/siridb_fast").glob("_[a-z]*.p*x*")}
     assert found == LEVELS.keys()
 

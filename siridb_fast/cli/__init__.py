@@ -1,0 +1,25 @@
+"""The command line `siridb-fast`, where the extra ``cli`` is installed (typer, rich, pyarrow).
+
+Every command is a module of its own; `app` puts them together, `faults` turns errors into one line
+and an exit code, `options` has what all of them take. Nothing of this is imported by
+``import siridb_fast``.
+"""
+
+import importlib.util
+import sys
+
+__all__ = ["main"]
+
+NEEDED = ("typer", "rich")
+ADVICE = 'siridb-fast needs typer and rich: pip install "siridb_fast[cli]"'
+
+
+def main() -> None:
+    """Run the command line with the arguments of this process, and end the process."""
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        print(ADVICE, file=sys.stderr)
+        sys.exit(1)
+    from siridb_fast.cli.app import app
+    from siridb_fast.cli.faults import guarded
+
+    sys.exit(guarded(app, sys.argv[1:]))

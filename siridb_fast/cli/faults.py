@@ -1,0 +1,141 @@
+"""What becomes of an error: one red line on stderr and an exit code, and never a password.
+
+Knows nothing of the commands. Rules: no traceback for what the library, the server or the system
+says; a bug of our own keeps its traceback, without the values of variables.
+"""
+
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from types import FrameType
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from siridb_fast.errors import ConfigError, SiriDBError
+from siridb_fast.testing import HttpApiError, ServerNotFound, ServerStartError
+
+__all__ = [
+    "ExitCode",
+    "UsageFault",
+    "guarded",
+    "note",
+    "reason_of",
+    "shown",
+    "silence_stdout",
+    "terminable",
+    "warn",
+    "without_password",
+]
+
+# typer keeps click's classes in a place of its own that depends on its version.
+CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]
+CREDENTIALS = re.compile(r"(siridb://).*@", re.DOTALL)
+
+
+class ExitCode(IntEnum):
+    """What the process ends with; documented in the help and in the README."""
+
+    WELL = 0
+    FAILED = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    INTERRUPTED = 128 + signal.SIGINT
+    TERMINATED = 128 + signal.SIGTERM
+
+
+class UsageFault(SiriDBError, ValueError):
+    """Refuse what the user has asked for, or a file that cannot be used."""
+
+
+def guarded(app: Callable[..., object], arguments: Sequence[str]) -> int:
+    """Run the command line; return its exit code, with every error told on stderr."""
+    logging.getLogger("siridb_fast").addHandler(logging.NullHandler())
+    try:
+        code = app(args=list(arguments), prog_name="siridb-fast", standalone_mode=False)
+        return code if isinstance(code, int) else ExitCode.WELL
+    except (KeyboardInterrupt, typer.Abort):
+        return ExitCode.INTERRUPTED
+    except CommandLineError as exc:
+        return _refuse(exc)
+    except (UsageFault, ConfigError) as exc:
+        _tell("Error", reason_of(exc), "red")
+        return ExitCode.USAGE
+    except (SiriDBError, OSError, ServerNotFound, ServerStartError, HttpApiError) as exc:
+        _tell("Error", reason_of(exc), "red")
+        return ExitCode.FAILED
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end what runs within as Ctrl+C does: everything is cleaned up on the way."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(ExitCode.TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def silence_stdout() -> None:
+    """Send what is still to be written to nowhere, because the reader of the pipe has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def warn(text: str) -> None:
+    """Tell the user on stderr of something that is no reason to stop."""
+    _tell("Warning", text, "yellow")
+
+
+def note(text: str) -> None:
+    """Tell the user something on stderr that is no part of the output."""
+    Console(stderr=True).print(Text(text), soft_wrap=True)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in one line, without a password, what an error says."""
+    is_plain = isinstance(error, OSError) and not isinstance(error, SiriDBError)
+    text = (error.strerror if is_plain and isinstance(error, OSError) else None) or str(error)
+    if is_plain and isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {text}"
+    return without_password(text) or type(error).__name__
+
+
+def without_password(text: str) -> str:
+    """Return a text without what stands between ``siridb://`` and the host."""
+    return CREDENTIALS.sub(r"\1…@", text)
+
+
+def shown(text: str) -> str:
+    """Return a text as a terminal may show it: what is no letter or sign stands escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+def _refuse(exc: Exception) -> int:
+    _tell("Error", without_password(getattr(exc, "format_message", exc.__str__)()), "red")
+    context = getattr(exc, "ctx", None)
+    if context is not None:
+        note(f"Try '{context.command_path} --help'.")
+    return ExitCode.USAGE
+
+
+def _tell(kind: str, text: str, style: str) -> None:
+    # A server's log, say, has several lines, and all of them are needed.
+    lines = [shown(line) for line in text.splitlines()]
+    Console(stderr=True).print(Text(f"{kind}: " + "\n".join(lines), style=style), soft_wrap=True)
