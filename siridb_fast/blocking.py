@@ -14,7 +14,13 @@ from siridb_fast import _wire
 from siridb_fast._qpack import packb
 from siridb_fast.blocking_client import BlockingClient, BlockingWriter
 from siridb_fast.config import Config, is_url
-from siridb_fast.database import Database, InsertKeywords, PointArrays
+from siridb_fast.database import (
+    Database,
+    FrameKeywords,
+    FrameOptions,
+    InsertKeywords,
+    PointArrays,
+)
 from siridb_fast.errors import ConnectionLost
 from siridb_fast.hosts import DEFAULT_PORT
 from siridb_fast.reference import Protocol, SiriDBProtocol, dial, target_of
@@ -23,6 +29,9 @@ from siridb_fast.writer_options import WriterKeywords
 
 if TYPE_CHECKING:
     import ssl as tls
+
+    import pandas
+    import pyarrow
 
     from siridb_fast._wire import Payload
 
@@ -84,10 +93,39 @@ class SiriDBConnection:
         return self._run(self._database.query(query, time_precision, timeout))
 
     def query_arrays(
-        self, query: str | bytes, time_precision: int | None = None, timeout: float = 30
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 30,
+        *,
+        all_points: bool = False,
     ) -> PointArrays:
         """Run a select; see `SiriDBClient.query_arrays`."""
-        return self._run(self._database.query_arrays(query, time_precision, timeout))
+        return self._run(
+            self._database.query_arrays(query, time_precision, timeout, all_points=all_points)
+        )
+
+    def query_frame(
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 30,
+        **options: Unpack[FrameKeywords],
+    ) -> pandas.DataFrame:
+        """Run a select; see `SiriDBClient.query_frame`."""
+        frame = FrameOptions(**options)
+        return self._run(self._database.query_frame(query, time_precision, timeout, frame))
+
+    def query_arrow(
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 30,
+        **options: Unpack[FrameKeywords],
+    ) -> pyarrow.Table:
+        """Run a select; see `SiriDBClient.query_arrow`."""
+        frame = FrameOptions(**options)
+        return self._run(self._database.query_arrow(query, time_precision, timeout, frame))
 
     def writer(self, **options: Unpack[WriterKeywords]) -> BlockingWriter:
         """Return an open writer to the same server; close it, or use it in a ``with`` block.

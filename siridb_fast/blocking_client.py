@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.client import SiriDBClient
 from siridb_fast.config import Config
-from siridb_fast.database import InsertKeywords, PointArrays
+from siridb_fast.database import FrameKeywords, InsertKeywords, PointArrays
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError
 from siridb_fast.ledger import Stats
@@ -26,6 +26,9 @@ from siridb_fast.writer_options import WriterKeywords
 
 if TYPE_CHECKING:
     import ssl as tls
+
+    import pandas
+    import pyarrow
 
     from siridb_fast._intake import SeriesHandle
     from siridb_fast._ticker import Ticker
@@ -97,10 +100,41 @@ class BlockingClient:
         return self._thread.call(self._client.query(query, time_precision, timeout))
 
     def query_arrays(
-        self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 60,
+        *,
+        all_points: bool = False,
     ) -> PointArrays:
         """Run a select; see `SiriDBClient.query_arrays`."""
-        return self._thread.call(self._client.query_arrays(query, time_precision, timeout))
+        return self._thread.call(
+            self._client.query_arrays(query, time_precision, timeout, all_points=all_points)
+        )
+
+    def query_frame(
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 60,
+        **options: Unpack[FrameKeywords],
+    ) -> pandas.DataFrame:
+        """Run a select; see `SiriDBClient.query_frame`."""
+        return self._thread.call(
+            self._client.query_frame(query, time_precision, timeout, **options)
+        )
+
+    def query_arrow(
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 60,
+        **options: Unpack[FrameKeywords],
+    ) -> pyarrow.Table:
+        """Run a select; see `SiriDBClient.query_arrow`."""
+        return self._thread.call(
+            self._client.query_arrow(query, time_precision, timeout, **options)
+        )
 
     def load(self, data: object, **options: Unpack[LoadKeywords]) -> Report:
         """Load whole frames, columns or streams of them; see `siridb_fast.load`."""

@@ -12,12 +12,11 @@ from typing import Any
 
 from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.errors import UserAuthError
+from siridb_fast.selects import NAMES_PER_QUERY, QUERY_BYTES, name_batches, quote, quoted_bytes
 
 __all__ = ["Catalog", "quote"]
 
 TIME_PRECISIONS = {"s": SECOND, "ms": MILLISECOND, "us": MICROSECOND, "ns": NANOSECOND}
-NAMES_PER_QUERY = 1000
-QUERY_BYTES = 60_000  # the server takes 65,535 for the whole package
 KEPT_TYPES = 1_000_000  # at about 150 bytes each; then all are forgotten and asked for again
 
 logger = logging.getLogger("siridb_fast")
@@ -106,26 +105,7 @@ class Catalog:
         return [(name, kind) for name, kind in answer["series"]]
 
 
-def quote(name: str) -> str:
-    """Return a series' name as the query language takes it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _queries(names: Iterable[str]) -> Iterator[str]:
-    quoted: list[str] = []
-    size = 0
-    for name in map(quote, names):
-        length = len(name.encode()) + 1
-        if length > QUERY_BYTES:
-            continue  # too long to be asked for: such a series stays unknown
-        if len(quoted) == NAMES_PER_QUERY or size + length > QUERY_BYTES:
-            yield _query_of(quoted)
-            quoted, size = [], 0
-        quoted.append(name)
-        size += length
-    if quoted:
-        yield _query_of(quoted)
-
-
-def _query_of(quoted: list[str]) -> str:
-    return f"list series name, type {','.join(quoted)} limit {NAMES_PER_QUERY}"
+    # A name that is too long to be asked for stays unknown.
+    for batch in name_batches(name for name in names if quoted_bytes(name) < QUERY_BYTES):
+        yield f"list series name, type {','.join(map(quote, batch))} limit {NAMES_PER_QUERY}"

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from siridb_fast.carrying import carry
 from siridb_fast.cluster import Cluster, first_failure
 from siridb_fast.config import Config, OnDoubt, parse_url
-from siridb_fast.database import Database, InsertKeywords, PointArrays
+from siridb_fast.database import (
+    Database,
+    FrameKeywords,
+    FrameOptions,
+    InsertKeywords,
+    PointArrays,
+)
 from siridb_fast.delivery import Report
 from siridb_fast.errors import PoolError
 from siridb_fast.hosts import parse_hostlist
@@ -28,6 +34,9 @@ from siridb_fast.writer_options import WriterKeywords
 
 if TYPE_CHECKING:
     import ssl as tls
+
+    import pandas
+    import pyarrow
 
     from siridb_fast._wire import Payload
 
@@ -272,7 +281,12 @@ class SiriDBClient:
         return await self._database.query(query, time_precision, timeout)
 
     async def query_arrays(
-        self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 60,
+        *,
+        all_points: bool = False,
     ) -> PointArrays:
         """Run a select and return ``{name: (timestamps, values)}`` as arrays.
 
@@ -288,12 +302,64 @@ class SiriDBClient:
 
         Raises:
             UnpackError: The answer holds no points, as that of a list or a count of series.
-            SelectLimitError: It selects more points than the server's ``select_points_limit``.
-                Nothing is ever cut silently.
+            SelectLimitError: It selects more points than the server's ``select_points_limit``, and
+                ``all_points`` is not given, or the points are those of a ``merge as``. Nothing is
+                ever cut silently.
 
         Also raises what `query` does.
         """
-        return await self._database.query_arrays(query, time_precision, timeout)
+        return await self._database.query_arrays(
+            query, time_precision, timeout, all_points=all_points
+        )
+
+    async def query_frame(
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 60,
+        **options: Unpack[FrameKeywords],
+    ) -> pandas.DataFrame:
+        """Run a select and return its points as a frame of pandas (`siridb_fast[pandas]`).
+
+        Args:
+            query: A select.
+            time_precision: SECOND … NANOSECOND for the times, converted exactly and cut where they
+                are finer; None for the database's. It becomes the unit of the times.
+            timeout: Seconds.
+            form: ``"wide"``: a row for each time, a column for each series, the times as index
+                ``time`` of dtype ``datetime64[unit, UTC]``. Where a series has no point: NaN among
+                floats, NA among integers (``Int64`` then, else ``int64``), None among texts. Of
+                several points of a series at one time, the k-th is in the k-th row of that time.
+                ``"long"``: a row for each point, with columns ``series`` (categorical), ``time``
+                and ``value`` (int64, float64 or object).
+            all_points: See `query_arrays`.
+
+        Raises:
+            TableError: Texts and numbers, or floats and integers over 2**53, in one long column;
+                or the database's precision is unknown, as the user may not ask for it.
+            ImportError: pandas is not installed.
+
+        Also raises what `query_arrays` does.
+        """
+        frame = FrameOptions(**options)
+        return await self._database.query_frame(query, time_precision, timeout, frame)
+
+    async def query_arrow(
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 60,
+        **options: Unpack[FrameKeywords],
+    ) -> pyarrow.Table:
+        """Run a select and return its points as a table of Arrow (`siridb_fast[arrow]`).
+
+        As `query_frame`, but ``time`` is a column of type ``timestamp[unit, UTC]``, gaps are
+        nulls, ``series`` is ``dictionary<int32, string>`` and texts are ``string``. In the wide
+        form the column of a series called "time" is ``time_`` (with more underscores if there is
+        such a series too), its field's metadata gives the ``series``.
+        """
+        frame = FrameOptions(**options)
+        return await self._database.query_arrow(query, time_precision, timeout, frame)
 
     async def load(self, data: object, **options: Unpack[LoadKeywords]) -> Report:
         """Load whole frames, columns or streams of them; see `siridb_fast.load`.

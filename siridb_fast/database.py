@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
-import numpy as np
-
 from siridb_fast import _wire
 from siridb_fast._answer import decode_points
 from siridb_fast._points import PointColumn
@@ -27,17 +25,35 @@ from siridb_fast.columns import (
     Part,
     cut_packages,
 )
-from siridb_fast.errors import SiriDBError
+from siridb_fast.errors import SiriDBError, TableError
 from siridb_fast.inserts import parts_of, plain_payload
+from siridb_fast.paging import Answer, Pager, PointArrays
+from siridb_fast.tables import (
+    Form,
+    arrow_table,
+    check_form,
+    pandas_frame,
+    require_pandas,
+    require_pyarrow,
+)
 
 if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
     from siridb_fast._wire import Payload
 
-__all__ = ["Carrier", "Database", "InsertKeywords", "InsertOptions", "PointArrays"]
+__all__ = [
+    "Carrier",
+    "Database",
+    "FrameKeywords",
+    "FrameOptions",
+    "InsertKeywords",
+    "InsertOptions",
+    "PointArrays",
+]
 
 INSERTED = re.compile(r"inserted (\d+) point")
-
-PointArrays = dict[str, tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[Any]]]]
 
 
 class Carrier(Protocol):
@@ -81,6 +97,24 @@ class InsertOptions:
         )
 
 
+class FrameKeywords(TypedDict, total=False):
+    """The keyword options of `query_frame` and `query_arrow`; see `SiriDBClient.query_frame`."""
+
+    form: Form
+    all_points: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameOptions:
+    """The same, validated: the layout of a frame, and whether the point limit is paged around."""
+
+    form: Form = "wide"
+    all_points: bool = False
+
+    def __post_init__(self) -> None:
+        check_form(self.form)
+
+
 DEFAULT_OPTIONS = InsertOptions()
 
 
@@ -99,16 +133,36 @@ class Database:
         return await self._carrier(_wire.REQ_QUERY, payload, timeout)
 
     async def query_arrays(
-        self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
+        self,
+        query: str | bytes,
+        time_precision: int | None = None,
+        timeout: float = 60,
+        *,
+        all_points: bool = False,
     ) -> PointArrays:
         """Run a select; return the answer as arrays."""
         _check_precision(time_precision)
-        payload = _packed_query(query, None)
-        answer = await self._carrier(_wire.REQ_QUERY, payload, timeout, is_raw=True)
-        arrays: PointArrays = decode_points(answer)
+        if all_points:
+            arrays = await self._all_points(query, timeout)
+        else:
+            arrays = (await self._selected(query, timeout)).points
         if time_precision is not None:
             _convert(arrays, await self._catalog.time_precision(timeout), time_precision)
         return arrays
+
+    async def query_frame(
+        self, query: str | bytes, time_precision: int | None, timeout: float, options: FrameOptions
+    ) -> pandas.DataFrame:
+        """Run a select; return the answer as a frame of pandas."""
+        require_pandas()
+        return pandas_frame(*await self._timed(query, time_precision, timeout, options))
+
+    async def query_arrow(
+        self, query: str | bytes, time_precision: int | None, timeout: float, options: FrameOptions
+    ) -> pyarrow.Table:
+        """Run a select; return the answer as a table of Arrow."""
+        require_pyarrow()
+        return arrow_table(*await self._timed(query, time_precision, timeout, options))
 
     async def insert(self, data: object, timeout: float, keywords: InsertKeywords) -> Any:
         """Insert lists and arrays; return what the server answers, summed up over packages."""
@@ -136,6 +190,39 @@ class Database:
     async def insert_packed(self, payload: Payload, timeout: float) -> Any:
         """Insert what `encode_insert` has made."""
         return await self._carrier(_wire.REQ_INSERT, payload, timeout)
+
+    async def _timed(
+        self, query: str | bytes, time_precision: int | None, timeout: float, options: FrameOptions
+    ) -> tuple[PointArrays, int, Form]:
+        _check_precision(time_precision)
+        own = await self._catalog.time_precision(timeout)
+        if own is None:
+            raise TableError(
+                "the database's time precision is unknown, as the user may not ask for it (the "
+                "right 'show'), so timestamps are no times; query_arrays gives them as integers"
+            )
+        arrays = await self.query_arrays(
+            query, time_precision, timeout, all_points=options.all_points
+        )
+        return arrays, own if time_precision is None else time_precision, options.form
+
+    async def _selected(self, query: str | bytes, timeout: float) -> Answer:
+        payload = _packed_query(query, None)
+        answer = await self._carrier(_wire.REQ_QUERY, payload, timeout, is_raw=True)
+        return Answer(decode_points(answer), len(answer))
+
+    async def _all_points(self, query: str | bytes, timeout: float) -> PointArrays:
+        _packed_query(query, None)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+
+        async def select(text: str | bytes) -> Answer:
+            return await self._selected(text, deadline - loop.time())
+
+        async def ask(text: str) -> Any:
+            return await self.query(text, timeout=deadline - loop.time())
+
+        return await Pager(select, ask).fetch(query)
 
     async def _ask(self, query: str, timeout: float) -> Any:
         return await self.query(query, timeout=timeout)

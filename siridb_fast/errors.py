@@ -13,6 +13,7 @@ under its name, so ``except OverflowError`` and ``except IndexError`` go on work
     │   ├── ConfigError (ValueError)                 a URL or an option that makes no sense
     │   ├── PackageTooLargeError (ValueError)        one package over the server's limit
     │   ├── PackingOverflowError (OverflowError)     an integer outside 64 bits
+    │   ├── TableError (ValueError)                  an answer that fits no frame or table
     │   ├── UnpackError (ValueError)                 bytes that are not qpack
     │   └── WriterClosedError                        a writer that is closed, or not open yet
     ├── the server said no
@@ -56,6 +57,7 @@ __all__ = [
     "ServerError",
     "ServerMessageError",
     "SiriDBError",
+    "TableError",
     "UnknownDatabaseError",
     "UnknownPackageError",
     "UnpackError",
@@ -130,6 +132,10 @@ class UnpackError(SiriDBError, ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.text, self.offset))
+
+
+class TableError(SiriDBError, ValueError):
+    """Refuse to put an answer into a frame or table that would change its values."""
 
 
 class InsertError(SiriDBError):

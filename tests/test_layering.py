@@ -10,28 +10,29 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     "errors",
-    "_wire _buffer _arrays _grouping delivery naming",
-    "_qpack _records hosts",
-    "_blocks _package _answer _runs _session config replies",
-    "_points _batch _queue",
-    "_coalescer columns connection",
+    "_wire _buffer _arrays _grouping delivery naming selects file_options file_paths manifest",
+    "_qpack _records hosts arrow_columns",
+    "_blocks _package _answer _runs _session config replies csv_values csv_lines csv_blocks",
+    "_points _batch _queue csv_files ipc_files parquet_files",
+    "_coalescer columns connection files",
     "cluster catalog inserts casting plain ledger writer_options gate groups frames load_options",
-    "_intake carrying database dispatch settling arrow_frames labels layout plain_cells",
-    "_ticker engine pandas_frames frame_points",
+    "_intake carrying tables dispatch settling arrow_frames labels layout plain_cells paging",
+    "_ticker database pandas_frames frame_points",
+    "engine stored file_portions",
     "bulk sources",
     "writer running",
     "loading",
     "client reference",
     "blocking_client",
     "blocking",
-    "testing __init__",
-    "cli",
-    "__main__",
+    "__init__ testing",
+    "cli __main__",
 ]
 PACKAGES = {"testing", "cli"}
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules.split()}
 SANS_IO = ["_session", "_points", "_runs", "_coalescer", "_intake", "_ticker"]
 SANS_IO += ["hosts", "config", "replies", "columns", "delivery", "ledger"]
+SANS_IO += ["selects", "paging", "tables"]
 OUTSIDE = {"asyncio", "socket", "time", "select", "selectors", "threading", "uvloop"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+\(?([\w., ]*)", re.MULTILINE)
 

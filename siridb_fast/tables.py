@@ -1,0 +1,289 @@
+"""Points of many series → one frame of pandas or one table of Arrow.
+
+Wide: a row for each time, a column for each series. Long: a row for each point. Works on whole
+columns, never point by point, and never changes a value: no integer passes through a float unless
+it is exact. Knows nothing of queries; pandas and pyarrow are imported where they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from siridb_fast.casting import is_exact_as_float
+from siridb_fast.errors import TableError
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+__all__ = [
+    "Form",
+    "arrow_table",
+    "check_form",
+    "pandas_frame",
+    "require_pandas",
+    "require_pyarrow",
+]
+
+UNITS: tuple[Literal["s", "ms", "us", "ns"], ...] = ("s", "ms", "us", "ns")
+KINDS = {"i": "integer", "f": "float", "O": "text"}
+
+Form = Literal["wide", "long"]
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+Points = dict[str, tuple[np.ndarray[Any, np.dtype[np.int64]], NumpyArray]]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A series as a column of a wide table.
+
+    ``values`` has an element for each row; it means something only where ``is_missing``, an array
+    of bool, is false. None: it has a value in every row.
+    """
+
+    name: str
+    values: NumpyArray
+    is_missing: NumpyArray | None
+
+
+def pandas_frame(points: Points, precision: int, form: Form = "wide") -> pandas.DataFrame:
+    """Return points as a frame.
+
+    Args:
+        points: ``{name: (timestamps, values)}``; timestamps int64 of shape (n,), not negative;
+            values float64, int64 or object (str), also (n,).
+        precision: SECOND … NANOSECOND: of the timestamps.
+        form: ``"wide"``: index ``time`` of dtype ``datetime64[unit, UTC]``, sorted; a column of
+            each series: float64 with NaN in the gaps, int64 without gaps or Int64 with NA in them,
+            object with None in them. ``"long"``: columns ``series`` (categorical), ``time``
+            (``datetime64[unit, UTC]``) and ``value`` (float64, int64 or object), in the order
+            of the points.
+
+    Raises:
+        TableError: The values do not fit one column, in the long form: see `query_frame`.
+    """
+    import pandas as pd
+
+    unit = UNITS[precision]
+    if form == "long":
+        names, codes, times, values = _long(points)
+        return pd.DataFrame(
+            {
+                "series": pd.Categorical.from_codes(codes, pd.Index(names, dtype=object)),
+                "time": _pandas_times(times, unit),
+                "value": pd.Series(values, dtype=values.dtype, copy=False),
+            },
+            copy=False,
+        )
+    rows, columns = _wide(points)
+    index = _pandas_times(rows, unit).rename("time")
+    series = {number: _pandas_column(column, index) for number, column in enumerate(columns)}
+    frame = pd.DataFrame(series, index=index, copy=False)
+    frame.columns = pd.Index([column.name for column in columns], dtype=object)
+    return frame
+
+
+def arrow_table(points: Points, precision: int, form: Form = "wide") -> pyarrow.Table:
+    """Return points as a table.
+
+    Args:
+        points: As for `pandas_frame`.
+        precision: SECOND … NANOSECOND: of the timestamps.
+        form: ``"wide"``: a column ``time`` of type ``timestamp[unit, UTC]``, sorted, and one of
+            each series: double, int64 or string, with nulls in the gaps; the series "time" is
+            called ``time_``. ``"long"``: columns ``series`` (``dictionary<int32, string>``),
+            ``time`` and ``value``.
+
+    Raises:
+        TableError: As `pandas_frame`.
+    """
+    import pyarrow as pa
+
+    unit = UNITS[precision]
+    if form == "long":
+        names, codes, times, values = _long(points)
+        series = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, pa.string()))
+        arrays = [series, _arrow_times(times, unit), _arrow_values(values, None)]
+        return pa.table(arrays, names=["series", "time", "value"])
+    rows, columns = _wide(points)
+    arrays = [_arrow_times(rows, unit)]
+    arrays += [_arrow_values(column.values, column.is_missing) for column in columns]
+    fields = [pa.field("time", arrays[0].type)]
+    for column, array in zip(columns, arrays[1:], strict=True):
+        name = _free_name(column.name, points)
+        metadata = {"series": column.name} if name != column.name else None
+        fields.append(pa.field(name, array.type, metadata=metadata))
+    return pa.table(arrays, schema=pa.schema(fields))
+
+
+def check_form(form: object) -> None:
+    """Refuse a form that does not exist."""
+    if form not in ("wide", "long"):
+        raise ValueError(f"form is 'wide' or 'long', got {form!r}")
+
+
+def require_pandas() -> None:
+    """Refuse to begin what needs pandas, if it is not installed."""
+    try:
+        import pandas  # noqa: F401
+    except ImportError as exc:
+        raise ImportError("query_frame needs pandas: pip install siridb_fast[pandas]") from exc
+
+
+def require_pyarrow() -> None:
+    """Refuse to begin what needs pyarrow, if it is not installed."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as exc:
+        raise ImportError("query_arrow needs pyarrow: pip install siridb_fast[arrow]") from exc
+
+
+def _wide(points: Points) -> tuple[NumpyArray, list[Column]]:
+    series = {name: _sorted(*pair) for name, pair in points.items()}
+    runs = [Runs.of(times) for times in _distinct(times for times, _ in series.values())]
+    times = np.unique(np.concatenate([np.empty(0, np.int64), *(run.times for run in runs)]))
+    heights = np.ones(len(times), np.int64)  # rows of each time
+    for run in runs:
+        if not run.is_single:
+            places = np.searchsorted(times, run.times)
+            heights[places] = np.maximum(heights[places], run.counts)
+    starts = np.cumsum(heights) - heights
+    rows = np.repeat(times, heights)
+    columns = []
+    known: NumpyArray | None = None
+    places = starts[:0]
+    for name, (own, values) in series.items():
+        if known is None or not np.array_equal(known, own):
+            run = Runs.of(own)
+            places = np.repeat(starts[np.searchsorted(times, run.times)], run.counts) + run.ranks()
+            known = own
+        columns.append(_placed(name, values, places, len(rows)))
+    return rows, columns
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Sorted timestamps as distinct times, and how many points are at each."""
+
+    times: NumpyArray
+    counts: NumpyArray
+    is_single: bool
+
+    @classmethod
+    def of(cls, timestamps: NumpyArray) -> Runs:
+        """Find the runs of equal timestamps."""
+        is_first = np.ones(len(timestamps), bool)
+        np.not_equal(timestamps[1:], timestamps[:-1], out=is_first[1:])
+        if is_first.all():
+            return cls(timestamps, np.ones(len(timestamps), np.int64), is_single=True)
+        firsts = np.flatnonzero(is_first)
+        counts = np.diff(firsts, append=len(timestamps))
+        return cls(timestamps[firsts], counts, is_single=False)
+
+    def ranks(self) -> NumpyArray:
+        """Return of each point, the how manieth of its time it is, from 0."""
+        if self.is_single:
+            return np.zeros(len(self.times), np.int64)
+        firsts = np.cumsum(self.counts) - self.counts
+        ranks: NumpyArray = np.arange(self.counts.sum()) - np.repeat(firsts, self.counts)
+        return ranks
+
+
+def _sorted(times: NumpyArray, values: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    if bool((times[1:] >= times[:-1]).all()):
+        return times, values
+    order = np.argsort(times, kind="stable")
+    return times[order], values[order]
+
+
+def _distinct(arrays: Iterable[NumpyArray]) -> list[NumpyArray]:
+    # Series that are measured together have the same timestamps, one after the other.
+    found = [np.empty(0, np.int64), *arrays]
+    return [later for first, later in pairwise(found) if not np.array_equal(first, later)]
+
+
+def _placed(name: str, values: NumpyArray, places: NumpyArray, rows: int) -> Column:
+    # Points have rows of their own, in order: as many as there are rows, and all are taken.
+    if len(values) == rows:
+        return Column(name, values, None)
+    is_missing = np.ones(rows, bool)
+    is_missing[places] = False
+    column = np.full(rows, {"f": np.nan, "i": 0, "O": None}[values.dtype.kind], values.dtype)
+    column[places] = values
+    return Column(name, column, is_missing)
+
+
+def _long(points: Points) -> tuple[list[str], NumpyArray, NumpyArray, NumpyArray]:
+    names = list(points)
+    lengths = [len(times) for times, _ in points.values()]
+    codes = np.repeat(np.arange(len(names), dtype=np.int32), lengths)
+    times = np.concatenate([np.empty(0, np.int64), *(times for times, _ in points.values())])
+    filled = {name: values for name, (_, values) in points.items() if len(values)}
+    dtype = _common_dtype(filled)
+    values = np.concatenate([np.empty(0, dtype), *filled.values()], dtype=dtype)
+    return names, codes, times, values
+
+
+def _common_dtype(columns: dict[str, NumpyArray]) -> np.dtype[Any]:
+    firsts: dict[str, str] = {}  # of each kind, the first series
+    for name, values in columns.items():
+        firsts.setdefault(values.dtype.kind, name)
+    if "O" in firsts and len(firsts) > 1:
+        kind = next(kind for kind in firsts if kind != "O")
+        raise TableError(
+            f"series {firsts['O']!r} is of text and series {firsts[kind]!r} of type "
+            f"{KINDS[kind]}: one column 'value' cannot hold both; select them apart, or take "
+            "form='wide'"
+        )
+    if len(firsts) > 1:
+        for name, values in columns.items():
+            if values.dtype.kind == "i" and not is_exact_as_float(values):
+                raise TableError(
+                    f"series {name!r} has integers over 2**53, which are not exact as floats, and "
+                    f"series {firsts['f']!r} has floats: one column 'value' cannot hold both; "
+                    "select them apart, or take form='wide'"
+                )
+    kinds = firsts.keys()
+    if kinds == {"O"}:
+        return np.dtype(object)
+    return np.dtype(np.int64 if kinds == {"i"} else np.float64)
+
+
+def _pandas_times(times: NumpyArray, unit: str) -> Any:
+    import pandas as pd
+
+    return pd.DatetimeIndex(times.view(f"M8[{unit}]")).tz_localize("UTC")
+
+
+def _pandas_column(column: Column, index: Any) -> Any:
+    import pandas as pd
+
+    values: Any = column.values
+    if values.dtype.kind == "i" and column.is_missing is not None:
+        values = pd.arrays.IntegerArray(values, column.is_missing)
+    return pd.Series(values, index=index, dtype=values.dtype, copy=False)
+
+
+def _arrow_times(times: NumpyArray, unit: str) -> Any:
+    import pyarrow as pa
+
+    return pa.array(times).cast(pa.timestamp(unit, "UTC"))
+
+
+def _arrow_values(values: NumpyArray, is_missing: NumpyArray | None) -> Any:
+    import pyarrow as pa
+
+    types = {"f": pa.float64(), "i": pa.int64(), "O": pa.string()}
+    return pa.array(values, types[values.dtype.kind], mask=is_missing)
+
+
+def _free_name(name: str, points: Points) -> str:
+    if name == "time":
+        while name in points:
+            name += "_"
+    return name

@@ -1,0 +1,148 @@
+"""Points as frames of pandas and tables of Arrow, without a server."""
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from siridb_fast import MICROSECOND, NANOSECOND, SECOND, TableError
+from siridb_fast.tables import arrow_table, pandas_frame
+
+HUGE = 2**53 + 1
+EMPTY = (np.empty(0, np.int64), np.empty(0))
+
+
+def points(**series: tuple[list[int], list[Any]]) -> dict[str, Any]:
+    texts = {True: object, False: None}
+    return {
+        name: (np.array(times), np.array(values, texts[isinstance(values[0], str)]))
+        for name, (times, values) in series.items()
+    }
+
+
+MIXED = points(
+    f=([1, 3, 3], [0.5, 1.5, 2.5]),
+    i=([1, 2, 3, 3], [HUGE, 2, 3, 4]),
+    whole=([1, 2, 3, 3], [1, 2, 3, HUGE]),
+    part=([3], [HUGE]),
+    t=([3, 3], ["x", ""]),
+)
+ROWS = [1, 2, 3, 3]
+
+
+def test_wide_frame_loses_and_rounds_nothing() -> None:
+    frame = pandas_frame(MIXED, MICROSECOND)
+    assert frame.index.name == "time"
+    assert frame.index.dtype == "datetime64[us, UTC]"
+    assert frame.index.astype("int64").tolist() == ROWS
+    assert [str(dtype) for dtype in frame.dtypes] == [
+        "float64", "int64", "int64", "Int64", "object",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(frame["f"], [0.5, np.nan, 1.5, 2.5])
+    assert frame["i"].tolist() == [HUGE, 2, 3, 4]
+    assert frame["part"].isna().tolist() == [True, True, False, True]
+    assert frame["part"].iloc[2] == HUGE
+    assert frame["t"].tolist() == [None, None, "x", ""]
+
+
+def test_wide_table_has_nulls_in_its_gaps() -> None:
+    table = arrow_table(MIXED, MICROSECOND)
+    assert table.schema.field("time").type == pa.timestamp("us", "UTC")
+    assert table["time"].cast(pa.int64()).to_pylist() == ROWS
+    assert table.drop(["time"]).to_pydict() == {
+        "f": [0.5, None, 1.5, 2.5], "i": [HUGE, 2, 3, 4], "whole": [1, 2, 3, HUGE],
+        "part": [None, None, HUGE, None], "t": [None, None, "x", ""],
+    }  # fmt: skip
+    assert table.schema.types[1:] == [pa.float64(), *[pa.int64()] * 3, pa.string()]
+
+
+def test_nan_is_a_value_of_a_table() -> None:
+    column = arrow_table(points(a=([1], [np.nan]), b=([1, 2], [1, 2])), SECOND)["a"]
+    assert [value.is_valid for value in column] == [True, False]
+
+
+@pytest.mark.parametrize("precision", range(4))
+def test_empty_answers_have_their_dtypes(precision: int) -> None:
+    unit = ("s", "ms", "us", "ns")[precision]
+    for given in ({}, {"a": EMPTY}):
+        wide, long = (pandas_frame(given, precision, form) for form in ("wide", "long"))
+        assert (len(wide), list(wide)) == (0, list(given))
+        assert wide.index.dtype == f"datetime64[{unit}, UTC]"
+        assert list(map(str, long.dtypes)) == ["category", f"datetime64[{unit}, UTC]", "float64"]
+        assert len(long) == 0
+        for form, names in (("wide", ["time", *given]), ("long", ["series", "time", "value"])):
+            table = arrow_table(given, precision, form)  # type: ignore[arg-type]
+            assert (table.num_rows, table.column_names) == (0, names)
+            assert table.schema.field("time").type == pa.timestamp(unit, "UTC")
+
+
+def test_long_forms_have_a_row_for_each_point() -> None:
+    given = points(b=([1, 2], [1, 2]), a=([2, 2], [3, 4])) | {"none": EMPTY}
+    frame, table = (make(given, NANOSECOND, "long") for make in (pandas_frame, arrow_table))
+    assert table.schema.field("series").type == pa.dictionary(pa.int32(), pa.string())
+    assert frame["series"].tolist() == table["series"].to_pylist() == ["b", "b", "a", "a"]
+    assert list(frame["series"].cat.categories) == ["b", "a", "none"]
+    assert frame["time"].astype("int64").tolist() == [1, 2, 2, 2]
+    assert frame["value"].tolist() == table["value"].to_pylist() == [1, 2, 3, 4]
+    assert (frame["value"].dtype, table.schema.types[2]) == (np.int64, pa.int64())
+    texts = pandas_frame(points(a=([1], ["x"])), SECOND, "long")["value"]
+    assert (texts.dtype, texts.tolist()) == (object, ["x"])
+
+
+@pytest.mark.parametrize("make", [pandas_frame, arrow_table])
+def test_values_that_fit_no_common_column_are_refused(make: Any) -> None:
+    exact = points(i=([1], [2**53]), f=([1], [0.5]))
+    assert list(map(float, make(exact, SECOND, "long")["value"].to_numpy())) == [2.0**53, 0.5]
+    with pytest.raises(TableError, match=r"'i' has integers over 2\*\*53.*'f' has floats"):
+        make(points(i=([1], [HUGE]), f=([1], [0.5])), SECOND, "long")
+    with pytest.raises(TableError, match=r"'t' is of text and series 'i' of type integer"):
+        make(points(i=([1], [1]), t=([1], ["x"])), SECOND, "long")
+
+
+def test_series_called_time_has_a_column_of_its_own() -> None:
+    given = points(time=([1], [5]), time_=([1], [6]))
+    table = arrow_table(given, SECOND)
+    assert table.column_names == ["time", "time__", "time_"]
+    assert table["time__"].to_pylist() == [5]
+    assert table.schema.field("time__").metadata == {b"series": b"time"}
+    assert pandas_frame(given, SECOND)["time"].tolist() == [5]
+
+
+def test_times_of_every_size_are_taken() -> None:
+    for precision, last in ((SECOND, 2**32 - 1), (NANOSECOND, 2**63 - 1)):
+        given = points(a=([0, last], [1, 2]))
+        assert pandas_frame(given, precision).index.astype("int64").tolist() == [0, last]
+        assert arrow_table(given, precision)["time"].cast(pa.int64()).to_pylist() == [0, last]
+
+
+def test_points_out_of_order_are_sorted() -> None:
+    frame = pandas_frame(points(a=([3, 1, 3], [1, 2, 3])), SECOND)
+    assert frame["a"].tolist() == [2, 1, 3]
+
+
+@pytest.mark.parametrize(("series", "length"), [(1_000, 1_000), (1, 1_000_000)])
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_million_points_take_no_python_each(series: int, length: int, is_shared: bool) -> None:
+    times = np.arange(length) * 1000
+    given = {
+        f"s{i}": (times + (0 if is_shared else i % 7), np.arange(length) / 3)
+        for i in range(series)
+    }
+    for make in (pandas_frame, arrow_table):
+        begun = time.process_time()
+        assert len(make(given, NANOSECOND)) == length * (1 if is_shared or series == 1 else 7)
+        assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize(("module", "extra"), [("pandas", "pandas"), ("pyarrow", "arrow")])
+def test_missing_extra_is_named(module: str, extra: str) -> None:
+    program = (
+        f"import sys; sys.modules[{module!r}] = None\n"
+        f"from siridb_fast.tables import require_{module}\nrequire_{module}()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"pip install siridb_fast[{extra}]" in done.stderr
