@@ -11,6 +11,7 @@ under its name, so ``except OverflowError`` and ``except IndexError`` go on work
     │   ├── BufferFullError                          a writer has no room for more points
     │   ├── ColumnError (ValueError)                 points that cannot be sent as they are
     │   ├── ConfigError (ValueError)                 a URL or an option that makes no sense
+    │   ├── FileError (ValueError)                   a file that cannot be read as it is
     │   ├── PackageTooLargeError (ValueError)        one package over the server's limit
     │   ├── PackingOverflowError (OverflowError)     an integer outside 64 bits
     │   ├── TableError (ValueError)                  an answer that fits no frame or table
@@ -46,6 +47,7 @@ __all__ = [
     "ConfigError",
     "ConnectionLost",
     "DeliveryError",
+    "FileError",
     "InsertError",
     "PackageTooLargeError",
     "PackingOverflowError",
@@ -109,6 +111,25 @@ class WriterClosedError(SiriDBError):
 
 class ConfigError(SiriDBError, ValueError):
     """Refuse a URL or an option that makes no sense."""
+
+
+class FileError(SiriDBError, ValueError):
+    """Refuse a file; name it, and the line (the first is 1) and the column, where there is one."""
+
+    def __init__(
+        self, text: str, *, file: str, line: int | None = None, column: str | None = None
+    ) -> None:
+        place = file if line is None else f"{file}:{line}"
+        if column is not None:
+            place += f": column {_shorten(column)}"
+        super().__init__(f"{place}: {text}")
+        self.text = text
+        self.file = file
+        self.line = line
+        self.column = column
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_file_error, (self.text, self.file, self.line, self.column))
 
 
 class PackageTooLargeError(SiriDBError, ValueError):
@@ -223,3 +244,7 @@ def _shorten(series: str, limit: int = 80) -> str:
 
 def _column_error(text: str, series: str | None, index: int | None) -> ColumnError:
     return ColumnError(text, series=series, index=index)
+
+
+def _file_error(text: str, file: str, line: int | None, column: str | None) -> FileError:
+    return FileError(text, file=file, line=line, column=column)

@@ -1,0 +1,289 @@
+"""CSV files → typed record batches, with the line of every row known and bad lines named.
+
+Each block of text is parsed by pyarrow as strings, which cannot fail, and then converted column by
+column (see `csv_values`), so that a value that does not fit is found, not just met. A bad line has
+too few or too many fields, a value that its column's type cannot take, or is not UTF-8. Blank
+lines are passed over.
+
+This module needs pyarrow (see `siridb_fast.files`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import csv
+
+from siridb_fast.arrow_columns import check_columns, reading, sliced
+from siridb_fast.csv_blocks import Block, CsvBlocks, split_header
+from siridb_fast.csv_lines import LineMap, records_lines
+from siridb_fast.csv_values import ARROW_TYPES, EXPECTED, convert, decide_time, decide_type
+from siridb_fast.errors import FileError
+from siridb_fast.file_options import ReadOptions
+
+__all__ = ["CsvTable"]
+
+SHOWN_BAD = 10
+SMALLEST_BLOCK = 64
+NAMES_TYPE = pa.dictionary(pa.int32(), pa.string())
+SURROGATE = re.compile("[\udc80-\udcff]")  # what stands for a byte that is not UTF-8
+
+Lines = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What is wrong with one line; ``column`` is None if it is the line as such."""
+
+    line: int
+    text: str
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """A block as columns of strings, the line of each row, and the lines that are no rows."""
+
+    table: pa.Table
+    lines: Lines
+    faults: list[_Fault]
+
+
+class CsvTable:
+    """A CSV file, as `siridb_fast.file_options.TableFile` says."""
+
+    rows: int | None = None
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        self.path = path
+        self.bad_lines = 0
+        self.first_bad: list[FileError] = []
+        self._options = options
+        tab_or_comma = "\t" if ".tsv" in map(str.lower, path.suffixes[-2:]) else ","
+        self._delimiter = options.delimiter or tab_or_comma
+        with reading(path, "a CSV file"):
+            self.size = path.stat().st_size
+        self._names: list[str] = []
+        self._map = LineMap()
+        self._source = self._open()
+        self._kinds = self._decide_kinds()
+        self.schema = pa.schema(
+            (name, NAMES_TYPE if name in options.names else ARROW_TYPES[kind])
+            for name, kind in self._kinds.items()
+        )
+        self._source.close()
+
+    @property
+    def bytes_read(self) -> int:
+        """The position in the file."""
+        return self._source.bytes_read
+
+    def batches(self, start: int = 0) -> Iterator[pa.RecordBatch]:
+        """Yield the batches from row ``start`` on; the rows before it are read as well."""
+        self._source.close()
+        self._source = self._open()
+        self._map = LineMap()
+        self.bad_lines = 0
+        self.first_bad = []
+        skipped = start
+        for block in self._bodies():
+            batch = self._typed(self._texts(block))
+            left = batch.slice(skipped)  # empty if all of it is to be skipped
+            skipped -= batch.num_rows - left.num_rows
+            yield from sliced(left, 2 * self._options.batch_bytes)
+        self._source.close()
+
+    def place(self, row: int) -> str:
+        """Return the line of a row that was read; lines count from 1, the header's too."""
+        line = self._map.line(row)
+        if line is not None:
+            return f"line {line}"
+        with CsvTable(self.path, self._options) as again:  # forgotten: too many lines were odd
+            end = 0
+            for batch in again.batches():
+                end += batch.num_rows
+                if row < end:
+                    break
+            return again.place(row)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self.batches()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> CsvBlocks:
+        block_bytes = max(SMALLEST_BLOCK, self._options.batch_bytes // 2)
+        return CsvBlocks(self.path, self._delimiter, block_bytes)
+
+    def _bodies(self) -> Iterator[Block]:
+        """Yield the blocks behind the header, which is read on the way."""
+        header = None
+        for block in self._source:
+            if header is not None:
+                yield block
+            elif (header := split_header(block, self._delimiter, self.path)) is not None:
+                self._names, body = header
+                yield body
+        if header is None:
+            raise FileError("the file is empty, expected a header", file=str(self.path))
+
+    def _decide_kinds(self) -> dict[str, str]:
+        """Return a kind of `ARROW_TYPES` for each column, from the first block that has rows."""
+        table = None
+        for block in self._bodies():
+            check_columns(self._names, self._options, self.path)
+            table = self._texts(block).table
+            if table.num_rows:
+                break
+        assert table is not None  # noqa: S101 - there is a block, or an error
+        return {name: self._kind(name, _array(table, name)) for name in table.column_names}
+
+    def _kind(self, name: str, texts: pa.Array) -> str:
+        given = self._options.types.get(name)
+        if name in self._options.names:
+            return "string"
+        if given == "time" or (given is None and name == self._options.time):
+            return decide_time(texts, integers=name == self._options.time)
+        return given or decide_type(texts)
+
+    def _texts(self, block: Block) -> _Texts:
+        lines, _ = records_lines(block.text, self._delimiter, block.line)
+        text, faults = self._decoded(block, lines)
+        odd: list[Any] = []
+
+        def leave_out(row: Any) -> str:
+            odd.append(row)
+            return "skip"
+
+        table = self._parse(text, leave_out) if len(lines) else self._no_rows()
+        faults += [_odd_fault(row, lines) for row in odd if row.text.strip()]
+        lines = np.delete(lines, [row.number - 1 for row in odd])
+        if len(lines) != table.num_rows:
+            reason = "a carriage return without a line feed, here or in a later line"
+            raise FileError(reason, file=str(self.path), line=block.line)
+        return _Texts(table, lines, faults)
+
+    def _decoded(self, block: Block, lines: Lines) -> tuple[bytes, list[_Fault]]:
+        """Return text that is UTF-8, and the records that were not."""
+        try:
+            block.text.decode()
+        except UnicodeDecodeError:
+            text = block.text.decode("utf-8", "surrogateescape")
+        else:
+            return block.text, []
+        found = [
+            n for n, line in enumerate(text.split("\n"), block.line) if SURROGATE.search(line)
+        ]
+        records = np.unique(lines[np.searchsorted(lines, found, side="right") - 1])
+        expected = "the line is not UTF-8 text; convert the file to UTF-8"
+        return text.encode("utf-8", "replace"), [_Fault(int(line), expected) for line in records]
+
+    def _parse(self, text: bytes, leave_out: Any) -> pa.Table:
+        names = self._names
+        return csv.read_csv(
+            pa.BufferReader(text),
+            read_options=csv.ReadOptions(
+                use_threads=False,  # else rows have no number
+                block_size=len(text) + 1,
+                column_names=names,
+            ),
+            parse_options=csv.ParseOptions(
+                delimiter=self._delimiter,
+                newlines_in_values=True,
+                invalid_row_handler=leave_out,
+            ),
+            convert_options=csv.ConvertOptions(
+                check_utf8=False,
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=self._options.columns,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                null_values=[""],
+            ),
+        )
+
+    def _no_rows(self) -> pa.Table:
+        columns = self._options.columns or self._names
+        return pa.schema([(name, pa.string()) for name in columns]).empty_table()
+
+    def _typed(self, texts: _Texts) -> pa.RecordBatch:
+        """Convert the columns; leave the rows out that are bad, or raise for the first."""
+        faults = {fault.line: fault for fault in texts.faults}
+        columns = []
+        for name, kind in self._kinds.items():
+            array = _array(texts.table, name)
+            done = convert(array, kind, every=self._options.skip_bad)
+            for row in done.bad:
+                line = int(texts.lines[row])
+                faults.setdefault(line, _Fault(line, _unfit(array[row].as_py(), name, kind), name))
+            columns.append(done.values)
+        if faults:
+            self._report([faults[line] for line in sorted(faults)])
+        is_good = ~np.isin(texts.lines, [*faults])
+        self._map.add(texts.lines[is_good])
+        return self._batch(columns, None if is_good.all() else pa.array(is_good))
+
+    def _batch(self, columns: list[pa.Array], is_good: pa.Array | None) -> pa.RecordBatch:
+        if is_good is not None:
+            columns = [column.filter(is_good) for column in columns]
+        for index, name in enumerate(self._kinds):
+            if name in self._options.names:
+                columns[index] = columns[index].dictionary_encode()
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _report(self, faults: list[_Fault]) -> None:
+        if not self._options.skip_bad:
+            raise self._error(faults[0])
+        self.bad_lines += len(faults)
+        self.first_bad += map(self._error, faults[: SHOWN_BAD - len(self.first_bad)])
+
+    def _error(self, fault: _Fault) -> FileError:
+        path = str(self.path)
+        return FileError(fault.text, file=path, line=fault.line, column=fault.column)
+
+
+def _array(table: pa.Table, name: str) -> pa.Array:
+    chunks = table.column(name).combine_chunks()
+    return chunks if isinstance(chunks, pa.Array) else pa.concat_arrays(chunks.chunks)
+
+
+def _odd_fault(row: Any, lines: Lines) -> _Fault:
+    text = f"expected {row.expected_columns} fields, got {row.actual_columns}: {_shown(row.text)}"
+    return _Fault(int(lines[row.number - 1]), text)
+
+
+def _unfit(value: str, name: str, kind: str) -> str:
+    other = (
+        "float"
+        if kind == "integer" and convert(pa.array([value]), "float").bad == []
+        else "string"
+    )
+    way = f"types={{{name!r}: {other!r}}} (--type {name}={other})"
+    if kind in ("ns", "us"):
+        way = "leave out such lines with skip_bad (--skip-bad)"
+    return f"expected {EXPECTED[kind]}, got {_shown(value)}; to go on: {way}"
+
+
+def _shown(text: str, limit: int = 80) -> str:
+    return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"

@@ -1,0 +1,134 @@
+"""Records and lines of CSV text: where a block of it may be cut, and the line of each record.
+
+A record is what becomes a row: one line, or more of them if a quoted field has ends of line in it.
+Blank lines are no records. A quote is one only where a field begins, as in pyarrow's parser;
+elsewhere it is a character like others. Lines are counted from 1.
+
+This module knows nothing of columns and values, nor of files.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["LineMap", "has_open_quote", "records_end", "records_lines"]
+
+QUOTE, NEWLINE, RETURN = b'"\n\r'
+MAX_BREAKS = 1 << 20
+
+Positions = npt.NDArray[np.int64]
+
+
+def records_end(text: bytes, delimiter: str) -> int:
+    """Return the bytes up to the end of the last whole record; 0 if there is none."""
+    last = text.rfind(b"\n") + 1
+    if last == 0 or b'"' not in text:
+        return last
+    ends = _record_ends(np.frombuffer(text, np.uint8), delimiter)
+    return int(ends[-1]) + 1 if len(ends) else 0
+
+
+def records_lines(text: bytes, delimiter: str, first_line: int) -> tuple[Positions, int]:
+    """Return the line at which each record of a whole block begins, and that of the next block.
+
+    The last record may lack its end of line.
+    """
+    count = text.count(b"\n") + (text[-1:] not in (b"", b"\n"))
+    if not _is_irregular(text):
+        return np.arange(first_line, first_line + count), first_line + count
+    data = np.frombuffer(text, np.uint8)
+    ends = _record_ends(data, delimiter)
+    if not len(ends) or ends[-1] != len(data) - 1:
+        ends = np.append(ends, len(data))
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    first = data[np.minimum(starts, len(data) - 1)]
+    is_blank = (ends == starts) | ((ends == starts + 1) & (first == RETURN))
+    lines = first_line + np.searchsorted(np.flatnonzero(data == NEWLINE), starts)
+    return lines[~is_blank], first_line + count
+
+
+def has_open_quote(text: bytes, delimiter: str) -> bool:
+    """Tell whether the text, from the beginning of a record, ends within quotes."""
+    return b'"' in text and len(_quotes(np.frombuffer(text, np.uint8), ord(delimiter))) % 2 == 1
+
+
+class LineMap:
+    """The line of each row, as far as it is not the line after that of the row before.
+
+    Only ``max_breaks`` such places are kept; what was read first is forgotten first.
+    """
+
+    def __init__(self, max_breaks: int = MAX_BREAKS) -> None:
+        self._max_breaks = max_breaks
+        self._firsts: list[int] = []  # the first row of each part
+        self._parts: list[tuple[Positions, Positions]] = []  # rows, and their lines
+        self._breaks = 0
+        self._rows = 0
+
+    def add(self, lines: Positions) -> None:
+        """Append the lines of the next rows."""
+        if not len(lines):
+            return
+        breaks = np.flatnonzero(np.diff(lines, prepend=lines[0] - 2) != 1)
+        self._firsts.append(self._rows)
+        self._parts.append((breaks + self._rows, lines[breaks].copy()))
+        self._rows += len(lines)
+        self._breaks += len(breaks)
+        while self._breaks > self._max_breaks and len(self._parts) > 1:
+            self._breaks -= len(self._parts.pop(0)[0])
+            self._firsts.pop(0)
+
+    def line(self, row: int) -> int | None:
+        """Return the line of a row; None if it was forgotten. Raises `IndexError` if not added."""
+        if not 0 <= row < self._rows:
+            raise IndexError(f"row {row} is not among the {self._rows} rows that were read")
+        part = bisect_right(self._firsts, row) - 1
+        if part < 0:
+            return None
+        rows, lines = self._parts[part]
+        at = int(np.searchsorted(rows, row, side="right")) - 1
+        return int(lines[at]) + row - int(rows[at])
+
+
+def _is_irregular(text: bytes) -> bool:
+    """Tell whether a line may be no record: blank, or within quotes."""
+    if text.startswith((b"\n", b"\r\n")) or b'"' in text:
+        return True
+    return b"\n\n" in text or b"\n\r\n" in text
+
+
+def _record_ends(data: npt.NDArray[np.uint8], delimiter: str) -> Positions:
+    """Return where the ends of line outside of quotes are."""
+    ends = np.flatnonzero(data == NEWLINE)
+    quotes = _quotes(data, ord(delimiter))
+    is_outside = np.searchsorted(quotes, ends) % 2 == 0
+    outside: Positions = ends[is_outside]
+    return outside
+
+
+def _quotes(data: npt.NDArray[np.uint8], delimiter: int) -> Positions:
+    """Return where the quotes are that open and close, by turns."""
+    quotes = np.flatnonzero(data == QUOTE)
+    opening = quotes[::2]
+    before = data[np.maximum(opening - 1, 0)]
+    may_open = (opening == 0) | np.isin(before, (delimiter, NEWLINE, RETURN, QUOTE))
+    if may_open.all():  # a quote before it is the closing one, and both are one of the text's
+        return quotes
+    return _quotes_one_by_one(data, quotes, delimiter)
+
+
+def _quotes_one_by_one(
+    data: npt.NDArray[np.uint8], quotes: Positions, delimiter: int
+) -> Positions:
+    """Return the same where some are but characters of a field that is not quoted."""
+    kept: list[int] = []
+    starts = (delimiter, NEWLINE, RETURN)
+    for position in quotes.tolist():
+        is_inside = len(kept) % 2 == 1
+        is_doubled = bool(kept) and kept[-1] == position - 1
+        if is_inside or is_doubled or position == 0 or data[position - 1] in starts:
+            kept.append(position)
+    return np.array(kept, np.int64)

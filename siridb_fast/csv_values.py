@@ -1,0 +1,158 @@
+"""Texts of CSV fields → typed Arrow columns, and which of them do not fit.
+
+Numbers: blanks around them and a plus sign are fine; an empty field and the usual spellings of
+nothing (`MISSING`) are missing, and so is NaN. Text: only an empty field without quotes is
+missing. Times: ISO 8601, UTC unless they say otherwise, as nanoseconds, or as microseconds if the
+first batch has times that nanoseconds cannot hold; or integers.
+
+A column without a type takes that of its first batch: integer if all its values are, else float
+if at least half are numbers (the others are bad then, rather than all of them text), else text. If
+it has none, it is float.
+
+This module needs pyarrow (see `siridb_fast.files`). It knows nothing of lines and files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["EXPECTED", "MISSING", "Conversion", "convert", "decide_time", "decide_type", "failing"]
+
+MISSING = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
+MISSING += ["1.#QNAN", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"]
+INTEGER = r"^[+-]?\d+$"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?[iI]nf(inity)?$"
+ZONE = r"(Z|[+-]\d\d(:?\d\d)?)"
+ISO = rf"^\d{{4}}-\d\d-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d{{1,9}})?)?)?{ZONE}?)?$"
+ZONED = rf"[T ].*{ZONE}$"
+TIMES = {unit: pa.timestamp(unit, "UTC") for unit in ("ns", "us")}
+ARROW_TYPES = {
+    "integer": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+    **TIMES,
+}
+EXPECTED = {
+    "integer": "an integer of 64 bits",
+    "float": "a number",
+    "bool": "true, false, 1 or 0",
+    "ns": "an ISO 8601 time from 1677 to 2262",
+    "us": "an ISO 8601 time of at most six decimals",
+}
+
+Convert = Callable[[pa.Array], pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What became of a column: ``values``, null in the rows ``bad``, which did not fit."""
+
+    values: pa.Array
+    bad: list[int]
+
+
+def convert(texts: pa.Array, kind: str, *, every: bool = True) -> Conversion:
+    """Convert a column to a kind of `ARROW_TYPES`; unless ``every``, stop at the first bad row."""
+    if kind == "string":
+        return Conversion(texts, [])
+    to_kind = _converter(kind)
+    if (values := _attempt(to_kind, texts)) is not None:
+        return Conversion(_without_nan(values), [])
+    texts = _tidied(texts)
+    bad = failing(texts, to_kind, every=every)
+    if bad:
+        texts = _without_rows(texts, bad if every else [*range(bad[0], len(texts))])
+    return Conversion(_without_nan(to_kind(texts)), bad)
+
+
+def decide_type(texts: pa.Array) -> str:
+    """Return the kind that suits a column: integer, float or string."""
+    present = _tidied(texts).drop_null()
+    if not len(present):
+        return "float"
+    for kind in ("integer", "float"):
+        if _attempt(_converter(kind), present) is not None:
+            return kind
+    numbers = present.filter(pc.match_substring_regex(present, NUMBER))
+    if 2 * len(numbers) < len(present):
+        return "string"
+    return "float" if _attempt(_converter("integer"), numbers) is None else "integer"
+
+
+def decide_time(texts: pa.Array, *, integers: bool = True) -> str:
+    """Return the kind that suits a column of times: integer, ns or us."""
+    present = _tidied(texts).drop_null()
+    count = pc.sum(pc.match_substring_regex(present, INTEGER)).as_py() or 0
+    if integers and count and 2 * count >= len(present):
+        return "integer"
+    times = present.filter(pc.match_substring_regex(present, ISO))
+    if _attempt(_converter("ns"), times) is None and _attempt(_converter("us"), times) is not None:
+        return "us"
+    return "ns"
+
+
+def failing(texts: pa.Array, to_kind: Convert, *, every: bool, start: int = 0) -> list[int]:
+    """Return the rows that cannot be converted, or the first of them, by halving."""
+    if _attempt(to_kind, texts) is not None:
+        return []
+    if len(texts) == 1:
+        return [start]
+    half = len(texts) // 2
+    bad = failing(texts.slice(0, half), to_kind, every=every, start=start)
+    if bad and not every:
+        return bad
+    return bad + failing(texts.slice(half), to_kind, every=every, start=start + half)
+
+
+def _attempt(to_kind: Convert, texts: pa.Array) -> pa.Array | None:
+    try:
+        return to_kind(texts)
+    except pa.ArrowInvalid:  # says that a value does not fit, not which
+        return None
+
+
+def _converter(kind: str) -> Convert:
+    if kind in TIMES:
+        return lambda texts: _times(texts, kind)
+    return lambda texts: pc.cast(texts, ARROW_TYPES[kind])
+
+
+def _times(texts: pa.Array, unit: str) -> pa.Array:
+    """Convert times of which some may name their zone; raise `pyarrow.ArrowInvalid`."""
+    nothing = pa.scalar(None, pa.string())
+    has_zone = pc.match_substring_regex(texts, ZONED)
+    zoned = pc.if_else(has_zone, texts, nothing)
+    naive = pc.if_else(has_zone, nothing, texts)
+    naive_times = pc.cast(naive, pa.timestamp(unit)).view(TIMES[unit])
+    if zoned.null_count == len(texts):
+        return naive_times
+    return pc.coalesce(pc.cast(zoned, TIMES[unit]), naive_times)
+
+
+def _tidied(texts: pa.Array) -> pa.Array:
+    """Return the texts without blanks around them and plus signs; null for `MISSING`."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    is_missing = pc.is_in(trimmed, value_set=pa.array(MISSING))
+    present = pc.if_else(is_missing, pa.scalar(None, pa.string()), trimmed)
+    return pc.replace_substring_regex(present, r"^\+([\d.])", r"\1")
+
+
+def _without_rows(texts: pa.Array, rows: list[int]) -> pa.Array:
+    is_bad = pc.is_in(
+        pa.array(range(len(texts)), pa.int64()), value_set=pa.array(rows, pa.int64())
+    )
+    return pc.if_else(is_bad, pa.scalar(None, texts.type), texts)
+
+
+def _without_nan(values: pa.Array) -> pa.Array:
+    if not pa.types.is_floating(values.type):
+        return values
+    is_nan = pc.is_nan(values)
+    if not pc.any(is_nan).as_py():
+        return values
+    return pc.if_else(is_nan, pa.scalar(None, values.type), values)

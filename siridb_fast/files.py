@@ -1,0 +1,53 @@
+"""Files of tables → Arrow record batches: Parquet, Arrow IPC (Feather), CSV.
+
+Here is only what a caller needs; each format has a module of its own, which imports pyarrow and
+is imported when the first file is opened. Memory is bounded by ``batch_bytes``, not by the file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from siridb_fast.errors import FileError
+from siridb_fast.file_options import ReadOptions, TableFile
+from siridb_fast.file_paths import FORMATS, file_format, find_files
+
+__all__ = ["ReadOptions", "TableFile", "find_files", "open_file"]
+
+DEFAULTS = ReadOptions()
+
+
+def open_file(path: str | os.PathLike[str], options: ReadOptions = DEFAULTS) -> TableFile:
+    """Open a table file by its suffix; close it, or use it in a ``with`` statement.
+
+    Raises `FileError` if the file is not what its suffix says, or lacks a column that the options
+    name, and `ImportError` without pyarrow.
+    """
+    path = Path(path)
+    kind = file_format(path)
+    if kind is None:
+        known = " ".join(FORMATS)
+        raise FileError(f"the suffix is not known; known are {known}", file=str(path))
+    if path.is_dir():
+        raise FileError("a folder, where a file was expected", file=str(path))
+    return _open(path, kind, options)
+
+
+def _open(path: Path, kind: str, options: ReadOptions) -> TableFile:
+    try:
+        import pyarrow  # noqa: F401 - of the extra
+    except ImportError as error:
+        text = "files are read by pyarrow: pip install siridb_fast[arrow]"
+        raise ImportError(text, name="pyarrow") from error
+    if kind == "parquet":
+        from siridb_fast.parquet_files import ParquetTable
+
+        return ParquetTable(path, options)
+    if kind == "ipc":
+        from siridb_fast.ipc_files import IpcTable
+
+        return IpcTable(path, options)
+    from siridb_fast.csv_files import CsvTable
+
+    return CsvTable(path, options)

@@ -1,0 +1,139 @@
+"""Parquet files → record batches, a few pages of each column in memory at a time.
+
+A column chunk is read through a small buffer, not in whole, so that the size of row groups does
+not matter; a memory map would show as resident memory of the file's size. What stays in memory
+of each column is its dictionary and one page, about 2 MiB at worst: a file of a thousand columns
+is better read in several passes over some of its ``columns`` each.
+
+This module needs pyarrow (see `siridb_fast.files`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from siridb_fast.arrow_columns import (
+    batch_rows,
+    encoded,
+    encoded_schema,
+    guarded,
+    read_columns,
+    reading,
+    sliced,
+)
+from siridb_fast.errors import FileError
+from siridb_fast.file_options import MAX_ROWS, ReadOptions
+
+__all__ = ["ParquetTable"]
+
+WHAT = "a Parquet file"
+MIB = 1024 * 1024
+PROBE_ROWS = 1024  # to learn how long texts are
+
+
+class ParquetTable:
+    """A Parquet file, as `siridb_fast.file_options.TableFile` says."""
+
+    bad_lines = 0
+    first_bad: Sequence[FileError] = ()
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        self.path = path
+        self._options = options
+        with reading(path, WHAT):
+            self.size = path.stat().st_size
+            self._metadata = pq.read_metadata(path)
+            arrow = self._metadata.schema.to_arrow_schema()
+        self._columns = read_columns(arrow, options, path)
+        self._file = self._open(arrow)
+        schema = self._file.schema_arrow
+        self.schema = encoded_schema(schema, self._columns, options.names)
+        self.rows: int = self._metadata.num_rows
+        self._next_row = 0
+        self._batch_rows = self._suitable_rows()
+
+    @property
+    def bytes_read(self) -> int:
+        """The share of the file that the rows behind are."""
+        return self.size * self._next_row // self.rows if self.rows else self.size
+
+    def batches(self, start: int = 0) -> Iterator[pa.RecordBatch]:
+        """Yield the batches from row ``start`` on; row groups before it are not read."""
+        metadata = self._metadata
+        sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+        ends = [*accumulate(sizes)]
+        groups = [index for index, end in enumerate(ends) if end > start]
+        skipped = start - (ends[groups[0]] - sizes[groups[0]]) if groups else 0
+        self._next_row = min(start, self.rows)
+        for batch in self._read(groups, self._batch_rows):
+            left = batch.slice(skipped)  # empty if all of it is to be skipped
+            skipped -= batch.num_rows - left.num_rows
+            for part in sliced(left, 2 * self._options.batch_bytes):  # texts longer than thought
+                self._next_row += part.num_rows
+                yield part
+
+    def place(self, row: int) -> str:
+        """Return the row, counted from 0."""
+        return f"row {row}"
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close(force=True)
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self.batches()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self, schema: pa.Schema) -> pq.ParquetFile:
+        texts = [name for name in self._options.names if _is_text(schema.field(name).type)]
+        buffer = self._options.batch_bytes // max(1, len(self._columns))
+        with reading(self.path, WHAT):
+            return pq.ParquetFile(
+                self.path,
+                metadata=self._metadata,
+                read_dictionary=texts,
+                pre_buffer=False,
+                buffer_size=min(MIB, max(16 * 1024, buffer)),
+            )
+
+    def _suitable_rows(self) -> int:
+        """Return how many rows make a batch; texts are measured in the first few rows."""
+        size = self._options.batch_bytes
+        if not any(_is_text(field.type) for field in self.schema):
+            return batch_rows(self.schema, size)
+        groups = range(self._metadata.num_row_groups)
+        filled = [n for n in groups if self._metadata.row_group(n).num_rows][:1]
+        for batch in self._read(filled, PROBE_ROWS):
+            rows: int = size * batch.num_rows // max(1, batch.nbytes)
+            return max(1, min(rows, MAX_ROWS))
+        return PROBE_ROWS
+
+    def _read(self, groups: list[int], rows: int) -> Iterator[pa.RecordBatch]:
+        if not groups:
+            return
+        with reading(self.path, WHAT):
+            read = self._file.iter_batches(rows, row_groups=groups, columns=self._columns)
+        for batch in guarded(read, self.path, WHAT):
+            yield encoded(batch, self.schema)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    is_text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
+    return any(check(kind) for check in (*is_text, pa.types.is_large_binary))
