@@ -106,7 +106,7 @@ class Manifest:
         status = file.stat()
         if (row[0], row[1]) != (status.st_size, status.st_mtime_ns):
             raise FileError(
-                "it was changed since it was loaded, or in part; --restart loads all of it (again)",
+                "it was changed since it was loaded, or in part; --restart loads all of it",
                 file=str(file),
             )
         return Entry(row[2], row[3], bool(row[4]))

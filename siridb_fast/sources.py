@@ -94,8 +94,9 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
 
     Args:
         data: A frame of pandas, Polars or Arrow, a structured array, a dict of columns (if
-            ``time`` is given) or of ``name: (timestamps, values)``; the path of a file, of a folder
-            or a pattern; or an iterable of such frames, or of ``(name, timestamps, values)``.
+            ``time`` is given) or of ``name: (timestamps, values)``; the path of a file, of a
+            folder or a pattern; or an iterable of such frames or of ``(name, timestamps,
+            values)``.
         options: Of the load.
 
     Raises:

@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     "errors",
-    "_wire _buffer _arrays _grouping delivery naming selects file_options file_paths manifest",
-    "_qpack _records hosts arrow_columns",
-    "_blocks _package _answer _runs _session config replies csv_values csv_lines csv_blocks",
+    "_wire _buffer _arrays _grouping delivery naming file_options file_paths csv_lines csv_values",
+    "_qpack _records hosts arrow_columns selects manifest",
+    "_blocks _package _answer _runs _session config replies csv_blocks",
     "_points _batch _queue csv_files ipc_files parquet_files",
     "_coalescer columns connection files",
     "cluster catalog inserts casting plain ledger writer_options gate groups frames load_options",
@@ -26,7 +26,8 @@ LAYERS = [
     "blocking_client",
     "blocking",
     "__init__ testing",
-    "cli __main__",
+    "cli",
+    "__main__",
 ]
 PACKAGES = {"testing", "cli"}
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules.split()}
