@@ -144,7 +144,7 @@ def arrow_coded(column: Any) -> Coded:
     if isinstance(column, pa.ChunkedArray):
         column = column.unify_dictionaries()
     array = _one_array(column)
-    codes = _numbers(array.indices).astype(np.int32)
+    codes = _numbers(array.indices).astype(np.int32, copy=bool(array.null_count))
     if array.null_count:
         codes[array.is_null().to_numpy(zero_copy_only=False)] = -1
     return _without_null_labels(codes, array.dictionary.to_pylist())

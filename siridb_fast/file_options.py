@@ -43,7 +43,7 @@ class ReadOptions:
     time: str | None = None
     skip_bad: bool = False
     delimiter: str | None = None
-    batch_bytes: int = 16 * MIB
+    batch_bytes: int = 8 * MIB
 
     def __post_init__(self) -> None:
         if self.columns is not None:

@@ -68,6 +68,12 @@ class FilePortions:
         self._current: TableFile | None = None
 
     @property
+    def bad_so_far(self) -> int:
+        """How many bad lines were left out, up to here."""
+        current = self._current
+        return self.bad_lines + (0 if current is None else current.bad_lines)
+
+    @property
     def bytes_read(self) -> int:
         """How far it is, in bytes on disk."""
         current = self._current

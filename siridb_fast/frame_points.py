@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from siridb_fast._points import PointColumn
-from siridb_fast.columns import point_column, raw_series_name
+from siridb_fast.columns import PRECISIONS, point_column, raw_series_name
 from siridb_fast.errors import ColumnError
 from siridb_fast.frames import Cells, Coded, Frame
-from siridb_fast.groups import Mixed, mixed_points
+from siridb_fast.groups import Mixed, are_plain, mixed_points
 from siridb_fast.labels import NameTable, combined
 from siridb_fast.layout import Layout, layout_of
 from siridb_fast.load_options import LoadOptions
@@ -114,13 +114,22 @@ class FrameReader:
                 raise ColumnError(f"column {name!r}: the time is missing", index=row)
             rows = np.flatnonzero(~cells.missing)
             times = times[rows]
-        integers = times.view(np.int64)
+        integers = times.view(np.dtype(np.int64).newbyteorder(times.dtype.byteorder))
+        if self._is_own_unit(times) and are_plain(integers, self._rules):
+            return _Timed(integers, rows)
         try:
             rules = replace(self._rules, on_missing="keep")
             timestamps, _ = point_column("time", times, integers, rules).plain()
         except ColumnError as exc:
             raise _placed(exc, f"column {name!r}", None, rows) from None
         return _Timed(timestamps, rows)
+
+    def _is_own_unit(self, times: NumpyArray) -> bool:
+        # in the database's precision: nothing to convert
+        precision = self._rules.time_precision
+        return times.dtype.kind == "i" or (
+            precision is not None and times.dtype == np.dtype(f"M8[{PRECISIONS[precision]}]")
+        )
 
     # ---- wide
 

@@ -13,10 +13,21 @@ from typing import Any
 import numpy as np
 
 from siridb_fast._grouping import group, scatter
-from siridb_fast.columns import ColumnRules, is_missing, one_dimension, point_column
+from siridb_fast.columns import SECOND, ColumnRules, is_missing, one_dimension, point_column
 from siridb_fast.errors import ColumnError
 
-__all__ = ["Groups", "Mixed", "codes_of", "group_rows", "missing_values", "mixed_points"]
+__all__ = [
+    "Groups",
+    "Mixed",
+    "are_plain",
+    "codes_of",
+    "group_rows",
+    "has_nat",
+    "missing_values",
+    "mixed_points",
+]
+
+PLAIN_TYPES = {np.dtype(np.float64): "float", np.dtype(np.int64): "integer"}
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -111,19 +122,25 @@ def mixed_points(
         _refuse_missing(names, codes, is_missing_there, rules)
         rows = np.flatnonzero(~is_missing_there)
         codes, timestamps, values = codes[rows], timestamps[rows], values[rows]
+    codes = np.ascontiguousarray(codes, np.int32)
+    if are_plain(timestamps, rules) and values.dtype in PLAIN_TYPES and values.flags.c_contiguous:
+        return Mixed(names, codes, timestamps, values, PLAIN_TYPES[values.dtype], rows)
     try:
         column = point_column("rows", timestamps, values, replace(rules, on_missing="keep"))
         plain_timestamps, plain_values = column.plain()
     except ColumnError as exc:
         raise _of_row(exc, names, codes, rows) from None
-    return Mixed(
-        names,
-        np.ascontiguousarray(codes, np.int32),
-        plain_timestamps,
-        plain_values,
-        column.type,
-        rows,
-    )
+    return Mixed(names, codes, plain_timestamps, plain_values, column.type, rows)
+
+
+def are_plain(timestamps: NumpyArray, rules: ColumnRules) -> bool:
+    """Tell whether timestamps can be sent just as they lie in memory."""
+    if timestamps.dtype != np.int64 or not timestamps.flags.c_contiguous:
+        return False
+    if not len(timestamps):
+        return True
+    is_short = rules.time_precision == SECOND
+    return bool(timestamps.min() >= 0 and not (is_short and timestamps.max() >= 2**32))
 
 
 def group_rows(mixed: Mixed) -> Groups:
@@ -148,14 +165,24 @@ def missing_values(
     A NaN that is to be kept is not missing.
     """
     found = [] if missing is None else [missing]
-    if timestamps.dtype.kind == "M":
+    if has_nat(timestamps):
         found.append(np.isnat(timestamps))
-    if values.dtype.kind == "f" and rules.on_missing != "keep":
+    if values.dtype.kind == "f" and rules.on_missing != "keep" and has_nan(values):
         found.append(np.isnan(values))
     elif values.dtype.kind == "O":
         found.append(np.fromiter(map(is_missing, values.tolist()), np.bool_, len(values)))
     found = [where for where in found if where.any()]
     return np.logical_or.reduce(found) if found else None
+
+
+def has_nat(times: NumpyArray) -> bool:
+    """Tell whether any of some datetime64 is missing; of other types none is."""
+    return times.dtype.kind == "M" and len(times) > 0 and bool(np.isnat(times.min()))
+
+
+def has_nan(floats: NumpyArray) -> bool:
+    """Tell whether any float is missing."""
+    return len(floats) > 0 and bool(np.isnan(floats.min()))
 
 
 def _refuse_missing(

@@ -94,7 +94,8 @@ class Survey:
         self.first: int | None = None
         self.last: int | None = None
         self.types: dict[str, str] = {}
-        self.existing = 0
+        self.expired_series: tuple[str, ...] = ()
+        self.time_precision: int | None = None
 
     def add(self, points: FramePoints) -> None:
         """Take note of a portion."""
@@ -161,7 +162,8 @@ class Loader:
             async for _, points in _ahead(self._read(source), self._thread):
                 await self._writer.require_types(types_of(points))
                 survey.add(points)
-            survey.expired = self._expiry.points
+            survey.expired, survey.expired_series = self._expiry.points, self._expiry.series
+            survey.time_precision = self._writer.time_precision
         finally:
             await self._writer.close()
             self._thread.shutdown(wait=False)

@@ -15,6 +15,7 @@ from siridb_fast.casting import EXACT_INTEGERS
 from siridb_fast.columns import ColumnRules, is_missing
 from siridb_fast.errors import ColumnError
 from siridb_fast.frames import Cells
+from siridb_fast.groups import has_nat
 from siridb_fast.plain import plain_timestamp, shown_integer
 
 __all__ = ["plain_cells", "plain_times"]
@@ -66,8 +67,8 @@ def plain_times(name: str, cells: Cells, unit: str | None, rules: ColumnRules) -
     """
     values, missing = cells.values, cells.missing
     if values.dtype.kind == "M":
-        is_nat = np.isnat(values)
-        if is_nat.any():
+        if has_nat(values):
+            is_nat = np.isnat(values)
             missing = is_nat if missing is None else missing | is_nat
         return Cells(values, missing)
     if values.dtype.kind == "O":

@@ -18,7 +18,7 @@ LAYERS = [
     "cluster catalog inserts casting plain ledger writer_options gate groups frames load_options",
     "_intake carrying tables dispatch settling arrow_frames labels layout plain_cells paging",
     "_ticker database pandas_frames frame_points",
-    "engine stored file_portions",
+    "engine stored file_portions manifests",
     "bulk sources",
     "writer running",
     "loading",

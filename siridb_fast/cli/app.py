@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 import siridb_fast
 from siridb_fast.cli.faults import silence_stdout
+from siridb_fast.cli.load import load
 from siridb_fast.cli.query import QueryCommand, query
 from siridb_fast.cli.server import server
 from siridb_fast.cli.show import info, ping
@@ -61,6 +62,7 @@ def options(
     """Work with a SiriDB time series database."""
 
 
+app.command()(load)
 app.command(cls=QueryCommand)(query)
 app.command()(ping)
 app.command()(info)

@@ -94,6 +94,27 @@ def encode_objects(objects not None, is_missing) -> tuple:
     return codes, encoder.labels
 
 
+def count(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
+    """Return how many rows each code has, and whether codes never go down from row to row.
+
+    Args:
+        codes: Of the rows, 0 to ``labels`` - 1.
+        labels: How many there are.
+
+    Raises:
+        IndexError: A code is none of these.
+    """
+    counts_array = np.zeros(labels, np.int64)
+    cdef int64_t[::1] counts = counts_array
+    cdef Py_ssize_t bad
+    cdef bint is_ascending = True
+    with nogil:
+        bad = _count(codes, counts, labels, &is_ascending)
+    if bad >= 0:
+        raise IndexError(f"code {codes[bad]} of row {bad}: there are {labels} labels")
+    return counts_array, is_ascending
+
+
 def group(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
     """Return where each row goes, so that the rows of a code are together, in their order.
 
@@ -109,14 +130,8 @@ def group(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
     Raises:
         IndexError: A code is none of these.
     """
-    counts_array = np.zeros(labels, np.int64)
+    counts_array, is_grouped = count(codes, labels)
     cdef int64_t[::1] counts = counts_array
-    cdef Py_ssize_t bad
-    cdef bint is_grouped = True
-    with nogil:
-        bad = _count(codes, counts, labels, &is_grouped)
-    if bad >= 0:
-        raise IndexError(f"code {codes[bad]} of row {bad}: there are {labels} labels")
     present = np.flatnonzero(counts_array)
     stops = np.cumsum(counts_array[present])
     if is_grouped:
@@ -148,20 +163,20 @@ cdef inline uint64_t _slot_of(PyObject* label) noexcept:
 
 
 cdef Py_ssize_t _count(
-    const int32_t[::1] codes, int64_t[::1] counts, Py_ssize_t labels, bint* is_grouped
+    const int32_t[::1] codes, int64_t[::1] counts, Py_ssize_t labels, bint* is_ascending
 ) noexcept nogil:
     # Returns the first row whose code is out of range, or -1.
     cdef Py_ssize_t i
     cdef int32_t code, last = 0
-    cdef bint is_ascending = True
+    cdef bint never_down = True
     for i in range(codes.shape[0]):
         code = codes[i]
         if code < 0 or code >= labels:
             return i
         counts[code] += 1
-        is_ascending &= code >= last
+        never_down &= code >= last
         last = code
-    is_grouped[0] = is_ascending
+    is_ascending[0] = never_down
     return -1
 
 

@@ -1,0 +1,258 @@
+"""`siridb-fast load`: files into the database, with a bar, and so that it can go on after a stop.
+
+What is read and sent is the library's business; this module asks for it and says what happened.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from siridb_fast.cli.faults import ExitCode, UsageFault, note, reason_of, warn
+from siridb_fast.cli.load_output import LoadBar, print_report, print_survey
+from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption, target_of
+from siridb_fast.config import Config
+from siridb_fast.delivery import Report
+from siridb_fast.errors import ColumnError, DeliveryError, FileError
+from siridb_fast.file_portions import FilePortions
+from siridb_fast.files import find_files
+from siridb_fast.load_options import LoadOptions
+from siridb_fast.loading import Loader
+from siridb_fast.manifest import job_key
+from siridb_fast.manifests import Manifests, Start
+from siridb_fast.running import run
+
+__all__ = ["load"]
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where to; what a loader needs of a client."""
+
+    config: Config
+
+
+def _types(given: list[str]) -> dict[str, str]:
+    types = {}
+    for item in given:
+        column, equals, kind = item.rpartition("=")
+        if not equals or not column:
+            raise UsageFault(f"--type: expected COLUMN=KIND, got {item!r}")
+        types[column] = kind
+    return types
+
+
+def load(
+    *,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Parquet, Feather, Arrow and CSV files (.csv, .tsv, also .gz, .zst, .bz2), "
+            "folders of them, patterns such as 'data/*.parquet'.",
+        ),
+    ],
+    url: UrlOption = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The column of times: dates, or integers. Without it, the only column of dates.",
+            show_default=False,
+        ),
+    ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="How series are named, with columns in braces: '{host}.{metric}'. {column} "
+            "stands for the name of the value column. Without it, each column of values is a "
+            "series.",
+            show_default=False,
+        ),
+    ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A column of values; may be given several times. Without it, all other columns.",
+            show_default=False,
+        ),
+    ] = None,
+    unit: Annotated[
+        Precision | None,
+        typer.Option(
+            help="The unit of times that are integers. Without it, the database's precision.",
+            show_default=False,
+        ),
+    ] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            metavar="COLUMN=KIND",
+            help="What is in a column of a CSV file: float, integer, string, bool or time. "
+            "Without it, what its first lines look like.",
+            show_default=False,
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHARACTER",
+            help="What separates the fields of a CSV file. Without it, a comma, or a tab in .tsv.",
+            show_default=False,
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out bad lines of CSV files, and count them.")
+    ] = False,
+    cast: Annotated[
+        bool,
+        typer.Option(
+            "--cast",
+            help="Convert values of another type than their series has; else refuse them.",
+        ),
+    ] = False,
+    floor: Annotated[
+        bool,
+        typer.Option(
+            "--floor", help="Cut times that are finer than the database's precision; else refuse."
+        ),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a load that was interrupted, exactly where it ended; files that are "
+            "loaded already are left out. Nobody else may write points of the same series and "
+            "times meanwhile.",
+        ),
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Load all again, whatever was loaded of it before."),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Read and check everything, and send nothing."),
+    ] = False,
+    max_memory: Annotated[
+        int,
+        typer.Option(
+            metavar="MIB",
+            min=4,
+            help="For points that wait and packages; what is read ahead is beside it.",
+        ),
+    ] = 64,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Load files into the database.
+
+    What was delivered is written down in siridb-load.sqlite beside the files. After Ctrl+C, an
+    error or a crash, the same command with --resume loads what is missing, and nothing twice.
+    """
+    if resume and restart:
+        raise UsageFault("--resume and --restart exclude each other")
+    options = LoadOptions(
+        time=time,
+        series=series,
+        values=values or None,
+        unit=None if unit is None else unit.value,
+        types=_types(types or []),
+        delimiter=delimiter,
+        skip_bad=skip_bad,
+        on_type="cast" if cast else "error",
+        on_precision_loss="floor" if floor else "error",
+        max_buffered=max_memory * MIB,
+    )
+    target = target_of(url, timeout)
+    if dry_run:
+        _survey(paths, options, target)
+        return
+    start = Start.RESUME if resume else Start.RESTART if restart else Start.FRESH
+    _load(paths, options, target, start)
+
+
+def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
+    source = FilePortions(paths, options)
+    with LoadBar(source) as bar:
+        survey = run(Loader(Database(target.config), options).survey(bar.watched(source)))
+    print_survey(survey, source)
+
+
+def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) -> None:
+    files = find_files(paths)
+    with ExitStack() as stack:
+        manifests = stack.enter_context(Manifests(files, _job(options, target.config), start))
+        for file in manifests.done:
+            note(f"{file}: loaded already")
+        if not manifests.todo:
+            return
+        source = FilePortions(manifests.todo, options, manifests)
+        bar = stack.enter_context(LoadBar(source))
+        loader = Loader(Database(target.config), bar.shown_in(options))
+        try:
+            report = run(loader.load(source))
+        except (ColumnError, FileError) as exc:
+            bar.stop()
+            _tell_stopped(exc)
+            raise
+        except (KeyboardInterrupt, SystemExit) as exc:
+            bar.stop()
+            _tell_stopped(exc)
+            raise
+        except DeliveryError as exc:
+            bar.stop()
+            if isinstance(exc.report, Report):
+                print_report(exc.report, source)
+            warn(reason_of(exc))
+            note(_how_to_go_on())
+            raise typer.Exit(ExitCode.INCOMPLETE) from None
+        bar.stop()
+        print_report(report, source)
+
+
+def _job(options: LoadOptions, config: Config) -> str:
+    return job_key(
+        config.dbname,
+        list(map(str, config.hosts)),
+        time=options.time,
+        series=options.series,
+        values=options.values,
+        unit=options.unit,
+    )
+
+
+def _tell_stopped(exc: BaseException) -> None:
+    for text in getattr(exc, "__notes__", ()):
+        note(text[0].upper() + text[1:])
+    note(_how_to_go_on())
+
+
+def _how_to_go_on() -> str:
+    arguments = [
+        argument for argument in sys.argv[1:] if argument not in ("--resume", "--restart")
+    ]
+    shown = ["siridb-fast", *_without_url(arguments), "--resume"]
+    return f"Go on with: {shlex.join(shown)}"
+
+
+def _without_url(arguments: list[str]) -> list[str]:
+    # It has a password.
+    shown = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if before in ("--url", "-u"):
+            shown.append("…")
+        elif argument.startswith("--url="):
+            shown.append("--url=…")
+        else:
+            shown.append(argument)
+    return shown

@@ -1,0 +1,203 @@
+"""How a load looks: the bar while it runs, on stderr, and the summary when it ends.
+
+Knows nothing of how points are read or sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from siridb_fast.cli.faults import shown, warn
+from siridb_fast.delivery import Report
+from siridb_fast.file_portions import FilePortions
+from siridb_fast.load_options import LoadOptions
+from siridb_fast.load_options import Progress as LoadProgress
+from siridb_fast.loading import Survey
+from siridb_fast.sources import Portion
+
+__all__ = ["LoadBar", "print_report", "print_survey"]
+
+SHOWN_SERIES = 10
+SHOWN_BAD_LINES = 3
+UNITS = {0: "s", 1: "ms", 2: "us", 3: "ns"}
+PLAUSIBLE = np.datetime64("1990-01-01"), np.timedelta64(366, "D")  # from then to a year from now
+
+
+class Amount(ProgressColumn):
+    """Points, bytes and rates."""
+
+    def render(self, task: Task) -> Text:
+        """Return what stands behind the bar."""
+        seconds = task.fields["seconds"]
+        points = task.fields["points"]
+        rate = points / seconds if seconds else 0.0
+        return Text(f"{points:,} points  {rate / 1e6:.2f} M/s  {decimal(task.fields['bytes'])}")
+
+
+class LoadBar:
+    """The bar of one load, if stderr is a terminal; a context manager.
+
+    Args:
+        source: Of the load; the bar is about the bytes of its files.
+    """
+
+    def __init__(self, source: FilePortions) -> None:
+        self._source = source
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.percentage:>3.0f} %"),
+            BarColumn(),
+            Amount(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[faults]}", style="yellow"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(
+            "", total=max(1, source.size), points=0, bytes=0, seconds=0.0, faults=""
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def stop(self) -> None:
+        """Leave the bar as it is, for what is printed below it."""
+        self._bar.stop()
+
+    def shown_in(self, options: LoadOptions) -> LoadOptions:
+        """Return the options of a load that moves the bar."""
+        return replace(options, progress=self._show)
+
+    def watched(self, source: FilePortions) -> Iterator[Portion]:
+        """Yield the portions of a source, and move the bar."""
+        began = time.monotonic()
+        for portion in source:
+            self._show(LoadProgress(0, source.bytes_read, 0, None, time.monotonic() - began))
+            yield portion
+
+    def _show(self, progress: LoadProgress) -> None:
+        bad = self._source.bad_so_far
+        self._bar.update(
+            self._task,
+            completed=self._source.bytes_read,
+            points=progress.points,
+            bytes=progress.bytes,
+            seconds=progress.seconds,
+            faults=f"{bad:,} bad lines" if bad else "",
+        )
+
+
+def print_report(report: Report, source: FilePortions) -> None:
+    """Print what became of a load."""
+    rate = report.points / report.seconds if report.seconds else 0.0
+    rows = [
+        ("files", f"{len(source.files):,}"),
+        ("rows", f"{report.rows:,}"),
+        ("series", f"{report.series:,}"),
+        ("points delivered", f"{report.points:,}"),
+        ("seconds", f"{report.seconds:.2f}"),
+        ("points/s", f"{rate:,.0f}"),
+        ("bytes sent", f"{report.bytes:,} ({decimal(report.bytes)})"),
+        ("missing cells", f"{report.missing:,}"),
+    ]
+    if source.bad_lines:
+        rows.append(("bad lines left out", f"{source.bad_lines:,}"))
+    if report.rejected_points:
+        rows.append(("not delivered", f"{report.rejected_points:,}"))
+    if report.in_doubt_points:
+        rows.append(("in doubt", f"{report.in_doubt_points:,}"))
+    _print("Loaded" if report.is_complete else "Loaded in part", rows)
+    _warn_of_bad_lines(source)
+    if report.expired:
+        _warn_of_expired(report.expired, report.expired_series)
+    for failure in (*report.rejected, *report.in_doubt)[:SHOWN_BAD_LINES]:
+        warn(str(failure))
+
+
+def print_survey(survey: Survey, source: FilePortions) -> None:
+    """Print what a load would write."""
+    rows = [
+        ("files", f"{len(source.files):,}"),
+        ("rows", f"{survey.rows:,}"),
+        ("series", f"{len(survey.types):,}"),
+        ("points", f"{survey.points:,}"),
+        ("missing cells", f"{survey.missing:,}"),
+    ]
+    if source.bad_lines:
+        rows.append(("bad lines left out", f"{source.bad_lines:,}"))
+    limits = _limits(survey)
+    if limits is not None:
+        rows += [("first time", f"{limits[0]}Z"), ("last time", f"{limits[1]}Z")]
+    for name, type_ in list(survey.types.items())[:SHOWN_SERIES]:
+        rows.append((f"  {type_}", name))
+    if len(survey.types) > SHOWN_SERIES:
+        rows.append(("", f"and {len(survey.types) - SHOWN_SERIES:,} series more"))
+    _print("Would load (nothing was sent)", rows)
+    _warn_of_bad_lines(source)
+    if survey.expired:
+        _warn_of_expired(survey.expired, survey.expired_series)
+    if limits is not None and not _are_plausible(limits):
+        warn("these times are odd; is --unit what it should be?")
+
+
+def _limits(survey: Survey) -> tuple[np.datetime64, np.datetime64] | None:
+    if survey.first is None or survey.last is None or survey.time_precision is None:
+        return None
+    times = np.array([survey.first, survey.last], np.int64)
+    first, last = times.view(f"M8[{UNITS[survey.time_precision]}]")
+    return first, last
+
+
+def _are_plausible(limits: tuple[np.datetime64, np.datetime64]) -> bool:
+    now = np.datetime64(int(time.time()), "s")
+    return bool(limits[0] >= PLAUSIBLE[0] and limits[1] <= now + PLAUSIBLE[1])
+
+
+def _print(title: str, rows: Iterable[tuple[str, str]]) -> None:
+    table = Table(title=title, show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(justify="right", overflow="fold")
+    for name, value in rows:
+        table.add_row(name, Text(shown(value)))
+    Console().print(table)
+
+
+def _warn_of_bad_lines(source: FilePortions) -> None:
+    for fault in source.first_bad[:SHOWN_BAD_LINES]:
+        warn(f"left out: {fault}")
+    if source.bad_lines > SHOWN_BAD_LINES:
+        warn(f"{source.bad_lines - SHOWN_BAD_LINES:,} lines more were left out")
+
+
+def _warn_of_expired(points: int, series: tuple[str, ...]) -> None:
+    warn(
+        f"{points:,} points are older than what the database keeps, and it drops them; first of "
+        f"series {shown(series[0])}"
+    )

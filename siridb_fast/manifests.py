@@ -1,0 +1,95 @@
+"""Which files of a load are to be loaded, from where on: from the manifests beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from enum import Enum
+from pathlib import Path
+from typing import Self
+
+from siridb_fast.errors import FileError
+from siridb_fast.manifest import MANIFEST_NAME, Manifest
+
+__all__ = ["Manifests", "Start"]
+
+
+class Start(Enum):
+    """What becomes of files that are known from an earlier load."""
+
+    FRESH = "fresh"  # there must be none
+    RESUME = "resume"  # go on where it ended
+    RESTART = "restart"  # load all of them again
+
+
+class Manifests:
+    """The manifests of some files, which may lie in several folders.
+
+    Args:
+        files: All that are meant.
+        job: What `job_key` gives.
+        start: What becomes of files that are known.
+
+    Raises:
+        FileError: A file was loaded before and ``start`` is `Start.FRESH`; or it has changed
+            since, or the manifest cannot be written.
+    """
+
+    def __init__(self, files: Sequence[Path], job: str, start: Start) -> None:
+        self._start = start
+        self._stack = ExitStack()
+        self._manifests: dict[Path, Manifest] = {}
+        self.done: list[Path] = []
+        self.todo: list[Path] = []
+        try:
+            for file in files:
+                folder = file.parent
+                if folder not in self._manifests:
+                    manifest = Manifest(folder / MANIFEST_NAME, job)
+                    self._manifests[folder] = self._stack.enter_context(manifest)
+                self._place(file)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where they are."""
+        return [manifest.path for manifest in self._manifests.values()]
+
+    def begin(self, file: Path) -> tuple[int, int]:
+        """Begin with a file; return up to which row it is stored, and up to which it may be."""
+        entry = self._of(file).claim(file, anew=self._start is Start.RESTART)
+        return entry.delivered, entry.started
+
+    def start(self, file: Path, rows: int) -> None:
+        """Note that rows up to this one are about to leave."""
+        self._of(file).start(file, rows)
+
+    def deliver(self, file: Path, rows: int) -> None:
+        """Note that rows up to this one are stored."""
+        self._of(file).deliver(file, rows)
+
+    def finish(self, file: Path) -> None:
+        """Note that all of a file is stored."""
+        self._of(file).finish(file)
+
+    def _of(self, file: Path) -> Manifest:
+        return self._manifests[file.parent]
+
+    def _place(self, file: Path) -> None:
+        entry = None if self._start is Start.RESTART else self._of(file).look_up(file)
+        if entry is not None and self._start is Start.FRESH and (entry.is_done or entry.started):
+            state = "was loaded already" if entry.is_done else "was loaded in part"
+            raise FileError(
+                f"it {state}; --resume loads what is left, --restart loads all of it, which "
+                "stores points twice that are still there",
+                file=str(file),
+            )
+        (self.done if entry is not None and entry.is_done else self.todo).append(file)
