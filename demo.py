@@ -1,4 +1,4 @@
-"""Load real and generated data into a real SiriDB server, check what arrived, say what it took.
+"""Load real and generated data into a real SiriDB server, check what arrived, and draw it.
 
 `make demo` runs this. The server lives in a temporary folder, on loopback, and ends with it.
 """
@@ -6,185 +6,225 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from vega_datasets import local_data
 
 import siridb_fast
 from siridb_fast.testing import SiriDBServer
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Columns = dict[str, tuple[Array, Array]]
 
 # Of the package's own files, those with a reading every hour or every day.
 HOURLY_AND_DAILY = ("seattle-temps", "sf-temps", "seattle-weather", "ohlc")
-FIRST = np.datetime64("2026-01-01", "ns").astype(np.int64)
+FIRST = np.datetime64("2026-01-01", "ns")
+SECOND = np.timedelta64(1, "s")
 SEED = 20_26
-NOTHING = (np.array([], np.int64), np.array([], np.int64))  # of a series that did not arrive
+LOCATIONS = 10
+PICTURE = Path("build/demo.png")
 
 
-@dataclass(slots=True)
-class Cost:
-    """What a load took."""
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Generated readings: of ``values[i, j]`` the time is ``times[i]``, the sensor ``names[j]``.
 
-    points: int = 0
-    seconds: float = 0.0
-    client_cpu: float = 0.0
-    server_cpu: float = 0.0
+    Values are whole, so that their sums are exact.
+    """
 
-    def __str__(self) -> str:
-        return (
-            f"    {self.points:,} points in {self.seconds:.2f} s:"
-            f" {self.points / self.seconds:,.0f} points/s\n"
-            f"    CPU per million points: client {self._per_million(self.client_cpu):.0f} ms,"
-            f" server {self._per_million(self.server_cpu):.0f} ms"
+    times: Array
+    names: list[str]
+    values: Array
+
+    @classmethod
+    def made(cls, kind: str, points: int, sensors: int) -> Readings:
+        """Return about so many points, a second apart, of so many sensors."""
+        ticks = max(1, points // sensors)
+        noise = np.random.default_rng(SEED)
+        values = noise.integers(-50_000, 50_000, (ticks, sensors)).astype(np.float64)
+        names = [f"{kind}.room-{i % LOCATIONS}.{i:04}" for i in range(sensors)]
+        return cls(FIRST + np.arange(ticks) * SECOND, names, values)
+
+    def wide(self) -> pd.DataFrame:
+        """Return a frame with a column for each sensor."""
+        index = pd.DatetimeIndex(self.times, name="time")
+        return pd.DataFrame(dict(zip(self.names, self.values.T, strict=True)), index=index)
+
+    def long(self) -> pa.Table:
+        """Return a table with a row for each reading, as they came in: sensor after sensor."""
+        ticks, sensors = self.values.shape
+        labels = [name.split(".") for name in self.names]
+        rooms, numbers = (pa.array([label[i] for label in labels]) for i in (1, 2))
+        places = pa.array(np.tile(np.arange(sensors), ticks))
+        return pa.table(
+            {
+                "ts": np.repeat(self.times, sensors),
+                "room": rooms.take(places),
+                "number": numbers.take(places),
+                "value": self.values.ravel(),
+            }
         )
-
-    def _per_million(self, seconds: float) -> float:
-        return seconds * 1e9 / self.points
 
 
 class Demo:
-    """The steps, against one client and its server."""
+    """The steps, against one server."""
 
-    def __init__(self, client: siridb_fast.SiriDBClient, server: SiriDBServer) -> None:
-        self._client = client
+    def __init__(self, server: SiriDBServer) -> None:
         self._server = server
+        self._url = server.url()
         self.faults: list[str] = []
 
-    async def load(self, columns: Columns) -> Cost:
-        """Insert all columns and measure it."""
-        cost = Cost(seconds=-time.perf_counter(), client_cpu=-time.process_time())
-        cost.server_cpu = -self._server.cpu_seconds
-        answer = await self._client.insert(columns, on_missing="drop")
-        cost.seconds += time.perf_counter()
-        cost.client_cpu += time.process_time()
-        cost.server_cpu += self._server.cpu_seconds
-        cost.points = int(answer["success_msg"].split()[2])
-        return cost
+    def load_real_frames(self) -> None:
+        """Load frames of pandas, and read every point back."""
+        for dataset, frame in real_frames():
+            series = f"{dataset}.{{column}}"
+            report = siridb_fast.load(frame, self._url, time="date", series=series)
+            for column in frame.columns.drop("date"):
+                self._check_points(f"{dataset}.{column}", frame["date"], frame[column])
+            print(
+                f"    {dataset:<16} {report.series} series {report.points:>7,} points, read back"
+            )
 
-    async def check_all(self, columns: Columns) -> None:
-        """Read every point of some series back and compare it."""
-        for name, (timestamps, values) in columns.items():
-            answer = await self._client.query_arrays(f"select * from '{name}'")
-            got = answer.get(name, NOTHING)
-            keep = ~pd.isna(values)
-            order = np.argsort(timestamps[keep], kind="stable")
-            sent = timestamps[keep].astype("datetime64[ns]").astype(np.int64)[order]
-            if not (np.array_equal(got[0], sent) and np.array_equal(got[1], values[keep][order])):
-                self.faults.append(f"{name}: what was read is not what was sent")
+    def load_frame(self, readings: Readings) -> None:
+        """Load a wide frame."""
+        frame = readings.wide()
+        with self._measured(readings.values.size):
+            siridb_fast.load(frame, self._url)
+        self.check_sums(readings)
 
-    async def stream(self, columns: Columns) -> tuple[Cost, siridb_fast.Stats]:
-        """Write the same columns point by point, as a daemon would that reads one sensor each."""
-        timestamps = next(iter(columns.values()))[0].tolist()
-        readings = {name: values.tolist() for name, (_, values) in columns.items()}
-        cost = Cost(seconds=-time.perf_counter(), client_cpu=-time.process_time())
-        cost.server_cpu = -self._server.cpu_seconds
-        async with self._client.writer() as writer:
-            for tick, timestamp in enumerate(timestamps):
-                for name, values in readings.items():
-                    writer.write(name, timestamp, values[tick])
-                await writer.drain()
-            cost.points = (await writer.flush()).points
-            stats = writer.stats()
-        cost.seconds += time.perf_counter()
-        cost.client_cpu += time.process_time()
-        cost.server_cpu += self._server.cpu_seconds
-        return cost, stats
+    def load_file(self, readings: Readings) -> None:
+        """Write a file of rows and load it from the command line."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "readings.parquet"
+            pq.write_table(readings.long(), path)
+            print(f"    {path.stat().st_size / 1e6:,.0f} MB")
+            kind = readings.names[0].partition(".")[0]
+            template = f"{kind}.{{room}}.{{number}}"
+            self._command("load", path, "--time", "ts", "--series", template)
+        self.check_sums(readings)
 
-    async def check_sums(self, prefix: str, columns: Columns) -> None:
-        """Let the server count and add up each series; the values are whole, so sums are exact."""
-        counts = await self._client.query_arrays(f"select count() from /{prefix}.*/")
-        sums = await self._client.query_arrays(f"select sum() from /{prefix}.*/")
-        for name, (_, values) in columns.items():
-            count = int(counts.get(name, NOTHING)[1].sum())
-            total = float(sums.get(name, NOTHING)[1].sum())
-            if (count, total) != (len(values), float(values.sum())):
-                self.faults.append(f"{name}: {count} points, sum {total}")
+    async def stream(self, readings: Readings) -> None:
+        """Write point by point, as a daemon would that reads one sensor after another."""
+        times, rows = readings.times.astype(np.int64).tolist(), readings.values.tolist()
+        with self._measured(readings.values.size):
+            async with siridb_fast.BatchWriter(self._url) as writer:
+                for timestamp, row in zip(times, rows, strict=True):
+                    for name, value in zip(readings.names, row, strict=True):
+                        writer.write(name, timestamp, value)
+                    await writer.drain()
+                await writer.flush()
+                stats = writer.stats()
+        fast = stats.fast / stats.delivered
+        print(f"    {fast:.1%} by the server's fast path, in {stats.packages} packages")
 
-
-def real_columns() -> Iterator[tuple[str, Columns]]:
-    """Yield each real data set as one series for each of its columns."""
-    for dataset in HOURLY_AND_DAILY:
-        frame = getattr(local_data, dataset.replace("-", "_"))()
-        times = frame["date"].to_numpy()
-        yield (
-            dataset,
-            {
-                f"{dataset}.{column}": (times, _values(frame[column]))
-                for column in frame.columns.drop("date")
-            },
-        )
-
-
-def _values(column: pd.Series[Any]) -> Array:
-    array: Array = column.to_numpy(dtype=object if column.dtype.kind not in "if" else None)
-    return array
-
-
-def generated_columns(prefix: str, points: int, series: int) -> Columns:
-    """Return ``points`` readings, a second apart, over ``series`` series."""
-    length = max(1, points // series)
-    timestamps = FIRST + np.arange(length, dtype=np.int64) * 1_000_000_000
-    noise = np.random.default_rng(SEED)
-    return {
-        f"{prefix}.{i:03}": (
-            timestamps,
-            noise.integers(-50_000, 50_000, length).astype(np.float64),
-        )
-        for i in range(series)
-    }
-
-
-async def run(server: SiriDBServer, points: int, series: int) -> int:
-    """Go through all steps; return the exit code."""
-    async with siridb_fast.SiriDBClient.from_url(server.url()) as client:
-        demo = Demo(client, server)
-        print("\nReal data, from the package vega_datasets:")
-        for dataset, columns in real_columns():
-            cost = await demo.load(columns)
-            await demo.check_all(columns)
-            print(f"    {dataset:<16} {len(columns)} series {cost.points:>7,} points, read back")
-        print(f"\nGenerated data, {series} numpy arrays of float64:")
-        generated = generated_columns("generated", points, series)
-        cost = await demo.load(generated)
-        print(f"{cost}\n    {wire_bytes(generated):.1f} bytes per point on the wire")
-        await demo.check_sums("generated", generated)
+    def check_sums(self, readings: Readings) -> None:
+        """Let the server count and add up each series."""
+        kind = readings.names[0].partition(".")[0]
+        with siridb_fast.connect(self._url) as client:
+            counts = client.query_arrays(f"select count() from /{kind}.*/")
+            sums = client.query_arrays(f"select sum() from /{kind}.*/")
+        for name, column in zip(readings.names, readings.values.T, strict=True):
+            got = [int(found[name][1].sum()) if name in found else 0 for found in (counts, sums)]
+            if got != [len(column), int(column.sum())]:
+                self.faults.append(f"{name}: {got[0]} points, sum {got[1]}")
         print("    count and sum of each series checked against what was sent")
-        print(f"\nThe same a point at a time, {10 * series} sensors read in turn by a daemon:")
-        sensors = generated_columns("sensor", max(10 * series, points // 5), 10 * series)
-        cost, stats = await demo.stream(sensors)
-        await demo.check_sums("sensor", sensors)
+
+    def draw(self) -> None:
+        """Draw what was loaded, in the terminal and as a picture."""
+        PICTURE.parent.mkdir(exist_ok=True)
+        query = "select mean(1w) from 'seattle-temps.temp', 'sf-temps.temp'"
+        self._command("query", query, "--plot")
+        self._command("query", query, "--plot", PICTURE)
+        print(f"    the same as a picture: {PICTURE}")
+
+    def _measured(self, points: int) -> Cost:
+        return Cost(self._server, points)
+
+    def _command(self, *arguments: str | Path) -> None:
+        shown = [str(argument) for argument in arguments]
+        print(f"    $ siridb-fast {' '.join(map(_quoted, shown))}", flush=True)
+        command = [sys.executable, "-m", "siridb_fast", *shown]
+        environment = {**os.environ, "SIRIDB_URL": self._url}
+        done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - our own
+        if done.returncode:
+            self.faults.append(f"siridb-fast {shown[0]} ended with code {done.returncode}")
+
+    def _check_points(self, name: str, times: pd.Series[Any], values: pd.Series[Any]) -> None:
+        with siridb_fast.connect(self._url) as client:
+            got = client.query_frame(f"select * from '{name}'")
+        sent = values[values.notna()].set_axis(times[values.notna()]).sort_index(kind="stable")
+        same_times = np.array_equal(got.index.tz_localize(None), sent.index)
+        if not same_times or got[name].tolist() != sent.tolist():
+            self.faults.append(f"{name}: what was read is not what was sent")
+
+
+class Cost:
+    """Measures what a load takes, and prints it."""
+
+    def __init__(self, server: SiriDBServer, points: int) -> None:
+        self._server = server
+        self._points = points
+
+    def __enter__(self) -> None:
+        self._began = self._now()
+
+    def __exit__(self, *exc_info: object) -> None:
+        wall, client, server = (b - a for a, b in zip(self._began, self._now(), strict=True))
+        millions = self._points / 1e6
         print(
-            f"{cost}\n    {stats.fast / stats.delivered:.1%} by the server's fast path, "
-            f"in {stats.packages} packages; counts and sums checked"
+            f"    {self._points:,} points in {wall:.2f} s: {self._points / wall:,.0f} points/s\n"
+            f"    CPU per million points: client {1e3 * client / millions:.0f} ms,"
+            f" server {1e3 * server / millions:.0f} ms"
         )
-        return report(demo.faults)
+
+    def _now(self) -> tuple[float, float, float]:
+        return time.perf_counter(), time.process_time(), self._server.cpu_seconds
 
 
-def wire_bytes(columns: Columns) -> float:
-    """Return the bytes that a point of such columns takes in a package."""
-    name, (timestamps, values) = next(iter(columns.items()))
-    sample = {name: (timestamps[:10_000], values[:10_000])}
-    return len(siridb_fast.encode_insert(sample)) / len(timestamps[:10_000])
+def real_frames() -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each real data set."""
+    for dataset in HOURLY_AND_DAILY:
+        yield dataset, getattr(local_data, dataset.replace("-", "_"))()
 
 
-def report(faults: list[str]) -> int:
+def run(server: SiriDBServer, points: int, series: int) -> int:
+    """Go through all steps; return the exit code."""
+    demo = Demo(server)
+    print("\nReal data, frames of pandas from the package vega_datasets:")
+    demo.load_real_frames()
+    print(f"\nGenerated data, a frame with {series} columns:")
+    demo.load_frame(Readings.made("frame", points, series))
+    print(f"\nThe same many readings of {10 * series} sensors as rows of a Parquet file:")
+    demo.load_file(Readings.made("file", max(10 * series, points), 10 * series))
+    print(f"\nPoint by point, {10 * series} sensors read in turn by a daemon:")
+    sensors = Readings.made("sensor", max(10 * series, points // 5), 10 * series)
+    siridb_fast.run(demo.stream(sensors))
+    demo.check_sums(sensors)
+    print("\nThe temperatures of Seattle and San Francisco, week by week:")
+    demo.draw()
+    return ended(demo.faults)
+
+
+def ended(faults: list[str]) -> int:
     """Say how it ended; return the exit code."""
     if faults:
         print("\nFAILED:", *faults, sep="\n    ")
         return 1
     print(
-        "\nEverything arrived. Your own arrays:\n\n"
-        "    async with siridb_fast.SiriDBClient.from_url('siridb://iris:siri@host/db') as siri:\n"
-        "        await siri.insert({'name': (timestamps, values)})\n"
-        "        arrays = await siri.query_arrays(\"select * from 'name'\")\n\n"
+        "\nEverything arrived. Your own frame or file:\n\n"
+        "    siridb_fast.load(frame, 'siridb://iris:siri@host/db', series='{host}.{metric}')\n"
+        "    siridb-fast load data.parquet --time ts --series '{host}.{metric}'\n\n"
         "Your own points, one by one:\n\n"
         "    async with siridb_fast.BatchWriter('siridb://iris:siri@host/db') as writer:\n"
         "        writer.write('name', timestamp, value)\n"
@@ -205,7 +245,11 @@ def main() -> int:
     with SiriDBServer() as server:
         server.create_database()
         print(f"A SiriDB server is running at {server.url()} (nanoseconds, default settings).")
-        return siridb_fast.run(run(server, arguments.points, arguments.series))
+        return run(server, arguments.points, arguments.series)
+
+
+def _quoted(argument: str) -> str:
+    return f'"{argument}"' if " " in argument or "{" in argument else argument
 
 
 if __name__ == "__main__":
