@@ -24,7 +24,7 @@ from siridb_fast.engine import Engine
 from siridb_fast.errors import ColumnError
 from siridb_fast.groups import Groups
 
-__all__ = ["Bulk", "new_delivery"]
+__all__ = ["Bulk", "new_delivery", "pair_column"]
 
 POINTS_BETWEEN_TURNS = 4_096  # of the event loop
 POINTS_AT_ONCE = 65_536  # of groups: a fraction of a millisecond
@@ -36,6 +36,16 @@ Part = tuple[Series, int, int]  # and where its points start and stop
 def new_delivery() -> Delivery:
     """Return a delivery of points that are about to be taken, in the event loop that runs."""
     return Delivery(asyncio.get_running_loop().create_future, time.monotonic())
+
+
+def pair_column(name: str, pair: object, rules: ColumnRules) -> PointColumn:
+    """Return the column that a caller gives as ``(timestamps, values)``."""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise ColumnError(
+            f"arrays come as a pair (timestamps, values), got {type(pair).__name__}",
+            series=str(name),
+        )
+    return point_column(name, pair[0], pair[1], rules)
 
 
 class Bulk:

@@ -12,25 +12,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from math import inf
 from typing import Any
 
 import numpy as np
 
-from siridb_fast import _wire
-from siridb_fast._answer import decode_points
+from siridb_fast._appending import append_column, append_groups, append_texts, room_for
 from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._points import PointColumn
-from siridb_fast._qpack import packb
 from siridb_fast._runs import Series
-from siridb_fast.carrying import carry
-from siridb_fast.catalog import Catalog
+from siridb_fast.asking import ASSUMED_BUFFER_POINTS, Asking
 from siridb_fast.cluster import Cluster
 from siridb_fast.config import Config
 from siridb_fast.connection import Connection
-from siridb_fast.database import PointArrays
 from siridb_fast.delivery import Delivery, Failure, Report
 from siridb_fast.dispatch import Dispatcher, Package
 from siridb_fast.errors import (
@@ -48,10 +43,7 @@ from siridb_fast.writer_options import WriterOptions
 
 __all__ = ["Engine"]
 
-QUERY_TIMEOUT = 30.0
 CLOSE_TIMEOUT = 1.0
-ASSUMED_BUFFER_POINTS = 1023  # of a server that may not be asked: right up to 16 KiB a series
-BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
 READY_PACKAGES = 2  # of columns, beside those in flight: enough to keep the line busy
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -69,7 +61,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._cluster = Cluster(config, per_host=self._per_host, on_connected=self.notice)
-        self._catalog = Catalog(self._ask)
+        self.asking = Asking(self._cluster, options)
         self._dispatcher = Dispatcher(
             self._cluster,
             self,
@@ -78,7 +70,7 @@ class Engine:
         )
         self._settler = TypeSettler(
             coalescer,
-            partial(self._catalog.look_up, timeout=QUERY_TIMEOUT),
+            self.asking.types,
             casts=options.on_type == "cast",
             refuse=lambda failure, waiting: self._ledger.fail(failure, waiting),
             on_settled=self.work,
@@ -118,7 +110,7 @@ class Engine:
         """
         try:
             await self._cluster.open()
-            precision, self._buffer_points = await self._learn()
+            precision, self._buffer_points = await self.asking.settings()
         except BaseException:
             self._cluster.close()
             raise
@@ -175,19 +167,6 @@ class Engine:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
             ) from None
-
-    async def ask_arrays(self, text: str) -> PointArrays:
-        """Return the answer to a select."""
-        query = packb((text, None))
-        answer = await carry(
-            self._cluster, _wire.REQ_QUERY, query, QUERY_TIMEOUT, is_raw=True, is_urgent=True
-        )
-        arrays: PointArrays = decode_points(answer)
-        return arrays
-
-    async def expirations(self) -> tuple[int | None, int | None]:
-        """Ask after how long the database forgets numbers and texts."""
-        return await self._catalog.expirations(QUERY_TIMEOUT)
 
     def end_period(self) -> Report:
         """Return the report of all points since the last one."""
@@ -266,7 +245,7 @@ class Engine:
         ``fit`` gives it the type of the series, which may have been learnt only now.
         """
         text_bytes = column.max_bytes if column.type == "string" else 0
-        need = self._coalescer.room_for(len(column), text_bytes)
+        need = room_for(len(column), text_bytes=text_bytes)
         await self.gate.until(lambda: self._coalescer.may_take(need))
         self._check_running()
         if self._coalescer.type_of(series) != column.type:  # as the database told meanwhile
@@ -281,9 +260,10 @@ class Engine:
         timestamps, values = column.plain()
         try:
             if isinstance(values, list):
-                self._coalescer.extend_texts(series, timestamps, values, delivery)
+                append_texts(self._coalescer, series, timestamps, values, delivery)
             else:
-                self._coalescer.extend(series, timestamps, values.view(np.int64), delivery)
+                bits = values.view(np.int64)
+                append_column(self._coalescer, series, timestamps, bits, delivery)
         except BufferFullError:  # another thread was faster
             await self.coalesce(series, column, delivery, fit)
         else:
@@ -301,12 +281,12 @@ class Engine:
 
         Those of ``groups[i]`` end before ``stops[i]``; the series are settled, and of the type.
         """
-        need = self._coalescer.room_for_groups(len(timestamps), len(groups))
+        need = room_for(len(timestamps), len(groups))
         while True:
             await self.gate.until(lambda: self._coalescer.may_take(need))
             self._check_running()
             try:
-                self._coalescer.extend_groups(groups, stops, timestamps, values, delivery)
+                append_groups(self._coalescer, groups, stops, timestamps, values, delivery)
             except BufferFullError:  # another thread was faster
                 continue
             delivery.expect(len(timestamps))
@@ -390,21 +370,6 @@ class Engine:
         # (benchmarks/ceiling.py).
         connections, window = (1, 2) if host.is_unix_socket else (2, 1)
         return self._options.connections or connections, self._options.window or window
-
-    async def _learn(self) -> tuple[int | None, int]:
-        # The time precision, and how many points the server buffers of a series.
-        precision, buffer_size = self._options.time_precision, self._options.buffer_size
-        if precision is None or buffer_size is None:
-            shown = await self._catalog.settings(QUERY_TIMEOUT)
-            precision = shown[0] if precision is None else precision
-            buffer_size = shown[1] if buffer_size is None else buffer_size
-        if buffer_size is None:
-            return precision, ASSUMED_BUFFER_POINTS
-        return precision, buffer_size // BUFFERED_POINT_BYTES
-
-    async def _ask(self, text: str, timeout: float) -> object:
-        query = packb((text, None))
-        return await carry(self._cluster, _wire.REQ_QUERY, query, timeout, is_urgent=True)
 
 
 def even_part(points: int, size: int, package_bytes: int) -> int:

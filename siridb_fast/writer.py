@@ -20,10 +20,9 @@ from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._points import PointColumn
 from siridb_fast._ticker import Ticker
-from siridb_fast.bulk import Bulk, new_delivery
-from siridb_fast.columns import ColumnRules, one_dimension, point_column
+from siridb_fast.bulk import Bulk, new_delivery, pair_column
+from siridb_fast.columns import one_dimension
 from siridb_fast.config import Config, parse_url
-from siridb_fast.database import PointArrays
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.engine import Engine
 from siridb_fast.errors import (
@@ -35,6 +34,7 @@ from siridb_fast.errors import (
 )
 from siridb_fast.groups import Groups, codes_of, group_rows, mixed_points
 from siridb_fast.ledger import Stats
+from siridb_fast.paging import PointArrays
 from siridb_fast.writer_options import WriterKeywords, WriterOptions
 
 __all__ = ["BatchWriter"]
@@ -256,7 +256,7 @@ class BatchWriter(Intake):
                 "columns are a dict {series: (timestamps, values)}, "
                 f"got {type(columns).__name__}"
             )
-        parts = [_column(name, pair, self._rules) for name, pair in columns.items()]
+        parts = [pair_column(name, pair, self._rules) for name, pair in columns.items()]
         for column in parts:
             column.check()
         return await self.take(parts)
@@ -325,14 +325,14 @@ class BatchWriter(Intake):
 
     async def query_arrays(self, query: str) -> PointArrays:
         """Run a select over the writer's own connections; see `SiriDBClient.query_arrays`."""
-        return await self._check_open().ask_arrays(query)
+        return await self._check_open().asking.arrays(query)
 
     async def expirations(self) -> tuple[int | None, int | None]:
         """Return after how long the database forgets numbers and texts; None if it does not.
 
         In its time precision.
         """
-        return await self._check_open().expirations()
+        return await self._check_open().asking.expirations()
 
     async def drain(self) -> None:
         """Wait until there is room for a tick: one point of every series, or a sixteenth of all.
@@ -395,12 +395,3 @@ class BatchWriter(Intake):
     def _has_ease(self) -> bool:
         # What is left is enough for new chunks of all series (coalescer, `chunk_limit`).
         return self._coalescer.buffered_bytes * 16 <= self._options.max_buffered * 15
-
-
-def _column(name: str, pair: object, rules: ColumnRules) -> PointColumn:
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise ColumnError(
-            f"arrays come as a pair (timestamps, values), got {type(pair).__name__}",
-            series=str(name),
-        )
-    return point_column(name, pair[0], pair[1], rules)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from reference_qpack import pack_double, pack_int, pack_raw
 
 from siridb_fast import ColumnError, unpackb
+from siridb_fast._appending import append_column
 from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._points import PointColumn
@@ -153,7 +154,7 @@ def test_the_age_of_the_oldest_point_follows() -> None:
         series = coalescer.series(name)
         coalescer.pin(series, "integer")
         coalescer.settle(series, None)
-        coalescer.extend(series, one, one, name)
+        append_column(coalescer, series, one, one, name)
         clock[0] += 0.5
     batch = Batch()
     assert coalescer.take(7.0, batch)

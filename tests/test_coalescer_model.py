@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from series_model import MAKE, NAMES, TICKING, Model, Point, class_of
 
 from siridb_fast import BufferFullError, unpackb
+from siridb_fast._appending import append_column, append_texts
 from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
@@ -148,11 +149,11 @@ class CoalescerMachine(RuleBasedStateMachine):
         with contextlib.suppress(BufferFullError):
             if model.type == "string":
                 texts = [text.encode() for _, text in points]
-                self.coalescer.extend_texts(model.series, timestamps, texts, delivery)
+                append_texts(self.coalescer, model.series, timestamps, texts, delivery)
             else:
                 dtype = np.float64 if model.type == "float" else np.int64
                 values = np.array([v for _, v in points], dtype).view(np.int64)
-                self.coalescer.extend(model.series, timestamps, values, delivery)
+                append_column(self.coalescer, model.series, timestamps, values, delivery)
             self.took(model, points, delivery)
 
     @rule(rows=st.integers(1, 80), as_block=st.booleans())

@@ -43,13 +43,8 @@ cdef class Coalescer:
     cdef bint reserve(self, Series series, Py_ssize_t points, Py_ssize_t text_bytes) except -1
     cdef void append_text(self, Series series, int64_t timestamp, bytes text) noexcept
     cdef int tell(self) except -1
-    cdef bint _wait_for_column(self, Series series, Py_ssize_t points) except -1
-    cdef int _append_column(
-        self, Series series, const int64_t[::1] timestamps, const int64_t[::1] values,
-        Py_ssize_t start, Py_ssize_t stop, delivery,
-    ) except -1
-    cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1
-    cdef int _watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1
+    cdef int add_place(self, Series series, Py_ssize_t capacity) except -1
+    cdef int watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1
     cdef void _begin(self, Series series) noexcept
     cdef void _lift(self, Series series) noexcept
     cdef void _forget_run(self, Series series) noexcept
@@ -70,6 +65,3 @@ cdef inline void append_sample(
     coalescer.points += 1
     if series.points >= series.mark:
         coalescer._lift(series)
-
-
-cdef Py_ssize_t room_of_texts(list texts) noexcept

@@ -11,7 +11,6 @@ method runs under the GIL without a break, so any thread may append.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Next
 from cpython.object cimport PyObject
 from cpython.pyport cimport PY_SSIZE_T_MAX
@@ -22,8 +21,8 @@ from siridb_fast._batch cimport Batch
 from siridb_fast._queue cimport CLASS_BITS, RunQueue
 from siridb_fast._records cimport bit_length
 from siridb_fast._runs cimport (
-    FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, TEXT_OVERHEAD, Sample, Series, SeriesType,
-    Value, add_chunk, arrays_of, chunk_bytes, column_bytes, drop_points, empty_pool, free_places,
+    FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Sample, Series, SeriesType,
+    Value, add_chunk, arrays_of, chunk_bytes, drop_points, empty_pool, free_places,
     has_place, next_capacity, own_text, points_within, put_run, replace_values, run_bound,
 )
 
@@ -113,56 +112,6 @@ cdef class Coalescer:
     def may_take(self, Py_ssize_t extra) -> bool:
         """Tell whether there is room for so many bytes."""
         return self.has_room(extra)
-
-    def room_for(self, Py_ssize_t points, Py_ssize_t text_bytes=0) -> int:
-        """Return the bytes that so many points of one series need at most."""
-        return column_bytes(points) + text_bytes + (points * TEXT_OVERHEAD if text_bytes else 0)
-
-    def room_for_groups(self, Py_ssize_t points, Py_ssize_t groups) -> int:
-        """Return the bytes that so many points of so many series need at most."""
-        return column_bytes(points) + groups * column_bytes(0)
-
-    def extend(
-        self, Series series not None, const int64_t[::1] timestamps, const int64_t[::1] values,
-        delivery=None,
-    ) -> None:
-        """Append points of the series' type; values are int64, or doubles viewed as such.
-
-        ``delivery`` is somebody who waits for them: `take` and `drop` tell of them.
-        """
-        while self._wait_for_column(series, timestamps.shape[0]):
-            pass
-        self._append_column(series, timestamps, values, 0, timestamps.shape[0], delivery)
-        self.tell()
-
-    def extend_groups(
-        self, list groups not None, const int64_t[::1] stops not None,
-        const int64_t[::1] timestamps not None, const int64_t[::1] values not None, delivery=None,
-    ) -> None:
-        """Append points of many series at once, as `extend` does: all or none.
-
-        Those of ``groups[i]`` are the ones before ``stops[i]`` that are not of the group before.
-        """
-        cdef Py_ssize_t k, start = 0
-        while self.wait_for(self.room_for_groups(timestamps.shape[0], len(groups))):
-            pass
-        for k in range(len(groups)):
-            self._append_column(<Series>groups[k], timestamps, values, start, stops[k], delivery)
-            start = stops[k]
-        self.tell()
-
-    def extend_texts(
-        self, Series series not None, const int64_t[::1] timestamps, list texts, delivery=None
-    ) -> None:
-        """Append points whose values are bytes."""
-        cdef Py_ssize_t i, first, n = timestamps.shape[0], text_bytes = room_of_texts(texts)
-        while self.reserve(series, n, text_bytes):
-            pass
-        first = series.taken + series.points
-        for i in range(n):
-            self.append_text(series, timestamps[i], texts[i])
-        self._watch(series, first, first + n, delivery)
-        self.tell()
 
     # ---- what leaves
 
@@ -338,7 +287,7 @@ cdef class Coalescer:
         if self.wait_for(text_bytes + (chunk_bytes(capacity) if capacity else 0)):
             return True
         if capacity:
-            self._add_chunk(series, capacity)
+            self.add_place(series, capacity)
         return False
 
     cdef bint reserve(self, Series series, Py_ssize_t points, Py_ssize_t text_bytes) except -1:
@@ -350,32 +299,10 @@ cdef class Coalescer:
         if self.wait_for(text_bytes + (0 if is_there else chunk_bytes(points))):
             return True
         if not is_there:
-            self._add_chunk(series, points)
+            self.add_place(series, points)
         return False
 
-    cdef bint _wait_for_column(self, Series series, Py_ssize_t points) except -1:
-        # For the room of so many samples, for which chunks have to be added.
-        if series.points == 0:
-            series.since = self.clock()
-        return self.wait_for(column_bytes(points))
-
-    cdef int _append_column(
-        self, Series series, const int64_t[::1] timestamps, const int64_t[::1] values,
-        Py_ssize_t start, Py_ssize_t stop, delivery,
-    ) except -1:
-        # Append the samples from `start` to `stop`, for which there is room.
-        cdef Py_ssize_t i, first = series.taken + series.points
-        cdef Value value
-        if series.points == 0:
-            series.since = self.clock()
-        for i in range(start, stop):
-            if not has_place(series):
-                self._add_chunk(series, min(<Py_ssize_t>MAX_CAPACITY, stop - i))
-            value.integer = values[i]
-            append_sample(self, series, timestamps[i], value)
-        return self._watch(series, first, first + stop - start, delivery)
-
-    cdef int _add_chunk(self, Series series, Py_ssize_t capacity) except -1:
+    cdef int add_place(self, Series series, Py_ssize_t capacity) except -1:
         add_chunk(series, capacity, &self.pool)
         self.run_bytes += chunk_bytes(capacity)
         self.has_news |= self.is_hungry and self.is_short()
@@ -417,7 +344,7 @@ cdef class Coalescer:
 
     # ---- taking
 
-    cdef int _watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1:
+    cdef int watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1:
         # Note who waits for points that were just appended. Makes Python objects, which may run
         # the garbage collector and then other threads: not between reserve() and the points.
         if delivery is not None and first < stop:
@@ -487,12 +414,3 @@ cdef class Coalescer:
         self.table = kept
         self.max_idle = max(self.max_idle, <Py_ssize_t>len(kept) * 2)
         return 0
-
-
-cdef Py_ssize_t room_of_texts(list texts) noexcept:
-    # What the bytes in a list of bytes and None take.
-    cdef Py_ssize_t i, room = 0
-    for i in range(len(texts)):
-        if texts[i] is not None:
-            room += PyBytes_GET_SIZE(<bytes>texts[i]) + TEXT_OVERHEAD
-    return room

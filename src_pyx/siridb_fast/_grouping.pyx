@@ -123,9 +123,9 @@ def group(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
         labels: How many there are.
 
     Returns:
-        (present, stops, places): the codes that have rows, ascending, shape (k,); where the rows of
-        each of them end, shape (k,); and the new place of each row, int32, shape (n,). ``places``
-        is None where rows are together already, in the order of ``present``.
+        (present, stops, places): the codes that have rows, ascending, shape (k,); where the rows
+        of each of them end, shape (k,); and the new place of each row, int32, shape (n,).
+        ``places`` is None where rows are together already, in the order of ``present``.
 
     Raises:
         IndexError: A code is none of these.

@@ -1,0 +1,72 @@
+"""What a writer asks of its database, over its own connections.
+
+Knows the queries; knows nothing of points that are written.
+"""
+
+from __future__ import annotations
+
+from siridb_fast import _wire
+from siridb_fast._answer import decode_points
+from siridb_fast._qpack import packb
+from siridb_fast.carrying import carry
+from siridb_fast.catalog import Catalog
+from siridb_fast.cluster import Cluster
+from siridb_fast.paging import PointArrays
+from siridb_fast.writer_options import WriterOptions
+
+__all__ = ["ASSUMED_BUFFER_POINTS", "Asking"]
+
+ASSUMED_BUFFER_POINTS = 1023  # of a server that may not be asked: right up to 16 KiB a series
+
+QUERY_TIMEOUT = 30.0
+BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
+
+
+class Asking:
+    """The questions of one writer.
+
+    Args:
+        cluster: Its connections.
+        options: What it was told, and need not ask.
+    """
+
+    def __init__(self, cluster: Cluster, options: WriterOptions) -> None:
+        self._cluster = cluster
+        self._options = options
+        self._catalog = Catalog(self._ask)
+
+    async def settings(self) -> tuple[int | None, int]:
+        """Return the time precision if it is known, and how many points a series buffers."""
+        precision, buffer_size = self._options.time_precision, self._options.buffer_size
+        if precision is None or buffer_size is None:
+            shown = await self._catalog.settings(QUERY_TIMEOUT)
+            precision = shown[0] if precision is None else precision
+            buffer_size = shown[1] if buffer_size is None else buffer_size
+        if buffer_size is None:
+            return precision, ASSUMED_BUFFER_POINTS
+        return precision, buffer_size // BUFFERED_POINT_BYTES
+
+    async def types(self, names: list[str]) -> dict[str, str]:
+        """Return the types of those series that exist."""
+        return await self._catalog.look_up(names, QUERY_TIMEOUT)
+
+    async def expirations(self) -> tuple[int | None, int | None]:
+        """Return after how long numbers and texts are forgotten, in the time precision."""
+        return await self._catalog.expirations(QUERY_TIMEOUT)
+
+    async def arrays(self, query: str) -> PointArrays:
+        """Return the answer to a select."""
+        answer = await self._send(query, is_raw=True)
+        arrays: PointArrays = decode_points(answer)
+        return arrays
+
+    async def _ask(self, text: str, timeout: float) -> object:
+        return await self._send(text, timeout)
+
+    async def _send(
+        self, text: str, timeout: float = QUERY_TIMEOUT, *, is_raw: bool = False
+    ) -> object:
+        payload = packb((text, None))
+        return await carry(
+            self._cluster, _wire.REQ_QUERY, payload, timeout, is_raw=is_raw, is_urgent=True
+        )

@@ -1,0 +1,1 @@
+cdef Py_ssize_t room_of_texts(list texts) noexcept

@@ -1,0 +1,91 @@
+"""Whole columns of points → the runs of their series.
+
+All of a call is appended or nothing; where there is no room, the coalescer's ``on_blocked`` waits
+for it. Types are the series' own: whoever calls has seen to it.
+"""
+
+from cpython.bytes cimport PyBytes_GET_SIZE
+from libc.stdint cimport int64_t
+
+from siridb_fast._coalescer cimport Coalescer, append_sample
+from siridb_fast._runs cimport (
+    MAX_CAPACITY, TEXT_OVERHEAD, Series, Value, column_bytes, has_place,
+)
+
+
+def room_for(Py_ssize_t points, Py_ssize_t series=1, Py_ssize_t text_bytes=0) -> int:
+    """Return the bytes that so many points of so many series need at most."""
+    cdef Py_ssize_t texts = text_bytes + points * TEXT_OVERHEAD if text_bytes else 0
+    return column_bytes(points) + series * column_bytes(0) + texts
+
+
+def append_column(
+    Coalescer coalescer not None, Series series not None,
+    const int64_t[::1] timestamps not None, const int64_t[::1] values not None, delivery=None,
+) -> None:
+    """Append points of one series; values are int64, or doubles viewed as such.
+
+    ``delivery`` is somebody who waits for them: `Coalescer.take` and `drop` tell of them.
+    """
+    while coalescer.wait_for(column_bytes(timestamps.shape[0])):
+        pass
+    _append(coalescer, series, timestamps, values, 0, timestamps.shape[0], delivery)
+    coalescer.tell()
+
+
+def append_groups(
+    Coalescer coalescer not None, list groups not None, const int64_t[::1] stops not None,
+    const int64_t[::1] timestamps not None, const int64_t[::1] values not None, delivery=None,
+) -> None:
+    """Append points of many series at once, as `append_column` does.
+
+    Those of ``groups[i]`` are the ones before ``stops[i]`` that are not of the group before.
+    """
+    cdef Py_ssize_t k, start = 0
+    while coalescer.wait_for(room_for(timestamps.shape[0], len(groups))):
+        pass
+    for k in range(len(groups)):
+        _append(coalescer, <Series>groups[k], timestamps, values, start, stops[k], delivery)
+        start = stops[k]
+    coalescer.tell()
+
+
+def append_texts(
+    Coalescer coalescer not None, Series series not None,
+    const int64_t[::1] timestamps not None, list texts not None, delivery=None,
+) -> None:
+    """Append points of one series whose values are bytes."""
+    cdef Py_ssize_t i, first, n = timestamps.shape[0], text_bytes = room_of_texts(texts)
+    while coalescer.reserve(series, n, text_bytes):
+        pass
+    first = series.taken + series.points
+    for i in range(n):
+        coalescer.append_text(series, timestamps[i], texts[i])
+    coalescer.watch(series, first, first + n, delivery)
+    coalescer.tell()
+
+
+cdef Py_ssize_t room_of_texts(list texts) noexcept:
+    # What the bytes in a list of bytes and None take.
+    cdef Py_ssize_t i, room = 0
+    for i in range(len(texts)):
+        if texts[i] is not None:
+            room += PyBytes_GET_SIZE(<bytes>texts[i]) + TEXT_OVERHEAD
+    return room
+
+
+cdef int _append(
+    Coalescer coalescer, Series series, const int64_t[::1] timestamps,
+    const int64_t[::1] values, Py_ssize_t start, Py_ssize_t stop, delivery,
+) except -1:
+    # The samples from `start` to `stop`, for which there is room.
+    cdef Py_ssize_t i, first = series.taken + series.points
+    cdef Value value
+    if series.points == 0:
+        series.since = coalescer.clock()
+    for i in range(start, stop):
+        if not has_place(series):
+            coalescer.add_place(series, min(<Py_ssize_t>MAX_CAPACITY, stop - i))
+        value.integer = values[i]
+        append_sample(coalescer, series, timestamps[i], value)
+    return coalescer.watch(series, first, first + stop - start, delivery)
