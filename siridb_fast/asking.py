@@ -5,6 +5,8 @@ Knows the queries; knows nothing of points that are written.
 
 from __future__ import annotations
 
+from typing import Any
+
 from siridb_fast import _wire
 from siridb_fast._answer import decode_points
 from siridb_fast._qpack import packb
@@ -65,7 +67,7 @@ class Asking:
 
     async def _send(
         self, text: str, timeout: float = QUERY_TIMEOUT, *, is_raw: bool = False
-    ) -> object:
+    ) -> Any:
         payload = packb((text, None))
         return await carry(
             self._cluster, _wire.REQ_QUERY, payload, timeout, is_raw=is_raw, is_urgent=True
