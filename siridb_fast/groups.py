@@ -83,7 +83,7 @@ class Groups:
     def bounds(self) -> list[tuple[str, int, int]]:
         """Return (name, start, stop) of each series."""
         stops = self.stops.tolist()
-        return list(zip(self.names, [0, *stops[:-1]], stops, strict=True))
+        return list(zip(self.names, [0, *stops][: len(stops)], stops, strict=True))
 
     def row(self, place: int) -> int:
         """Return which row of the caller's the point at this place was."""
