@@ -87,7 +87,7 @@ class ArrowFrame:
 
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""
-        return arrow_coded(self._table.column(self._places[name]))
+        return arrow_coded(name, self._table.column(self._places[name]))
 
 
 def arrow_cells(name: str, column: Any) -> Cells:
@@ -101,7 +101,7 @@ def arrow_cells(name: str, column: Any) -> Cells:
     if isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
     if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+        array = _decoded(array)
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64())
     missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
@@ -133,12 +133,12 @@ def arrow_values(name: str, data: Any) -> Cells:
     return arrow_cells(name, data)
 
 
-def arrow_coded(column: Any) -> Coded:
+def arrow_coded(name: str, column: Any) -> Coded:
     """Return an Arrow array as labels; what is dictionary-encoded already stays as it is."""
     pa = _pyarrow()
     if not pa.types.is_dictionary(column.type) and not _is_text(column.type):
-        cells = arrow_cells("", column)
-        return coded_array(cells.values, cells.missing)
+        cells = arrow_cells(name, column)
+        return coded_array(name, cells.values, cells.missing)
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     if isinstance(column, pa.ChunkedArray):
@@ -153,10 +153,19 @@ def arrow_coded(column: Any) -> Coded:
 def _without_null_labels(codes: np.ndarray[Any, np.dtype[np.int32]], labels: list[Any]) -> Coded:
     # a dictionary may hold null itself, or one label twice
     if len(set(labels)) < len(labels) or None in labels:
-        again = coded_array(np.array(labels, dtype=object))
+        again = coded_array("labels", np.array(labels, dtype=object))
         codes = np.where(codes < 0, codes, again.codes[codes])
         labels = list(again.labels)
     return Coded(codes, labels)
+
+
+def _decoded(array: Any) -> Any:
+    # pyarrow cannot take from views of text, which Polars' categories are
+    pa = _pyarrow()
+    if pa.types.is_string_view(array.type.value_type):
+        texts = array.dictionary.cast(pa.large_string())
+        array = pa.DictionaryArray.from_arrays(array.indices, texts)
+    return array.dictionary_decode()
 
 
 def _one_array(column: Any) -> Any:

@@ -15,10 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from siridb_fast._grouping import encode_objects
+from siridb_fast.casting import EXACT_INTEGERS
 from siridb_fast.columns import is_missing
 from siridb_fast.errors import ColumnError
 
 __all__ = ["ArrayFrame", "Cells", "Coded", "Frame", "coded_array", "text_names"]
+
+FINE_UNITS = ("ns", "ps", "fs", "as")  # finer than Python's datetime
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -113,24 +116,45 @@ class ArrayFrame:
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""
         cells = self.cells(name)
-        return coded_array(cells.values, cells.missing)
+        return coded_array(name, cells.values, cells.missing)
 
 
-def coded_array(values: NumpyArray, missing: NumpyArray | None = None) -> Coded:
-    """Return an array as labels."""
-    if values.dtype.kind in "USTV":
-        values = values.astype(object)
-    if values.dtype.kind == "O":
-        codes, labels = encode_objects(np.ascontiguousarray(values), is_missing)
+def coded_array(name: str, values: NumpyArray, missing: NumpyArray | None = None) -> Coded:
+    """Return an array as labels; bytes of a numpy array are text.
+
+    Raises:
+        ColumnError: Objects that cannot be labels, such as lists; or bytes that are no UTF-8.
+    """
+    try:
+        if values.dtype.kind == "S":
+            values = np.char.decode(values, "utf-8")
+        if values.dtype.kind in "UTV":
+            values = values.astype(object)
+        encoded = None
+        if values.dtype.kind == "O":
+            encoded = encode_objects(np.ascontiguousarray(values), is_missing)
+    except (TypeError, UnicodeDecodeError) as exc:
+        raise ColumnError(f"column {name!r} cannot name series: {exc}") from None
+    if encoded is not None:
+        codes, labels = encoded
     else:
         different, inverse = np.unique(values, return_inverse=True)
-        codes, labels = inverse.astype(np.int32), different.tolist()
+        codes, labels = inverse.astype(np.int32), _labels(different)
         missing_codes = [code for code, label in enumerate(labels) if is_missing(label)]
         if missing_codes:
             codes[np.isin(codes, missing_codes)] = -1
     if missing is not None:
         codes[missing] = -1
     return Coded(codes, labels)
+
+
+def _labels(different: NumpyArray) -> list[Any]:
+    # Dates that are finer than Python's remain numpy's: as text they are dates too.
+    if different.dtype.kind != "M" or np.datetime_data(different.dtype)[0] not in FINE_UNITS:
+        return list(different.tolist())
+    coarse = different.astype("datetime64[us]")
+    is_same = np.array_equal(coarse, different, equal_nan=True)
+    return list(coarse.tolist() if is_same else different)
 
 
 def text_names(labels: Sequence[object] | Mapping[Any, object]) -> tuple[str, ...]:
@@ -155,7 +179,18 @@ def _array(name: object, given: object) -> NumpyArray:
         raise ColumnError(f"column {name!r} cannot be read as an array: {exc}") from None
     if array.ndim != 1:
         raise ColumnError(f"column {name!r} has one dimension, got shape {array.shape}")
+    if isinstance(given, (list, tuple)) and _is_changed(given, array):
+        array = np.array(given, object)
     return array
+
+
+def _is_changed(given: Sequence[object], array: NumpyArray) -> bool:
+    # numpy makes texts of numbers that are among texts, and floats of large integers
+    if array.dtype.kind in "US":
+        return any(not isinstance(item, (str, bytes)) for item in given)
+    if array.dtype.kind != "f" or not (np.abs(array) > EXACT_INTEGERS).any():
+        return False
+    return any(isinstance(item, (int, np.integer)) for item in given)
 
 
 def _common_length(columns: Mapping[str, NumpyArray]) -> int:

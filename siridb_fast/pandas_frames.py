@@ -5,6 +5,7 @@ The caller's frame is never modified, and read in place where numpy can.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from siridb_fast.frames import Cells, Coded, coded_array, text_names
 
 __all__ = ["PandasFrame", "is_pandas"]
 
-UNNAMED = "index"  # what an index without a name is called
+UNNAMED = "index"  # what an index of one level is called if it has no name
 
 
 def is_pandas(data: object) -> bool:
@@ -29,7 +30,8 @@ class PandasFrame:
             frame = frame.to_frame(name=frame.name if frame.name is not None else "value")
         self._frame = frame
         self._places = {name: i for i, name in enumerate(text_names(list(frame.columns)))}
-        names = [UNNAMED if name is None else name for name in frame.index.names]
+        self._index = frame.index.set_names(range(frame.index.nlevels))  # levels by place
+        names = [_level_name(frame.index, i, self._places) for i in range(frame.index.nlevels)]
         self._levels = {name: i for i, name in enumerate(text_names(names))}
 
     def __len__(self) -> int:
@@ -74,14 +76,22 @@ class PandasFrame:
         if _is_arrow(column):
             from siridb_fast.arrow_frames import arrow_coded  # needs pyarrow
 
-            return arrow_coded(column.array.__arrow_array__())
+            return arrow_coded(name, column.array.__arrow_array__())
         cells = self.cells(name)
-        return coded_array(cells.values, cells.missing)
+        return coded_array(name, cells.values, cells.missing)
 
     def _column(self, name: str) -> Any:
         if name in self._places:
             return self._frame.iloc[:, self._places[name]]
-        return self._frame.index.get_level_values(self._levels[name])
+        return self._index.get_level_values(self._levels[name])
+
+
+def _level_name(index: Any, place: int, columns: Container[str]) -> object:
+    # what pandas' own reset_index() calls a level without a name
+    name = index.names[place]
+    if name is not None:
+        return name
+    return UNNAMED if index.nlevels == 1 and UNNAMED not in columns else f"level_{place}"
 
 
 def _is_time(column: Any) -> bool:
