@@ -123,7 +123,7 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
 
 def _of_mapping(data: Mapping[Any, Any], options: LoadOptions) -> Portion:
     if options.time is not None:
-        frame = ArrayFrame(data)
+        frame = ArrayFrame({name: _plain_array(name, given) for name, given in data.items()})
         return FramePortion(frame, len(frame))
     for name, pair in data.items():
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -185,12 +185,28 @@ def _stream(frames: Iterator[Frame]) -> Iterator[Portion]:
         yield FramePortion(frame, None, place)
 
 
+def _plain_array(name: object, given: Any) -> object:
+    # What numpy would turn into floats or objects, if something is missing, is masked instead.
+    if isinstance(given, (np.ndarray, list, tuple)):
+        return given
+    cells = _cells(name, given)
+    if cells.missing is None:
+        return cells.values
+    return np.ma.MaskedArray(cells.values, cells.missing)
+
+
 def _cells(name: object, given: Any) -> Cells:
     if is_pandas(given):
         frame = PandasFrame(given)
+        if len(frame.names) != 1:
+            raise ColumnError(
+                f"one column is wanted, got a frame of {len(frame.names)}", series=str(name)
+            )
         return frame.cells(frame.names[0])
-    if type(given).__module__.partition(".")[0] == "pandas":  # an index
-        return _cells(name, given.to_series())
+    if type(given).__module__.partition(".")[0] == "pandas":  # an index, or an array
+        import pandas as pd  # it is there, for it made this
+
+        return _cells(name, pd.Series(given))
     if is_arrow(given):
         return arrow_values(str(name), given)
     column = ArrayFrame({str(name): given})
