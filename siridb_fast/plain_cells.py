@@ -125,7 +125,8 @@ def _object_times(name: str, cells: Cells, unit: str | None, rules: ColumnRules)
 
 
 def _as_time(given: Any, unit: str | None) -> Any:
-    if unit is not None and isinstance(given, (int, np.integer)):
+    is_integer = isinstance(given, (int, np.integer))
+    if unit is not None and is_integer and not isinstance(given, (bool, np.timedelta64)):
         return np.int64(given).view(f"M8[{unit}]")
     if isinstance(given, date) and not isinstance(given, datetime):
         return np.datetime64(given, "D")
