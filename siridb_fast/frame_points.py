@@ -78,7 +78,8 @@ class FrameReader:
             for name in layout.values
         ]
         points = sum(points for _, points in columns)
-        return FramePoints(len(frame), [column for column, _ in columns], [], cells - points)
+        written = [column for column, there in columns if there]
+        return FramePoints(len(frame), written, [], cells - points)
 
     def read_series(self, columns: Sequence[tuple[Any, Cells, Cells]]) -> FramePoints:
         """Return the points of some series: of each the name, timestamps and values.
@@ -99,7 +100,8 @@ class FrameReader:
             except ColumnError as exc:
                 raise ColumnError(exc.text, series=name, index=exc.index) from None
             column, there = self._column(name, "values", values, timed)
-            found.append(column)
+            if there:
+                found.append(column)
             rows += len(times.values)
             points += there
         return FramePoints(rows, found, [], rows - points)

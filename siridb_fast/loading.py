@@ -65,9 +65,15 @@ class Expiry:
     def look(self, points: FramePoints) -> None:
         """Count those of a portion."""
         for column in points.columns:
-            self._count(column.type, column.shown_timestamps, [column.name])
+            if self._has_old(column.type, column.shown_timestamps):
+                timestamps, _ = column.plain()  # of those that are not missing
+                self._count(column.type, timestamps, [column.name])
         for mixed in points.mixed:
             self._count(mixed.type, mixed.timestamps, mixed.names, mixed.codes)
+
+    def _has_old(self, type_: str, timestamps: NumpyArray) -> bool:
+        oldest = self._oldest[type_]
+        return oldest is not None and len(timestamps) > 0 and bool(timestamps.min() < oldest)
 
     def _count(
         self,
@@ -76,10 +82,9 @@ class Expiry:
         names: Sequence[str],
         codes: NumpyArray | None = None,
     ) -> None:
-        oldest = self._oldest[type_]
-        if oldest is None or not len(timestamps) or timestamps.min() >= oldest:
+        if not self._has_old(type_, timestamps):
             return
-        is_old = timestamps < oldest
+        is_old = timestamps < self._oldest[type_]
         self.points += int(is_old.sum())
         places = [0] if codes is None else np.unique(codes[is_old]).tolist()
         for place in places[: SHOWN_SERIES - len(self._series)]:
@@ -102,7 +107,8 @@ class Survey:
         self.rows += points.rows
         self.missing += points.missing
         for column in points.columns:
-            self._add(column.check(), column.shown_timestamps)
+            timestamps, _ = column.plain()  # of those that are not missing
+            self._add(len(timestamps), timestamps)
         for mixed in points.mixed:
             self._add(len(mixed), mixed.timestamps)
         self.types |= types_of(points)
@@ -131,6 +137,7 @@ class Loader:
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()
         self._since = time.monotonic()
         self._thread = ThreadPoolExecutor(1, "siridb_fast load")
+        self._telling = ThreadPoolExecutor(1, "siridb_fast told")  # reading may take for ever
         self._expiry: Expiry
         self._reader: FrameReader
 
@@ -229,7 +236,7 @@ class Loader:
             portion, delivery, rows = self._pending.popleft()
             report = await delivery
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, portion.delivered, report)
+            await loop.run_in_executor(self._telling, portion.delivered, report)
             if not report.is_complete:
                 return False
             self._rows_done += rows
@@ -240,6 +247,7 @@ class Loader:
         progress.cancel()
         await self._settle_portions()
         self._thread.shutdown(wait=False)
+        self._telling.shutdown(wait=False)
         self._tell_progress(is_last=True)
         return replace(
             report,
@@ -277,7 +285,8 @@ def types_of(points: FramePoints) -> dict[str, str]:
     """Return the type that the values of each series have."""
     types = {column.name: column.type for column in points.columns if len(column)}
     for mixed in points.mixed:
-        types |= dict.fromkeys(mixed.names, mixed.type) if len(mixed) else {}
+        present = np.flatnonzero(np.bincount(mixed.codes, minlength=len(mixed.names))).tolist()
+        types |= {mixed.names[code]: mixed.type for code in present}
     return types
 
 
