@@ -41,7 +41,7 @@ def test_frames_of_every_library_arrive_the_same(
 ) -> None:
     database = make_database(time_precision=precision)
     number = ["s", "ms", "us", "ns"].index(precision)
-    wanted = {}
+    wanted: dict[str, Any] = {}
     for maker, make in MAKERS.items():
         for is_long, template in ((False, "wide {column}"), (True, "long {host}.{column}")):
             kind = template.split(" ")[0]
@@ -302,7 +302,7 @@ def test_any_rows_arrive_by_load_and_by_write_rows(
                 names = [f"{prefix} rows {i}" for i in range(5)]
                 columns = [np.array([row[i] for row in there], np.int64) for i in range(3)]
                 await writer.write_rows(names, *columns)
-            return await client.query_arrays("select * from " + f"/^{prefix} .*/")
+            return await client.query_arrays(f"select * from /^{prefix} .*/")  # noqa: S608
 
     found = asyncio.run(run())
     assert {
