@@ -300,6 +300,7 @@ def load(
         on_type: Values of another type than their series has: ``"error"`` or ``"cast"``. Integers
             are taken for a series of floats where they are exact.
         on_doubt: As for `BatchWriter`.
+        time_precision: The database's, if it is not to be asked.
         max_buffered: Bytes of points and packages at most, beside what is read ahead.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
         progress: True shows a line on stderr; a function is called with a `Progress` ten times a
@@ -315,6 +316,6 @@ def load(
         ConfigError: An option makes no sense.
         ImportError: Arrow data without pyarrow.
     """
-    chosen = LoadOptions(**options)
+    chosen = LoadOptions.of(options)
     refuse_running_loop()
     return run(Loader(target, chosen).load(portions(data, chosen)))

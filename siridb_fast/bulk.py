@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +17,12 @@ import numpy as np
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._points import PointColumn
 from siridb_fast._runs import Series
-from siridb_fast.casting import fitted_column, is_exact_as_float, other_type
+from siridb_fast.casting import fitted_column, is_exact_as_float, refuse_inexact
 from siridb_fast.columns import ColumnRules, point_column
 from siridb_fast.delivery import Delivery
 from siridb_fast.engine import Engine
 from siridb_fast.errors import ColumnError
-from siridb_fast.groups import Groups
+from siridb_fast.groups import Groups, Mixed, require_cast
 
 __all__ = ["Bulk", "new_delivery", "pair_column"]
 
@@ -46,6 +46,11 @@ def pair_column(name: str, pair: object, rules: ColumnRules) -> PointColumn:
             series=str(name),
         )
     return point_column(name, pair[0], pair[1], rules)
+
+
+def names_of(part: PointColumn | Mixed) -> list[str]:
+    """Return the series of a part."""
+    return [part.name] if isinstance(part, PointColumn) else list(part.present())
 
 
 class Bulk:
@@ -104,20 +109,32 @@ class Bulk:
             else:
                 await self._append(groups, part, delivery)
 
-    async def require_types(self, types: Mapping[str, str]) -> None:
-        """Wait for the types of series, and refuse those that cannot take such values.
+    async def require_fit(self, parts: Sequence[PointColumn | Mixed]) -> None:
+        """Wait for the types of series, and refuse values that cannot go into them.
 
         Raises:
-            ColumnError: A series is of another type, and nothing may be cast. A series of floats
-                takes integers, if they are exact.
+            ColumnError: Values are of another type than their series and may not be cast, or have
+                no counterpart in it; names series and index. A series of floats takes integers, if
+                they are exact.
         """
-        for series in await self.settle(list(types)):
-            given, there = types[series.name], self._coalescer.type_of(series)
-            if there not in (None, given) and (there, given) != ("float", "integer"):
-                if self._on_type != "cast":
-                    raise other_type(series.name, there, given)
-            elif there is None:
-                self._coalescer.pin(series, given)
+        await self.settle([name for part in parts for name in names_of(part)])
+        for part in parts:
+            if isinstance(part, PointColumn):
+                self._fitted(self._coalescer.series(part.name), part)
+            else:
+                self._require_mixed_fit(part)
+
+    def _require_mixed_fit(self, mixed: Mixed) -> None:
+        others: dict[str, list[int]] = {}
+        for name, code in mixed.present().items():
+            series = self._coalescer.series(name)
+            there = self._coalescer.type_of(series)
+            if there is None:
+                self._coalescer.pin(series, mixed.type)
+            elif there != mixed.type:
+                others.setdefault(there, []).append(code)
+        for type_, codes in others.items():
+            require_cast(mixed, codes, type_, may_cast=self._on_type == "cast")
 
     async def give_turn(self, points: int) -> None:
         """Let the event loop have a turn, if so many points came since the last one."""
@@ -203,6 +220,7 @@ class Bulk:
             self._coalescer.pin(series, column.type)
             return column
         on_type = self._on_type
-        if (type_, column.type) == ("float", "integer") and is_exact_as_float(column.shown_values):
+        if (type_, column.type) == ("float", "integer") and on_type == "error":
+            refuse_inexact(column.name, column.shown_values)
             on_type = "cast"
         return fitted_column(column, type_, on_type, self._rules)

@@ -20,6 +20,7 @@ __all__ = [
     "fitted_column",
     "is_exact_as_float",
     "other_type",
+    "refuse_inexact",
     "text_of",
 ]
 
@@ -79,6 +80,23 @@ def fitted_column(
         timestamps, values = timestamps[is_there], values[is_there]
     values = cast_values(column.name, values, series_type)
     return point_column(column.name, timestamps, values, rules)
+
+
+def refuse_inexact(name: str, integers: NumpyArray) -> None:
+    """Refuse integers for a series of floats that are no doubles.
+
+    Raises:
+        ColumnError: Names the first one and its index.
+    """
+    is_bad = (integers < -EXACT_INTEGERS) | (integers > EXACT_INTEGERS)
+    if is_bad.any():
+        index = int(is_bad.argmax())
+        raise ColumnError(
+            f"the series is of type float, and {integers[index]} is not exact as one; "
+            "on_type='cast' would round it",
+            series=name,
+            index=index,
+        )
 
 
 def other_type(name: str, series_type: str | None, type_: str) -> ColumnError:

@@ -366,7 +366,7 @@ class SiriDBClient:
 
         With connections of its own; the client need not be connected.
         """
-        chosen = LoadOptions(**options)
+        chosen = LoadOptions.of(options)
         return await Loader(self, chosen).load(portions(data, chosen))
 
     def writer(self, **options: Unpack[WriterKeywords]) -> BatchWriter:

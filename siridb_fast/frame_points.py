@@ -72,9 +72,8 @@ class FrameReader:
         if layout.keys:
             mixed = self._mixed(frame, layout, timed)
             return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)))
-        naming = self._options.naming
         columns = [
-            self._column(naming.name(name, ()), name, frame.cells(name), timed)
+            self._column(self._names.names(name, [()])[0], name, frame.cells(name), timed)
             for name in layout.values
         ]
         points = sum(points for _, points in columns)
@@ -192,9 +191,9 @@ class FrameReader:
         except ColumnError as exc:
             raise _placed(exc, f"column {name!r}", exc.series, timed.rows) from None
         if timed.rows is None:
-            return mixed
+            return replace(mixed, column=name)
         rows = timed.rows if mixed.rows is None else timed.rows[mixed.rows]
-        return replace(mixed, rows=rows)
+        return replace(mixed, rows=rows, column=name)
 
 
 def _placed(

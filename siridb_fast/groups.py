@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._grouping import group, scatter
+from siridb_fast._grouping import count, group, scatter
+from siridb_fast.casting import cast_values, other_type, refuse_inexact
 from siridb_fast.columns import SECOND, ColumnRules, is_missing, one_dimension, point_column
 from siridb_fast.errors import ColumnError
 
@@ -25,6 +26,7 @@ __all__ = [
     "has_nat",
     "missing_values",
     "mixed_points",
+    "require_cast",
 ]
 
 PLAIN_TYPES = {np.dtype(np.float64): "float", np.dtype(np.int64): "integer"}
@@ -47,9 +49,21 @@ class Mixed:
     values: NumpyArray | list[bytes]
     type: str
     rows: NumpyArray | None = None
+    column: str | None = None  # of a frame, that the values are of
 
     def __len__(self) -> int:
         return len(self.timestamps)
+
+    def present(self) -> dict[str, int]:
+        """Return the series that have points here, and the code of each."""
+        codes = list(range(len(self.names)))
+        if self.rows is not None:  # some of their rows may have been left out
+            codes = np.flatnonzero(count(self.codes, len(self.names))[0]).tolist()
+        return {self.names[code]: code for code in codes}
+
+    def row(self, place: int) -> int:
+        """Return which row of the caller's this point was."""
+        return place if self.rows is None else int(self.rows[place])
 
     def parts(self, rows: int) -> Iterator[Mixed]:
         """Yield the same in parts of so many rows."""
@@ -155,6 +169,42 @@ def group_rows(mixed: Mixed) -> Groups:
         else:
             values = scatter(values.view(np.int64), places).view(values.dtype)
     return Groups(names, stops, timestamps, values, mixed.type, places, mixed.rows)
+
+
+def require_cast(mixed: Mixed, codes: Sequence[int], series_type: str, *, may_cast: bool) -> None:
+    """Refuse values that cannot go into series of another type.
+
+    Args:
+        mixed: Points, of which those of ``codes`` are looked at.
+        codes: Of the series of the other type.
+        series_type: That type.
+        may_cast: Values that have a counterpart may be cast. Integers that are exact as floats
+            always may.
+
+    Raises:
+        ColumnError: Names the series, and the row of the first value that cannot.
+    """
+    places = np.flatnonzero(np.isin(mixed.codes, codes))
+    if not may_cast and (series_type, mixed.type) != ("float", "integer"):
+        error = other_type(mixed.names[codes[0]], series_type, mixed.type)
+        raise _at(mixed, int(places[0]), error.text)
+    if isinstance(mixed.values, list):
+        values = np.array([mixed.values[place].decode() for place in places.tolist()], object)
+    else:
+        values = mixed.values[places]
+    try:
+        if may_cast:
+            cast_values("", values, series_type)
+        else:
+            refuse_inexact("", values)
+    except ColumnError as exc:
+        raise _at(mixed, int(places[exc.index or 0]), exc.text) from None
+
+
+def _at(mixed: Mixed, place: int, text: str) -> ColumnError:
+    where = "" if mixed.column is None else f"column {mixed.column!r}: "
+    name = mixed.names[mixed.codes[place]]
+    return ColumnError(where + text, series=name, index=mixed.row(place))
 
 
 def missing_values(

@@ -54,7 +54,10 @@ class NameTable:
         self._names: dict[tuple[Any, ...], str] = {}
 
     def names(
-        self, column: str, labels: Sequence[tuple[Any, ...]], first_row: Callable[[int], int]
+        self,
+        column: str,
+        labels: Sequence[tuple[Any, ...]],
+        first_row: Callable[[int], int | None] = lambda _: None,
     ) -> list[str]:
         """Return the name of the series for each combination of labels.
 
@@ -82,17 +85,25 @@ class NameTable:
         self,
         column: str,
         combination: tuple[Any, ...],
-        first_row: Callable[[int], int],
+        first_row: Callable[[int], int | None],
         place: int,
     ) -> str:
         try:
-            name = self._naming.name(column, combination)
+            name = self._naming.name(column, list(map(_as_text, combination)))
             raw_series_name(name)
         except ConfigError as exc:
             raise ColumnError(str(exc), index=first_row(place)) from None
         except ColumnError as exc:
             raise ColumnError(exc.text, series=name, index=first_row(place)) from None
         return name
+
+
+def _as_text(label: Any) -> Any:
+    # bytes as the text that they are
+    try:
+        return label.decode() if isinstance(label, bytes) else label
+    except UnicodeDecodeError:
+        raise ConfigError(f"series: the label {label!r} is no text") from None
 
 
 def _compact(codes: np.ndarray[Any, Any], labels: int) -> tuple[Codes, list[int]]:

@@ -45,6 +45,7 @@ class LoadKeywords(TypedDict, total=False):
     on_precision_loss: Literal["error", "floor"]
     on_type: Literal["error", "cast"]
     on_doubt: OnDoubt | None
+    time_precision: int | None
     max_buffered: int
     delivery_timeout: float
     progress: bool | Callable[[Progress], object]
@@ -65,6 +66,7 @@ class LoadOptions:
     on_precision_loss: Literal["error", "floor"] = "error"
     on_type: Literal["error", "cast"] = "error"
     on_doubt: OnDoubt | None = None
+    time_precision: int | None = None
     max_buffered: int = 64 * 1024 * 1024
     delivery_timeout: float = 120.0
     progress: bool | Callable[[Progress], object] = False
@@ -92,6 +94,18 @@ class LoadOptions:
         except ValueError as exc:
             raise ConfigError(str(exc)) from None
 
+    @classmethod
+    def of(cls, keywords: LoadKeywords) -> LoadOptions:
+        """Return the options that a caller gives.
+
+        Raises:
+            ConfigError: One makes no sense, or is none.
+        """
+        unknown = keywords.keys() - cls.__dataclass_fields__.keys() | keywords.keys() & {"naming"}
+        if unknown:
+            raise ConfigError(f"a load has no option {min(unknown)!r}")
+        return cls(**keywords)
+
     def rules(self, time_precision: int | None) -> ColumnRules:
         """Return the rules for reading points into a database of this precision."""
         return ColumnRules(
@@ -107,6 +121,7 @@ class LoadOptions:
             "on_precision_loss",
             "on_type",
             "on_doubt",
+            "time_precision",
             "max_buffered",
             "delivery_timeout",
         )

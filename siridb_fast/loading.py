@@ -12,7 +12,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +24,7 @@ from siridb_fast.errors import DeliveryError, SiriDBError
 from siridb_fast.frame_points import FramePoints, FrameReader
 from siridb_fast.groups import Groups, group_rows
 from siridb_fast.load_options import LoadOptions, Progress
+from siridb_fast.running import WorkThread
 from siridb_fast.sources import Portion
 from siridb_fast.stored import not_stored
 from siridb_fast.writer import BatchWriter, HasConfig
@@ -111,7 +111,9 @@ class Survey:
             self._add(len(timestamps), timestamps)
         for mixed in points.mixed:
             self._add(len(mixed), mixed.timestamps)
-        self.types |= types_of(points)
+        self.types |= {column.name: column.type for column in points.columns}
+        for mixed in points.mixed:
+            self.types |= dict.fromkeys(mixed.present(), mixed.type)
 
     def _add(self, points: int, timestamps: NumpyArray) -> None:
         self.points += points
@@ -136,8 +138,8 @@ class Loader:
         self._total_rows: int | None = None
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()
         self._since = time.monotonic()
-        self._thread = ThreadPoolExecutor(1, "siridb_fast load")
-        self._telling = ThreadPoolExecutor(1, "siridb_fast told")  # reading may take for ever
+        self._thread: WorkThread  # that reads
+        self._telling: WorkThread  # that writes down what is delivered; reading may take for ever
         self._expiry: Expiry
         self._reader: FrameReader
 
@@ -167,19 +169,23 @@ class Loader:
         survey = Survey()
         try:
             async for _, points in _ahead(self._read(source), self._thread):
-                await self._writer.require_types(types_of(points))
+                await self._writer.require_fit([*points.columns, *points.mixed])
                 survey.add(points)
             survey.expired, survey.expired_series = self._expiry.points, self._expiry.series
             survey.time_precision = self._writer.time_precision
         finally:
             await self._writer.close()
-            self._thread.shutdown(wait=False)
+            self._thread.close()
         return survey
 
     # ---- inside
 
     async def _open(self) -> None:
         await self._writer.open()
+        self._thread, self._telling = (
+            WorkThread("siridb_fast load"),
+            WorkThread("siridb_fast told"),
+        )
         precision = self._writer.time_precision
         self._reader = FrameReader(self._options, precision)
         limits = (None, None) if precision is None else await self._writer.expirations()
@@ -205,7 +211,7 @@ class Loader:
             delivery.seal(time.monotonic())
 
     async def _begin(self, portion: Portion, points: FramePoints) -> Delivery:
-        await self._writer.require_types(types_of(points))
+        await self._writer.require_fit([*points.columns, *points.mixed])
         delivery = new_delivery()
         self._pending.append((portion, delivery, points.rows))
         self._total_rows = portion.total_rows
@@ -235,8 +241,7 @@ class Loader:
         while self._pending and self._pending[0][1].is_done:
             portion, delivery, rows = self._pending.popleft()
             report = await delivery
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._telling, portion.delivered, report)
+            await self._telling.call(portion.delivered, report)
             if not report.is_complete:
                 return False
             self._rows_done += rows
@@ -246,8 +251,8 @@ class Loader:
         report = await self._writer.close()
         progress.cancel()
         await self._settle_portions()
-        self._thread.shutdown(wait=False)
-        self._telling.shutdown(wait=False)
+        self._thread.close()
+        self._telling.close()
         self._tell_progress(is_last=True)
         return replace(
             report,
@@ -281,23 +286,13 @@ class Loader:
             logger.exception("the progress function raised")
 
 
-def types_of(points: FramePoints) -> dict[str, str]:
-    """Return the type that the values of each series have."""
-    types = {column.name: column.type for column in points.columns if len(column)}
-    for mixed in points.mixed:
-        present = np.flatnonzero(np.bincount(mixed.codes, minlength=len(mixed.names))).tolist()
-        types |= {mixed.names[code]: mixed.type for code in present}
-    return types
-
-
-async def _ahead(items: Iterator[Any], thread: ThreadPoolExecutor) -> AsyncIterator[Any]:
+async def _ahead(items: Iterator[Any], thread: WorkThread) -> AsyncIterator[Any]:
     # Yield items that are made in the thread, the next one while this one is used.
-    loop = asyncio.get_running_loop()
     end = object()
-    coming = loop.run_in_executor(thread, next, items, end)
+    coming = thread.call(next, items, end)
     try:
         while (item := await coming) is not end:
-            coming = loop.run_in_executor(thread, next, items, end)
+            coming = thread.call(next, items, end)
             yield item
     finally:
         coming.cancel()
@@ -307,4 +302,5 @@ def _annotate(exc: BaseException, report: Report) -> None:
     # What became of the points that were taken before it.
     if isinstance(exc, SiriDBError):
         exc.points_inserted = report.points
-    exc.add_note(f"before that, {report}")
+    if report.points or not report.is_complete:
+        exc.add_note(f"before that, {report}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Manifest:
         self._path = path
         self._job = job
         try:
-            # Used by the thread that reads and then by the one that closes, never by both.
+            self._lock = threading.Lock()  # one thread reads, another one hears of deliveries
             self._base = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
             try:
                 self._base.execute("PRAGMA synchronous = FULL")
@@ -87,7 +88,7 @@ class Manifest:
 
     def close(self) -> None:
         """Give up the files, and close."""
-        with closing(self._base), self._base:
+        with self._lock, closing(self._base), self._base:
             self._base.execute("UPDATE files SET pid = NULL WHERE pid = ?", (os.getpid(),))
 
     def look_up(self, file: Path) -> Entry | None:
@@ -96,11 +97,12 @@ class Manifest:
         Raises:
             FileError: The file has changed since.
         """
-        row = self._base.execute(
-            "SELECT size, mtime_ns, delivered, started, is_done FROM files "
-            "WHERE job = ? AND file = ?",
-            (self._job, file.name),
-        ).fetchone()
+        with self._lock:
+            row = self._base.execute(
+                "SELECT size, mtime_ns, delivered, started, is_done FROM files "
+                "WHERE job = ? AND file = ?",
+                (self._job, file.name),
+            ).fetchone()
         if row is None:
             return None
         status = file.stat()
@@ -123,7 +125,7 @@ class Manifest:
         """
         status = file.stat()
         key = (self._job, file.name)
-        with self._base:
+        with self._lock, self._base:
             self._base.execute("BEGIN IMMEDIATE")
             owner = self._base.execute(
                 "SELECT pid FROM files WHERE job = ? AND file = ?", key
@@ -156,7 +158,7 @@ class Manifest:
         self._set("is_done = ?", 1, file)
 
     def _set(self, change: str, value: int, file: Path) -> None:
-        with self._base:
+        with self._lock, self._base:
             self._base.execute(
                 f"UPDATE files SET {change} WHERE job = ? AND file = ?",  # noqa: S608 - three texts
                 (value, self._job, file.name),

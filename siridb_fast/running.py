@@ -6,9 +6,11 @@ uvloop is used where it is installed. No global event loop policy is ever set.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import threading
 from collections.abc import Callable, Coroutine
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 try:
@@ -18,12 +20,14 @@ except ImportError:  # there is none for Windows
 else:
     new_event_loop = uvloop.new_event_loop
 
-__all__ = ["LoopThread", "new_event_loop", "refuse_running_loop", "run"]
+__all__ = ["LoopThread", "WorkThread", "new_event_loop", "refuse_running_loop", "run"]
 
 TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a process that it ended
 JOIN_TIMEOUT = 5.0
 
 T = TypeVar("T")
+
+logger = logging.getLogger("siridb_fast")
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
@@ -124,6 +128,54 @@ class LoopThread:
             self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         finally:
             self._loop.close()
+
+
+class WorkThread:
+    """A thread that does one thing after another for the event loop that it is made in.
+
+    A program may end while it is still at work: nobody waits for it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        threading.Thread(target=self._main, name=name, daemon=True).start()
+
+    def call(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Let it call a function; the future has the result."""
+        future: asyncio.Future[T] = self._loop.create_future()
+
+        def work() -> None:
+            try:
+                result = function(*args)
+            except BaseException as exc:  # noqa: BLE001 - goes to who waits
+                self._tell(future, future.set_exception, exc)
+            else:
+                self._tell(future, future.set_result, result)
+
+        self._work.put(work)
+        return future
+
+    def close(self) -> None:
+        """End it, after what it was given."""
+        self._work.put(None)
+
+    def _main(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+    def _tell(
+        self, future: asyncio.Future[Any], settle: Callable[[Any], None], outcome: object
+    ) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_settle, future, settle, outcome)
+        except RuntimeError:
+            logger.debug("the event loop was closed before this was done")
+
+
+def _settle(future: asyncio.Future[Any], settle: Callable[[Any], None], outcome: object) -> None:
+    if not future.done():
+        settle(outcome)
 
 
 def refuse_running_loop() -> None:

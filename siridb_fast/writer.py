@@ -32,7 +32,7 @@ from siridb_fast.errors import (
     RequestTimeout,
     WriterClosedError,
 )
-from siridb_fast.groups import Groups, codes_of, group_rows, mixed_points
+from siridb_fast.groups import Groups, Mixed, codes_of, group_rows, mixed_points
 from siridb_fast.ledger import Stats
 from siridb_fast.paging import PointArrays
 from siridb_fast.writer_options import WriterKeywords, WriterOptions
@@ -111,7 +111,10 @@ class BatchWriter(Intake):
         if target is None or isinstance(target, str):
             self._config = parse_url(target)
         else:
-            self._config = target.config
+            config = getattr(target, "config", None)
+            if not isinstance(config, Config):
+                raise ConfigError(f"expected a URL or a client, got {type(target).__name__}")
+            self._config = config
         coalescer = Coalescer(
             clock=time.monotonic,
             max_buffered=self._options.max_buffered,
@@ -313,15 +316,15 @@ class BatchWriter(Intake):
                 taken.seal(time.monotonic())
         return taken
 
-    async def require_types(self, types: Mapping[str, str]) -> None:
-        """Refuse series that cannot take values of these types, before the first of them comes.
+    async def require_fit(self, parts: Sequence[PointColumn | Mixed]) -> None:
+        """Refuse values that their series cannot take, before the first of them comes.
 
         Raises:
-            ColumnError: Names the series and both types.
+            ColumnError: Names the series, both types, and the index where it is about a value.
         """
         self._check_open()
         assert self._bulk is not None  # noqa: S101 - it comes with the engine
-        await self._bulk.require_types(types)
+        await self._bulk.require_fit(parts)
 
     async def query_arrays(self, query: str) -> PointArrays:
         """Run a select over the writer's own connections; see `SiriDBClient.query_arrays`."""

@@ -17,7 +17,15 @@ from frame_makers import COLUMNS, LARGE, MAKERS, expected, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from siridb_fast import BatchWriter, ColumnError, ConfigError, SiriDBClient, connect, load
+from siridb_fast import (
+    MILLISECOND,
+    BatchWriter,
+    ColumnError,
+    ConfigError,
+    SiriDBClient,
+    connect,
+    load,
+)
 from siridb_fast.load_options import Progress
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")
@@ -120,7 +128,7 @@ def with_existing(database: Database) -> None:
         ("i", [1.0, 2.0, 3.0], "type integer, the values of type float"),
         ("i", ["1", "2", "3"], "type integer, the values of type string"),
         ("f", ["1", "2", "3"], "type float, the values of type string"),
-        ("f", [1, 2, LARGE], "type float, the values of type integer"),
+        ("f", [1, 2, LARGE], "type float, and 1152921504606846977 is not exact"),
         ("s", [1, 2, 3], "type string, the values of type integer"),
     ],
 )
@@ -309,3 +317,43 @@ def test_any_rows_arrive_by_load_and_by_write_rows(
         name: sorted(zip(times.tolist(), values.tolist(), strict=True))
         for name, (times, values) in found.items()
     } == {name: sorted(points) for name, points in wanted.items()}
+
+
+def test_whole_frame_is_checked_before_its_first_row_leaves(database: Database) -> None:
+    with_existing(database)
+    before = stored(database)
+    rows = 600_000  # more than are grouped at once
+    values = np.ones(rows, np.int64)
+    values[-1] = LARGE
+    data = {"t": np.arange(rows), "h": np.array(["f", "new"], object)[[0, 1] * (rows // 2)]}
+    data["h"][-1] = "f"
+    with pytest.raises(ColumnError, match="is not exact as one") as caught:
+        load({**data, "v": values}, database.url, time="t", series="{h}")
+    assert (caught.value.series, caught.value.index) == ("f", rows - 1)
+    assert stored(database) == before
+
+
+def test_columns_of_two_types_for_one_new_series_are_refused(database: Database) -> None:
+    data = {"t": [1], "h": ["a"], "x": [1], "y": [1.5]}
+    with pytest.raises(ColumnError, match=r"column 'y': .*type integer, .*type float"):
+        load(data, database.url, time="t", series=lambda h, column: f"{h}{column[:0]}")
+    assert stored(database) == {}
+
+
+def test_precision_that_is_given_is_not_asked_for(make_database: Any) -> None:
+    milliseconds = make_database(time_precision="ms")
+    day = np.array(["2026-01-01"], "M8[D]")
+    load({"a": (day, [1])}, milliseconds.url, time_precision=MILLISECOND)
+    with connect(milliseconds.url) as siri:
+        assert siri.query("select * from 'a'") == {"a": [[1_767_225_600_000, 1]]}
+
+
+@pytest.mark.parametrize(("target", "text"), [(5, "got int"), ("http://x", "starts with siridb")])
+def test_target_that_is_no_database_is_refused(target: Any, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        load({"a": ([1], [1])}, target)
+
+
+def test_option_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no option 'serie'"):
+        load({"a": ([1], [1])}, "siridb://a:b@localhost/c", serie="{h}")  # type: ignore[call-arg]
