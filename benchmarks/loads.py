@@ -67,7 +67,6 @@ class Entrant:
 
     def prepare(self) -> None:
         """Make the load of the next lap."""
-        self.load = None  # the memory is free before it is used again
         self.load = self.make(self.laps)
         self.laps += 1
 
@@ -80,10 +79,16 @@ def compete(
     contest: Contest, rounds: int, entrants: Sequence[Entrant], server: SiriDBServer | None = None
 ) -> None:
     """Let all send in turn, then see that the server has stored all points of each."""
+
+    def prepare(entrant: Entrant) -> None:
+        for other in entrants:
+            other.load = None  # no more than one is in memory at a time
+        entrant.prepare()
+
     contest.run(
         rounds,
         {entrant.name: entrant.run for entrant in entrants},
-        {entrant.name: entrant.prepare for entrant in entrants},
+        {entrant.name: partial(prepare, entrant) for entrant in entrants},
     )
     if server is None:
         return

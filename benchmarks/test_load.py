@@ -1,0 +1,231 @@
+"""How fast are frames and files loaded, and how fast are answers arrays?
+
+Loads are compared with the ceiling of a real server, ready-made packages sent by a bare socket
+loop (`ceiling.py`), as the writer is; each makes connections of its own, which is part of its
+time. Wide frames also stand beside the reference, which needs lists, and, without a server, beside
+the buffer of the questdb client. Each lap has later times than the one before. The file is loaded
+by the command line, in a process of its own whose start counts too.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+
+import siridb_fast
+from benchmarks import data
+from benchmarks.contest import Contest
+from benchmarks.frames import DICTIONARIES, TEXTS, Long, Wide
+from benchmarks.load_entrants import by_command, by_frame_reference, by_load
+from benchmarks.loads import (
+    INTERVALS,
+    TRANSPORTS,
+    Ways,
+    address,
+    bare_entrant,
+    compete,
+    database_url,
+    new_server,
+    reference_client,
+)
+from siridb_fast.columns import NANOSECOND, cut_packages
+from siridb_fast.frame_points import FrameReader
+from siridb_fast.load_options import LoadOptions
+from siridb_fast.loading import Expiry
+from siridb_fast.pandas_frames import PandasFrame
+
+ROUNDS = 3
+WIDE = {"rows": 100_000, "series": 100}
+LONG = {"series": 1000, "ticks": 10_000}
+REFERENCE_COLUMNS = 10
+
+BUFFER_ROUNDS = 3
+SLICE_ROWS = 10_000
+
+QUERY_ROUNDS = 5
+QUERY_POINTS = 1_000_000  # the server's limit of one select
+
+MIB = 1024 * 1024
+MOST_MEMORY = 400.0  # MiB
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_wide(contest: Contest, ways: Ways, transport: str, interval: int) -> None:
+    wide, way = Wide(**WIDE), ways.best(transport, interval)
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(interval))
+        url = database_url(server, transport)
+        bare = bare_entrant(address(server, transport), way, wide.points)
+        entrants = [
+            by_load("load", url, wide.points, wide.frame, "column"),
+            stack.enter_context(bare),
+        ]
+        if transport == "TCP":  # all that the reference knows
+            client, run = stack.enter_context(reference_client(server))
+            entrants += [
+                by_frame_reference(client, run, wide, name, REFERENCE_COLUMNS, at_once)
+                for name, at_once in (("one by one", 1), ("two at once", 2))
+            ]
+        compete(contest, ROUNDS, entrants, server)
+    contest.row(
+        f"wide pandas frame, 100 k x 100, {transport}, sync {interval} / ceiling",
+        "ns/point",
+        wide.points,
+        asked=0.95,
+        ours="load",
+        reference="ceiling",
+        reference_count=entrants[1].points,
+    )
+    for entrant in entrants[2:]:
+        contest.row(
+            f"    … / reference, lists of 10,000 points, {entrant.name}",
+            "ns/point",
+            wide.points,
+            asked=5.0 if entrant.name == "one by one" else None,
+            ours="load",
+            reference=entrant.name,
+            reference_count=entrant.points,
+        )
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(("kinds", "asked"), [(TEXTS, 0.6), (DICTIONARIES, 0.85)])
+def test_long(
+    contest: Contest, ways: Ways, kinds: tuple[str, ...], asked: float, transport: str
+) -> None:
+    long, way = Long(**LONG), ways.best(transport, 500)
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(500))
+        url = database_url(server, transport)
+        entrants = [by_load(kind, url, long.points, long.maker(kind), "name") for kind in kinds]
+        bare = bare_entrant(address(server, transport), way, long.points)
+        entrants.append(stack.enter_context(bare))
+        compete(contest, ROUNDS, entrants, server)
+    for kind in kinds:
+        contest.row(
+            f"long frame, 10 M rows, 1,000 series, {kind}, {transport} / ceiling",
+            "ns/point",
+            long.points,
+            asked=asked,
+            ours=kind,
+            reference="ceiling",
+            reference_count=entrants[-1].points,
+        )
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_file(contest: Contest, ways: Ways, transport: str) -> None:
+    long, way = Long(**LONG), ways.best(transport, 500)
+    peaks: list[float] = []
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(500))
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        entrants = [
+            by_command("file", database_url(server, transport), long, folder, peaks),
+            stack.enter_context(
+                bare_entrant(address(server, transport), way, long.points),
+            ),
+        ]
+        compete(contest, ROUNDS, entrants, server)
+    contest.row(
+        f"Parquet file of them, siridb-fast load, {transport} / ceiling",
+        "ns/point",
+        long.points,
+        asked=0.6,
+        ours="file",
+        reference="ceiling",
+        reference_count=entrants[1].points,
+    )
+    what = "    … most resident memory of all laps / allowed"
+    contest.figures(what, "MiB", [max(peaks) / MIB], [MOST_MEMORY], asked=1.0)
+
+
+def test_wide_beside_questdb(contest: Contest) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its buffers are the old way in
+        questdb = pytest.importorskip("questdb.ingress")
+    wide = Wide(**WIDE)
+    frame, by_rows = wide.frame(0), wide.row_by_row(0)  # the latter questdb refuses
+    whole, sliced = (questdb.Buffer(protocol_version=2) for _ in range(2))
+
+    def by_slices() -> None:
+        for start in range(0, wide.rows, SLICE_ROWS):
+            sliced.clear()
+            rows = frame.iloc[start : start + SLICE_ROWS]
+            sliced.dataframe(rows, table_name="wide", at="time")
+
+    contest.run(
+        BUFFER_ROUNDS,
+        {
+            "ours": partial(_to_packages, frame, wide.points),
+            "ours by rows": partial(_to_packages, by_rows, wide.points),
+            "whole": lambda: whole.dataframe(frame, table_name="wide", at="time"),
+            "sliced": by_slices,
+        },
+        {"whole": whole.clear},
+    )
+    for what, asked, ours, reference in (
+        ("client side of a wide frame / questdb Buffer.dataframe", 10.0, "ours", "whole"),
+        (f"    … / the same, {SLICE_ROWS:,} rows at a time", None, "ours", "sliced"),
+        (
+            "    … its rows lie together, not its columns / as before",
+            None,
+            "ours by rows",
+            "whole",
+        ),
+    ):
+        contest.row(what, "ns/point", wide.points, asked=asked, ours=ours, reference=reference)
+
+
+def test_query(contest: Contest) -> None:
+    query, expected = 'select * from "stored"', data.doubles(QUERY_POINTS)
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(500))
+        ours = stack.enter_context(siridb_fast.connect(server.url()))
+        client, run = stack.enter_context(reference_client(server))
+        siridb_fast.load({"stored": (data.nanoseconds(QUERY_POINTS), expected)}, ours)
+
+        def by_reference() -> dict[str, data.Array]:
+            answer = run(client.query(query))
+            return {name: np.array(points) for name, points in answer.items()}
+
+        contestants: dict[str, Callable[[], Any]] = {
+            "query_arrays": lambda: ours.query_arrays(query),
+            "query_arrow": lambda: ours.query_arrow(query),
+            "query_frame": lambda: ours.query_frame(query),
+            "reference": by_reference,
+        }
+        values = [
+            contestants["query_arrays"]()["stored"][1],
+            contestants["query_arrow"]()["stored"].to_numpy(),
+            contestants["query_frame"]()["stored"].to_numpy(),
+            by_reference()["stored"][:, 1],
+        ]
+        assert all(np.array_equal(found, expected) for found in values)
+        contest.run(QUERY_ROUNDS, contestants)
+    for name, asked in (("query_arrays", 10.0), ("query_arrow", None), ("query_frame", None)):
+        contest.row(
+            f"{name} of 1 M points, TCP / reference's query and np.array",
+            "ns/point",
+            QUERY_POINTS,
+            asked=asked,
+            ours=name,
+        )
+
+
+def _to_packages(frame: Any, points: int) -> None:
+    # All that a load does from the frame to packages: read, check, and encode.
+    options = LoadOptions(time="time")
+    read = FrameReader(options, NANOSECOND).read(PandasFrame(frame))
+    Expiry((None, None), time.time_ns()).look(read)
+    assert sum(package.points for package in cut_packages(read.columns)) == points
