@@ -16,7 +16,7 @@ from siridb_fast._points import PointColumn
 from siridb_fast.columns import PRECISIONS, point_column, raw_series_name
 from siridb_fast.errors import ColumnError
 from siridb_fast.frames import Cells, Coded, Frame
-from siridb_fast.groups import Mixed, are_plain, mixed_points
+from siridb_fast.groups import PLAIN_TYPES, Mixed, are_plain, has_nan, mixed_points
 from siridb_fast.labels import NameTable, combined
 from siridb_fast.layout import Layout, layout_of
 from siridb_fast.load_options import LoadOptions
@@ -149,7 +149,7 @@ class FrameReader:
             rows = there if rows is None else rows[there]
         try:
             column = point_column(series, timestamps, values, self._rules)
-            return column, column.check()
+            return column, len(column) if _is_whole(values) else column.check()
         except ColumnError as exc:
             raise _placed(exc, f"column {name!r}", series, rows) from None
 
@@ -194,6 +194,13 @@ class FrameReader:
             return replace(mixed, column=name)
         rows = timed.rows if mixed.rows is None else timed.rows[mixed.rows]
         return replace(mixed, rows=rows, column=name)
+
+
+def _is_whole(values: NumpyArray) -> bool:
+    # There is nothing to find in them: timestamps were looked at before.
+    if values.dtype not in PLAIN_TYPES:
+        return False
+    return values.dtype.kind == "i" or not has_nan(values)
 
 
 def _placed(

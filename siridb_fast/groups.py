@@ -18,11 +18,13 @@ from siridb_fast.columns import SECOND, ColumnRules, is_missing, one_dimension, 
 from siridb_fast.errors import ColumnError
 
 __all__ = [
+    "PLAIN_TYPES",
     "Groups",
     "Mixed",
     "are_plain",
     "codes_of",
     "group_rows",
+    "has_nan",
     "has_nat",
     "missing_values",
     "mixed_points",

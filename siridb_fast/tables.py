@@ -146,7 +146,7 @@ def require_pyarrow() -> None:
 def _wide(points: Points) -> tuple[NumpyArray, list[Column]]:
     series = {name: _sorted(*pair) for name, pair in points.items()}
     runs = [Runs.of(times) for times in _distinct(times for times, _ in series.values())]
-    times = np.unique(np.concatenate([np.empty(0, np.int64), *(run.times for run in runs)]))
+    times = _union([run.times for run in runs])
     heights = np.ones(len(times), np.int64)  # rows of each time
     for run in runs:
         if not run.is_single:
@@ -164,6 +164,18 @@ def _wide(points: Points) -> tuple[NumpyArray, list[Column]]:
             known = own
         columns.append(_placed(name, values, places, len(rows)))
     return rows, columns
+
+
+def _union(all_times: list[NumpyArray]) -> NumpyArray:
+    # Of arrays that are each sorted and distinct. A stable sort merges them; `np.unique` would
+    # begin anew.
+    if len(all_times) == 1:
+        return all_times[0]
+    merged = np.concatenate([np.empty(0, np.int64), *all_times])
+    merged.sort(kind="stable")
+    is_first = np.ones(len(merged), bool)
+    np.not_equal(merged[1:], merged[:-1], out=is_first[1:])
+    return merged[is_first]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import typer
 
 from siridb_fast.cli.faults import ExitCode, UsageFault, note, reason_of, warn
 from siridb_fast.cli.load_output import LoadBar, print_report, print_survey
+from siridb_fast.cli.memory import keep_memory_small
 from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption, target_of
 from siridb_fast.config import Config
 from siridb_fast.delivery import Report
@@ -159,6 +160,7 @@ def load(
     What was delivered is written down in siridb-load.sqlite beside the files. After Ctrl+C, an
     error or a crash, the same command with --resume loads what is missing, and nothing twice.
     """
+    keep_memory_small()
     if resume and restart:
         raise UsageFault("--resume and --restart exclude each other")
     options = LoadOptions(
