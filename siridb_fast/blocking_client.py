@@ -280,6 +280,7 @@ def load(
             - a frame of pandas, Polars (also lazy) or pyarrow, or anything else with an Arrow C
               stream; a numpy structured array; a dict of columns, if ``time`` names one of them;
             - a dict ``{name: (timestamps, values)}``;
+            - the path of a file (Parquet, Feather, Arrow, CSV), of a folder, or a pattern;
             - an iterable of frames, or of ``(name, timestamps, values)``. It is read in another
               thread, a few items ahead, so that it may be longer than memory.
 
@@ -303,6 +304,10 @@ def load(
         time_precision: The database's, if it is not to be asked.
         max_buffered: Bytes of points and packages at most, beside what is read ahead.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
+        types: Of columns of CSV files: ``"float"``, ``"integer"``, ``"string"``, ``"bool"`` or
+            ``"time"``; by default what their first lines look like.
+        skip_bad: Leave out bad lines of CSV files.
+        delimiter: Of CSV files; by default a comma, or a tab in .tsv.
         progress: True shows a line on stderr; a function is called with a `Progress` ten times a
             second.
 
@@ -314,7 +319,8 @@ def load(
             of its frame was sent; what came before is delivered (``points_inserted``).
         DeliveryError: Not all was delivered; has the ``report``.
         ConfigError: An option makes no sense.
-        ImportError: Arrow data without pyarrow.
+        FileError: A file cannot be read, or not be sent; names the line or row.
+        ImportError: Arrow data or files without pyarrow.
     """
     chosen = LoadOptions.of(options)
     refuse_running_loop()
