@@ -106,6 +106,10 @@ class FrameReader:
         return FramePoints(rows, found, [], rows - points)
 
     def _timed(self, name: str, cells: Cells) -> _Timed:
+        if cells.missing is None and self._is_own_unit(cells.values):
+            integers = cells.values.view(np.int64)
+            if are_plain(integers, self._rules):
+                return _Timed(integers, None)
         cells = plain_times(name, cells, self._options.unit, self._rules)
         rows = None
         times = cells.values
@@ -116,8 +120,6 @@ class FrameReader:
             rows = np.flatnonzero(~cells.missing)
             times = times[rows]
         integers = times.view(np.dtype(np.int64).newbyteorder(times.dtype.byteorder))
-        if self._is_own_unit(times) and are_plain(integers, self._rules):
-            return _Timed(integers, rows)
         try:
             rules = replace(self._rules, on_missing="keep")
             timestamps, _ = point_column("time", times, integers, rules).plain()
@@ -126,11 +128,13 @@ class FrameReader:
         return _Timed(timestamps, rows)
 
     def _is_own_unit(self, times: NumpyArray) -> bool:
-        # in the database's precision: nothing to convert
+        # int64 in the database's precision: nothing to convert
         precision = self._rules.time_precision
-        return times.dtype.kind == "i" or (
-            precision is not None and times.dtype == np.dtype(f"M8[{PRECISIONS[precision]}]")
-        )
+        if precision is None:
+            return self._options.unit is None and times.dtype == np.int64
+        unit = PRECISIONS[precision]
+        is_integer = times.dtype == np.int64 and self._options.unit in (None, unit)
+        return is_integer or times.dtype == np.dtype(f"M8[{unit}]")
 
     # ---- wide
 
@@ -186,7 +190,13 @@ class FrameReader:
         missing = None if cells.missing is None else timed.of(cells.missing)
         try:
             mixed = mixed_points(
-                names, codes, timed.timestamps, timed.of(cells.values), self._rules, missing
+                names,
+                codes,
+                timed.timestamps,
+                timed.of(cells.values),
+                self._rules,
+                missing,
+                are_times_plain=True,
             )
         except ColumnError as exc:
             raise _placed(exc, f"column {name!r}", exc.series, timed.rows) from None

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._grouping import count, group, scatter
+from siridb_fast._grouping import group, present, scatter
 from siridb_fast.casting import cast_values, other_type, refuse_inexact
 from siridb_fast.columns import SECOND, ColumnRules, is_missing, one_dimension, point_column
 from siridb_fast.errors import ColumnError
@@ -60,7 +60,7 @@ class Mixed:
         """Return the series that have points here, and the code of each."""
         codes = list(range(len(self.names)))
         if self.rows is not None:  # some of their rows may have been left out
-            codes = np.flatnonzero(count(self.codes, len(self.names))[0]).tolist()
+            codes = present(self.codes, len(self.names))
         return {self.names[code]: code for code in codes}
 
     def row(self, place: int) -> int:
@@ -114,6 +114,8 @@ def mixed_points(
     values: NumpyArray,
     rules: ColumnRules,
     missing: NumpyArray | None = None,
+    *,
+    are_times_plain: bool = False,
 ) -> Mixed:
     """Return points of many series, checked and converted, without those that are missing.
 
@@ -124,6 +126,7 @@ def mixed_points(
         values: Shape (n,), of any dtype that `point_column` takes.
         rules: What to do about missing values and precision.
         missing: Bool, shape (n,): where a value is missing beside NaN, NaT and None.
+        are_times_plain: Timestamps are known to be `are_plain`.
 
     Raises:
         ColumnError: Names the series and the row.
@@ -139,7 +142,8 @@ def mixed_points(
         rows = np.flatnonzero(~is_missing_there)
         codes, timestamps, values = codes[rows], timestamps[rows], values[rows]
     codes = np.ascontiguousarray(codes, np.int32)
-    if are_plain(timestamps, rules) and values.dtype in PLAIN_TYPES and values.flags.c_contiguous:
+    has_plain_values = values.dtype in PLAIN_TYPES and values.flags.c_contiguous
+    if has_plain_values and (are_times_plain or are_plain(timestamps, rules)):
         return Mixed(names, codes, timestamps, values, PLAIN_TYPES[values.dtype], rows)
     try:
         column = point_column("rows", timestamps, values, replace(rules, on_missing="keep"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._grouping import count
+from siridb_fast._grouping import present
 from siridb_fast.columns import raw_series_name
 from siridb_fast.errors import ColumnError, ConfigError
 from siridb_fast.frames import Coded
@@ -112,9 +112,9 @@ def _compact(codes: np.ndarray[Any, Any], labels: int) -> tuple[Codes, list[int]
         different, inverse = np.unique(codes, return_inverse=True)
         return inverse.astype(np.int32), different.tolist()
     codes = np.ascontiguousarray(codes, np.int32)  # the table is far smaller than 2**31
-    present = np.flatnonzero(count(codes, labels)[0])
-    if len(present) == labels:
-        return codes, list(range(labels))
+    there = present(codes, labels)
+    if len(there) == labels:
+        return codes, there
     numbers = np.zeros(labels, np.int32)
-    numbers[present] = np.arange(len(present), dtype=np.int32)
-    return numbers[codes], present.tolist()
+    numbers[there] = np.arange(len(there), dtype=np.int32)
+    return numbers[codes], there

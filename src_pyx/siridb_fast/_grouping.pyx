@@ -9,7 +9,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 import numpy as np
 
@@ -113,6 +113,29 @@ def count(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
     if bad >= 0:
         raise IndexError(f"code {codes[bad]} of row {bad}: there are {labels} labels")
     return counts_array, is_ascending
+
+
+def present(const int32_t[::1] codes not None, Py_ssize_t labels) -> list:
+    """Return the codes that some row has, ascending; looks no further once it has seen all.
+
+    Args:
+        codes: Of the rows, 0 to ``labels`` - 1.
+        labels: How many there are.
+
+    Raises:
+        IndexError: A code that it came across is none of these.
+    """
+    is_there_array = np.zeros(labels, np.uint8)
+    cdef uint8_t[::1] is_there = is_there_array
+    cdef Py_ssize_t i, left = labels
+    for i in range(codes.shape[0]):
+        if left == 0:
+            return list(range(labels))
+        if not 0 <= codes[i] < labels:
+            raise IndexError(f"code {codes[i]} of row {i}: there are {labels} labels")
+        left -= not is_there[codes[i]]
+        is_there[codes[i]] = True
+    return np.flatnonzero(is_there_array).tolist()
 
 
 def group(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
