@@ -12,7 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,14 @@ class Survey:
             self.last = high if self.last is None else max(self.last, high)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """All points of a portion are with the writer; before that, its fate is nobody's business."""
+
+    portion: Portion
+    rows: int
+
+
 class Loader:
     """One load into one database.
 
@@ -199,36 +207,37 @@ class Loader:
             async for step in _ahead(self._steps(source), self._thread):
                 if isinstance(step, list):
                     await self._writer.take(step, delivery)
-                    continue
-                delivery.seal(time.monotonic())
-                if not await self._settle_portions():
-                    break
-                delivery = await self._begin(*step)
-                if step[0].is_doubtful:
-                    rest = await not_stored(step[1], self._writer.query_arrays, self._reader.rules)
-                    await self._writer.take(rest.columns, delivery)
+                elif isinstance(step, Taken):
+                    delivery.seal(time.monotonic())
+                    self._pending.append((step.portion, delivery, step.rows))
+                    if not await self._settle_portions():
+                        break
+                else:
+                    delivery = await self._begin(*step)
         finally:
             delivery.seal(time.monotonic())
 
     async def _begin(self, portion: Portion, points: FramePoints) -> Delivery:
         await self._writer.require_fit([*points.columns, *points.mixed])
         delivery = new_delivery()
-        self._pending.append((portion, delivery, points.rows))
         self._total_rows = portion.total_rows
         self._rows += points.rows
         self._missing += points.missing
+        if portion.is_doubtful:
+            rest = await not_stored(points, self._writer.query_arrays, self._reader.rules)
+            await self._writer.take(rest.columns, delivery)
         return delivery
 
-    def _steps(self, source: Iterable[Portion]) -> Iterator[Read | Parts]:
-        # Each portion, and then its points; runs in the thread.
+    def _steps(self, source: Iterable[Portion]) -> Iterator[Read | Parts | Taken]:
+        # Each portion, then its points, then its end; runs in the thread.
         for portion, points in self._read(source):
             yield portion, points
-            if portion.is_doubtful:
-                continue  # its points are compared first
-            yield list(points.columns)
-            for mixed in points.mixed:
-                for some in mixed.parts(ROWS_AT_ONCE):
-                    yield [group_rows(some)]
+            if not portion.is_doubtful:  # else they are compared first
+                yield list(points.columns)
+                for mixed in points.mixed:
+                    for some in mixed.parts(ROWS_AT_ONCE):
+                        yield [group_rows(some)]
+            yield Taken(portion, points.rows)
 
     def _read(self, source: Iterable[Portion]) -> Iterator[Read]:
         for portion in source:
@@ -239,11 +248,12 @@ class Loader:
     async def _settle_portions(self) -> bool:
         # Tell portions, in their order, what became of them; tell whether nothing is amiss.
         while self._pending and self._pending[0][1].is_done:
-            portion, delivery, rows = self._pending.popleft()
+            portion, delivery, rows = self._pending[0]
             report = await delivery
             await self._telling.call(portion.delivered, report)
             if not report.is_complete:
-                return False
+                return False  # it stays: what comes behind it must not be noted before it
+            self._pending.popleft()
             self._rows_done += rows
         return True
 
