@@ -16,6 +16,7 @@ from siridb_fast._points import PointColumn
 from siridb_fast.casting import cast_values
 from siridb_fast.catalog import quote
 from siridb_fast.columns import ColumnRules, point_column
+from siridb_fast.errors import SelectLimitError
 from siridb_fast.frame_points import FramePoints
 from siridb_fast.groups import group_rows
 
@@ -50,10 +51,7 @@ async def not_stored(points: FramePoints, ask: Ask, rules: ColumnRules) -> Frame
     for texts in (False, True):
         alike = [name for name in there if (ours[name][1].dtype.kind == "O") == texts]
         for some in _batches(alike, counts.__getitem__, POINTS_AT_ONCE):
-            # Of texts all: a range that cuts a shard brings wrong ones (README, "What the
-            # server does").
-            limits = "" if texts else _range(ours, some)
-            stored |= await ask(f"select * from {_listed(some)} {limits}")  # noqa: S608
+            stored |= await _selected(ask, ours, some, texts=texts)
     columns = []
     for name in names:
         column = _column(name, *ours[name], rules)
@@ -61,6 +59,19 @@ async def not_stored(points: FramePoints, ask: Ask, rules: ColumnRules) -> Frame
             column = _rest(column, *stored[name], rules)
         columns.append(column)
     return FramePoints(points.rows, columns, [], points.missing)
+
+
+async def _selected(ask: Ask, ours: Arrays, names: list[str], *, texts: bool) -> Arrays:
+    # Of texts all: a range that cuts a shard brings wrong ones (README, "What the server does").
+    limits = "" if texts else _range(ours, names)
+    try:
+        return await ask(f"select * from {_listed(names)} {limits}")  # noqa: S608
+    except SelectLimitError:  # one series alone is always answered
+        if len(names) == 1:
+            raise
+    middle = len(names) // 2
+    first = await _selected(ask, ours, names[:middle], texts=texts)
+    return first | await _selected(ask, ours, names[middle:], texts=texts)
 
 
 def _by_series(points: FramePoints) -> Arrays:
