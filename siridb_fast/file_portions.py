@@ -133,12 +133,13 @@ class FilePortion:
 
     def read(self, reader: FrameReader) -> FramePoints:
         """Return its points; what is wrong with them is named by file and line or row."""
-        if self.progress is not None:
-            self.progress.start(self.file, self.stop)
         try:
-            return reader.read(ArrowFrame(_table(self.batch)))
+            points = reader.read(ArrowFrame(_table(self.batch)))
         except ColumnError as exc:
             raise self._in_file(exc) from None
+        if self.progress is not None:
+            self.progress.start(self.file, self.stop)
+        return points
 
     def delivered(self, report: Report) -> None:
         """Write it down."""

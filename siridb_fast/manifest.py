@@ -12,8 +12,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -73,7 +73,7 @@ class Manifest:
                 self._base.close()
                 raise
         except sqlite3.Error as exc:
-            raise FileError(f"the manifest cannot be written: {exc}", file=str(path)) from None
+            raise _unwritable(path, exc) from None
 
     def __enter__(self) -> Self:
         return self
@@ -88,30 +88,17 @@ class Manifest:
 
     def close(self) -> None:
         """Give up the files, and close."""
-        with self._lock, closing(self._base), self._base:
+        with closing(self._base), self._transaction():
             self._base.execute("UPDATE files SET pid = NULL WHERE pid = ?", (os.getpid(),))
 
     def look_up(self, file: Path) -> Entry | None:
-        """Return what is known of a file; None if it was never loaded so.
+        """Return what is known of a file; None if nothing of it was ever loaded so.
 
         Raises:
             FileError: The file has changed since.
         """
-        with self._lock:
-            row = self._base.execute(
-                "SELECT size, mtime_ns, delivered, started, is_done FROM files "
-                "WHERE job = ? AND file = ?",
-                (self._job, file.name),
-            ).fetchone()
-        if row is None:
-            return None
-        status = file.stat()
-        if (row[0], row[1]) != (status.st_size, status.st_mtime_ns):
-            raise FileError(
-                "it was changed since it was loaded, or in part; --restart loads all of it",
-                file=str(file),
-            )
-        return Entry(row[2], row[3], bool(row[4]))
+        with self._transaction():
+            return self._found(file)
 
     def claim(self, file: Path, *, anew: bool) -> Entry:
         """Begin or go on with a file, for this process alone.
@@ -125,14 +112,14 @@ class Manifest:
         """
         status = file.stat()
         key = (self._job, file.name)
-        with self._lock, self._base:
+        with self._transaction():
             self._base.execute("BEGIN IMMEDIATE")
             owner = self._base.execute(
                 "SELECT pid FROM files WHERE job = ? AND file = ?", key
             ).fetchone()
             if owner is not None and owner[0] is not None and _is_other(owner[0]):
                 raise FileError(f"process {owner[0]} is loading it", file=str(file))
-            if anew:
+            if anew or self._found(file) is None:
                 self._base.execute("DELETE FROM files WHERE job = ? AND file = ?", key)
             self._base.execute(
                 "INSERT OR IGNORE INTO files (job, file, size, mtime_ns) VALUES (?, ?, ?, ?)",
@@ -141,9 +128,7 @@ class Manifest:
             self._base.execute(
                 "UPDATE files SET pid = ? WHERE job = ? AND file = ?", (os.getpid(), *key)
             )
-        entry = self.look_up(file)
-        assert entry is not None  # noqa: S101 - it was just written
-        return entry
+            return self._found(file) or Entry(0, 0, is_done=False)
 
     def start(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are about to leave."""
@@ -157,12 +142,41 @@ class Manifest:
         """Note that all of a file is stored."""
         self._set("is_done = ?", 1, file)
 
+    def _found(self, file: Path) -> Entry | None:
+        row = self._base.execute(
+            "SELECT size, mtime_ns, delivered, started, is_done FROM files "
+            "WHERE job = ? AND file = ?",
+            (self._job, file.name),
+        ).fetchone()
+        if row is None or not (row[3] or row[4]):
+            return None
+        status = file.stat()
+        if (row[0], row[1]) != (status.st_size, status.st_mtime_ns):
+            raise FileError(
+                "it was changed since it was loaded, or in part; --restart loads all of it",
+                file=str(file),
+            )
+        return Entry(row[2], row[3], bool(row[4]))
+
     def _set(self, change: str, value: int, file: Path) -> None:
-        with self._lock, self._base:
+        with self._transaction():
             self._base.execute(
                 f"UPDATE files SET {change} WHERE job = ? AND file = ?",  # noqa: S608 - three texts
                 (value, self._job, file.name),
             )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        # Whoever fills the disk, or holds the file for long, is named as the reader of it is.
+        try:
+            with self._lock, self._base:
+                yield
+        except sqlite3.Error as exc:
+            raise _unwritable(self._path, exc) from None
+
+
+def _unwritable(path: Path, exc: sqlite3.Error) -> FileError:
+    return FileError(f"the manifest cannot be written: {exc}", file=str(path))
 
 
 def _is_other(pid: int) -> bool:

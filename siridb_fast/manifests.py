@@ -41,6 +41,7 @@ class Manifests:
         self._manifests: dict[Path, Manifest] = {}
         self.done: list[Path] = []
         self.todo: list[Path] = []
+        self.unknown: list[Path] = []  # of those to do
         try:
             for file in files:
                 folder = file.parent
@@ -85,6 +86,8 @@ class Manifests:
 
     def _place(self, file: Path) -> None:
         entry = None if self._start is Start.RESTART else self._of(file).look_up(file)
+        if entry is None:
+            self.unknown.append(file)
         if entry is not None and self._start is Start.FRESH and (entry.is_done or entry.started):
             state = "was loaded already" if entry.is_done else "was loaded in part"
             raise FileError(

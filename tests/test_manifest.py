@@ -1,0 +1,177 @@
+"""The manifest: what of each file is delivered, for one process at a time, across crashes."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from siridb_fast.errors import FileError
+from siridb_fast.manifest import MANIFEST_NAME, Entry, Manifest, job_key
+from siridb_fast.manifests import Manifests, Start
+
+JOB = job_key("db", ["a:9000", "b:9000"], time="ts")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "a.csv"
+    path.write_text("ts,v\n1,1\n")
+    return path
+
+
+def begin(file: Path, start: Start, *, job: str = JOB) -> tuple[int, int]:
+    with Manifests([file], job, start) as manifests:
+        return manifests.begin(file)
+
+
+def load_some(file: Path, *, started: int, delivered: int) -> None:
+    with Manifests([file], JOB, Start.RESUME) as manifests:
+        manifests.begin(file)
+        manifests.start(file, started)
+        manifests.deliver(file, delivered)
+
+
+def test_job_is_the_same_in_any_order_of_the_hosts() -> None:
+    assert job_key("db", ["b:9000", "a:9000"], time="ts") == JOB
+    assert job_key("db", ["a:9000"], time="ts") != JOB
+    assert job_key("db", ["a:9000", "b:9000"], time="at") != JOB
+
+
+def test_what_was_written_down_is_there_in_the_next_process(file: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; "
+        "from siridb_fast.manifests import Manifests, Start; file = Path(sys.argv[1]); "
+        "m = Manifests([file], sys.argv[2], Start.FRESH); m.begin(file); m.start(file, 20); "
+        "m.deliver(file, 10); os._exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, file, JOB], check=False)
+    assert done.returncode == 9
+    assert begin(file, Start.RESUME) == (10, 20)
+
+
+def test_rows_only_go_up(file: Path) -> None:
+    load_some(file, started=20, delivered=10)
+    load_some(file, started=5, delivered=5)
+    assert begin(file, Start.RESUME) == (10, 20)
+
+
+def test_restart_forgets(file: Path) -> None:
+    load_some(file, started=20, delivered=10)
+    assert begin(file, Start.RESTART) == (0, 0)
+    assert begin(file, Start.RESUME) == (0, 0)
+
+
+@pytest.mark.parametrize(("is_done", "state"), [(True, "loaded already"), (False, "in part")])
+def test_fresh_load_refuses_what_is_known(file: Path, is_done: bool, state: str) -> None:
+    load_some(file, started=20, delivered=20)
+    if is_done:
+        with Manifests([file], JOB, Start.RESUME) as manifests:
+            manifests.finish(file)
+    with pytest.raises(FileError, match=state):
+        begin(file, Start.FRESH)
+    assert begin(file, Start.FRESH, job=job_key("other", ["a:9000"])) == (0, 0)
+
+
+def test_file_of_which_nothing_left_may_change(file: Path) -> None:
+    begin(file, Start.FRESH)
+    file.write_text("ts,v\n1,1\n2,2\n")
+    assert begin(file, Start.FRESH) == (0, 0)
+    load_some(file, started=2, delivered=1)
+    assert begin(file, Start.RESUME) == (1, 2)
+
+
+@pytest.mark.parametrize("start", [Start.FRESH, Start.RESUME])
+def test_file_of_which_rows_left_may_not_change(file: Path, start: Start) -> None:
+    load_some(file, started=2, delivered=1)
+    file.write_text("ts,v\n1,1\n2,2\n")
+    with pytest.raises(FileError, match="changed since"):
+        begin(file, start)
+    assert begin(file, Start.RESTART) == (0, 0)
+
+
+@pytest.mark.parametrize("start", Start)
+def test_file_is_of_one_process_at_a_time(file: Path, start: Start) -> None:
+    with Manifest(file.parent / MANIFEST_NAME, JOB) as manifest:
+        manifest.claim(file, anew=False)
+        with subprocess.Popen(["sleep", "60"]) as other:
+            with closing(sqlite3.connect(manifest.path)) as base, base:
+                base.execute("UPDATE files SET pid = ?", (other.pid,))
+            with pytest.raises(FileError, match=f"process {other.pid} is loading it"):
+                begin(file, start)
+            other.kill()
+        assert begin(file, start) == (0, 0)  # it lives no more
+
+
+def test_files_are_given_up_at_the_end(file: Path) -> None:
+    begin(file, Start.FRESH)
+    with closing(sqlite3.connect(file.parent / MANIFEST_NAME)) as base:
+        assert base.execute("SELECT pid FROM files").fetchall() == [(None,)]
+
+
+def test_each_folder_has_its_own(tmp_path: Path) -> None:
+    files = [tmp_path / name / "a.csv" for name in ("one", "two")]
+    for path in files:
+        path.parent.mkdir()
+        path.write_text("ts,v\n")
+    with Manifests(files, JOB, Start.FRESH) as manifests:
+        for rows, path in enumerate(files, 1):
+            manifests.begin(path)
+            manifests.start(path, rows)
+        assert manifests.paths == [path.parent / MANIFEST_NAME for path in files]
+    assert [begin(path, Start.RESUME) for path in files] == [(0, 1), (0, 2)]
+
+
+def test_done_and_unknown_files_are_told_apart(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.csv" for name in ("done", "part", "new")]
+    for path in files:
+        path.write_text("ts,v\n")
+    with Manifests(files, JOB, Start.FRESH) as manifests:
+        for path in files[:2]:
+            manifests.begin(path)
+            manifests.start(path, 1)
+        manifests.finish(files[0])
+    with Manifests(files, JOB, Start.RESUME) as manifests:
+        assert (manifests.done, manifests.todo) == (files[:1], files[1:])
+        assert manifests.unknown == files[2:]
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def no_database(path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+
+
+def another_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("CREATE TABLE files (name TEXT)")
+
+
+@pytest.mark.parametrize("spoil", [a_folder, no_database, another_table])
+def test_manifest_that_is_none_is_named(file: Path, spoil: Callable[[Path], None]) -> None:
+    path = file.parent / MANIFEST_NAME
+    spoil(path)
+    with pytest.raises(FileError, match="the manifest cannot be written") as caught:
+        begin(file, Start.FRESH)
+    assert caught.value.file == str(path)
+
+
+def test_manifest_that_becomes_unwritable_is_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("siridb_fast.manifest.BUSY_TIMEOUT", 0.01)
+    path = file.parent / MANIFEST_NAME
+    with Manifest(path, JOB) as manifest:
+        assert manifest.claim(file, anew=False) == Entry(0, 0, is_done=False)
+        with closing(sqlite3.connect(path, isolation_level=None)) as base:
+            base.execute("BEGIN IMMEDIATE")
+            with pytest.raises(FileError, match="locked"):
+                manifest.start(file, 1)
+            base.execute("ROLLBACK")
+        manifest.start(file, 1)
+        assert manifest.look_up(file) == Entry(0, 1, is_done=False)
