@@ -5,11 +5,13 @@ What is read and sent is the library's business; this module asks for it and say
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
+from collections.abc import Coroutine
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -19,7 +21,7 @@ from siridb_fast.cli.memory import keep_memory_small
 from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption, target_of
 from siridb_fast.config import Config
 from siridb_fast.delivery import Report
-from siridb_fast.errors import ColumnError, DeliveryError, FileError
+from siridb_fast.errors import ConnectionLost, DeliveryError, SiriDBError
 from siridb_fast.file_portions import FilePortions
 from siridb_fast.files import find_files
 from siridb_fast.load_options import LoadOptions
@@ -30,7 +32,10 @@ from siridb_fast.running import run
 
 __all__ = ["load"]
 
+T = TypeVar("T")
+
 MIB = 1024 * 1024
+HAS_URL = re.compile(r"^(--url=|-u(?=.)).*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +188,26 @@ def load(
     _load(paths, options, target, start)
 
 
+def _config(target: Target) -> Config:
+    seconds = target.connect_timeout
+    return target.config if seconds is None else replace(target.config, timeout=seconds)
+
+
+def _run(main: Coroutine[Any, Any, T], target: Target) -> T:
+    try:
+        return run(main)
+    except OSError as exc:
+        if isinstance(exc, SiriDBError) or exc.filename is not None:
+            raise
+        hosts = ", ".join(map(str, target.config.hosts))
+        raise ConnectionLost(f"no connection to {hosts}: {reason_of(exc)}") from exc
+
+
 def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
     source = FilePortions(paths, options)
     with LoadBar(source) as bar:
-        survey = run(Loader(Database(target.config), options).survey(bar.watched(source)))
+        loader = Loader(Database(_config(target)), options)
+        survey = _run(loader.survey(bar.watched(source)), target)
     print_survey(survey, source)
 
 
@@ -198,19 +219,14 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             note(f"{file}: loaded already")
         if not manifests.todo:
             return
+        if start is Start.RESUME:
+            for file in manifests.unknown:
+                note(f"{file}: not known from an earlier load, loaded from the start")
         source = FilePortions(manifests.todo, options, manifests)
         bar = stack.enter_context(LoadBar(source))
-        loader = Loader(Database(target.config), bar.shown_in(options))
+        loader = Loader(Database(_config(target)), bar.shown_in(options))
         try:
-            report = run(loader.load(source))
-        except (ColumnError, FileError) as exc:
-            bar.stop()
-            _tell_stopped(exc)
-            raise
-        except (KeyboardInterrupt, SystemExit) as exc:
-            bar.stop()
-            _tell_stopped(exc)
-            raise
+            report = _run(loader.load(source), target)
         except DeliveryError as exc:
             bar.stop()
             if isinstance(exc.report, Report):
@@ -218,6 +234,10 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             warn(reason_of(exc))
             note(_how_to_go_on())
             raise typer.Exit(ExitCode.INCOMPLETE) from None
+        except (SiriDBError, OSError, KeyboardInterrupt, SystemExit) as exc:
+            bar.stop()
+            _tell_stopped(exc)
+            raise
         bar.stop()
         print_report(report, source)
 
@@ -234,16 +254,23 @@ def _job(options: LoadOptions, config: Config) -> str:
 
 
 def _tell_stopped(exc: BaseException) -> None:
-    for text in getattr(exc, "__notes__", ()):
+    for text in _notes(exc):
         note(text[0].upper() + text[1:])
     note(_how_to_go_on())
 
 
+def _notes(exc: BaseException) -> list[str]:
+    # Ctrl+C and SIGTERM are raised anew, behind the cancellation that has the notes.
+    notes: list[str] = [*getattr(exc, "__notes__", ())]
+    if not notes and exc.__context__ is not None:
+        return _notes(exc.__context__)
+    return notes
+
+
 def _how_to_go_on() -> str:
-    arguments = [
-        argument for argument in sys.argv[1:] if argument not in ("--resume", "--restart")
-    ]
-    shown = ["siridb-fast", *_without_url(arguments), "--resume"]
+    command, *arguments = sys.argv[1:]
+    kept = [argument for argument in arguments if argument not in ("--resume", "--restart")]
+    shown = ["siridb-fast", command, "--resume", *_without_url(kept)]
     return f"Go on with: {shlex.join(shown)}"
 
 
@@ -253,8 +280,6 @@ def _without_url(arguments: list[str]) -> list[str]:
     for before, argument in zip(["", *arguments], arguments, strict=False):
         if before in ("--url", "-u"):
             shown.append("…")
-        elif argument.startswith("--url="):
-            shown.append("--url=…")
         else:
-            shown.append(argument)
+            shown.append(HAS_URL.sub(r"\1…", argument))
     return shown

@@ -1,0 +1,411 @@
+"""`siridb-fast load`: every option on a real server, and what it says of what it did."""
+
+import itertools
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import run_command
+from conftest import Database
+from loads import entries, loading, stored, written
+
+import siridb_fast
+from siridb_fast.testing import wait_until
+
+START = 1_767_225_600  # 2026-01-01
+SECRET = "se-cret.word"  # noqa: S105 - it is looked for in everything that is printed
+SUFFIXES = [".parquet", ".feather", ".csv", ".csv.gz"]
+WIDE = {
+    "ts": [START + k for k in range(4)],
+    "temp": [0.5, 1.5, 2.5, 2.5],
+    "count": [1, 2, 3, 4],
+    "text": ["a", "b", "c", "c"],
+}
+LONG = {
+    "ts": [START + k // 2 for k in range(6)],
+    "host": ["a", "b"] * 3,
+    "metric": ["cpu"] * 4 + ["mem"] * 2,
+    "value": [k / 4 for k in range(6)],
+}
+BAD_LINES = "ts,v\n1767225600,1\n1767225601,one\n1767225602\n1767225603,4\n"
+
+
+@pytest.fixture
+def seconds(make_database: Callable[..., Database]) -> Database:
+    """Make a database in seconds."""
+    return make_database(time_precision="s")
+
+
+def pairs(names: list[str], columns: dict[str, list[Any]]) -> dict[str, Counter[tuple[int, Any]]]:
+    return {name: Counter(zip(columns["ts"], columns[name], strict=True)) for name in names}
+
+
+def figures(text: str) -> dict[str, str]:
+    """Return the rows of the summary."""
+    rows = [line.split("│") for line in text.splitlines() if "│" in line]
+    return {row[1].strip(): row[2].strip() for row in rows}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_wide_file_is_a_series_for_each_column(
+    seconds: Database, tmp_path: Path, suffix: str
+) -> None:
+    path = written(tmp_path / f"w{suffix}", WIDE)
+    done = run_command("load", path, "--time", "ts", url=seconds.url)
+    assert stored(seconds.url) == pairs(["temp", "count", "text"], WIDE)
+    rows = figures(done.stdout)
+    assert "Loaded" in done.stdout
+    assert rows["files"] == "1"
+    assert rows["rows"] == "4"
+    assert rows["series"] == "3"
+    assert rows["points delivered"] == "12"
+    assert rows["missing cells"] == "0"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_long_file_is_named_by_its_template(
+    seconds: Database, tmp_path: Path, suffix: str
+) -> None:
+    path = written(tmp_path / f"l{suffix}", LONG)
+    run_command("load", path, "--time", "ts", "--series", "{host}.{metric}", url=seconds.url)
+    found: dict[str, Counter[tuple[int, float]]] = {}
+    for ts, host, metric, value in zip(*LONG.values(), strict=True):
+        found.setdefault(f"{host}.{metric}", Counter())[ts, value] += 1
+    assert stored(seconds.url) == found
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 10**3), ("ns", 10**9)])
+def test_unit_is_that_of_integer_times(
+    make_database: Callable[..., Database], tmp_path: Path, unit: str, factor: int
+) -> None:
+    database = make_database(time_precision="ms")
+    path = written(tmp_path / "u.parquet", {"ts": [START * factor], "v": [1]})
+    run_command("load", path, "--time", "ts", "--unit", unit, url=database.url)
+    assert stored(database.url) == {"v": Counter([(START * 1000, 1)])}
+
+
+def test_values_are_the_columns_that_are_loaded(seconds: Database, tmp_path: Path) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    options = ["--time", "ts", "--values", "count", "--values", "text"]
+    run_command("load", path, *options, url=seconds.url)
+    assert stored(seconds.url) == pairs(["count", "text"], WIDE)
+
+
+def test_type_and_delimiter_are_those_of_the_csv_file(seconds: Database, tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text(f"ts;a;b\n{START};1;2\n")
+    options = ["--delimiter", ";", "--type", "a=float", "--type", "b=string"]
+    run_command("load", path, "--time", "ts", *options, url=seconds.url)
+    points = stored(seconds.url)
+    assert points == {"a": Counter([(START, 1.0)]), "b": Counter([(START, "2")])}
+    assert isinstance(next(iter(points["a"]))[1], float)
+
+
+def test_bad_line_is_named_and_nothing_behind_it_is_loaded(
+    seconds: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(BAD_LINES)
+    options = ["--time", "ts", "--type", "v=integer"]
+    done = run_command("load", path, *options, url=seconds.url, code=2)
+    assert f"{path}:3" in done.stderr
+    assert "column 'v'" in done.stderr
+    assert stored(seconds.url) == {}
+
+
+def test_skip_bad_counts_the_bad_lines_and_names_them(seconds: Database, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(BAD_LINES)
+    options = ["--time", "ts", "--type", "v=integer", "--skip-bad"]
+    done = run_command("load", path, *options, url=seconds.url)
+    assert stored(seconds.url) == {"v": Counter([(START, 1), (START + 3, 4)])}
+    assert figures(done.stdout)["bad lines left out"] == "2"
+    assert figures(done.stdout)["rows"] == "2"
+    assert f"{path}:3" in done.stderr
+    assert f"{path}:4" in done.stderr
+    assert "column 'v'" in done.stderr
+
+
+def test_file_that_was_corrected_before_anything_of_it_left_is_loaded(
+    seconds: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(BAD_LINES)
+    options = ["--time", "ts", "--type", "v=integer"]
+    run_command("load", path, *options, url=seconds.url, code=2)
+    path.write_text(f"ts,v\n{START},1\n{START + 1},2\n")
+    run_command("load", path, *options, url=seconds.url)
+    assert stored(seconds.url) == {"v": Counter([(START, 1), (START + 1, 2)])}
+
+
+def test_options_that_were_corrected_before_anything_left_need_no_resume(
+    seconds: Database, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "f.parquet", {"ts": [START * 1000 + 1], "v": [1]})
+    options = ["--time", "ts", "--unit", "ms"]
+    error = run_command("load", path, *options, url=seconds.url, code=2).stderr
+    assert str(path) in error
+    run_command("load", path, *options, "--floor", url=seconds.url)
+    assert stored(seconds.url) == {"v": Counter([(START, 1)])}
+
+
+def test_type_of_an_existing_series_is_respected_or_cast(
+    seconds: Database, tmp_path: Path
+) -> None:
+    with siridb_fast.connect(seconds.url) as client:
+        client.insert({"v": [[START - 1, 1]]})
+    path = written(tmp_path / "c.parquet", {"ts": [START], "v": [2.0]})
+    for options in ([], ["--dry-run"]):
+        error = run_command("load", path, "--time", "ts", *options, url=seconds.url, code=2).stderr
+        assert "'v'" in error
+        assert "integer" in error
+        assert "float" in error
+    run_command("load", path, "--time", "ts", "--cast", "--resume", url=seconds.url)
+    assert stored(seconds.url) == {"v": Counter([(START - 1, 1), (START, 2)])}
+
+
+def test_dry_run_sends_nothing_and_says_what_it_would(own_database: Database) -> None:
+    server, folder = own_database.server, own_database.server.folder
+    path = written(folder / "w.csv", {**WIDE, "ts": [t * 10**9 for t in WIDE["ts"]]})
+    before = received(server.url("dbtest"))
+    done = run_command("load", path, "--time", "ts", "--dry-run", url=own_database.url)
+    assert received(own_database.url) == before
+    assert not (folder / "siridb-load.sqlite").exists()
+    rows = figures(done.stdout)
+    assert "nothing was sent" in done.stdout
+    assert (rows["series"], rows["points"], rows["rows"]) == ("3", "12", "4")
+    assert rows["first time"] == "2026-01-01T00:00:00.000000000Z"
+    assert rows["last time"] == "2026-01-01T00:00:03.000000000Z"
+    assert (rows["float"], rows["integer"], rows["string"]) == ("temp", "count", "text")
+    assert done.stderr == ""
+
+
+def received(url: str) -> int:
+    with siridb_fast.connect(url) as client:
+        return int(client.query("show received_points")["data"][0]["value"])
+
+
+def test_dry_run_warns_of_odd_times(database: Database, tmp_path: Path) -> None:
+    path = written(tmp_path / "w.csv", WIDE)  # seconds, taken for nanoseconds
+    done = run_command("load", path, "--time", "ts", "--dry-run", url=database.url)
+    assert "Warning: these times are odd" in done.stderr
+    assert "--unit" in done.stderr
+
+
+@pytest.mark.parametrize("option", [[], ["--dry-run"]])
+def test_points_that_have_expired_are_a_warning(
+    seconds: Database, tmp_path: Path, option: list[str]
+) -> None:
+    with siridb_fast.connect(seconds.url) as client:
+        client.query("alter database set expiration_num 1000w")
+    path = written(tmp_path / "e.parquet", {"ts": [1000, START], "v": [1, 2]})
+    done = run_command("load", path, "--time", "ts", *option, url=seconds.url)
+    assert "Warning: 1 points are older than what the database keeps" in done.stderr
+    assert "v" in done.stderr
+
+
+def test_folders_and_patterns_are_loaded_in_one_go(seconds: Database, tmp_path: Path) -> None:
+    for folder, name in itertools.product(["a", "b"], ["1.csv", "2.parquet", "note.txt"]):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path = tmp_path / folder / name
+        if path.suffix == ".txt":
+            path.write_text("no table")
+            continue
+        written(path, {"ts": [START], f"{folder}{name[0]}": [1]})
+    given = [tmp_path / "a", str(tmp_path / "b" / "*.csv"), tmp_path / "a" / "1.csv"]
+    done = run_command("load", *given, "--time", "ts", url=seconds.url)
+    assert figures(done.stdout)["files"] == "3"
+    one = Counter([(START, 1)])
+    assert stored(seconds.url) == {"a1": one, "a2": one, "b1": one}
+    assert entries(tmp_path / "a") == {"1.csv": (1, 1, 1), "2.parquet": (1, 1, 1)}
+    assert entries(tmp_path / "b") == {"1.csv": (1, 1, 1)}
+
+
+def test_little_memory_is_enough(seconds: Database, tmp_path: Path) -> None:
+    count = 300_000
+    times, values = START + np.arange(count), np.arange(count)
+    path = written(tmp_path / "m.parquet", {"ts": times, "v": values})
+    run_command("load", path, "--time", "ts", "--max-memory", "4", url=seconds.url)
+    with siridb_fast.connect(seconds.url) as client:
+        found, stored_values = client.query_arrays('select * from "v"')["v"]
+    np.testing.assert_array_equal(found, times)
+    np.testing.assert_array_equal(stored_values, values)
+
+
+def test_wrong_column_is_told_with_the_file_and_what_there_is(
+    seconds: Database, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    for options in (["--time", "when"], ["--time", "ts", "--series", "{rack}"],
+                    ["--time", "ts", "--values", "nope"]):  # fmt: skip
+        done = run_command("load", path, *options, url=seconds.url, code=2)
+        missing = options[-1].strip("{}")
+        assert str(path) in done.stderr
+        assert missing in done.stderr
+        assert all(name in done.stderr for name in WIDE)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather"])
+def test_file_that_is_none_is_named(seconds: Database, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"none{suffix}"
+    path.write_bytes(b"")
+    assert str(path) in run_command("load", path, url=seconds.url, code=2).stderr
+    if suffix != ".csv":
+        path.write_bytes(b"this is no table" * 10)
+        assert str(path) in run_command("load", path, url=seconds.url, code=2).stderr
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather"])
+def test_file_without_rows_is_loaded(seconds: Database, tmp_path: Path, suffix: str) -> None:
+    columns = {"ts": np.array([], np.int64), "host": np.array([], str), "v": np.array([], float)}
+    path = written(tmp_path / f"empty{suffix}", columns)
+    options = ["--time", "ts", "--series", "{host}"]
+    done = run_command("load", path, *options, url=seconds.url)
+    assert figures(done.stdout)["points delivered"] == "0"
+    done = run_command("load", path, *options, "--resume", url=seconds.url)
+    assert "loaded already" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--type", "v"], ["--type", "v=decimal"], ["--delimiter", ";;"], ["--max-memory", "3"],
+        ["--unit", "h"], ["--resume", "--restart"], ["--series", "{host"], ["--timeout", "0"],
+    ],
+)  # fmt: skip
+def test_wrong_usage_ends_with_code_2(
+    seconds: Database, tmp_path: Path, options: list[str]
+) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    done = run_command("load", path, "--time", "ts", *options, url=seconds.url, code=2)
+    assert done.stderr.startswith("Error: ")
+    assert stored(seconds.url) == {}
+
+
+def test_path_that_does_not_exist_is_named(seconds: Database, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.csv"
+    assert str(missing) in run_command("load", missing, url=seconds.url, code=2).stderr
+
+
+def test_server_that_is_not_there_ends_with_code_1(tmp_path: Path, unused_port: int) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    url = f"siridb://iris:{SECRET}@127.0.0.1:{unused_port}/db"
+    done = run_command("load", path, "--time", "ts", "--timeout", "1", url=url, code=1)
+    assert f"127.0.0.1:{unused_port}" in done.stderr
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_file_is_not_loaded_twice_unless_restarted(seconds: Database, tmp_path: Path) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    arguments = ["load", path, "--time", "ts"]
+    run_command(*arguments, url=seconds.url)
+    done = run_command(*arguments, url=seconds.url, code=2)
+    assert "was loaded already; --resume loads what is left, --restart" in done.stderr
+    done = run_command(*arguments, "--resume", url=seconds.url)
+    assert done.stderr == f"{path}: loaded already\n"
+    assert stored(seconds.url) == pairs(["temp", "count", "text"], WIDE)
+    run_command(*arguments, "--restart", url=seconds.url)
+    twice = pairs(["temp", "count", "text"], WIDE)
+    assert stored(seconds.url) == {name: points + points for name, points in twice.items()}
+
+
+def test_same_file_into_another_database_is_another_load(
+    make_database: Callable[..., Database], tmp_path: Path
+) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    for database in (make_database(time_precision="s"), make_database(time_precision="s")):
+        run_command("load", path, "--time", "ts", url=database.url)
+        assert stored(database.url) == pairs(["temp", "count", "text"], WIDE)
+
+
+def test_resume_of_what_was_never_begun_loads_all_and_says_so(
+    seconds: Database, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    done = run_command("load", path, "--time", "ts", "--resume", url=seconds.url)
+    assert stored(seconds.url) == pairs(["temp", "count", "text"], WIDE)
+    assert "loaded from the start" in done.stderr
+
+
+def test_options_of_the_url_do_not_make_another_load(seconds: Database, tmp_path: Path) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    run_command("load", path, "--time", "ts", url=seconds.url)
+    done = run_command("load", path, "--time", "ts", url=f"{seconds.url}?timeout=20", code=2)
+    assert "was loaded already" in done.stderr
+
+
+def test_file_that_changed_since_is_refused(seconds: Database, tmp_path: Path) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    run_command("load", path, "--time", "ts", url=seconds.url)
+    with path.open("a") as file:
+        file.write(f"{START + 9},1,1,a\n")
+    for option in ([], ["--resume"]):
+        done = run_command("load", path, "--time", "ts", *option, url=seconds.url, code=2)
+        assert "it was changed since it was loaded" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, b"this is no database" * 100])
+def test_manifest_that_cannot_be_written_is_named(
+    seconds: Database, tmp_path: Path, content: bytes | None
+) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    manifest = tmp_path / "siridb-load.sqlite"
+    if content is None:
+        manifest.mkdir()
+    else:
+        manifest.write_bytes(content)
+    done = run_command("load", path, "--time", "ts", url=seconds.url, code=2)
+    assert str(manifest) in done.stderr
+    assert stored(seconds.url) == {}
+
+
+def test_file_that_another_process_loads_is_refused(
+    own_database: Database, tmp_path: Path
+) -> None:
+    count = 1_000_000
+    path = written(tmp_path / "m.parquet", {"ts": np.arange(count), "v": np.arange(count)})
+    options = [path, "--time", "ts", "--max-memory", "4"]
+    with loading(*options, url=own_database.url) as process:
+        wait_until(lambda: bool(entries(tmp_path)), timeout=30, what="the file is claimed")
+        own_database.server.pause()
+        own_database.server.resume()
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            done = run_command("load", *options, "--resume", url=own_database.url, code=2)
+            assert f"process {process.pid} is loading it" in done.stderr
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        process.communicate(timeout=50)
+    assert process.returncode == 0
+    assert entries(tmp_path) == {"m.parquet": (count, count, 1)}
+
+
+@pytest.mark.parametrize("given", [["--url", "{}"], ["--url={}"], ["-u", "{}"], ["-u{}"]])
+def test_line_to_go_on_with_has_no_password(
+    seconds: Database, tmp_path: Path, given: list[str]
+) -> None:
+    with siridb_fast.connect(seconds.url) as client:
+        client.query(f"create user 'loader' set password '{SECRET}'")
+        client.query("grant full to user 'loader'")
+    url = seconds.server.url(seconds.name, username="loader", password=SECRET)
+    path = tmp_path / "bad.csv"
+    path.write_text(BAD_LINES)
+    options = ["--time", "ts", "--type", "v=integer", *(text.format(url) for text in given)]
+    done = run_command("load", *options, "--", path, code=2)
+    (last,) = (line for line in done.stderr.splitlines() if line.startswith("Go on with"))
+    assert SECRET not in done.stdout + done.stderr
+    assert last.startswith("Go on with: siridb-fast load --resume ")
+    assert last.endswith(f"-- {path}")
+
+
+def test_timeout_is_that_of_each_answer(own_database: Database) -> None:
+    path = written(own_database.server.folder / "w.csv", WIDE)
+    own_database.server.pause()
+    options = ["--time", "ts", "--timeout", "0.5", "--unit", "s"]
+    run_command("load", path, *options, url=own_database.url, code=1)
