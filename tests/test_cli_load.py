@@ -20,13 +20,13 @@ from siridb_fast.testing import wait_until
 START = 1_767_225_600  # 2026-01-01
 SECRET = "se-cret.word"  # noqa: S105 - it is looked for in everything that is printed
 SUFFIXES = [".parquet", ".feather", ".csv", ".csv.gz"]
-WIDE = {
+WIDE: dict[str, list[Any]] = {
     "ts": [START + k for k in range(4)],
     "temp": [0.5, 1.5, 2.5, 2.5],
     "count": [1, 2, 3, 4],
     "text": ["a", "b", "c", "c"],
 }
-LONG = {
+LONG: dict[str, list[Any]] = {
     "ts": [START + k // 2 for k in range(6)],
     "host": ["a", "b"] * 3,
     "metric": ["cpu"] * 4 + ["mem"] * 2,
@@ -303,7 +303,7 @@ def test_server_that_is_not_there_ends_with_code_1(tmp_path: Path, unused_port: 
 
 def test_file_is_not_loaded_twice_unless_restarted(seconds: Database, tmp_path: Path) -> None:
     path = written(tmp_path / "w.csv", WIDE)
-    arguments = ["load", path, "--time", "ts"]
+    arguments: list[str | Path] = ["load", path, "--time", "ts"]
     run_command(*arguments, url=seconds.url)
     done = run_command(*arguments, url=seconds.url, code=2)
     assert "was loaded already; --resume loads what is left, --restart" in done.stderr
@@ -370,7 +370,7 @@ def test_file_that_another_process_loads_is_refused(
 ) -> None:
     count = 1_000_000
     path = written(tmp_path / "m.parquet", {"ts": np.arange(count), "v": np.arange(count)})
-    options = [path, "--time", "ts", "--max-memory", "4"]
+    options: list[str | Path] = [path, "--time", "ts", "--max-memory", "4"]
     with loading(*options, url=own_database.url) as process:
         wait_until(lambda: bool(entries(tmp_path)), timeout=30, what="the file is claimed")
         own_database.server.pause()
@@ -402,10 +402,3 @@ def test_line_to_go_on_with_has_no_password(
     assert SECRET not in done.stdout + done.stderr
     assert last.startswith("Go on with: siridb-fast load --resume ")
     assert last.endswith(f"-- {path}")
-
-
-def test_timeout_is_that_of_each_answer(own_database: Database) -> None:
-    path = written(own_database.server.folder / "w.csv", WIDE)
-    own_database.server.pause()
-    options = ["--time", "ts", "--timeout", "0.5", "--unit", "s"]
-    run_command("load", path, *options, url=own_database.url, code=1)

@@ -72,7 +72,7 @@ def assert_holds(database: Database, *files: Columns) -> None:
     with siridb_fast.connect(database.url) as client:
         assert client.query("count series") == {"series": len(expected)}
         for name, pairs in expected.items():
-            found = client.query_arrays(f"select * from {quote(name)}")[name]
+            found = client.query_arrays(f"select * from {quote(name)}")[name]  # noqa: S608
             ours = [np.concatenate(some) for some in zip(*pairs, strict=True)]
             for theirs, own in zip(ordered(*found), ordered(*ours), strict=True):
                 np.testing.assert_array_equal(theirs, own, err_msg=name)
@@ -135,7 +135,7 @@ def test_load_that_was_ended_goes_on_to_the_same_points(
     database = make_database(time_precision=unit)
     columns = make(unit)
     path = written(tmp_path / f"d{suffix}", columns)
-    options = [path, *LITTLE, *template(columns)]
+    options: list[str | Path] = [path, *LITTLE, *template(columns)]
     with loading(*options, url=database.url) as process:
         wait_until(moment(tmp_path, path.name), timeout=30, what="rows have left")
         database.server.pause()
@@ -158,7 +158,7 @@ def test_load_that_is_killed_again_and_again_ends_with_the_same_points(
 ) -> None:
     columns = long_numbers("ns")
     path = written(tmp_path / "d.parquet", columns, row_group_size=50_000)
-    options = [path, *LITTLE, "--series", "{series}"]
+    options: list[str | Path] = [path, *LITTLE, "--series", "{series}"]
     for rows in range(1, ROWS, ROWS // 4):
         with loading("--resume", *options, url=database.url) as process:
             wait_until(has_left(tmp_path, path.name, rows), timeout=30, what="rows have left")
@@ -171,8 +171,11 @@ def test_load_that_is_killed_again_and_again_ends_with_the_same_points(
 def test_what_is_loaded_when_the_server_dies_goes_on_when_it_is_back(
     own_database: Database, tmp_path: Path
 ) -> None:
-    # At most the last acknowledged point of a database is lost so, and of runs as long as these
-    # not even that: they go to the shards, past the buffer whose last write is not flushed.
+    # The server may lose the last acknowledged point of a database then, and a young series as a
+    # whole, of which no buffer is on disk: so these are there since before its last orderly end.
+    with siridb_fast.connect(own_database.url) as client:
+        client.insert({"f": [[1, 0.5]], "i": [[1, 1]]})
+    own_database.server.restart()
     columns = wide_numbers("ns")
     path = written(tmp_path / "d.parquet", columns)
     with loading(path, *LITTLE, url=own_database.url) as process:
@@ -184,8 +187,8 @@ def test_what_is_loaded_when_the_server_dies_goes_on_when_it_is_back(
         run_command("load", "--resume", path, *LITTLE, url=own_database.url)
     with siridb_fast.connect(own_database.url) as client:
         for name, (at, _) in by_series(columns).items():
-            found = client.query_arrays(f"select * from {quote(name)}")[name][0]
-            lost = len(at) - len(found)
+            found = client.query_arrays(f"select * from {quote(name)}")[name][0]  # noqa: S608
+            lost = len(at) + 1 - len(found)
             assert 0 <= lost <= 1, f"{lost} points of {name} are lost, or stored twice if negative"
 
 
@@ -217,7 +220,7 @@ def test_second_file_with_a_bad_line_goes_on_without_it(
         written(tmp_path / name, columns)
     with (tmp_path / "2.csv").open("a") as file:
         file.write(f"{START},bad\n")
-    options = [tmp_path, "--time", "ts"]
+    options: list[str | Path] = [tmp_path, "--time", "ts"]
     done = run_command("load", *options, url=database.url, code=2)
     assert f"{tmp_path / '2.csv'}:1002" in done.stderr
     assert entries(tmp_path)["1.csv"] == (1000, 1000, 1)
@@ -235,7 +238,7 @@ def test_bad_lines_are_counted_alike_on_both_sides_of_a_stop(
     lines = path.read_text().splitlines(keepends=True)
     lines[1:] = [f"bad\n{line}" if k % 1000 == 0 else line for k, line in enumerate(lines[1:])]
     path.write_text("".join(lines))
-    options = [path, *LITTLE, "--skip-bad"]
+    options: list[str | Path] = [path, *LITTLE, "--skip-bad"]
     with loading(*options, url=database.url) as process:
         wait_until(has_left(tmp_path, path.name), timeout=30, what="rows have left")
         process.kill()

@@ -97,7 +97,7 @@ def test_file_of_which_rows_left_may_not_change(file: Path, start: Start) -> Non
 def test_file_is_of_one_process_at_a_time(file: Path, start: Start) -> None:
     with Manifest(file.parent / MANIFEST_NAME, JOB) as manifest:
         manifest.claim(file, anew=False)
-        with subprocess.Popen(["sleep", "60"]) as other:
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
             with closing(sqlite3.connect(manifest.path)) as base, base:
                 base.execute("UPDATE files SET pid = ?", (other.pid,))
             with pytest.raises(FileError, match=f"process {other.pid} is loading it"):
