@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ __all__ = ["Expiry", "Loader", "Survey"]
 ROWS_AT_ONCE = 1 << 19  # that are grouped by series
 SHOWN_SERIES = 20
 PROGRESS_PAUSE = 0.1  # seconds
+READ_TIMEOUT = 5.0  # to end what is being read when a load ends; a silent source is left alone
 NANOSECONDS = {0: 10**9, 1: 10**6, 2: 10**3, 3: 1}  # of one unit of each time precision
 
 logger = logging.getLogger("siridb_fast")
@@ -183,7 +184,8 @@ class Loader:
             survey.time_precision = self._writer.time_precision
         finally:
             await self._writer.close()
-            self._thread.close()
+            await self._thread.close(READ_TIMEOUT)
+            await self._telling.close(READ_TIMEOUT)
         return survey
 
     # ---- inside
@@ -228,7 +230,7 @@ class Loader:
             await self._writer.take(rest.columns, delivery)
         return delivery
 
-    def _steps(self, source: Iterable[Portion]) -> Iterator[Read | Parts | Taken]:
+    def _steps(self, source: Iterable[Portion]) -> Generator[Read | Parts | Taken, None, None]:
         # Each portion, then its points, then its end; runs in the thread.
         for portion, points in self._read(source):
             yield portion, points
@@ -239,7 +241,7 @@ class Loader:
                         yield [group_rows(some)]
             yield Taken(portion, points.rows)
 
-    def _read(self, source: Iterable[Portion]) -> Iterator[Read]:
+    def _read(self, source: Iterable[Portion]) -> Generator[Read, None, None]:
         for portion in source:
             points = portion.read(self._reader)
             self._expiry.look(points)
@@ -261,8 +263,8 @@ class Loader:
         report = await self._writer.close()
         progress.cancel()
         await self._settle_portions()
-        self._thread.close()
-        self._telling.close()
+        await self._thread.close(READ_TIMEOUT)
+        await self._telling.close(READ_TIMEOUT)
         self._tell_progress(is_last=True)
         return replace(
             report,
@@ -296,7 +298,7 @@ class Loader:
             logger.exception("the progress function raised")
 
 
-async def _ahead(items: Iterator[Any], thread: WorkThread) -> AsyncIterator[Any]:
+async def _ahead(items: Generator[Any, None, None], thread: WorkThread) -> AsyncIterator[Any]:
     # Yield items that are made in the thread, the next one while this one is used.
     end = object()
     coming = thread.call(next, items, end)
@@ -306,6 +308,13 @@ async def _ahead(items: Iterator[Any], thread: WorkThread) -> AsyncIterator[Any]
             yield item
     finally:
         coming.cancel()
+        thread.call(items.close).add_done_callback(_heed)
+
+
+def _heed(closed: asyncio.Future[None]) -> None:
+    # An iterator that fails when it is closed has nothing to say any more.
+    if not closed.cancelled() and closed.exception() is not None:
+        logger.debug("the source was closed: %r", closed.exception())
 
 
 def _annotate(exc: BaseException, report: Report) -> None:

@@ -133,11 +133,12 @@ class LoopThread:
 class WorkThread:
     """A thread that does one thing after another for the event loop that it is made in.
 
-    A program may end while it is still at work: nobody waits for it.
+    A program may end while it is still at work, if it does not end: nobody has to wait for it.
     """
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         threading.Thread(target=self._main, name=name, daemon=True).start()
 
@@ -156,13 +157,15 @@ class WorkThread:
         self._work.put(work)
         return future
 
-    def close(self) -> None:
-        """End it, after what it was given."""
+    async def close(self, timeout: float) -> None:
+        """End it after what it was given, and wait for that, but no longer than this."""
         self._work.put(None)
+        await asyncio.wait([self._ended], timeout=timeout)
 
     def _main(self) -> None:
         while (work := self._work.get()) is not None:
             work()
+        self._tell(self._ended, self._ended.set_result, None)
 
     def _tell(
         self, future: asyncio.Future[Any], settle: Callable[[Any], None], outcome: object

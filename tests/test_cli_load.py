@@ -218,7 +218,11 @@ def test_folders_and_patterns_are_loaded_in_one_go(seconds: Database, tmp_path: 
             path.write_text("no table")
             continue
         written(path, {"ts": [START], f"{folder}{name[0]}": [1]})
-    given = [tmp_path / "a", str(tmp_path / "b" / "*.csv"), tmp_path / "a" / "1.csv"]
+    given: list[Path | str] = [
+        tmp_path / "a",
+        str(tmp_path / "b" / "*.csv"),
+        tmp_path / "a" / "1.csv",
+    ]
     done = run_command("load", *given, "--time", "ts", url=seconds.url)
     assert figures(done.stdout)["files"] == "3"
     one = Counter([(START, 1)])

@@ -54,7 +54,7 @@ def long(data: dict[str, tuple[Pairs, str]]) -> FramePoints:
         texts = [text.encode() for text in values.tolist()] if kind == "string" else values
         codes = np.array([code for code, _, _ in rows], np.int32)
         if len(rows):
-            mixed.append(Mixed(names, codes, times, texts, kind))  # type: ignore[arg-type]
+            mixed.append(Mixed(names, codes, times, texts, kind))
     return FramePoints(0, [], mixed, 0)
 
 
