@@ -303,6 +303,7 @@ def load(
         on_doubt: As for `BatchWriter`.
         time_precision: The database's, if it is not to be asked.
         max_buffered: Bytes of points and packages at most, beside what is read ahead.
+        timeout: Seconds to connect and log in; by default as `SiriDBClient.connect` does.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
         types: Of columns of CSV files: ``"float"``, ``"integer"``, ``"string"``, ``"bool"`` or
             ``"time"``; by default what their first lines look like.

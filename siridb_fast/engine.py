@@ -102,14 +102,14 @@ class Engine:
         """How many points are pending or on their way."""
         return self._coalescer.points + self._points_in_packages
 
-    async def connect(self) -> int | None:
+    async def connect(self, timeout: float | None = None) -> int | None:
         """Connect and learn about the database; return its time precision if it is known.
 
         Raises:
             SiriDBError, OSError: No server can be reached, or none lets the user in.
         """
         try:
-            await self._cluster.open()
+            await self._cluster.open(timeout)
             precision, self._buffer_points = await self.asking.settings()
         except BaseException:
             self._cluster.close()

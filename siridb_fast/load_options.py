@@ -47,6 +47,7 @@ class LoadKeywords(TypedDict, total=False):
     on_doubt: OnDoubt | None
     time_precision: int | None
     max_buffered: int
+    timeout: float | None
     delivery_timeout: float
     progress: bool | Callable[[Progress], object]
     types: Mapping[str, str]
@@ -68,6 +69,7 @@ class LoadOptions:
     on_doubt: OnDoubt | None = None
     time_precision: int | None = None
     max_buffered: int = 64 * 1024 * 1024
+    timeout: float | None = None
     delivery_timeout: float = 120.0
     progress: bool | Callable[[Progress], object] = False
     types: Mapping[str, str] = field(default_factory=dict)

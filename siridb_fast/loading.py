@@ -191,7 +191,7 @@ class Loader:
     # ---- inside
 
     async def _open(self) -> None:
-        await self._writer.open()
+        await self._writer.open(self._options.timeout)
         self._thread, self._telling = (
             WorkThread("siridb_fast load"),
             WorkThread("siridb_fast told"),

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +29,14 @@ CREATE TABLE IF NOT EXISTS files (
     job TEXT NOT NULL, file TEXT NOT NULL,
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     delivered INTEGER NOT NULL DEFAULT 0, started INTEGER NOT NULL DEFAULT 0,
-    is_done INTEGER NOT NULL DEFAULT 0, pid INTEGER,
+    is_done INTEGER NOT NULL DEFAULT 0, hosts TEXT NOT NULL, owner TEXT,
     PRIMARY KEY (job, file))
 """
 
 
-def job_key(dbname: str, hosts: Sequence[str], **columns: object) -> str:
-    """Return what tells one load of a file from another: where to, and which columns are what."""
-    return json.dumps({"dbname": dbname, "hosts": sorted(hosts), **columns}, sort_keys=True)
+def job_key(dbname: str, **columns: object) -> str:
+    """Return what tells one load of a file from another: the database, and the columns' roles."""
+    return json.dumps({"dbname": dbname, **columns}, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,16 @@ class Manifest:
     Args:
         path: Of the SQLite file.
         job: What `job_key` gives.
+        hosts: Of the database. By other hosts, nobody can tell whether it is the same one.
 
     Raises:
         FileError: It cannot be written, or is none.
     """
 
-    def __init__(self, path: Path, job: str) -> None:
+    def __init__(self, path: Path, job: str, hosts: str = "") -> None:
         self._path = path
         self._job = job
+        self._hosts = hosts
         try:
             self._lock = threading.Lock()  # one thread reads, another one hears of deliveries
             self._base = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
@@ -89,7 +91,8 @@ class Manifest:
     def close(self) -> None:
         """Give up the files, and close."""
         with closing(self._base), self._transaction():
-            self._base.execute("UPDATE files SET pid = NULL WHERE pid = ?", (os.getpid(),))
+            own = (_owner(os.getpid()),)
+            self._base.execute("UPDATE files SET owner = NULL WHERE owner = ?", own)
 
     def look_up(self, file: Path) -> Entry | None:
         """Return what is known of a file; None if nothing of it was ever loaded so.
@@ -115,18 +118,21 @@ class Manifest:
         with self._transaction():
             self._base.execute("BEGIN IMMEDIATE")
             owner = self._base.execute(
-                "SELECT pid FROM files WHERE job = ? AND file = ?", key
+                "SELECT owner FROM files WHERE job = ? AND file = ?", key
             ).fetchone()
             if owner is not None and owner[0] is not None and _is_other(owner[0]):
-                raise FileError(f"process {owner[0]} is loading it", file=str(file))
+                pid = owner[0].partition(" ")[0]
+                raise FileError(f"process {pid} is loading it", file=str(file))
             if anew or self._found(file) is None:
                 self._base.execute("DELETE FROM files WHERE job = ? AND file = ?", key)
             self._base.execute(
-                "INSERT OR IGNORE INTO files (job, file, size, mtime_ns) VALUES (?, ?, ?, ?)",
-                (*key, status.st_size, status.st_mtime_ns),
+                "INSERT OR IGNORE INTO files (job, file, size, mtime_ns, hosts) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (*key, status.st_size, status.st_mtime_ns, self._hosts),
             )
             self._base.execute(
-                "UPDATE files SET pid = ? WHERE job = ? AND file = ?", (os.getpid(), *key)
+                "UPDATE files SET owner = ? WHERE job = ? AND file = ?",
+                (_owner(os.getpid()), *key),
             )
             return self._found(file) or Entry(0, 0, is_done=False)
 
@@ -144,7 +150,7 @@ class Manifest:
 
     def _found(self, file: Path) -> Entry | None:
         row = self._base.execute(
-            "SELECT size, mtime_ns, delivered, started, is_done FROM files "
+            "SELECT size, mtime_ns, delivered, started, is_done, hosts FROM files "
             "WHERE job = ? AND file = ?",
             (self._job, file.name),
         ).fetchone()
@@ -154,6 +160,12 @@ class Manifest:
         if (row[0], row[1]) != (status.st_size, status.st_mtime_ns):
             raise FileError(
                 "it was changed since it was loaded, or in part; --restart loads all of it",
+                file=str(file),
+            )
+        if row[5] != self._hosts:
+            raise FileError(
+                f"it was loaded, or in part, by way of {row[5]}; go on with that URL, or load all "
+                "of it with --restart if this is another database",
                 file=str(file),
             )
         return Entry(row[2], row[3], bool(row[4]))
@@ -179,8 +191,18 @@ def _unwritable(path: Path, exc: sqlite3.Error) -> FileError:
     return FileError(f"the manifest cannot be written: {exc}", file=str(path))
 
 
-def _is_other(pid: int) -> bool:
+def _owner(pid: int) -> str:
+    # A process, and when it began, where that can be known: pids are used again.
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return str(pid)
+    return f"{pid} {fields[19]}"
+
+
+def _is_other(owner: str) -> bool:
     # a process that lives, and is not this one
+    pid = int(owner.partition(" ")[0])
     if pid == os.getpid():
         return False
     try:
@@ -188,5 +210,5 @@ def _is_other(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    return _owner(pid) == owner

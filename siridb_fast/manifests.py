@@ -29,13 +29,16 @@ class Manifests:
         files: All that are meant.
         job: What `job_key` gives.
         start: What becomes of files that are known.
+        hosts: Of the database.
 
     Raises:
         FileError: A file was loaded before and ``start`` is `Start.FRESH`; or it has changed
             since, or the manifest cannot be written.
     """
 
-    def __init__(self, files: Sequence[Path], job: str, start: Start) -> None:
+    def __init__(
+        self, files: Sequence[Path], job: str, start: Start, hosts: Sequence[str] = ()
+    ) -> None:
         self._start = start
         self._stack = ExitStack()
         self._manifests: dict[Path, Manifest] = {}
@@ -46,7 +49,7 @@ class Manifests:
             for file in files:
                 folder = file.parent
                 if folder not in self._manifests:
-                    manifest = Manifest(folder / MANIFEST_NAME, job)
+                    manifest = Manifest(folder / MANIFEST_NAME, job, ", ".join(sorted(hosts)))
                     self._manifests[folder] = self._stack.enter_context(manifest)
                 self._place(file)
         except BaseException:

@@ -150,8 +150,11 @@ class BatchWriter(Intake):
         report = await self.close()
         report.require_complete(exc)
 
-    async def open(self) -> None:
+    async def open(self, timeout: float | None = None) -> None:
         """Connect and ask for the database's time precision and buffer size.
+
+        Args:
+            timeout: Seconds to connect and log in; None: as `SiriDBClient.connect`.
 
         Raises:
             SiriDBError, OSError: No server can be reached, or none lets the user in.
@@ -161,7 +164,7 @@ class BatchWriter(Intake):
         self._state = State.OPENING
         try:
             engine = Engine(self._config, self._options, self._coalescer)
-            precision = await engine.connect()
+            precision = await engine.connect(timeout)
             if self._state is not State.OPENING:
                 engine.stop()
                 raise WriterClosedError("the writer was closed meanwhile")

@@ -3,17 +3,18 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from siridb_fast.errors import FileError
-from siridb_fast.manifest import MANIFEST_NAME, Entry, Manifest, job_key
+from siridb_fast.manifest import MANIFEST_NAME, Entry, Manifest, _owner, job_key
 from siridb_fast.manifests import Manifests, Start
 
-JOB = job_key("db", ["a:9000", "b:9000"], time="ts")
+JOB = job_key("db", time="ts")
+HOSTS = ("b:9000", "a:9000")
 
 
 @pytest.fixture
@@ -23,29 +24,50 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def begin(file: Path, start: Start, *, job: str = JOB) -> tuple[int, int]:
-    with Manifests([file], job, start) as manifests:
+def begin(
+    file: Path, start: Start, *, job: str = JOB, hosts: Sequence[str] = HOSTS
+) -> tuple[int, int]:
+    with Manifests([file], job, start, hosts) as manifests:
         return manifests.begin(file)
 
 
 def load_some(file: Path, *, started: int, delivered: int) -> None:
-    with Manifests([file], JOB, Start.RESUME) as manifests:
+    with Manifests([file], JOB, Start.RESUME, HOSTS) as manifests:
         manifests.begin(file)
         manifests.start(file, started)
         manifests.deliver(file, delivered)
 
 
-def test_job_is_the_same_in_any_order_of_the_hosts() -> None:
-    assert job_key("db", ["b:9000", "a:9000"], time="ts") == JOB
-    assert job_key("db", ["a:9000"], time="ts") != JOB
-    assert job_key("db", ["a:9000", "b:9000"], time="at") != JOB
+def test_job_is_the_database_and_the_columns() -> None:
+    assert job_key("db", time="ts") == JOB
+    assert job_key("other", time="ts") != JOB
+    assert job_key("db", time="at") != JOB
+
+
+@pytest.mark.parametrize("start", [Start.FRESH, Start.RESUME])
+def test_other_hosts_may_be_another_database(file: Path, start: Start) -> None:
+    load_some(file, started=20, delivered=10)
+    with pytest.raises(FileError, match="by way of a:9000, b:9000; go on with that URL"):
+        begin(file, start, hosts=("/path/to/socket",))
+    assert begin(file, Start.RESTART, hosts=("/path/to/socket",)) == (0, 0)
+
+
+def test_pid_that_is_used_again_is_another_process(file: Path) -> None:
+    with Manifest(file.parent / MANIFEST_NAME, JOB) as manifest:
+        manifest.claim(file, anew=False)
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+            with closing(sqlite3.connect(manifest.path)) as base, base:
+                base.execute("UPDATE files SET owner = ?", (f"{other.pid} 1",))
+            assert begin(file, Start.FRESH, hosts=()) == (0, 0)
+            other.kill()
 
 
 def test_what_was_written_down_is_there_in_the_next_process(file: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path; "
         "from siridb_fast.manifests import Manifests, Start; file = Path(sys.argv[1]); "
-        "m = Manifests([file], sys.argv[2], Start.FRESH); m.begin(file); m.start(file, 20); "
+        "m = Manifests([file], sys.argv[2], Start.FRESH, ['a:9000', 'b:9000']); "
+        "m.begin(file); m.start(file, 20); "
         "m.deliver(file, 10); os._exit(9)"
     )
     done = subprocess.run([sys.executable, "-c", script, file, JOB], check=False)
@@ -69,11 +91,11 @@ def test_restart_forgets(file: Path) -> None:
 def test_fresh_load_refuses_what_is_known(file: Path, is_done: bool, state: str) -> None:
     load_some(file, started=20, delivered=20)
     if is_done:
-        with Manifests([file], JOB, Start.RESUME) as manifests:
+        with Manifests([file], JOB, Start.RESUME, HOSTS) as manifests:
             manifests.finish(file)
     with pytest.raises(FileError, match=state):
         begin(file, Start.FRESH)
-    assert begin(file, Start.FRESH, job=job_key("other", ["a:9000"])) == (0, 0)
+    assert begin(file, Start.FRESH, job=job_key("other")) == (0, 0)
 
 
 def test_file_of_which_nothing_left_may_change(file: Path) -> None:
@@ -99,7 +121,7 @@ def test_file_is_of_one_process_at_a_time(file: Path, start: Start) -> None:
         manifest.claim(file, anew=False)
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
             with closing(sqlite3.connect(manifest.path)) as base, base:
-                base.execute("UPDATE files SET pid = ?", (other.pid,))
+                base.execute("UPDATE files SET owner = ?", (_owner(other.pid),))
             with pytest.raises(FileError, match=f"process {other.pid} is loading it"):
                 begin(file, start)
             other.kill()
@@ -109,7 +131,7 @@ def test_file_is_of_one_process_at_a_time(file: Path, start: Start) -> None:
 def test_files_are_given_up_at_the_end(file: Path) -> None:
     begin(file, Start.FRESH)
     with closing(sqlite3.connect(file.parent / MANIFEST_NAME)) as base:
-        assert base.execute("SELECT pid FROM files").fetchall() == [(None,)]
+        assert base.execute("SELECT owner FROM files").fetchall() == [(None,)]
 
 
 def test_each_folder_has_its_own(tmp_path: Path) -> None:
@@ -117,7 +139,7 @@ def test_each_folder_has_its_own(tmp_path: Path) -> None:
     for path in files:
         path.parent.mkdir()
         path.write_text("ts,v\n")
-    with Manifests(files, JOB, Start.FRESH) as manifests:
+    with Manifests(files, JOB, Start.FRESH, HOSTS) as manifests:
         for rows, path in enumerate(files, 1):
             manifests.begin(path)
             manifests.start(path, rows)
@@ -129,12 +151,12 @@ def test_done_and_unknown_files_are_told_apart(tmp_path: Path) -> None:
     files = [tmp_path / f"{name}.csv" for name in ("done", "part", "new")]
     for path in files:
         path.write_text("ts,v\n")
-    with Manifests(files, JOB, Start.FRESH) as manifests:
+    with Manifests(files, JOB, Start.FRESH, HOSTS) as manifests:
         for path in files[:2]:
             manifests.begin(path)
             manifests.start(path, 1)
         manifests.finish(files[0])
-    with Manifests(files, JOB, Start.RESUME) as manifests:
+    with Manifests(files, JOB, Start.RESUME, HOSTS) as manifests:
         assert (manifests.done, manifests.todo) == (files[:1], files[1:])
         assert manifests.unknown == files[2:]
 

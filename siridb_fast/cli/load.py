@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Coroutine
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -169,6 +169,7 @@ def load(
     if resume and restart:
         raise UsageFault("--resume and --restart exclude each other")
     options = LoadOptions(
+        timeout=timeout,
         time=time,
         series=series,
         values=values or None,
@@ -188,11 +189,6 @@ def load(
     _load(paths, options, target, start)
 
 
-def _config(target: Target) -> Config:
-    seconds = target.connect_timeout
-    return target.config if seconds is None else replace(target.config, timeout=seconds)
-
-
 def _run(main: Coroutine[Any, Any, T], target: Target) -> T:
     try:
         return run(main)
@@ -206,7 +202,7 @@ def _run(main: Coroutine[Any, Any, T], target: Target) -> T:
 def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
     source = FilePortions(paths, options)
     with LoadBar(source) as bar:
-        loader = Loader(Database(_config(target)), options)
+        loader = Loader(Database(target.config), options)
         survey = _run(loader.survey(bar.watched(source)), target)
     print_survey(survey, source)
 
@@ -214,7 +210,9 @@ def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
 def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) -> None:
     files = find_files(paths)
     with ExitStack() as stack:
-        manifests = stack.enter_context(Manifests(files, _job(options, target.config), start))
+        hosts = list(map(str, target.config.hosts))
+        job = _job(options, target.config.dbname)
+        manifests = stack.enter_context(Manifests(files, job, start, hosts))
         for file in manifests.done:
             note(f"{file}: loaded already")
         if not manifests.todo:
@@ -224,7 +222,7 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
                 note(f"{file}: not known from an earlier load, loaded from the start")
         source = FilePortions(manifests.todo, options, manifests)
         bar = stack.enter_context(LoadBar(source))
-        loader = Loader(Database(_config(target)), bar.shown_in(options))
+        loader = Loader(Database(target.config), bar.shown_in(options))
         try:
             report = _run(loader.load(source), target)
         except DeliveryError as exc:
@@ -242,10 +240,9 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
         print_report(report, source)
 
 
-def _job(options: LoadOptions, config: Config) -> str:
+def _job(options: LoadOptions, dbname: str) -> str:
     return job_key(
-        config.dbname,
-        list(map(str, config.hosts)),
+        dbname,
         time=options.time,
         series=options.series,
         values=options.values,
