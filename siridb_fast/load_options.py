@@ -68,7 +68,7 @@ class LoadOptions:
     on_type: Literal["error", "cast"] = "error"
     on_doubt: OnDoubt | None = None
     time_precision: int | None = None
-    max_buffered: int = 64 * 1024 * 1024
+    max_buffered: int = 32 * 1024 * 1024  # with 64 a load was slower
     timeout: float | None = None
     delivery_timeout: float = 120.0
     progress: bool | Callable[[Progress], object] = False

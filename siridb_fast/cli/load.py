@@ -157,7 +157,7 @@ def load(
             min=4,
             help="For points that wait and packages; what is read ahead is beside it.",
         ),
-    ] = 64,
+    ] = 32,
     timeout: TimeoutOption = None,
 ) -> None:
     """Load files into the database.
