@@ -382,4 +382,4 @@ def test_ten_million_rows_of_one_row_group_take_little_memory(tmp_path: Path) ->
     done = subprocess.run(
         [sys.executable, "-c", READ, path], check=True, capture_output=True, text=True
     )
-    assert int(done.stdout) < 220 * 1024
+    assert int(done.stdout) < 250 * 1024
