@@ -6,6 +6,7 @@ and an exit code, `options` has what all of them take. Nothing of this is import
 """
 
 import importlib.util
+import os
 import sys
 
 __all__ = ["main"]
@@ -22,4 +23,16 @@ def main() -> None:
     from siridb_fast.cli.app import app
     from siridb_fast.cli.faults import guarded
 
-    sys.exit(guarded(app, sys.argv[1:]))
+    try:
+        code = guarded(app, sys.argv[1:])
+    except SystemExit as exc:
+        if not isinstance(exc.code, int):
+            raise
+        code = exc.code
+    if sys.argv[1:2] == ["load"]:
+        # Arrow's threads may still be at work: an orderly end of Python would pull the ground
+        # from under them. All is delivered, closed and said.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
