@@ -11,8 +11,10 @@ from siridb_fast import _wire
 from siridb_fast._answer import decode_points
 from siridb_fast._qpack import packb
 from siridb_fast.carrying import carry
-from siridb_fast.catalog import Catalog
+from siridb_fast.catalog import Catalog, quote
 from siridb_fast.cluster import Cluster
+from siridb_fast.connection import Connection
+from siridb_fast.errors import UserAuthError
 from siridb_fast.paging import PointArrays
 from siridb_fast.writer_options import WriterOptions
 
@@ -56,19 +58,48 @@ class Asking:
         """Return after how long numbers and texts are forgotten, in the time precision."""
         return await self._catalog.expirations(QUERY_TIMEOUT)
 
-    async def arrays(self, query: str) -> PointArrays:
-        """Return the answer to a select."""
-        answer = await self._send(query, is_raw=True)
+    async def arrays(self, query: str, *, at: Connection | None = None) -> PointArrays:
+        """Return the answer to a select, of the server at the end of a connection, or of any."""
+        answer = await self._send(query, is_raw=True, at=at)
         arrays: PointArrays = decode_points(answer)
         return arrays
+
+    async def may_select(self) -> bool:
+        """Tell whether the user has the right to select."""
+        try:
+            await self._send(f"select count() from {quote(self._options.sentinel)}")  # noqa: S608
+        except UserAuthError:
+            return False
+        return True
+
+    async def active_tasks(self, *, at: Connection) -> int:
+        """Return how many requests a server works on, this one included."""
+        answer = await self._send("show active_tasks", at=at)
+        tasks: int = answer["data"][0]["value"]
+        return tasks
+
+    async def pools(self) -> int:
+        """Return how many pools the cluster has."""
+        answer = await self._send("count pools")
+        pools: int = answer["pools"]
+        return pools
 
     async def _ask(self, text: str, timeout: float) -> object:
         return await self._send(text, timeout)
 
     async def _send(
-        self, text: str, timeout: float = QUERY_TIMEOUT, *, is_raw: bool = False
+        self,
+        text: str,
+        timeout: float = QUERY_TIMEOUT,
+        *,
+        is_raw: bool = False,
+        at: Connection | None = None,
     ) -> Any:
         payload = packb((text, None))
+        if at is not None:
+            return await at.request(
+                _wire.REQ_QUERY, payload, timeout, is_raw=is_raw, is_urgent=True
+            )
         return await carry(
             self._cluster, _wire.REQ_QUERY, payload, timeout, is_raw=is_raw, is_urgent=True
         )

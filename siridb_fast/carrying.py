@@ -38,7 +38,7 @@ async def carry(
     *,
     is_raw: bool = False,
     is_urgent: bool = False,
-    on_doubt: OnDoubt = "report",
+    on_doubt: OnDoubt | None = None,
 ) -> Any:
     """Return what the answer to a request brings.
 
@@ -80,7 +80,7 @@ async def carry(
             await asyncio.sleep(POOL_RETRY)
 
 
-def _may_resend(type_: int, lost: ConnectionLost, on_doubt: OnDoubt) -> bool:
+def _may_resend(type_: int, lost: ConnectionLost, on_doubt: OnDoubt | None) -> bool:
     if isinstance(lost.__cause__, ProtocolError):
         return False  # it would come to the same again
     return type_ != _wire.REQ_INSERT or on_doubt == "resend"

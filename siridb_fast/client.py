@@ -75,8 +75,8 @@ class SiriDBClient:
         window: Requests in flight on one connection at most; more wait for their turn.
         max_answer: Bytes of one answer at most; a larger one ends the connection.
         on_doubt: If a connection is lost while an insert is with the server, it may be stored or
-            not: ``"report"`` raises `ConnectionLost`, ``"resend"`` sends it to another server, as
-            the reference driver does, at the risk of storing it twice.
+            not: ``"resend"`` sends it to another server, as the reference driver does, at the risk
+            of storing it twice; otherwise `insert` raises `ConnectionLost`. Writers obey it too.
 
     Raises:
         ConfigError: An argument makes no sense.
@@ -97,7 +97,7 @@ class SiriDBClient:
         ssl: tls.SSLContext | None = None,
         window: int = 128,
         max_answer: int = 512 * 1024 * 1024,
-        on_doubt: OnDoubt = "report",
+        on_doubt: OnDoubt | None = None,
     ) -> None:
         self._set_up(
             Config(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from siridb_fast.config import Config
 from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
 from siridb_fast.errors import ConnectionLost, RequestTimeout, SiriDBError
 from siridb_fast.hosts import Host, HostSelector
+from siridb_fast.processes import Process
 
 __all__ = ["AUTH_TIMEOUT", "Cluster", "first_failure", "open_connection"]
 
@@ -108,6 +109,7 @@ class Cluster:
         per_host: How many connections a host gets, and the window of each; by default one with
             the window of ``config``.
         on_connected: Called whenever a connection has been made.
+        greet: Awaited before that with the new connection, which is given up if it raises.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Cluster:
         *,
         per_host: Callable[[Host], tuple[int, int]] | None = None,
         on_connected: Callable[[], None] | None = None,
+        greet: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
         self._config = config
         self._loop = asyncio.get_running_loop()
@@ -127,6 +130,7 @@ class Cluster:
         ]
         self._selector = HostSelector(config.hosts)
         self._on_connected = on_connected
+        self._greet = greet
         self._is_closed = False
 
     @property
@@ -191,6 +195,14 @@ class Cluster:
             (m for m in active if m.host == host), key=lambda member: member.room
         ).connection
 
+    def connection_to(self, host: str) -> Connection | None:
+        """Return a connection to the host of this name, if there is one."""
+        return next((line for line in self._connected() if line.name == host), None)
+
+    def connection_behind(self, process: Process) -> Connection | None:
+        """Return a connection to this run of a server, if there is one."""
+        return next((line for line in self._connected() if line.process is process), None)
+
     def has_room(self, *, try_inactive: bool = False) -> bool:
         """Tell whether `select` would return a connection with room; this takes no turn."""
         return bool(_with_room(self._active(try_inactive=try_inactive)))
@@ -225,6 +237,11 @@ class Cluster:
             if member.host in hosts:
                 member.inactive_until = until
 
+    def _connected(self) -> Iterator[Connection]:
+        for member in self._members:
+            if member.connection is not None and member.is_connected:
+                yield member.connection
+
     def _active(self, *, try_inactive: bool) -> list[_Member]:
         now = self._loop.time()
         connected = [member for member in self._members if member.is_connected]
@@ -235,14 +252,24 @@ class Cluster:
         async with member.connecting:
             if member.is_connected:
                 return
-            member.connection = await open_connection(
-                member.host, self._config, timeout, member.window
-            )
+            connection = await open_connection(member.host, self._config, timeout, member.window)
+            if self._greet is not None:
+                await self._met(connection, self._greet)
+            member.connection = connection
             member.inactive_until = 0.0
             if self._is_closed:
                 member.connection.close()
             elif self._on_connected is not None:
                 self._on_connected()
+
+    async def _met(
+        self, connection: Connection, greet: Callable[[Connection], Awaitable[None]]
+    ) -> None:
+        try:
+            await greet(connection)
+        except BaseException:
+            connection.abort()
+            raise
 
     def _watch(self, member: _Member) -> None:
         if member.watch is None or member.watch.done():

@@ -25,7 +25,7 @@ __all__ = ["URL_VARIABLE", "Config", "OnDoubt", "is_url", "parse_url"]
 
 URL_VARIABLE = "SIRIDB_URL"
 SCHEME = "siridb"
-OnDoubt = Literal["report", "resend"]
+OnDoubt = Literal["verify", "report", "resend"]
 SECONDS = ("timeout", "inactive_time", "max_wait_retry")
 PARSERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(SECONDS, float),
@@ -50,7 +50,7 @@ class Config:
     max_wait_retry: float = 90.0
     window: int = 128
     max_answer: int = 512 * 1024 * 1024
-    on_doubt: OnDoubt = "report"
+    on_doubt: OnDoubt | None = None  # what suits the caller
     ssl: tls.SSLContext | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -67,8 +67,8 @@ class Config:
             raise ConfigError(f"window is 1..4096 requests, got {self.window!r}")
         if not isinstance(self.max_answer, int) or self.max_answer < 65_536:
             raise ConfigError(f"max_answer is at least 65536 bytes, got {self.max_answer!r}")
-        if self.on_doubt not in get_args(OnDoubt):
-            raise ConfigError(f"on_doubt is 'report' or 'resend', got {self.on_doubt!r}")
+        if self.on_doubt not in (None, *get_args(OnDoubt)):
+            raise ConfigError(f"on_doubt is 'verify', 'report' or 'resend', got {self.on_doubt!r}")
 
 
 def is_url(text: object) -> bool:

@@ -20,6 +20,7 @@ from siridb_fast._qpack import packb
 from siridb_fast._session import DEFAULT_MAX_ANSWER, DEFAULT_WINDOW, Reply, Session
 from siridb_fast._wire import pack_header
 from siridb_fast.errors import ConnectionLost, PackageTooLargeError, RequestTimeout, SiriDBError
+from siridb_fast.processes import Process
 from siridb_fast.replies import value_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         self.name = name
         self.is_authenticated = False
+        self.process: Process | None = None  # the run of the server, if somebody asked
         self._session = Session(window, max_answer)
         self._keepalive_interval = keepalive_interval
         self._loop = asyncio.get_running_loop()

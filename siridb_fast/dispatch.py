@@ -12,7 +12,8 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from siridb_fast import _wire
@@ -22,6 +23,7 @@ from siridb_fast.cluster import Cluster
 from siridb_fast.config import OnDoubt
 from siridb_fast.connection import Connection
 from siridb_fast.delivery import Verdict, verdict_of
+from siridb_fast.doubt import Doubts, Settled
 from siridb_fast.errors import (
     ConnectionLost,
     InsertError,
@@ -29,27 +31,17 @@ from siridb_fast.errors import (
     RequestTimeout,
     SiriDBError,
 )
+from siridb_fast.packages import Package
+from siridb_fast.safety import Safety
 
-__all__ = ["Dispatcher", "Outcome", "Package"]
+__all__ = ["Dispatcher", "Outcome"]
 
 FIRST_PAUSE = 0.1  # seconds until a package goes again; twice as long each time
 LONGEST_PAUSE = 5.0
+LOOK_TIMEOUT = 30.0  # seconds at least to look up a package that is in doubt
 KEPT_BUFFERS = 4  # of packages that were settled, for the next ones
 
 logger = logging.getLogger("siridb_fast")
-
-
-@dataclass(slots=True, eq=False)
-class Package:
-    """A sealed batch and its fate so far; times are on the event loop's clock."""
-
-    batch: Batch
-    number: int
-    deadline: float
-    held: int  # bytes of memory
-    sent_at: float = 0.0
-    error: SiriDBError | None = None  # of the last attempt
-    is_in_doubt: bool = False  # an attempt may have been stored
 
 
 class Outcome(Protocol):
@@ -61,8 +53,8 @@ class Outcome(Protocol):
     def held(self, package: Package) -> None:
         """Take note of the memory that a new package holds."""
 
-    def delivered(self, package: Package, connection: Connection) -> None:
-        """Take note of an acknowledged package."""
+    def delivered(self, package: Package, host: str) -> None:
+        """Take note of a package that is stored."""
 
     def failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:
         """Take note of a package that was not delivered, or may not have been."""
@@ -78,19 +70,30 @@ class Dispatcher:
         cluster: Where they go.
         outcome: Who is told.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
-        on_doubt: ``"resend"`` a package that may be stored already, or ``"report"`` it.
+        on_doubt: ``"resend"`` a package that may be stored already, ``"report"`` it, or
+            ``"verify"``: look it up.
+        doubts: Looks it up.
     """
 
     def __init__(
-        self, cluster: Cluster, outcome: Outcome, *, delivery_timeout: float, on_doubt: OnDoubt
+        self,
+        cluster: Cluster,
+        outcome: Outcome,
+        *,
+        delivery_timeout: float,
+        on_doubt: OnDoubt,
+        doubts: Doubts,
     ) -> None:
         self._cluster = cluster
         self._loop = cluster.loop
         self._outcome = outcome
         self._delivery_timeout = delivery_timeout
-        self._on_doubt = on_doubt
+        self.on_doubt = on_doubt
+        self._doubts = doubts
+        self.safety: Safety | None = None  # None: what is acknowledged is delivered
         self._ready: deque[Package] = deque()
         self._in_flight: set[Package] = set()
+        self._looked_up: set[Package] = set()
         self._unsettled: dict[int, int] = {}  # number: packages of that number, in order
         self._last_number = 0
         self._buffers: list[PackageBuffer] = []
@@ -108,6 +111,11 @@ class Dispatcher:
     def in_flight(self) -> int:
         """How many packages are with a server."""
         return len(self._in_flight)
+
+    @property
+    def unsafe_points(self) -> int:
+        """How many points were acknowledged and are not safe."""
+        return self.safety.points if self.safety is not None else 0
 
     @property
     def last_number(self) -> int:
@@ -133,28 +141,35 @@ class Dispatcher:
         """Send packages as long as a connection has room and there is something to send."""
         self._expire()
         is_paused = self._loop.time() < self._paused_until
+        is_idle = False
         while not is_paused:
             # Hosts that cannot serve are tried where no other is left; pauses are for that.
             if not self._cluster.has_room(try_inactive=True):
                 break
             package = self._next()
             if package is None:
+                is_idle = not self._in_flight
                 break
             connection = self._cluster.select(try_inactive=True, needs_room=True)
             if connection is None or not self._send(package, connection):
                 self._ready.appendleft(package)
                 break
+        if self.safety is not None:
+            self.safety.tend(is_idle=is_idle)
         self._set_timer(is_paused=is_paused)
 
     def abandon(self, error: SiriDBError) -> None:
-        """Give up: what waits is not delivered, what is with a server is in doubt."""
+        """Give up: what waits is not delivered, what was with a server is in doubt."""
         if self._timer is not None:
             self._timer.cancel()
         while self._ready:
             self._fail(self._ready.popleft(), error)
-        for package in list(self._in_flight):
-            self._in_flight.discard(package)
-            self._fail(package, error, in_doubt=True)
+        self._doubts.stop()
+        unsafe = self.safety.drop_all() if self.safety is not None else []
+        for package in [*self._in_flight, *self._looked_up, *unsafe]:
+            self._fail(package, package.error or error, in_doubt=True)
+        self._in_flight.clear()
+        self._looked_up.clear()
 
     # ---- sending
 
@@ -213,8 +228,25 @@ class Dispatcher:
     def _is_delivered(self, package: Package, connection: Connection, _: object) -> None:
         self._pause = 0.0
         self._cluster.resume(connection)
-        self._outcome.delivered(package, connection)
+        package.seconds = self._loop.time() - package.sent_at
+        if self.safety is None or connection.process is None:
+            self.is_stored(package, connection.name)
+        else:
+            package.deadline = self._loop.time() + self._delivery_timeout
+            self.safety.add(package, connection)
+
+    def is_stored(self, package: Package, host: str = "") -> None:
+        """Take note that a package is stored for good."""
+        self._outcome.delivered(package, host)
         self._settle(package)
+
+    def is_lost(self, package: Package, connection: Connection) -> None:
+        """Take note that the server ended before a package that it acknowledged was safe."""
+        error = ConnectionLost(
+            f"{connection.name} was restarted right after it had acknowledged a package",
+            in_doubt=True,
+        )
+        self._is_in_doubt(package, connection, error)
 
     def _go_elsewhere(self, package: Package, connection: Connection, error: SiriDBError) -> None:
         logger.debug("%s: %s; trying another server", connection.name, error)
@@ -244,13 +276,53 @@ class Dispatcher:
 
     def _is_in_doubt(self, package: Package, connection: Connection, error: SiriDBError) -> None:
         is_hopeless = isinstance(error.__cause__, ProtocolError)  # it would come to the same again
-        if self._on_doubt == "resend" and not is_hopeless:
+        if self.on_doubt == "resend" and not is_hopeless:
             logger.warning("%s: %s; sending it again", connection.name, error)
             package.is_in_doubt = True
             self._go_again(package, error)
+        elif self.on_doubt == "verify":
+            logger.warning("%s: %s; looking it up", connection.name, error)
+            package.error = error
+            self._looked_up.add(package)
+            deadline = max(package.deadline, self._loop.time() + LOOK_TIMEOUT)
+            told = partial(self._is_looked_up, package, connection)
+            self._doubts.settle(package.batch, connection, deadline, told)
         else:
             logger.error("%s: %s; it is in doubt", connection.name, error)
             self._fail(package, error, in_doubt=True)
+
+    def _is_looked_up(
+        self, package: Package, connection: Connection, settled: Settled | None
+    ) -> None:
+        self._looked_up.discard(package)
+        if settled is None:
+            assert package.error is not None  # noqa: S101 - it is why there was a doubt
+            self._fail(package, package.error, in_doubt=True)
+        else:
+            stored, missing = self._parted(package, settled)
+            if missing is not None:
+                self.retries += 1
+                self._ready.appendleft(missing)
+            if stored is not None:
+                self._is_found(stored, connection)
+        self.pump()
+
+    def _is_found(self, package: Package, connection: Connection) -> None:
+        line = self._cluster.connection_to(connection.name)
+        if self.safety is None or line is None or line.process is None:
+            self.is_stored(package, connection.name)
+        else:  # it may be lost again
+            package.deadline = self._loop.time() + self._delivery_timeout
+            self.safety.add(package, line)
+
+    def _parted(self, package: Package, settled: Settled) -> tuple[Package | None, Package | None]:
+        stored, missing = settled.stored, settled.missing
+        if stored is None or missing is None:
+            return (package, None) if missing is None else (None, package)
+        self._unsettled[package.number] += 1
+        held = min(package.held, len(missing.buffer))
+        rest = replace(package, batch=missing, held=held)
+        return replace(package, batch=stored, held=package.held - held), rest
 
     def _go_again(self, package: Package, error: SiriDBError) -> None:
         self.retries += 1
@@ -291,6 +363,12 @@ class Dispatcher:
                 f"no server took the package within {self._delivery_timeout:g} seconds"
             )
             self._fail(package, error)
+        for package in self.safety.expire(now) if self.safety is not None else ():
+            unsafe = RequestTimeout(
+                "the package was acknowledged, but in "
+                f"{self._delivery_timeout:g} seconds no server told that it is safe"
+            )
+            self._fail(package, unsafe, in_doubt=True)
 
     def _set_timer(self, *, is_paused: bool) -> None:
         # For the end of a pause, or of the patience with what waits.
@@ -300,6 +378,8 @@ class Dispatcher:
         times = [package.deadline for package in self._ready]
         if is_paused:
             times.append(self._paused_until)
+        if self.safety is not None and self.safety.points:
+            times.append(self.safety.deadline)
         if times:
             self._timer = self._loop.call_at(min(times), self._wake)
 

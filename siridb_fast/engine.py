@@ -25,19 +25,23 @@ from siridb_fast._runs import Series
 from siridb_fast.asking import ASSUMED_BUFFER_POINTS, Asking
 from siridb_fast.cluster import Cluster
 from siridb_fast.config import Config
-from siridb_fast.connection import Connection
 from siridb_fast.delivery import Delivery, Failure, Report
-from siridb_fast.dispatch import Dispatcher, Package
+from siridb_fast.dispatch import Dispatcher
+from siridb_fast.doubt import Doubts
 from siridb_fast.errors import (
     BufferFullError,
     ColumnError,
+    ConfigError,
     RequestTimeout,
     SiriDBError,
     WriterClosedError,
 )
 from siridb_fast.gate import Gate
+from siridb_fast.greeting import Processes
 from siridb_fast.hosts import Host
 from siridb_fast.ledger import Ledger, Stats
+from siridb_fast.packages import Package
+from siridb_fast.safety import Safety, clock_of
 from siridb_fast.settling import TypeSettler
 from siridb_fast.writer_options import WriterOptions
 
@@ -60,13 +64,21 @@ class Engine:
         self._coalescer = coalescer
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._cluster = Cluster(config, per_host=self._per_host, on_connected=self.notice)
+        on_doubt = options.on_doubt or config.on_doubt or "verify"
+        asks_whom = on_doubt == "verify" or options.durability == "safe"
+        self._cluster = Cluster(
+            config,
+            per_host=self._per_host,
+            on_connected=self.notice,
+            greet=Processes().greet if asks_whom else None,
+        )
         self.asking = Asking(self._cluster, options)
         self._dispatcher = Dispatcher(
             self._cluster,
             self,
             delivery_timeout=options.delivery_timeout,
-            on_doubt=options.on_doubt or config.on_doubt,
+            on_doubt=on_doubt,
+            doubts=Doubts(self._cluster, self.asking, lambda: self._dispatcher.in_flight),
         )
         self._settler = TypeSettler(
             coalescer,
@@ -82,6 +94,7 @@ class Engine:
         self._is_noticed = False
         self._is_running = False
         self._points_in_packages = 0
+        self._pools = 1
         self._direct_points = 0  # that never were in the coalescer
         self.gate = Gate(self._loop)
 
@@ -111,10 +124,33 @@ class Engine:
         try:
             await self._cluster.open(timeout)
             precision, self._buffer_points = await self.asking.settings()
+            await self._prepare(precision)
         except BaseException:
             self._cluster.close()
             raise
         return precision
+
+    async def _prepare(self, precision: int | None) -> None:
+        # Learn whether doubts can be settled, and prepare to make sure of what is acknowledged.
+        dispatcher, options = self._dispatcher, self._options
+        if dispatcher.on_doubt == "verify" and not await self.asking.may_select():
+            fallback = options.on_doubt_fallback
+            logger.warning("the user may not select: packages in doubt: %r", fallback)
+            dispatcher.on_doubt = fallback
+        if options.durability == "acked":
+            return
+        if precision is None:
+            raise ConfigError("durability='safe' needs the right to show, or time_precision=")
+        self._pools = await self.asking.pools()
+        dispatcher.safety = Safety(
+            self._cluster,
+            sentinel=options.sentinel,
+            now=clock_of(precision),
+            pools=lambda: self._pools,
+            on_safe=dispatcher.is_stored,
+            on_lost=dispatcher.is_lost,
+            work=self.notice,
+        )
 
     def start(self) -> None:
         """Take points from now on."""
@@ -179,6 +215,7 @@ class Engine:
             written=self._coalescer.accepted + self._direct_points,
             buffered=self._coalescer.points,
             in_flight=self._points_in_packages,
+            unsafe=self._dispatcher.unsafe_points,
             delivered=total.points,
             fast=fast,
             slow=total.points - fast,
@@ -204,10 +241,9 @@ class Engine:
         self._coalescer.held_bytes += package.held
         self._points_in_packages += package.batch.points
 
-    def delivered(self, package: Package, connection: Connection) -> None:
-        """Book an acknowledged package; called by the dispatcher."""
-        seconds = self._loop.time() - package.sent_at
-        self._ledger.delivered(package.batch, connection.name, seconds)
+    def delivered(self, package: Package, host: str) -> None:
+        """Book a package that is stored; called by the dispatcher."""
+        self._ledger.delivered(package.batch, host, package.seconds)
 
     def failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:
         """Book a package that was not delivered; called by the dispatcher."""

@@ -25,12 +25,14 @@ class Stats:
 
     ``fast`` left in runs that are longer than the server's buffer of a series, which it stores at
     20 to 30 times the speed of ``slow`` ones. Texts have no such buffer and count by the length of
-    their runs all the same.
+    their runs all the same. ``unsafe`` were acknowledged, and may still be lost with the server:
+    with ``durability="safe"``.
     """
 
     written: int
     buffered: int
     in_flight: int
+    unsafe: int
     delivered: int
     fast: int
     slow: int

@@ -45,6 +45,7 @@ class LoadKeywords(TypedDict, total=False):
     on_precision_loss: Literal["error", "floor"]
     on_type: Literal["error", "cast"]
     on_doubt: OnDoubt | None
+    durability: Literal["acked", "safe"]
     time_precision: int | None
     max_buffered: int
     timeout: float | None
@@ -67,6 +68,7 @@ class LoadOptions:
     on_precision_loss: Literal["error", "floor"] = "error"
     on_type: Literal["error", "cast"] = "error"
     on_doubt: OnDoubt | None = None
+    durability: Literal["acked", "safe"] = "acked"
     time_precision: int | None = None
     max_buffered: int = 32 * 1024 * 1024  # with 64 a load was slower
     timeout: float | None = None
@@ -123,6 +125,7 @@ class LoadOptions:
             "on_precision_loss",
             "on_type",
             "on_doubt",
+            "durability",
             "time_precision",
             "max_buffered",
             "delivery_timeout",

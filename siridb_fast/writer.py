@@ -84,7 +84,12 @@ class BatchWriter(Intake):
         window: Packages in flight on each; by default 1 over TCP, 2 over a unix socket.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
         on_doubt: A package whose connection was lost, or that was not answered in time, may or may
-            not be stored: ``"report"`` it or ``"resend"`` it. By default the client's.
+            not be stored: ``"verify"`` which of its points are, and send the others again;
+            ``"report"`` it; or ``"resend"`` all of it. By default the client's, or else to verify.
+        on_doubt_fallback: ``"report"`` or ``"resend"``, if the user may not select.
+        durability: When points count as delivered: once ``"acked"``, or once they are ``"safe"``
+            from the death of the server's process.
+        sentinel: The series that gets a point now and then for ``"safe"``; type integer.
         on_missing: NaN and None, and NaT among the timestamps of columns: ``"keep"`` (NaN is sent,
             the others are refused), ``"drop"`` the point, ``"error"``.
         on_precision_loss: A time that is finer than the database's precision: ``"error"`` or

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
-from siridb_fast.columns import PACKAGE_BYTES, ColumnRules
+from siridb_fast.columns import PACKAGE_BYTES, ColumnRules, raw_series_name
 from siridb_fast.config import OnDoubt
 from siridb_fast.delivery import Delivered, Failure
-from siridb_fast.errors import ConfigError
+from siridb_fast.errors import ColumnError, ConfigError
 
 __all__ = ["WriterKeywords", "WriterOptions"]
 
@@ -29,6 +29,9 @@ class WriterKeywords(TypedDict, total=False):
     window: int | None
     delivery_timeout: float
     on_doubt: OnDoubt | None
+    on_doubt_fallback: Literal["report", "resend"]
+    durability: Literal["acked", "safe"]
+    sentinel: str
     on_missing: Literal["keep", "drop", "error"]
     on_precision_loss: Literal["error", "floor"]
     on_type: Literal["error", "cast"]
@@ -51,6 +54,9 @@ class WriterOptions:
     window: int | None = None
     delivery_timeout: float = 120.0
     on_doubt: OnDoubt | None = None
+    on_doubt_fallback: Literal["report", "resend"] = "report"
+    durability: Literal["acked", "safe"] = "acked"
+    sentinel: str = "siridb_fast.sentinel"
     on_missing: Literal["keep", "drop", "error"] = "keep"
     on_precision_loss: Literal["error", "floor"] = "error"
     on_type: Literal["error", "cast"] = "error"
@@ -78,6 +84,12 @@ class WriterOptions:
         _check_integer("max_idle_series", self.max_idle_series, 1, 1 << 40)
         _check_choice("on_full", self.on_full, get_args(OnFull))
         _check_choice("on_doubt", self.on_doubt, (None, *get_args(OnDoubt)))
+        _check_choice("on_doubt_fallback", self.on_doubt_fallback, ("report", "resend"))
+        _check_choice("durability", self.durability, ("acked", "safe"))
+        try:
+            raw_series_name(self.sentinel)
+        except ColumnError as exc:
+            raise ConfigError(f"sentinel: {exc}") from None
         _check_choice("on_type", self.on_type, ("error", "cast"))
         for name in ("on_delivery", "on_error"):
             callback: Any = getattr(self, name)

@@ -45,7 +45,8 @@ def points_of(package: ScriptedPackage) -> dict[str, Any]:
 
 def scripted_writer(*servers: ScriptedServer, **options: Any) -> BatchWriter:
     """Return a writer to scripted servers: one connection to each, one package on it."""
-    settings = {"time_precision": NANOSECOND, "buffer_size": 1024, "connections": 1, "window": 1}
+    settings: dict[str, Any] = {"time_precision": NANOSECOND, "buffer_size": 1024}
+    settings |= {"connections": 1, "window": 1, "on_doubt": "report"}
     return BatchWriter(scripted_client(*servers), **(settings | options))
 
 

@@ -89,7 +89,7 @@ BAD_URLS = [
             "keepalive": ("yes", "2", ""),
             "window": ("0", "4097", "1.5", "x"),
             "max_answer": ("1", "x"),
-            "on_doubt": ("verify", ""),
+            "on_doubt": ("maybe", ""),
         }.items()
         for value in values
     ],
@@ -100,7 +100,7 @@ BAD_OPTIONS: list[tuple[str, Any]] = [
       for value in (0, -1, "1", None, float("nan"), float("inf"))],
     *[("window", value) for value in (0, -1, 4097, 1.5, "8", None)],
     *[("max_answer", value) for value in (0, 65_535, 1e6, "1", None)],
-    *[("on_doubt", value) for value in ("verify", None, 1)],
+    *[("on_doubt", value) for value in ("maybe", 1)],
     *[("keepalive", value) for value in ("no", None, 2)],
 ]  # fmt: skip
 

@@ -44,7 +44,8 @@ def weighted_writer(
 ) -> BatchWriter:
     hosts = [(server.host, server.port, weight) for server, weight in servers]
     client = SiriDBClient("user", "secret-word", "db", hosts, inactive_time=60)
-    settings = {"time_precision": NANOSECOND, "buffer_size": 1024, "connections": 1, "linger": 0}
+    settings: dict[str, Any] = {"time_precision": NANOSECOND, "buffer_size": 1024}
+    settings |= {"connections": 1, "linger": 0, "on_doubt": "report"}
     return client.writer(**(settings | options))
 
 

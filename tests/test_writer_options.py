@@ -43,7 +43,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"buffer_size": 0}, "buffer_size"),
     ({"max_idle_series": 0}, "max_idle_series"),
     ({"on_full": "spill"}, "on_full is one of 'wait', 'raise'"),
-    ({"on_doubt": "verify"}, "on_doubt"),
+    ({"on_doubt": "maybe"}, "on_doubt"),
     ({"on_type": "ignore"}, "on_type"),
     ({"on_missing": "ignore"}, "on_missing"),
     ({"on_precision_loss": "round"}, "on_precision_loss"),

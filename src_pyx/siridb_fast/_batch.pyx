@@ -21,11 +21,11 @@ cdef enum:
 cdef class Batch:
     """Series that are appended to one buffer one after another, then sealed."""
 
-    def __cinit__(self, PackageBuffer buffer=None):
+    def __cinit__(self, PackageBuffer buffer=None, *, double oldest=INFINITY):
         self.buffer = PackageBuffer() if buffer is None else buffer
         self.names = []
         self.shares = []
-        self.oldest = INFINITY
+        self.oldest = oldest
         restart_package(self.buffer)
 
     def __dealloc__(self):

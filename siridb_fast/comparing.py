@@ -1,0 +1,162 @@
+"""Which of some points the database does not hold: asked, and compared as multisets.
+
+A point that is there as often as here counts as stored. So nobody else may write points of the
+same series and range meanwhile, and points that are meant to be there twice have to be here twice.
+Knows how to ask, not how questions are carried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from siridb_fast.casting import cast_values
+from siridb_fast.catalog import quote
+from siridb_fast.errors import SelectLimitError
+
+__all__ = ["Arrays", "Ask", "missing_points"]
+
+NAMES_AT_ONCE = 500
+QUERY_BYTES = 50_000
+POINTS_AT_ONCE = 500_000  # under the server's usual limit of a million
+UNNAMED = (2**32, 2**63)  # of times: no query may name them
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+Arrays = dict[str, tuple[NumpyArray, NumpyArray]]
+Ask = Callable[[str], Awaitable[Arrays]]
+
+
+async def missing_points(ours: Arrays, ask: Ask) -> dict[str, NumpyArray]:
+    """Return for each series which of its points the database lacks.
+
+    First they are counted, which settles it for a range that is empty; the others are read.
+
+    Args:
+        ours: Of each series the timestamps, int64 in the database's precision, and the values:
+            int64, float64, or an object array of str or bytes. At least one point each.
+        ask: Runs a select and returns its answer as arrays.
+
+    Returns:
+        Of each series a bool array, shape (n,).
+    """
+    counts: dict[str, int] = {}
+    for some in _batches(list(ours), lambda _: 1, NAMES_AT_ONCE):
+        answer = await ask(f"select count() from {_listed(some)} {_range(ours, some)}")  # noqa: S608
+        counts |= {name: int(values.sum()) for name, (_, values) in answer.items()}
+    there = [name for name in ours if counts.get(name)]
+    stored: Arrays = {}
+    for texts in (False, True):
+        alike = [name for name in there if (ours[name][1].dtype.kind == "O") == texts]
+        for some in _batches(alike, counts.__getitem__, POINTS_AT_ONCE):
+            stored |= await _selected(ask, ours, some, texts=texts)
+    return {
+        name: _missing(name, ours[name], stored[name])
+        if name in stored
+        else np.ones(len(ours[name][0]), np.bool_)
+        for name in ours
+    }
+
+
+async def _selected(ask: Ask, ours: Arrays, names: list[str], *, texts: bool) -> Arrays:
+    # Of texts all: a range that cuts a shard brings wrong ones (README, "What the server does").
+    limits = "" if texts else _range(ours, names)
+    try:
+        return await ask(f"select * from {_listed(names)} {limits}")  # noqa: S608
+    except SelectLimitError:  # one series alone is always answered
+        if len(names) == 1:
+            raise
+    middle = len(names) // 2
+    first = await _selected(ask, ours, names[:middle], texts=texts)
+    return first | await _selected(ask, ours, names[middle:], texts=texts)
+
+
+def _missing(
+    name: str, ours: tuple[NumpyArray, NumpyArray], theirs: tuple[NumpyArray, NumpyArray]
+) -> NumpyArray:
+    type_, values = _type_of(theirs[1]), ours[1]
+    if type_ != _type_of(values):
+        values = cast_values(name, _as_text(values), type_)
+    here, there = _keys(ours[0], values), _keys(*theirs)
+    if type_ == "string":
+        here, there = _numbered(here, there)
+    return ~np.isin(_occurrences(here), _occurrences(there))
+
+
+def _type_of(values: NumpyArray) -> str:
+    return {"f": "float", "i": "integer"}.get(values.dtype.kind, "string")
+
+
+def _keys(timestamps: NumpyArray, values: NumpyArray) -> NumpyArray:
+    # (timestamp, value) of each point, the value as the server keeps it: -0.0 is 0.0, NaN is NaN
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), np.nan, values + 0.0).view(np.int64)
+    elif values.dtype.kind == "O":
+        values = _as_text(values)
+    keys = np.empty(len(timestamps), [("timestamp", np.int64), ("value", values.dtype)])
+    keys["timestamp"], keys["value"] = timestamps, values
+    return keys
+
+
+def _as_text(values: NumpyArray) -> NumpyArray:
+    if values.dtype.kind != "O":
+        return values
+    return np.array([_text(value) for value in values.tolist()], object)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+def _numbered(ours: NumpyArray, theirs: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    # The same with a number for each different text.
+    numbers: dict[str, int] = {}
+    found = []
+    for keys in (ours, theirs):
+        values = [numbers.setdefault(text, len(numbers)) for text in keys["value"].tolist()]
+        found.append(_keys(keys["timestamp"], np.array(values, np.int64)))
+    return found[0], found[1]
+
+
+def _occurrences(keys: NumpyArray) -> NumpyArray:
+    # Each key with how many like it came before, as one opaque item: (1, a, 0), (1, a, 1), …
+    order = np.lexsort((keys["value"], keys["timestamp"]))
+    ordered = keys[order]
+    is_new = np.ones(len(keys), np.bool_)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    starts = np.flatnonzero(is_new)
+    counts = np.arange(len(keys)) - np.repeat(starts, np.diff([*starts, len(keys)]))
+    items = np.empty((len(keys), 3), np.int64)
+    items[order, 0], items[order, 1] = ordered["timestamp"], ordered["value"]
+    items[order, 2] = counts
+    return items.view([("", np.int64)] * 3).ravel()
+
+
+def _batches(
+    names: Sequence[str], weight: Callable[[str], int], limit: int
+) -> Iterator[list[str]]:
+    some: list[str] = []
+    size = total = 0
+    for name in names:
+        length = len(name.encode()) + 3
+        if some and (total + weight(name) > limit or size + length > QUERY_BYTES):
+            yield some
+            some, size, total = [], 0, 0
+        some.append(name)
+        size += length
+        total += weight(name)
+    if some:
+        yield some
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ",".join(map(quote, names))
+
+
+def _range(ours: Mapping[str, tuple[NumpyArray, NumpyArray]], names: Sequence[str]) -> str:
+    first = min(int(ours[name][0].min()) for name in names)
+    last = max(int(ours[name][0].max()) for name in names)
+    if last + 1 in UNNAMED:
+        return f"after {first}"
+    return f"between {first} and {last + 1}"

@@ -1,0 +1,187 @@
+"""Settling doubts: which points of a package are stored, and which have to be sent again.
+
+A package is in doubt when it may have been stored, in whole or in part, and no answer tells. The
+server that it was sent to is asked, once it has stopped working on the package. Knows packages
+and connections; knows nothing of why there is a doubt, nor of what follows from its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from siridb_fast._answer import decode_points
+from siridb_fast._batch import Batch
+from siridb_fast.asking import Asking
+from siridb_fast.cluster import Cluster
+from siridb_fast.columns import ColumnRules, point_column
+from siridb_fast.comparing import Arrays, missing_points
+from siridb_fast.connection import Connection
+from siridb_fast.errors import SiriDBError
+
+__all__ = ["Doubts", "Settled", "batch_of", "split"]
+
+PAUSE = 0.1  # seconds between two looks, or two attempts to look
+PATIENCE = 10.0  # seconds with a server that goes on working, for other clients it may be
+AT_ONCE = 2  # that are settled: each holds the points of a package three times
+PLAIN = ColumnRules()  # what was sent is in the database's precision
+
+logger = logging.getLogger("siridb_fast")
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The two parts of a package that was in doubt; None for one without points."""
+
+    stored: Batch | None
+    missing: Batch | None
+
+
+class Doubts:
+    """The packages of one writer that are looked up.
+
+    Args:
+        cluster: Where they were sent.
+        asking: Runs the queries.
+        in_flight: Returns how many packages of the writer are with servers now.
+    """
+
+    def __init__(self, cluster: Cluster, asking: Asking, in_flight: Callable[[], int]) -> None:
+        self._cluster = cluster
+        self._asking = asking
+        self._in_flight = in_flight
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def settle(
+        self,
+        batch: Batch,
+        connection: Connection,
+        deadline: float,
+        tell: Callable[[Settled | None], None],
+    ) -> None:
+        """Find out what became of a package that was sent over a connection.
+
+        Args:
+            batch: What it holds.
+            connection: Its host is asked, whoever listens there by then.
+            deadline: When to give up, on the loop's clock.
+            tell: Called once with the outcome; with None if there was none in time.
+        """
+        task = self._cluster.loop.create_task(self._settle(batch, connection, deadline, tell))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self) -> None:
+        """Look no more, and tell nobody."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _settle(
+        self,
+        batch: Batch,
+        connection: Connection,
+        deadline: float,
+        tell: Callable[[Settled | None], None],
+    ) -> None:
+        outcome = None
+        try:
+            async with asyncio.timeout_at(deadline), self._turns:
+                arrays = decode_points(batch.buffer)
+                outcome = split(batch, arrays, await self._missing(arrays, connection))
+        except TimeoutError:
+            logger.error("%s did not tell in time what became of a package", connection.name)
+        tell(outcome)
+
+    async def _missing(self, arrays: Arrays, connection: Connection) -> dict[str, NumpyArray]:
+        # A new process has nothing in work. Of one that may, two looks have to agree.
+        patient_until = self._cluster.loop.time() + PATIENCE
+        before: dict[str, NumpyArray] | None = None
+        while True:
+            line = self._cluster.connection_to(connection.name)
+            try:
+                if line is not None:
+                    is_new = _is_new(line, connection)
+                    is_calm = is_new or await self._is_calm(line, patient_until)
+                    now = await missing_points(arrays, partial(self._asking.arrays, at=line))
+                    is_stored = not any(mask.any() for mask in now.values())
+                    if is_new or is_stored or (is_calm and _are_equal(now, before)):
+                        return now
+                    before = now
+            except SiriDBError as exc:
+                logger.debug("%s: %s; asking again", connection.name, exc)
+                before = None
+            await asyncio.sleep(PAUSE)
+
+    async def _is_calm(self, line: Connection, patient_until: float) -> bool:
+        # Whether it works on nothing but this question and our own packages.
+        ours = 1 + self._in_flight()
+        tasks = await self._asking.active_tasks(at=line)
+        return tasks <= ours or self._cluster.loop.time() > patient_until
+
+
+def split(batch: Batch, arrays: Arrays, missing: dict[str, NumpyArray]) -> Settled:
+    """Part a package into what is stored and what is not, and its deliveries with it.
+
+    Args:
+        batch: The package.
+        arrays: Its points.
+        missing: Of each series a bool array, shape (n,).
+    """
+    if not any(mask.any() for mask in missing.values()):
+        return Settled(batch, None)
+    if all(mask.all() for mask in missing.values()):
+        return Settled(None, batch)
+    stored, rest = Batch(oldest=batch.oldest), Batch(oldest=batch.oldest)
+    places: dict[int, tuple[int, int, int]] = {}  # in both, and how many points are missing
+    for index, name in enumerate(batch.names):
+        mask = missing[name]
+        places[index] = (
+            _append(stored, name, arrays[name], ~mask),
+            _append(rest, name, arrays[name], mask),
+            int(mask.sum()),
+        )
+    for delivery, index, points in batch.shares:
+        in_stored, in_rest, left = places[index]
+        lost = min(points, left)
+        places[index] = in_stored, in_rest, left - lost
+        for part, place, count in ((stored, in_stored, points - lost), (rest, in_rest, lost)):
+            if count:
+                part.share(delivery, place, count)
+    stored.seal()
+    rest.seal()
+    return Settled(stored, rest)
+
+
+def batch_of(payload: bytes) -> Batch:
+    """Return a sealed batch of the points of an insert package."""
+    batch = Batch()
+    for name, pair in decode_points(payload).items():
+        _append(batch, name, pair, np.ones(len(pair[0]), np.bool_))
+    batch.seal()
+    return batch
+
+
+def _append(batch: Batch, name: str, pair: tuple[NumpyArray, NumpyArray], mask: NumpyArray) -> int:
+    # Return the place of the series in the batch, if it has points.
+    column = point_column(name, pair[0][mask], pair[1][mask], PLAIN)
+    batch.append_column(column, 0, len(column))
+    return len(batch) - 1
+
+
+def _is_new(line: Connection, connection: Connection) -> bool:
+    processes = line.process, connection.process
+    return None not in processes and processes[0] is not processes[1]
+
+
+def _are_equal(now: dict[str, NumpyArray], before: dict[str, NumpyArray] | None) -> bool:
+    return before is not None and all(
+        np.array_equal(mask, before[name]) for name, mask in now.items()
+    )
