@@ -14,6 +14,9 @@ under its name, so ``except OverflowError`` and ``except IndexError`` go on work
     │   ├── FileError (ValueError)                   a file that cannot be read as it is
     │   ├── PackageTooLargeError (ValueError)        one package over the server's limit
     │   ├── PackingOverflowError (OverflowError)     an integer outside 64 bits
+    │   ├── SpoolError (OSError)                     a spool that cannot be used
+    │   │   ├── SpoolFullError                       no room for more packages on disk
+    │   │   └── SpoolLockedError                     another writer has the spool
     │   ├── TableError (ValueError)                  an answer that fits no frame or table
     │   ├── UnpackError (ValueError)                 bytes that are not qpack
     │   └── WriterClosedError                        a writer that is closed, or not open yet
@@ -59,6 +62,9 @@ __all__ = [
     "ServerError",
     "ServerMessageError",
     "SiriDBError",
+    "SpoolError",
+    "SpoolFullError",
+    "SpoolLockedError",
     "TableError",
     "UnknownDatabaseError",
     "UnknownPackageError",
@@ -138,6 +144,29 @@ class PackageTooLargeError(SiriDBError, ValueError):
 
 class PackingOverflowError(SiriDBError, OverflowError):
     """Refuse an integer that does not fit in 64 bits, signed."""
+
+
+class SpoolError(SiriDBError, OSError):
+    """Report a spool that cannot be opened, read or written; the text names its file."""
+
+
+class SpoolFullError(SpoolError):
+    """Refuse packages for which a spool or its disk has no room; nothing of the call was taken."""
+
+    retriable = True
+
+
+class SpoolLockedError(SpoolError):
+    """Refuse a spool that another writer has open; ``pid`` is its process, None if not known."""
+
+    def __init__(self, path: str, pid: int | None = None) -> None:
+        holder = "another process" if pid is None else f"process {pid}"
+        super().__init__(f"{path}: {holder} writes to this spool, and only one can at a time")
+        self.path = path
+        self.pid = pid
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.path, self.pid))
 
 
 class UnpackError(SiriDBError, ValueError):

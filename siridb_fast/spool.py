@@ -1,0 +1,352 @@
+"""Packages kept on disk until a server has them: the store, for one writer per file.
+
+Knows nothing of series, servers and event loops. Rules: what `put` returned for survives the
+death of the process; whatever is wrong with the file costs the packages it hits, and nobody else.
+Calls block, and let other threads run meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from siridb_fast.errors import ConfigError, SpoolError, SpoolFullError
+from siridb_fast.spool_file import (
+    LONGEST_PAYLOAD,
+    DamagedSpoolError,
+    Precision,
+    Settings,
+    Spooled,
+    Sync,
+    insert,
+    is_damage,
+    read_packages,
+    size_of,
+    write_settings,
+)
+from siridb_fast.spool_lock import SpoolLock
+from siridb_fast.spool_opening import check_place, open_spool, recover
+from siridb_fast.spool_pages import PAGE_SIZE
+from siridb_fast.spool_recovery import set_aside
+
+if TYPE_CHECKING:
+    from siridb_fast._wire import Payload
+
+__all__ = ["Spool", "Spooled"]
+
+T = TypeVar("T")
+
+MIB = 1024 * 1024
+MAX_BYTES = 1024 * MIB
+READ_BYTES = 4 * MIB
+SPARE_PAGES = 64 * MIB // PAGE_SIZE  # that stay free in the file, for packages to come
+SHRINK_PAGES = 16 * MIB // PAGE_SIZE  # that are given back at once
+SYNCS = ("normal", "full")
+FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC}
+
+_log = logging.getLogger("siridb_fast")
+
+
+class Spool:
+    """Packages on disk, in the order in which they came. A context manager.
+
+    A damaged file never stops whoever opens it: it is renamed to ``<path>.damaged-<n>``, and every
+    package that can still be read is there, noted as sent, because nobody knows. So are all
+    packages of a file whose log is gone, or which the machine's end may have taken back in time.
+
+    Use it from one thread at a time; the properties may be read by any.
+
+    Args:
+        path: Of the file. It is made if there is none; its folder is not.
+        dbname: The database that the packages are for; None takes what the file says.
+        time_precision: Of the database, likewise.
+        max_bytes: Of all payloads. The file takes some 10 % more, and its log up to 64 MiB.
+        max_age: Seconds, for `expire`.
+        sync: What survives the end of the machine, a power failure: with ``"full"`` everything,
+            with ``"normal"`` all but the last moments. Both survive the end of the process.
+        clock: Wall clock, in seconds.
+
+    Raises:
+        SpoolLockedError: Another writer has it open.
+        SpoolError: It cannot be written, or it is for another database or precision.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dbname: str | None = None,
+        time_precision: Precision | None = None,
+        max_bytes: int = MAX_BYTES,
+        max_age: float | None = None,
+        sync: Sync = "normal",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        _check_options(max_bytes, max_age, sync)
+        self._path = Path(path).resolve()
+        self._max_bytes = max_bytes
+        self._max_age = max_age
+        self._clock = clock
+        self._wanted = Settings(dbname, time_precision, sync=sync)
+        self._pid = os.getpid()
+        self._closed = False
+        self._damaged = 0
+        self._oldest: float | None = None
+        check_place(self._path)
+        self._lock = SpoolLock(self._path)
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self._path
+
+    @property
+    def dbname(self) -> str | None:
+        """The database that the packages are for; None if nobody ever said."""
+        return self._settings.dbname
+
+    @property
+    def time_precision(self) -> Precision | None:
+        """The precision of the database; None if nobody ever said."""
+        return self._settings.time_precision
+
+    @property
+    def packages(self) -> int:
+        """How many there are."""
+        return self._packages
+
+    @property
+    def points(self) -> int:
+        """How many all packages have."""
+        return self._points
+
+    @property
+    def bytes(self) -> int:
+        """Of all payloads."""
+        return self._bytes
+
+    @property
+    def oldest(self) -> float | None:
+        """When the first package was written, in seconds of wall clock; None if there is none."""
+        return self._oldest
+
+    @property
+    def damaged(self) -> int:
+        """How many damaged rows were found since this was opened."""
+        return self._damaged
+
+    def put(self, payload: Payload, points: int, *, is_sent: bool = False) -> int:
+        """Keep a package, and return its id; it is on disk when this returns.
+
+        Raises:
+            SpoolFullError: There is no room.
+        """
+        return self.put_many([(payload, points)], is_sent=is_sent)[0]
+
+    def put_many(
+        self, items: Iterable[tuple[Payload, int]], *, is_sent: bool = False
+    ) -> list[int]:
+        """Keep packages, payloads and numbers of points, all of them or none; return their ids.
+
+        Raises:
+            SpoolFullError: There is no room for all.
+        """
+        items = list(items)
+        self._check_room([size_of(payload) for payload, _ in items])
+        return self._guarded(lambda: self._put(items, is_sent))
+
+    def mark_sent(self, ids: Iterable[int]) -> None:
+        """Note that packages are about to be sent: after a restart they are in doubt."""
+        rows = [(number,) for number in ids]
+        self._guarded(lambda: self._note_sent(rows))
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Remove packages; whoever is not there is left out."""
+        wanted = list(ids)
+        self._guarded(lambda: self._remove(wanted))
+
+    def read(self, after: int = 0, limit_bytes: int = READ_BYTES) -> list[Spooled]:
+        """Return packages in order: one at least if there is any, others up to a size.
+
+        Args:
+            after: The id behind which to begin.
+            limit_bytes: Of all payloads that are returned, if they are more than one.
+        """
+        return self._guarded(lambda: read_packages(self._base, after, limit_bytes))
+
+    def expire(self) -> list[tuple[int, int]]:
+        """Remove the packages that are older than ``max_age``; return their ids and points."""
+        if self._max_age is None or self._oldest is None:
+            return []
+        limit = self._clock() - self._max_age
+        if self._oldest >= limit:
+            return []
+        return self._guarded(lambda: self._expire(limit))
+
+    def close(self) -> None:
+        """Write all into the file, give back what it does not need, and let others open it."""
+        if self._closed:
+            return
+        self._closed = True
+        if os.getpid() != self._pid:
+            return
+        try:
+            self._shrink(0 if not self._packages else SPARE_PAGES)
+            write_settings(self._base, replace(self._settings, opened_in=None))
+            self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as exc:
+            _log.warning("%s: not closed in order: %s", self._path, exc)
+        finally:
+            self._base.close()
+            self._lock.release()
+
+    def _put(self, items: list[tuple[Payload, int]], is_sent: bool) -> list[int]:
+        now = self._clock()
+        ids = list(range(self._next, self._next + len(items)))
+        with self._transaction():
+            for number, (payload, points) in zip(ids, items, strict=True):
+                insert(self._base, number, payload, points, now, is_sent=is_sent)
+        self._next += len(ids)
+        self._packages += len(ids)
+        self._points += sum(points for _, points in items)
+        self._bytes += sum(size_of(payload) for payload, _ in items)
+        if ids and self._oldest is None:
+            self._oldest = now
+        return ids
+
+    def _note_sent(self, rows: list[tuple[int]]) -> None:
+        with self._transaction():
+            self._base.executemany(
+                "INSERT OR IGNORE INTO sent SELECT id FROM packages WHERE id = ?", rows
+            )
+
+    def _remove(self, ids: list[int]) -> None:
+        removed = []
+        with self._transaction():
+            for number in ids:
+                removed += self._base.execute(
+                    "SELECT points, size FROM packages WHERE id = ?", (number,)
+                ).fetchall()
+                self._base.execute("DELETE FROM packages WHERE id = ?", (number,))
+                self._base.execute("DELETE FROM sent WHERE id = ?", (number,))
+        self._packages -= len(removed)
+        self._points -= sum(points for points, _ in removed)
+        self._bytes -= sum(size for _, size in removed)
+        self._oldest = self._first()
+        self._shrink(max(SPARE_PAGES, self._bytes // PAGE_SIZE))
+
+    def _expire(self, limit: float) -> list[tuple[int, int]]:
+        rows = self._base.execute(
+            "SELECT id, points FROM packages WHERE written_at < ? ORDER BY id", (limit,)
+        ).fetchall()
+        self._remove([number for number, _ in rows])
+        return rows
+
+    def _first(self) -> float | None:
+        row = self._base.execute("SELECT written_at FROM packages ORDER BY id LIMIT 1").fetchone()
+        return None if row is None else float(row[0])
+
+    def _shrink(self, spare: int) -> None:
+        # What packages to come will use stays; the rest goes back to the disk, a part at a time.
+        (free,) = self._base.execute("PRAGMA freelist_count").fetchone()
+        while free > spare:
+            # executescript goes on to the end; execute gives back one page
+            self._base.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")
+            free -= SHRINK_PAGES
+
+    def _open(self) -> None:
+        opened = open_spool(self._path, self._wanted)
+        self._base, self._settings = opened.base, opened.settings
+        self._damaged += opened.damaged
+        self._next = opened.last + 1
+        self._packages, self._points, self._bytes = opened.packages, opened.points, opened.bytes
+        self._oldest = self._first()
+
+    def _guarded(self, operation: Callable[[], T]) -> T:
+        # A damaged file is replaced by one with all that is left, and then it is done again.
+        self._check_usable()
+        try:
+            try:
+                return operation()
+            except (DamagedSpoolError, sqlite3.Error) as exc:
+                if isinstance(exc, sqlite3.Error) and not is_damage(exc):
+                    raise
+                self._replace(str(exc))
+                return operation()
+        except sqlite3.Error as exc:
+            raise _unusable(self._path, exc) from exc
+
+    def _replace(self, reason: str) -> None:
+        # Ids stay what they are, and none is used again.
+        following = self._next
+        aside = set_aside(self._path)
+        self._base.close()
+        self._damaged += recover(self._path, aside, self._settings, reason).damaged
+        self._open()
+        self._next = max(self._next, following)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._base.execute("COMMIT")
+        except BaseException:
+            if self._base.in_transaction:
+                self._base.execute("ROLLBACK")
+            raise
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._pid:
+            raise SpoolError(
+                f"{self._path}: process {self._pid} has this spool open; its child "
+                f"{os.getpid()} cannot use it"
+            )
+        if self._closed:
+            raise SpoolError(f"{self._path}: this spool is closed")
+
+    def _check_room(self, sizes: list[int]) -> None:
+        longest = max(sizes, default=0)
+        if longest > LONGEST_PAYLOAD:
+            raise SpoolError(
+                f"{self._path}: expected at most {LONGEST_PAYLOAD:,} bytes a package, "
+                f"got {longest:,}"
+            )
+        if self._bytes + sum(sizes) > self._max_bytes:
+            raise SpoolFullError(
+                f"{self._path}: no room for {sum(sizes):,} bytes more: {self._bytes:,} bytes are "
+                f"there, and max_bytes is {self._max_bytes:,}"
+            )
+
+
+def _check_options(max_bytes: int, max_age: float | None, sync: str) -> None:
+    if max_bytes < 1:
+        raise ConfigError(f"max_bytes: expected at least 1, got {max_bytes}")
+    if max_age is not None and not max_age > 0:
+        raise ConfigError(f"max_age: expected a number of seconds over 0, got {max_age:g}")
+    if sync not in SYNCS:
+        raise ConfigError(f"sync: expected one of {', '.join(SYNCS)}, got {sync!r}")
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> SpoolError:
+    if getattr(error, "sqlite_errorcode", None) in FULL:
+        return SpoolFullError(f"{path}: the disk has no room: {error}")
+    return SpoolError(f"{path}: {error}")

@@ -1,0 +1,334 @@
+"""The file of a spool: its tables, its settings, its checksums, and whether it is sound.
+
+Knows SQLite and the shape of the tables; nothing of locks, limits and what packages are for.
+Rules: a row is believed only if its checksum is right. What was sent is noted in a table of its
+own, because changing a row writes all of it anew, payload and all.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+import zlib
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+
+from siridb_fast.errors import SpoolError
+from siridb_fast.spool_pages import PAGE_SIZE, read_log
+
+if TYPE_CHECKING:
+    from siridb_fast._wire import Payload
+
+__all__ = [
+    "LONGEST_PAYLOAD",
+    "PACKAGES_ROOT",
+    "PRIVATE",
+    "SETTINGS_ROOT",
+    "VERSION",
+    "DamagedSpoolError",
+    "Precision",
+    "Settings",
+    "Spooled",
+    "Sync",
+    "beside",
+    "checksum",
+    "connect",
+    "create",
+    "fault_of",
+    "insert",
+    "is_damage",
+    "keep_private",
+    "package_of",
+    "read_packages",
+    "read_settings",
+    "set_up",
+    "settings_of",
+    "size_of",
+    "write_settings",
+]
+
+Precision = str | int
+Sync = Literal["normal", "full"]
+
+PRIVATE = 0o600
+VERSION = 1
+APPLICATION_ID = 0x53695370  # "SiSp"
+LOG_BYTES = 16 * 1024 * 1024  # of the write-ahead log, before it goes into the file
+KEPT_LOG_BYTES = 4 * LOG_BYTES
+BUSY_TIMEOUT = 5.0  # seconds, for whoever reads the file at the same moment
+LONGEST_PAYLOAD = 256 * 1024 * 1024
+SIDES = ("-wal", "-shm")
+PACKAGES_ROOT, SETTINGS_ROOT = 3, 4  # pages; SQLite gives them in the order of SCHEMA
+SCHEMA = """
+CREATE TABLE packages (
+    id INTEGER PRIMARY KEY, points INTEGER NOT NULL, written_at REAL NOT NULL,
+    size INTEGER NOT NULL, checksum INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE settings (
+    id INTEGER PRIMARY KEY, version INTEGER NOT NULL, dbname TEXT, time_precision,
+    opened_in TEXT, sync TEXT NOT NULL, checksum INTEGER NOT NULL);
+CREATE TABLE sent (id INTEGER PRIMARY KEY);
+"""
+SELECT = """
+SELECT p.id, points, written_at, size, checksum, payload, s.id IS NOT NULL
+FROM packages AS p LEFT JOIN sent AS s ON s.id = p.id WHERE p.id > ? AND p.id <= ? ORDER BY p.id
+"""
+DAMAGE = {
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_MISMATCH,
+}  # fmt: skip
+UNREADABLE = {
+    sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS,
+}  # fmt: skip
+# What never changes in the first 100 bytes of a spool: offset and bytes.
+HEADER = {
+    0: b"SQLite format 3\0",
+    16: struct.pack(">HBBBBBB", PAGE_SIZE, 2, 2, 0, 64, 32, 32),
+    44: struct.pack(">I", 4),
+    56: struct.pack(">I", 1),
+    60: struct.pack(">HH", VERSION, VERSION),
+    64: struct.pack(">II", 1, APPLICATION_ID),
+    72: bytes(20),
+}
+MAGIC = HEADER[0]
+OWN_TABLE = b"CREATE TABLE packages (\n    id INTEGER PRIMARY KEY, points"
+
+
+class DamagedSpoolError(SpoolError):
+    """The file is not what was written to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One package on disk.
+
+    ``payload`` is the sealed package, ``written_at`` is wall clock, in seconds. ``is_sent``: it
+    may have been sent, so that after a restart it is in doubt.
+    """
+
+    id: int
+    payload: bytes
+    points: int
+    written_at: float
+    is_sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a spool is for; ``opened_in`` is the machine's boot, None after an orderly end."""
+
+    dbname: str | None = None
+    time_precision: Precision | None = None
+    opened_in: str | None = None
+    sync: Sync = "normal"
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """Return where SQLite keeps its write-ahead log and its shared memory."""
+    log, memory = (path.with_name(path.name + side) for side in SIDES)
+    return log, memory
+
+
+def create(path: Path) -> None:
+    """Make an empty file that nobody else can read, whatever the umask is."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+    path.chmod(PRIVATE)
+
+
+def keep_private(path: Path) -> None:
+    """Let nobody else read what is there already. SQLite gives new files beside it the same."""
+    for name in (path, *beside(path)):
+        if name.exists():
+            name.chmod(PRIVATE)
+
+
+def fault_of(path: Path) -> str | None:
+    """Return what is wrong with a file that is not open, as far as its ends tell.
+
+    Raises:
+        SpoolError: It is another program's, or a newer version's.
+    """
+    log = read_log(beside(path)[0])
+    with path.open("rb") as file:
+        head = file.read(PAGE_SIZE)
+    if 1 in log.places:
+        with beside(path)[0].open("rb") as file:
+            file.seek(log.places[1])
+            head = file.read(PAGE_SIZE)
+    if not head:
+        return "it is empty"
+    wrong = [at for at, right in HEADER.items() if head[at : at + len(right)] != right]
+    if wrong:
+        _refuse_others(path, head)
+        return "it has no header of a spool" if 0 in wrong else "its header is damaged"
+    pages = log.pages or int.from_bytes(head[28:32], "big")
+    there = path.stat().st_size // PAGE_SIZE
+    if any(number not in log.places for number in range(there + 1, pages + 1)):
+        return f"it is cut: {there} pages are there, of {pages}"
+    return None
+
+
+def connect(path: Path, *, is_writer: bool, sync: Sync = "normal") -> sqlite3.Connection:
+    """Open the file, for one thread at a time; a reader changes nothing.
+
+    Raises:
+        sqlite3.Error: It cannot be opened, or is none.
+    """
+    mode = "rw" if is_writer else "ro"
+    base = sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_PAYLOAD + 1024)
+        if is_writer:
+            if path.stat().st_size == 0:  # the second writes, even if nothing changes
+                base.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+                base.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            base.execute("PRAGMA journal_mode = WAL").fetchall()
+            base.execute(f"PRAGMA synchronous = {sync}")
+            base.execute("PRAGMA secure_delete = OFF").fetchall()
+            base.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_SIZE}").fetchall()
+            base.execute(f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}").fetchall()
+    except sqlite3.Error:
+        base.close()
+        raise
+    return base
+
+
+def set_up(base: sqlite3.Connection, settings: Settings) -> None:
+    """Make the tables in an empty file."""
+    base.executescript(f"BEGIN IMMEDIATE; {SCHEMA}")
+    base.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    base.execute(f"PRAGMA user_version = {VERSION << 16 | VERSION}")
+    write_settings(base, settings)
+    base.execute("COMMIT")
+
+
+def write_settings(base: sqlite3.Connection, settings: Settings) -> None:
+    """Keep the settings."""
+    values = (VERSION, *astuple(settings))
+    base.execute("REPLACE INTO settings VALUES (1, ?, ?, ?, ?, ?, ?)", (*values, _sum(values)))
+
+
+def read_settings(base: sqlite3.Connection) -> Settings:
+    """Return the settings.
+
+    Raises:
+        DamagedSpoolError: There are none.
+    """
+    row = base.execute(
+        "SELECT version, dbname, time_precision, opened_in, sync, checksum "
+        "FROM settings WHERE id = 1"
+    ).fetchone()
+    return settings_of(row or ())
+
+
+def settings_of(values: tuple[object, ...]) -> Settings:
+    """Return what a row holds: version, dbname, precision, opened_in, sync, checksum.
+
+    Raises:
+        DamagedSpoolError: It is not what was written.
+    """
+    if len(values) != 6 or values[5] != _sum(values[:5]):
+        raise DamagedSpoolError("its settings are damaged")
+    _, dbname, precision, opened_in, sync, _ = values
+    return Settings(dbname, precision, opened_in, sync)  # type: ignore[arg-type]  # the sum is right
+
+
+def insert(
+    base: sqlite3.Connection,
+    number: int,
+    payload: Payload,
+    points: int,
+    written_at: float,
+    *,
+    is_sent: bool,
+) -> None:
+    """Put a package into the file, in the transaction that is under way."""
+    total = checksum(number, points, written_at, payload)
+    base.execute(
+        "INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?)",
+        (number, points, written_at, size_of(payload), total, payload),
+    )
+    if is_sent:
+        base.execute("INSERT OR IGNORE INTO sent VALUES (?)", (number,))
+
+
+def read_packages(base: sqlite3.Connection, after: int, limit_bytes: int) -> list[Spooled]:
+    """Return the packages behind an id, one at least if there is any, the others up to a size.
+
+    Raises:
+        DamagedSpoolError: One of them is not what was written.
+    """
+    size = 0
+    last = after
+    sizes = base.execute("SELECT id, size FROM packages WHERE id > ? ORDER BY id", (after,))
+    for number, length in sizes:
+        size += _number(length)
+        if size > limit_bytes and last > after:
+            break
+        last = number
+    sizes.close()
+    return [package_of(row) for row in base.execute(SELECT, (after, last))]
+
+
+def package_of(row: tuple[object, ...]) -> Spooled:
+    """Return what a row holds: id, points, written_at, size, checksum, payload, is it sent.
+
+    Raises:
+        DamagedSpoolError: It is not what was written.
+    """
+    number, points, written_at, size, found, payload, is_sent = row
+    if not (
+        isinstance(number, int)
+        and isinstance(points, int)
+        and isinstance(written_at, (int, float))
+        and isinstance(payload, bytes)
+        and size == len(payload)
+        and found == checksum(number, points, float(written_at), payload)
+    ):
+        raise DamagedSpoolError(f"package {number} is damaged")
+    return Spooled(number, payload, points, float(written_at), bool(is_sent))
+
+
+def checksum(number: int, points: int, written_at: float, payload: Payload) -> int:
+    """Return what tells whether a row is what was written."""
+    return zlib.crc32(payload, zlib.crc32(struct.pack("<qqd", number, points, written_at)))
+
+
+def size_of(payload: Payload) -> int:
+    """Return the bytes of a payload."""
+    return memoryview(payload).nbytes
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error says that the file is damaged, rather than not to be used now."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in DAMAGE or code in UNREADABLE
+
+
+def _sum(values: tuple[object, ...]) -> int:
+    return zlib.crc32(repr(values).encode())
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        raise DamagedSpoolError("a package's size is damaged")
+    return value
+
+
+def _refuse_others(path: Path, head: bytes) -> None:
+    # A file that was meant to be something else is not moved aside.
+    if not head.startswith(MAGIC):
+        return
+    if OWN_TABLE not in head:
+        raise SpoolError(f"{path}: expected a spool, this is a database of another program")
+    low, high = struct.unpack_from(">HH", head, 60)
+    if low == high > VERSION:
+        raise SpoolError(f"{path}: expected a spool of version {VERSION}, this has {low}")

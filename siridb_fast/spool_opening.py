@@ -1,0 +1,204 @@
+"""How a spool is opened: a new one, a sound one, and one that is damaged and has to be rebuilt.
+
+Knows nothing of limits. Rule: whatever is in the file, it is opened; an error is raised only if
+nothing can be written there, or if it is somebody else's.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from siridb_fast.errors import SpoolError
+from siridb_fast.spool_file import (
+    DamagedSpoolError,
+    Settings,
+    beside,
+    connect,
+    fault_of,
+    is_damage,
+    keep_private,
+    read_settings,
+    write_settings,
+)
+from siridb_fast.spool_pages import Log, read_log
+from siridb_fast.spool_recovery import (
+    Recovery,
+    finish,
+    is_empty,
+    new_file,
+    rebuild,
+    set_aside,
+)
+
+__all__ = ["Opened", "check_place", "open_spool", "recover"]
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+TOTALS = """
+SELECT count(*), coalesce(sum(points), 0), coalesce(sum(size), 0), coalesce(max(id), 0)
+FROM packages
+"""
+
+_log = logging.getLogger("siridb_fast")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open file, what it is for, and what is in it; ``last`` is the greatest id."""
+
+    base: sqlite3.Connection
+    settings: Settings
+    packages: int
+    points: int
+    bytes: int
+    last: int
+    damaged: int = 0
+
+
+def check_place(path: Path) -> None:
+    """Refuse what can never be a spool.
+
+    Raises:
+        SpoolError: There is a folder, or a device, or no folder for the file.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise SpoolError(f"{path}: expected the file of a spool, this is no file")
+        if not path.parent.is_dir():
+            raise SpoolError(f"{path}: there is no folder {path.parent}")
+    except PermissionError as exc:
+        raise SpoolError(f"{path}: cannot be written: {exc.strerror}") from exc
+
+
+def open_spool(path: Path, wanted: Settings) -> Opened:
+    """Open a spool that nobody else has open, and rebuild it if it is damaged.
+
+    Raises:
+        SpoolError: It is for another database or precision, or cannot be written.
+    """
+    try:
+        finish(path)
+        if is_empty(path):
+            new_file(path, wanted)
+        keep_private(path)
+        try:
+            return _opened(path, wanted)
+        except _Found as exc:
+            recovery = recover(path, exc.aside, wanted, exc.reason)
+            return replace(_opened(path, wanted), damaged=recovery.damaged)
+    except SpoolError:
+        raise
+    except sqlite3.Error as exc:
+        raise SpoolError(f"{path}: cannot be opened: {exc}") from exc
+    except OSError as exc:
+        raise SpoolError(f"{path}: cannot be opened: {exc.strerror}") from exc
+
+
+def recover(path: Path, aside: Path, settings: Settings, reason: str) -> Recovery:
+    """Rebuild a damaged file, and tell the operator."""
+    recovery = rebuild(path, aside, settings)
+    _log.warning(
+        "%s: damaged (%s); %d packages with %d points were recovered, %d damaged rows were not; "
+        "the damaged file is %s%s",
+        path,
+        reason,
+        recovery.packages,
+        recovery.points,
+        recovery.damaged,
+        aside.name,
+        f"; more may be left in it: {recovery.reason}" if recovery.reason else "",
+    )
+    return recovery
+
+
+class _Found(Exception):
+    """The file is damaged, and was set aside."""
+
+    def __init__(self, aside: Path, reason: str) -> None:
+        super().__init__(reason)
+        self.aside = aside
+        self.reason = reason
+
+
+def _opened(path: Path, wanted: Settings) -> Opened:
+    base = None
+    try:
+        fault = fault_of(path)
+        if fault is not None:
+            raise DamagedSpoolError(fault)
+        log = read_log(beside(path)[0])
+        base = connect(path, is_writer=True, sync=wanted.sync)
+        return _examined(base, path, wanted, log)
+    except (SpoolError, sqlite3.Error) as exc:
+        # SQLite removes the log when it closes the file, so it gets its second name before.
+        aside = set_aside(path) if _says_damage(exc) else None
+        if base is not None:
+            base.close()
+        if aside is None:
+            raise
+        raise _Found(aside, str(exc)) from exc
+
+
+def _says_damage(error: Exception) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return is_damage(error)
+    return isinstance(error, DamagedSpoolError)
+
+
+def _examined(base: sqlite3.Connection, path: Path, wanted: Settings, log: Log) -> Opened:
+    found = read_settings(base)
+    settings = _agreed(path, found, wanted)
+    _, frames, _ = base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if frames < log.frames:
+        raise DamagedSpoolError(f"its log is damaged: of {log.frames} pages, {frames} are sound")
+    boot = _boot()
+    is_late = found.sync == "normal" and found.opened_in != boot
+    base.execute("BEGIN IMMEDIATE")
+    if found.opened_in is not None and (is_late or not log.is_there):
+        _doubt_all(base, path)
+    settings = replace(settings, opened_in=boot)
+    write_settings(base, settings)
+    base.execute("COMMIT")
+    base.execute(
+        "PRAGMA wal_checkpoint(PASSIVE)"
+    ).fetchall()  # the file alone says that it is open
+    packages, points, size, last = base.execute(TOTALS).fetchone()
+    if not all(isinstance(number, int) for number in (packages, points, size, last)):
+        raise DamagedSpoolError("a package is damaged")
+    return Opened(base, settings, packages, points, size, last)
+
+
+def _agreed(path: Path, found: Settings, wanted: Settings) -> Settings:
+    for name, was, now in (
+        ("database", found.dbname, wanted.dbname),
+        ("time precision", found.time_precision, wanted.time_precision),
+    ):
+        if was is not None and now is not None and was != now:
+            raise SpoolError(
+                f"{path}: this spool is for the {name} {was!r}, and was opened for {now!r}"
+            )
+    return replace(
+        wanted,
+        dbname=found.dbname if wanted.dbname is None else wanted.dbname,
+        time_precision=(
+            found.time_precision if wanted.time_precision is None else wanted.time_precision
+        ),
+    )
+
+
+def _doubt_all(base: sqlite3.Connection, path: Path) -> None:
+    # The last moments of its log are gone, and with them what was sent, or removed.
+    base.execute("INSERT OR IGNORE INTO sent SELECT id FROM packages")
+    (packages,) = base.execute("SELECT count(*) FROM sent").fetchone()
+    if packages:
+        _log.warning("%s: its log is gone; all %d packages are in doubt", path, packages)
+
+
+def _boot() -> str:
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return "unknown"  # not Linux: nobody can tell

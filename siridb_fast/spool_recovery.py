@@ -1,0 +1,234 @@
+"""What becomes of a damaged spool: it is set aside, and a new file gets every package left in it.
+
+Knows the shape of the file; nothing of locks and limits. Rules: the damaged file stays as it is,
+under another name. Of what is recovered nobody knows any more whether it was sent, so all of it
+is noted as sent. Whenever this is interrupted, it can be done again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from siridb_fast.errors import SpoolError
+from siridb_fast.spool_file import (
+    PACKAGES_ROOT,
+    SETTINGS_ROOT,
+    DamagedSpoolError,
+    Settings,
+    Spooled,
+    beside,
+    connect,
+    create,
+    insert,
+    package_of,
+    set_up,
+    settings_of,
+)
+from siridb_fast.spool_pages import Pages, read_log
+
+__all__ = [
+    "Recovery",
+    "Salvage",
+    "damaged_files",
+    "finish",
+    "is_empty",
+    "new_file",
+    "rebuild",
+    "set_aside",
+]
+
+BATCH_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What became of a damaged file: packages and points that were saved, rows that were not.
+
+    ``reason`` is why not all was tried: the disk has no room for two files.
+    """
+
+    packages: int
+    points: int
+    damaged: int
+    reason: str | None = None
+
+
+class Salvage:
+    """What is left in a damaged file, package by package; nothing of it is changed.
+
+    Args:
+        path: Of a spool that nobody has open, or of a file that was set aside.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.damaged = 0
+
+    def settings(self) -> Settings | None:
+        """Return what the spool was for, if that is left."""
+        with self._pages() as pages:
+            for row in pages.rows(SETTINGS_ROOT):
+                with suppress(DamagedSpoolError):
+                    return settings_of(tuple(map(_text, row.values[1:])))
+        return None
+
+    def packages(self) -> Iterator[Spooled]:
+        """Yield each package that is as it was written, in any order."""
+        seen: set[int] = set()
+        with self._pages() as pages:
+            for row in pages.rows(PACKAGES_ROOT):
+                if len(row.values) != 6 or row.id in seen:
+                    continue  # of another table, or there twice
+                try:
+                    package = package_of((row.id, *row.values[1:], True))
+                except DamagedSpoolError:
+                    self.damaged += 1
+                    continue
+                seen.add(row.id)
+                yield package
+            self.damaged += pages.broken
+
+    def _pages(self) -> Pages:
+        return Pages(self._path, beside(self._path)[0])
+
+
+def finish(path: Path) -> None:
+    """Clear up what an interrupted `rebuild` left; nobody may have the spool open."""
+    _drop(_draft(path))
+    log = beside(path)[0]
+    for aside in damaged_files(path):
+        old_log = beside(aside)[0]
+        if path.exists() and path.samefile(aside):
+            _take_back(aside, old_log, log)
+        elif log.exists() and old_log.exists() and log.samefile(old_log):
+            _drop_sides(path)
+
+
+def damaged_files(path: Path) -> list[Path]:
+    """Return the files that were set aside, the oldest one first."""
+    found: list[Path] = []
+    for number in count(1):
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+        if not aside.exists():
+            return found
+        found.append(aside)
+    raise AssertionError
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file, and its log, a second name, and return it.
+
+    Raises:
+        SpoolError: The folder cannot be written.
+    """
+    aside = path.with_name(f"{path.name}.damaged-{len(damaged_files(path)) + 1}")
+    try:
+        os.link(path, aside)
+        if beside(path)[0].exists():
+            os.link(beside(path)[0], beside(aside)[0])
+    except OSError as exc:
+        raise SpoolError(f"{path}: is damaged, cannot be set aside: {exc.strerror}") from exc
+    return aside
+
+
+def rebuild(path: Path, aside: Path, settings: Settings) -> Recovery:
+    """Put a new file in the place of a damaged one, with the packages that are left in it.
+
+    Args:
+        path: Of the spool; nobody has it open.
+        aside: What `set_aside` gave.
+        settings: Of the new file, for what is not left in the old one.
+
+    Raises:
+        SpoolError: It cannot be written.
+    """
+    salvage = Salvage(aside)
+    found = salvage.settings()
+    if found is not None:
+        settings = replace(
+            settings,
+            dbname=found.dbname or settings.dbname,
+            time_precision=found.time_precision or settings.time_precision,
+        )
+    try:
+        return _write(path, settings, salvage)
+    except (sqlite3.Error, OSError) as exc:
+        raise SpoolError(f"{path}: is damaged, and no new file can be written: {exc}") from exc
+
+
+def is_empty(path: Path) -> bool:
+    """Tell whether there is nothing yet: no file, or an empty one without a log."""
+    return not read_log(beside(path)[0]).frames and (not path.exists() or path.stat().st_size == 0)
+
+
+def new_file(path: Path, settings: Settings) -> None:
+    """Make a spool without packages; it appears under its name when it is complete."""
+    _write(path, settings, None)
+
+
+def _write(path: Path, settings: Settings, salvage: Salvage | None) -> Recovery:
+    draft = _draft(path)
+    _drop(draft)
+    create(draft)
+    with closing(connect(draft, is_writer=True)) as base:
+        set_up(base, settings)
+        recovery = Recovery(0, 0, 0) if salvage is None else _fill(base, salvage)
+    draft.replace(path)
+    _drop_sides(path)
+    return recovery
+
+
+def _fill(base: sqlite3.Connection, salvage: Salvage) -> Recovery:
+    packages = points = waiting = 0
+    saved = (0, 0)
+    base.execute("BEGIN IMMEDIATE")
+    try:
+        for package in salvage.packages():
+            insert(
+                base, package.id, package.payload, package.points, package.written_at, is_sent=True
+            )
+            packages += 1
+            points += package.points
+            waiting += len(package.payload)
+            if waiting > BATCH_BYTES:
+                base.execute("COMMIT")
+                saved, waiting = (packages, points), 0
+                base.execute("BEGIN IMMEDIATE")
+        base.execute("COMMIT")
+    except sqlite3.OperationalError as exc:
+        if base.in_transaction:
+            base.execute("ROLLBACK")
+        return Recovery(*saved, salvage.damaged, str(exc))
+    return Recovery(packages, points, salvage.damaged)
+
+
+def _take_back(aside: Path, old_log: Path, log: Path) -> None:
+    # Nothing was recovered yet; SQLite may have removed the log under its first name.
+    if old_log.exists() and not log.exists():
+        old_log.rename(log)
+    old_log.unlink(missing_ok=True)
+    aside.unlink()
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f"{path.name}.recovering")
+
+
+def _drop(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _drop_sides(path)
+
+
+def _drop_sides(path: Path) -> None:
+    for side in beside(path):
+        side.unlink(missing_ok=True)
+
+
+def _text(value: object) -> object:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

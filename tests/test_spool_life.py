@@ -1,0 +1,169 @@
+"""A spool and processes: killed ones lose nothing, two never write at once, children keep off."""
+
+import os
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from spools import contents, payload, read_all, writer_process
+
+from siridb_fast.errors import SpoolError, SpoolLockedError
+from siridb_fast.spool import Spool
+from siridb_fast.spool_lock import holder_of
+
+FORK = """
+import os, sys
+from siridb_fast.errors import SpoolError
+from siridb_fast.spool import Spool
+spool = Spool(sys.argv[1])
+spool.put(b"parent", 1)
+pid = os.fork()
+if not pid:
+    try:
+        spool.put(b"child", 1)
+    except SpoolError as exc:
+        spool.close()
+        text = str(exc)
+        os._exit(0 if f"process {os.getppid()} has this spool open" in text else 2)
+    os._exit(3)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+spool.put(b"parent again", 1)
+spool.close()
+"""
+ORPHAN = """
+import os, sys
+from siridb_fast.spool import Spool
+spool = Spool(sys.argv[1])
+pid = os.fork()
+if not pid:
+    sys.stdin.read()
+    os._exit(0)
+print("forked", flush=True)
+os.kill(os.getpid(), 9)
+"""
+SMALL_FILES = """
+import resource, sys
+from siridb_fast.errors import SpoolFullError
+from siridb_fast.spool import Spool
+from spools import payload
+spool = Spool(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
+try:
+    for seed in range(1000):
+        print(spool.put(payload(seed), seed), flush=True)
+except SpoolFullError as exc:
+    assert "the disk has no room" in str(exc)
+    found = [package.payload for package in spool.read(limit_bytes=1 << 30)]
+    assert found == [payload(seed) for seed in range(len(found))]
+    print("full")
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+def test_killed_process_loses_nothing_that_put_returned_for(path: Path) -> None:
+    printed: dict[int, int] = {}
+    for attempt in range(10):
+        wanted = random.Random(attempt).randrange(1, 120)
+        with writer_process(path, 1000 * attempt) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+            lines = [process.stdout.readline() for _ in range(wanted)]
+            process.kill()
+            lines += process.stdout.read().splitlines(keepends=True)
+        whole = [line.split() for line in lines if line.endswith("\n")]
+        printed |= {int(number): int(seed) for number, seed in whole}
+        with Spool(path) as spool:
+            assert spool.damaged == 0
+            found = {package.id: package for package in read_all(spool)}
+            assert not any(package.is_sent for package in found.values())
+        assert printed.keys() <= found.keys()
+        assert all(found[number].payload == payload(seed) for number, seed in printed.items())
+        assert len(found) <= len(printed) + attempt + 1
+    assert not list(path.parent.glob("*damaged*"))
+
+
+def test_second_writer_is_told_who_has_it(path: Path) -> None:
+    with writer_process(path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(SpoolLockedError, match=f"process {process.pid} writes") as caught:
+            Spool(path)
+        assert caught.value.pid == process.pid == holder_of(path)
+        assert str(path) in str(caught.value)
+        process.kill()
+        process.communicate()
+    assert holder_of(path) is None
+    Spool(path).close()
+
+
+def test_second_object_of_the_same_process_is_refused(path: Path) -> None:
+    with Spool(path) as spool:
+        with pytest.raises(SpoolLockedError) as caught:
+            Spool(path.parent / "." / "spool")
+        assert caught.value.pid == os.getpid()
+        spool.put(b"x", 1)
+    with Spool(path) as spool:
+        assert spool.packages == 1
+
+
+def test_spool_that_cannot_be_opened_is_not_locked(path: Path) -> None:
+    Spool(path, dbname="a").close()
+    for _ in range(2):
+        with pytest.raises(SpoolError, match="for the database"):
+            Spool(path, dbname="b")
+    assert holder_of(path) is None
+
+
+def test_child_of_a_fork_cannot_use_it(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0\n"
+    with Spool(path) as spool:
+        assert list(contents(spool).values()) == [b"parent", b"parent again"]
+
+
+def test_child_does_not_keep_the_lock_of_a_killed_parent(path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHAN, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"forked\n"
+        process.wait()
+        Spool(path).close()
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def test_file_that_may_not_grow_loses_nothing(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_FILES, path],
+        capture_output=True, text=True, check=False, cwd=Path(__file__).parent,
+    )  # fmt: skip
+    *numbers, end = done.stdout.split()
+    assert (end, done.stderr) == ("full", "")
+    with Spool(path) as spool:
+        assert contents(spool) == {int(n): payload(seed) for seed, n in enumerate(numbers)}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_may_not_be_written_is_named(path: Path) -> None:
+    path.parent.chmod(0o500)
+    with pytest.raises(SpoolError, match="cannot be locked: Permission denied"):
+        Spool(path)
+
+
+def test_threads_may_take_turns(path: Path) -> None:
+    with Spool(path) as spool:
+        for number in range(4):
+            thread = threading.Thread(target=spool.put, args=(bytes([number]), 1))
+            thread.start()
+            thread.join()
+        assert list(contents(spool).values()) == [b"\0", b"\1", b"\2", b"\3"]
