@@ -2,6 +2,7 @@
 # make test   run the tests against a real SiriDB server
 # make lint   run all checks of the sources
 # make bench  measure, side by side with the reference driver
+# make soak   half an hour of faults: is every point there once?
 #
 # Everything is set up on the way: .venv, the compiled extensions, the server's binary.
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 SOURCES := $(wildcard src_pyx/siridb_fast/*.pyx src_pyx/siridb_fast/*.pxd) setup.py
 DEBUG := build/debug
 
-.PHONY: demo test test-debug lint bench server clean
+.PHONY: demo test test-debug lint bench soak server clean
 
 demo: $(VENV)/.built server
 	$(BIN)/python demo.py $(DEMO_ARGS)
@@ -30,6 +31,9 @@ lint: $(VENV)/.built
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PATH=$(BIN):$$PATH cython-lint --max-line-length 99 src_pyx
+
+soak: $(VENV)/.built server
+	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
 bench: $(VENV)/.built server
 	$(BIN)/pytest benchmarks $(BENCH_ARGS)

@@ -285,15 +285,13 @@ class Dispatcher:
             package.error = error
             self._looked_up.add(package)
             deadline = max(package.deadline, self._loop.time() + LOOK_TIMEOUT)
-            told = partial(self._is_looked_up, package, connection)
+            told = partial(self._is_looked_up, package)
             self._doubts.settle(package.batch, connection, deadline, told)
         else:
             logger.error("%s: %s; it is in doubt", connection.name, error)
             self._fail(package, error, in_doubt=True)
 
-    def _is_looked_up(
-        self, package: Package, connection: Connection, settled: Settled | None
-    ) -> None:
+    def _is_looked_up(self, package: Package, settled: Settled | None, line: Connection) -> None:
         self._looked_up.discard(package)
         if settled is None:
             assert package.error is not None  # noqa: S101 - it is why there was a doubt
@@ -304,13 +302,12 @@ class Dispatcher:
                 self.retries += 1
                 self._ready.appendleft(missing)
             if stored is not None:
-                self._is_found(stored, connection)
+                self._is_found(stored, line)
         self.pump()
 
-    def _is_found(self, package: Package, connection: Connection) -> None:
-        line = self._cluster.connection_to(connection.name)
-        if self.safety is None or line is None or line.process is None:
-            self.is_stored(package, connection.name)
+    def _is_found(self, package: Package, line: Connection) -> None:
+        if self.safety is None or line.process is None:
+            self.is_stored(package, line.name)
         else:  # it may be lost again
             package.deadline = self._loop.time() + self._delivery_timeout
             self.safety.add(package, line)

@@ -65,7 +65,7 @@ class Doubts:
         batch: Batch,
         connection: Connection,
         deadline: float,
-        tell: Callable[[Settled | None], None],
+        tell: Callable[[Settled | None, Connection], None],
     ) -> None:
         """Find out what became of a package that was sent over a connection.
 
@@ -73,7 +73,8 @@ class Doubts:
             batch: What it holds.
             connection: Its host is asked, whoever listens there by then.
             deadline: When to give up, on the loop's clock.
-            tell: Called once with the outcome; with None if there was none in time.
+            tell: Called once with the outcome, None if there was none in time, and with the
+                connection over which it was learnt.
         """
         task = self._cluster.loop.create_task(self._settle(batch, connection, deadline, tell))
         self._tasks.add(task)
@@ -89,18 +90,21 @@ class Doubts:
         batch: Batch,
         connection: Connection,
         deadline: float,
-        tell: Callable[[Settled | None], None],
+        tell: Callable[[Settled | None, Connection], None],
     ) -> None:
-        outcome = None
+        outcome, line = None, connection
         try:
             async with asyncio.timeout_at(deadline), self._turns:
                 arrays = decode_points(batch.buffer)
-                outcome = split(batch, arrays, await self._missing(arrays, connection))
+                missing, line = await self._missing(arrays, connection)
+                outcome = split(batch, arrays, missing)
         except TimeoutError:
             logger.error("%s did not tell in time what became of a package", connection.name)
-        tell(outcome)
+        tell(outcome, line)
 
-    async def _missing(self, arrays: Arrays, connection: Connection) -> dict[str, NumpyArray]:
+    async def _missing(
+        self, arrays: Arrays, connection: Connection
+    ) -> tuple[dict[str, NumpyArray], Connection]:
         # A new process has nothing in work. Of one that may, two looks have to agree.
         patient_until = self._cluster.loop.time() + PATIENCE
         before: dict[str, NumpyArray] | None = None
@@ -113,7 +117,7 @@ class Doubts:
                     now = await missing_points(arrays, partial(self._asking.arrays, at=line))
                     is_stored = not any(mask.any() for mask in now.values())
                     if is_new or is_stored or (is_calm and _are_equal(now, before)):
-                        return now
+                        return now, line
                     before = now
             except SiriDBError as exc:
                 logger.debug("%s: %s; asking again", connection.name, exc)

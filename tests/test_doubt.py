@@ -48,7 +48,8 @@ async def settle(database: Database, batch: Batch) -> Settled:
     assert connection is not None
     doubts = Doubts(cluster, Asking(cluster, WriterOptions()), lambda: 0)
     told: asyncio.Future[Settled | None] = asyncio.get_running_loop().create_future()
-    doubts.settle(batch, connection, cluster.loop.time() + 20, told.set_result)
+    deadline = cluster.loop.time() + 20
+    doubts.settle(batch, connection, deadline, lambda settled, _: told.set_result(settled))
     settled = await told
     cluster.close()
     await cluster.wait_closed()

@@ -141,7 +141,8 @@ def test_which_errors_are_worth_another_try() -> None:
         for name in errors.__all__
         if getattr(errors, name).retriable and name != "SiriDBError"
     }
-    assert retriable == {"ServerError", "PoolError", "ConnectionLost", "BufferFullError"}
+    full = {"BufferFullError", "SpoolFullError"}
+    assert retriable == {"ServerError", "PoolError", "ConnectionLost"} | full
 
 
 # ---- casts

@@ -56,6 +56,22 @@ async def test_without_it_a_young_series_is_lost(own_database: Database) -> None
         assert await stored(own_database) == {}
 
 
+@pytest.mark.parametrize(("has_sentinel", "stored_points"), [(False, 80), (True, 70)])
+async def test_server_that_is_killed_right_after_a_buffer_was_full_has_its_points_twice(
+    own_database: Database, has_sentinel: bool, stored_points: int
+) -> None:
+    """No client can prevent it; it is why a soak may find points twice (`benchmarks/soak.py`)."""
+    async with own_database.client() as client:
+        for name, first, stop in [("o", 0, 1), ("a", 0, 10), ("o", 1, 2), ("a", 10, 70)]:
+            await client.insert({name: (np.arange(first, stop), np.arange(first, stop) * 0.5)})
+        if has_sentinel:
+            await client.insert({"o": [[2, 1.5]]})
+    own_database.server.kill()
+    await asyncio.to_thread(own_database.server.start)
+    times = (await stored(own_database))["a"]
+    assert (len(times), len(set(times))) == (stored_points, 70)
+
+
 async def test_acknowledged_points_are_sent_again_after_a_restart(
     own_database: Database, fast_retry: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
