@@ -174,12 +174,20 @@ class Spool:
         return self._guarded(lambda: self._put(items, is_sent))
 
     def mark_sent(self, ids: Iterable[int]) -> None:
-        """Note that packages are about to be sent: after a restart they are in doubt."""
+        """Note that packages are about to be sent: after a restart they are in doubt.
+
+        Raises:
+            SpoolFullError: The disk has no room at all, not even for this; nothing was noted.
+        """
         rows = [(number,) for number in ids]
         self._guarded(lambda: self._note_sent(rows))
 
     def remove(self, ids: Iterable[int]) -> None:
-        """Remove packages; whoever is not there is left out."""
+        """Remove packages; whoever is not there is left out.
+
+        Raises:
+            SpoolFullError: The disk has no room at all, not even for this; nothing was removed.
+        """
         wanted = list(ids)
         self._guarded(lambda: self._remove(wanted))
 
@@ -251,7 +259,12 @@ class Spool:
         self._points -= sum(points for points, _ in removed)
         self._bytes -= sum(size for _, size in removed)
         self._oldest = self._first()
-        self._shrink(max(SPARE_PAGES, self._bytes // PAGE_SIZE))
+        try:
+            self._shrink(max(SPARE_PAGES, self._bytes // PAGE_SIZE))
+        except sqlite3.Error as exc:
+            if not _is_full(exc):
+                raise
+            _log.debug("%s: cannot be made smaller now: %s", self._path, exc)
 
     def _expire(self, limit: float) -> list[tuple[int, int]]:
         rows = self._base.execute(
@@ -287,9 +300,13 @@ class Spool:
             try:
                 return operation()
             except (DamagedSpoolError, sqlite3.Error) as exc:
-                if isinstance(exc, sqlite3.Error) and not is_damage(exc):
+                if _is_full(exc):
+                    # what is in the log goes into the file, and the log begins anew
+                    self._base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                elif isinstance(exc, DamagedSpoolError) or is_damage(exc):
+                    self._replace(str(exc))
+                else:
                     raise
-                self._replace(str(exc))
                 return operation()
         except sqlite3.Error as exc:
             raise _unusable(self._path, exc) from exc
@@ -346,7 +363,11 @@ def _check_options(max_bytes: int, max_age: float | None, sync: str) -> None:
         raise ConfigError(f"sync: expected one of {', '.join(SYNCS)}, got {sync!r}")
 
 
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", None) in FULL
+
+
 def _unusable(path: Path, error: sqlite3.Error) -> SpoolError:
-    if getattr(error, "sqlite_errorcode", None) in FULL:
+    if _is_full(error):
         return SpoolFullError(f"{path}: the disk has no room: {error}")
     return SpoolError(f"{path}: {error}")

@@ -170,13 +170,17 @@ def fault_of(path: Path) -> str | None:
     return None
 
 
-def connect(path: Path, *, is_writer: bool, sync: Sync = "normal") -> sqlite3.Connection:
+def connect(
+    path: Path, *, is_writer: bool, sync: Sync = "normal", is_still: bool = False
+) -> sqlite3.Connection:
     """Open the file, for one thread at a time; a reader changes nothing.
+
+    If it ``is_still``, nobody writes and there is no log, and none is made.
 
     Raises:
         sqlite3.Error: It cannot be opened, or is none.
     """
-    mode = "rw" if is_writer else "ro"
+    mode = "rw" if is_writer else "ro&immutable=1" if is_still else "ro"
     base = sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}",
         uri=True,

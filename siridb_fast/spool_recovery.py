@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 
 from siridb_fast.errors import SpoolError
@@ -112,13 +111,13 @@ def finish(path: Path) -> None:
 
 def damaged_files(path: Path) -> list[Path]:
     """Return the files that were set aside, the oldest one first."""
-    found: list[Path] = []
-    for number in count(1):
-        aside = path.with_name(f"{path.name}.damaged-{number}")
-        if not aside.exists():
-            return found
-        found.append(aside)
-    raise AssertionError
+    start = f"{path.name}.damaged-"
+    numbers = [
+        int(file.name.removeprefix(start))
+        for file in path.parent.iterdir()
+        if file.name.startswith(start) and file.name.removeprefix(start).isdigit()
+    ]
+    return [_aside(path, number) for number in sorted(numbers)]
 
 
 def set_aside(path: Path) -> Path:
@@ -127,8 +126,11 @@ def set_aside(path: Path) -> Path:
     Raises:
         SpoolError: The folder cannot be written.
     """
-    aside = path.with_name(f"{path.name}.damaged-{len(damaged_files(path)) + 1}")
+    others = damaged_files(path)
+    last = int(others[-1].name.rpartition("-")[2]) if others else 0
+    aside = _aside(path, last + 1)
     try:
+        _drop_sides(aside)  # of a file that was removed without them
         os.link(path, aside)
         if beside(path)[0].exists():
             os.link(beside(path)[0], beside(aside)[0])
@@ -153,8 +155,10 @@ def rebuild(path: Path, aside: Path, settings: Settings) -> Recovery:
     if found is not None:
         settings = replace(
             settings,
-            dbname=found.dbname or settings.dbname,
-            time_precision=found.time_precision or settings.time_precision,
+            dbname=settings.dbname if found.dbname is None else found.dbname,
+            time_precision=(
+                settings.time_precision if found.time_precision is None else found.time_precision
+            ),
         )
     try:
         return _write(path, settings, salvage)
@@ -214,6 +218,10 @@ def _take_back(aside: Path, old_log: Path, log: Path) -> None:
         old_log.rename(log)
     old_log.unlink(missing_ok=True)
     aside.unlink()
+
+
+def _aside(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.damaged-{number}")
 
 
 def _draft(path: Path) -> Path:

@@ -36,7 +36,15 @@ def test_help_is_readable(command: list[str], width: int) -> None:
 
 def test_help_documents_the_exit_codes() -> None:
     text = " ".join(run_command("--help").stdout.split())
-    for code in ("0 all", "1 the server", "2 wrong usage", "3 load", "130 stopped", "143 stopped"):
+    for code in (
+        "0 all",
+        "1 the server",
+        "2 wrong usage",
+        "3 load",
+        "spool could not read",
+        "130 stopped",
+        "143 stopped",
+    ):
         assert code in text
 
 

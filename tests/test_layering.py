@@ -16,7 +16,7 @@ LAYERS = [
     "_points _batch _queue csv_files ipc_files parquet_files spool_recovery",
     "_coalescer columns connection files packages spool_opening",
     "cluster catalog inserts casting greeting plain ledger writer_options gate load_options spool",
-    "_appending carrying tables settling paging comparing safety frames groups",
+    "_appending carrying tables settling paging comparing safety frames groups spool_reader",
     "_intake database arrow_frames labels layout plain_cells",
     "_ticker asking pandas_frames frame_points manifests",
     "doubt stored",

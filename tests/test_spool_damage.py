@@ -234,6 +234,33 @@ def test_recovered_packages_are_in_doubt_and_settings_stay(
     assert names == ["spool.damaged-1", "spool.damaged-2", "spool.damaged-3"]
 
 
+def test_precision_of_seconds_stays(path: Path) -> None:
+    with Spool(path, time_precision=0) as spool:
+        spool.put(b"x", 1)
+    flip(path, 0)
+    with Spool(path) as spool:
+        assert spool.time_precision == 0
+
+
+def test_files_that_were_set_aside_may_be_removed(
+    killed: tuple[Path, dict[int, bytes]], path: Path
+) -> None:
+    copy_of(killed[0], path)
+    flip(path.with_name("spool-wal"), 0)
+    Spool(path).close()
+    path.with_name("spool.damaged-1").unlink()
+    assert path.with_name("spool.damaged-1-wal").exists()  # which the operator overlooked
+    for number in (1, 2):
+        flip(path, 20)
+        with Spool(path) as spool:
+            assert contents(spool) == killed[1]
+        assert path.with_name(f"spool.damaged-{number}").exists()
+    path.with_name("spool.damaged-1").unlink()
+    flip(path, 20)
+    Spool(path).close()
+    assert path.with_name("spool.damaged-3").exists()
+
+
 def test_damage_that_comes_while_it_is_open_is_passed_over(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

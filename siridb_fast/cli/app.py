@@ -11,12 +11,14 @@ from siridb_fast.cli.load import load
 from siridb_fast.cli.query import QueryCommand, query
 from siridb_fast.cli.server import server
 from siridb_fast.cli.show import info, ping
+from siridb_fast.cli.spool import spool
 
 __all__ = ["app"]
 
 EPILOG = (
     "Exit codes: 0 all is well; 1 the server or the connection failed; 2 wrong usage or bad "
-    "input; 3 load could not deliver some of the points; 130 stopped by Ctrl+C; 143 stopped by "
+    "input; 3 load could not deliver some of the points, or spool could not read some of its "
+    "packages; 130 stopped by Ctrl+C; 143 stopped by "
     "SIGTERM."
 )
 
@@ -67,3 +69,4 @@ app.command(cls=QueryCommand)(query)
 app.command()(ping)
 app.command()(info)
 app.command()(server)
+app.add_typer(spool, name="spool")

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from siridb_fast.errors import ColumnError, ConfigError, FileError, SiriDBError
+from siridb_fast.errors import ColumnError, ConfigError, FileError, SiriDBError, SpoolError
 from siridb_fast.testing import HttpApiError, ServerNotFound, ServerStartError
 
 __all__ = [
@@ -64,7 +64,7 @@ def guarded(app: Callable[..., object], arguments: Sequence[str]) -> int:
         return ExitCode.INTERRUPTED
     except CommandLineError as exc:
         return _refuse(exc)
-    except (UsageFault, ConfigError, ColumnError, FileError) as exc:
+    except (UsageFault, ConfigError, ColumnError, FileError, SpoolError) as exc:
         _tell("Error", reason_of(exc), "red")
         return ExitCode.USAGE
     except (SiriDBError, OSError, ServerNotFound, ServerStartError, HttpApiError) as exc:
