@@ -1,6 +1,8 @@
 # make demo   load real and generated data into a real SiriDB server, and show what happened
 # make test   run the tests against a real SiriDB server
 # make lint   run all checks of the sources
+# make fuzz   give the decoders changed inputs, under sanitizers (FUZZ_SECONDS=30, or FUZZ_RUNS=…)
+# make sanitize   run the tests of the codec under the same sanitizers
 # make bench  measure, side by side with the reference driver
 # make soak   half an hour of faults: is every point there once?
 #
@@ -12,7 +14,21 @@ BIN := $(VENV)/bin
 SOURCES := $(wildcard src_pyx/siridb_fast/*.pyx src_pyx/siridb_fast/*.pxd) setup.py
 DEBUG := build/debug
 
-.PHONY: demo test test-debug lint bench soak server clean
+# The same extensions with AddressSanitizer, UndefinedBehaviorSanitizer and coverage, by gcc alone.
+SANITIZED := build/sanitized
+FUZZ := build/fuzz
+FUZZ_SOURCES := $(wildcard tests/fuzz/*.py tests/fuzz/*.pyx tests/fuzz/*.pxd tests/fuzz/*.[ch])
+FUZZ_SECONDS ?= 30
+FUZZ_LIMIT = $(if $(FUZZ_RUNS),--runs $(FUZZ_RUNS),--seconds $(FUZZ_SECONDS))
+ASAN_OPTIONS := detect_leaks=0:handle_abort=1:allocator_may_return_null=1
+FUZZ_OPTIONS := malloc_context_size=1:quarantine_size_mb=4:thread_local_quarantine_size_kb=256
+IN_SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(CURDIR)/$(FUZZ)/runtime.so" \
+	UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	PYTHONPATH=$(CURDIR)/$(SANITIZED)/lib:$(CURDIR)/$(FUZZ)/lib
+CODEC_TESTS := $(addprefix tests/test_,qpack.py session.py answer.py packages.py parts.py batch.py \
+	columns.py column_faults.py column_refusals.py limits.py hostile.py)
+
+.PHONY: demo test test-debug lint fuzz sanitize bench soak server clean
 
 demo: $(VENV)/.built server
 	$(BIN)/python demo.py $(DEMO_ARGS)
@@ -26,11 +42,19 @@ test-debug: $(VENV)/.built server
 	SIRIDB_FAST_DEBUG=1 $(BIN)/pip install -q --no-build-isolation --no-deps --target $(DEBUG) .
 	PYTHONPATH=$(DEBUG) $(BIN)/pytest $(TEST_ARGS)
 
+sanitize: $(SANITIZED)/.built $(FUZZ)/.built
+	$(IN_SANITIZERS) ASAN_OPTIONS=$(ASAN_OPTIONS):malloc_context_size=8 \
+		$(BIN)/pytest $(CODEC_TESTS) $(TEST_ARGS)
+
+fuzz: $(SANITIZED)/.built $(FUZZ)/.built
+	$(IN_SANITIZERS) ASAN_OPTIONS=$(ASAN_OPTIONS):$(FUZZ_OPTIONS) \
+		$(BIN)/python -P -m fuzz $(FUZZ_LIMIT) $(FUZZ_ARGS)
+
 lint: $(VENV)/.built
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	PATH=$(BIN):$$PATH cython-lint --max-line-length 99 src_pyx
+	PATH=$(BIN):$$PATH cython-lint --max-line-length 99 src_pyx tests/fuzz
 
 soak: $(VENV)/.built server
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
@@ -41,6 +65,19 @@ bench: $(VENV)/.built server
 server: $(VENV)/.built
 	@[ -n "$$SIRIDB_SERVER" ] || command -v siridb-server >/dev/null \
 		|| $(BIN)/python -m siridb_fast.testing.unpack
+
+$(SANITIZED)/.built: $(VENV)/.built
+	rm -rf $(SANITIZED)
+	SIRIDB_FAST_SANITIZE=1 CC=gcc $(BIN)/python setup.py -q build -j 2 \
+		--build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
+	@touch $@
+
+$(FUZZ)/.built: $(VENV)/.installed $(FUZZ_SOURCES)
+	mkdir -p $(FUZZ)
+	gcc -O2 -shared -fPIC -Wall -Wextra -Werror tests/fuzz/runtime.c -o $(FUZZ)/runtime.so
+	cd tests && $(CURDIR)/$(BIN)/python fuzz/setup.py -q build \
+		--build-base ../$(FUZZ) --build-lib ../$(FUZZ)/lib
+	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)
 	$(BIN)/pip install -qq --no-build-isolation --no-deps -e .

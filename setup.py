@@ -8,8 +8,14 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 IS_DEBUG = os.environ.get("SIRIDB_FAST_DEBUG", "0") not in ("", "0")
+IS_SANITIZED = os.environ.get("SIRIDB_FAST_SANITIZE", "0") not in ("", "0")  # make sanitize, fuzz
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 UNIX_ARGS = ["-O1", "-g"] if IS_DEBUG else ["-O3", "-funroll-loops", "-g0"]
+if IS_SANITIZED:
+    UNIX_ARGS = ["-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize-coverage=trace-pc"]
+    UNIX_ARGS += SANITIZERS
 COMPILE_ARGS = [] if sys.platform == "win32" else UNIX_ARGS
+LINK_ARGS = SANITIZERS if IS_SANITIZED else []
 DIRECTIVES = {
     "language_level": "3",
     "boundscheck": IS_DEBUG,
@@ -25,7 +31,12 @@ def extensions() -> list[Extension]:
     """Return one extension for each source in the mirrored folder."""
     sources = sorted(Path("src_pyx/siridb_fast").glob("*.pyx"))
     return [
-        Extension(f"siridb_fast.{path.stem}", [str(path)], extra_compile_args=COMPILE_ARGS)
+        Extension(
+            f"siridb_fast.{path.stem}",
+            [str(path)],
+            extra_compile_args=COMPILE_ARGS,
+            extra_link_args=LINK_ARGS,
+        )
         for path in sources
     ]
 

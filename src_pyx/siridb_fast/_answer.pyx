@@ -94,17 +94,20 @@ cdef dict _read_answer(Reader* reader):
     else:
         raise _fault(reader, f"an answer is a map, got type code {reader.p[0]}")
     reader.p += 1
-    while left != 0 and not _is_at_close(reader, QP_MAP_CLOSE):
+    while left > 0 or (left == OPEN and not _is_at_close(reader)):
         name = _read_text(reader)
         if name == "__timeit__":
-            break
+            return answer
         answer[name] = _read_series(reader, name)
         left -= left > 0
+    reader.p += left == OPEN and reader.p < reader.end
+    if reader.p != reader.end:
+        raise _fault(reader, f"{reader.end - reader.p} bytes after the answer")
     return answer
 
 
-cdef bint _is_at_close(Reader* reader, unsigned char close) noexcept:
-    return reader.p >= reader.end or reader.p[0] == close
+cdef bint _is_at_close(Reader* reader) noexcept:
+    return reader.p >= reader.end or reader.p[0] == QP_MAP_CLOSE
 
 
 cdef tuple _read_series(Reader* reader, object name):
