@@ -52,6 +52,7 @@ from siridb_fast.reference import (
     async_server_info,
 )
 from siridb_fast.running import run
+from siridb_fast.spool_options import SpoolOptions
 from siridb_fast.writer import BatchWriter
 
 __version__ = "0.1.0"
@@ -96,6 +97,7 @@ __all__ = [
     "SpoolError",
     "SpoolFullError",
     "SpoolLockedError",
+    "SpoolOptions",
     "Stats",
     "TableError",
     "UnknownDatabaseError",

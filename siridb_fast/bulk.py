@@ -14,12 +14,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from siridb_fast._answer import decode_points
+from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._points import PointColumn
 from siridb_fast._runs import Series
 from siridb_fast.casting import fitted_column, is_exact_as_float, refuse_inexact
 from siridb_fast.columns import ColumnRules, point_column
-from siridb_fast.delivery import Delivery
+from siridb_fast.delivery import Delivery, Failure
 from siridb_fast.engine import Engine
 from siridb_fast.errors import ColumnError
 from siridb_fast.groups import Groups, Mixed, require_cast
@@ -108,6 +110,25 @@ class Bulk:
                 await self.take_columns([part], delivery)
             else:
                 await self._append(groups, part, delivery)
+
+    async def refit(self, payload: bytes) -> Batch | None:
+        """Return a batch of the points of a package, in the types that their series have by now.
+
+        What cannot be converted is booked as not delivered; None if nothing is left.
+        """
+        arrays = decode_points(payload)
+        batch = Batch()
+        for series, (timestamps, values) in zip(
+            await self.settle(list(arrays)), arrays.values(), strict=True
+        ):
+            column = point_column(series.name, timestamps, values, self._rules)
+            try:
+                column = self._fitted(series, column)
+            except ColumnError as exc:
+                self._engine.fail(Failure(series.name, len(column), exc), [])
+            else:
+                batch.append_column(column, 0, len(column))
+        return batch if len(batch) else None
 
     async def require_fit(self, parts: Sequence[PointColumn | Mixed]) -> None:
         """Wait for the types of series, and refuse values that cannot go into them.

@@ -108,7 +108,7 @@ class Cluster:
         config: The hosts, and how to connect to them.
         per_host: How many connections a host gets, and the window of each; by default one with
             the window of ``config``.
-        on_connected: Called whenever a connection has been made.
+        on_change: Called whenever a connection has been made or lost.
         greet: Awaited before that with the new connection, which is given up if it raises.
     """
 
@@ -117,7 +117,7 @@ class Cluster:
         config: Config,
         *,
         per_host: Callable[[Host], tuple[int, int]] | None = None,
-        on_connected: Callable[[], None] | None = None,
+        on_change: Callable[[], None] | None = None,
         greet: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
         self._config = config
@@ -129,7 +129,7 @@ class Cluster:
             for _ in range(count)
         ]
         self._selector = HostSelector(config.hosts)
-        self._on_connected = on_connected
+        self._on_change = on_change
         self._greet = greet
         self._is_closed = False
 
@@ -259,8 +259,8 @@ class Cluster:
             member.inactive_until = 0.0
             if self._is_closed:
                 member.connection.close()
-            elif self._on_connected is not None:
-                self._on_connected()
+            elif self._on_change is not None:
+                self._on_change()
 
     async def _met(
         self, connection: Connection, greet: Callable[[Connection], Awaitable[None]]
@@ -282,6 +282,8 @@ class Cluster:
                 if member.connection is not None and member.is_connected:
                     await member.connection.wait_closed()
                     logger.warning("lost the connection to %s", member.host)
+                    if self._on_change is not None:
+                        self._on_change()
                 await self._reconnect(member)
         finally:
             if member.connection is not None:

@@ -32,6 +32,7 @@ __all__ = [
     "MICROSECOND",
     "MILLISECOND",
     "NANOSECOND",
+    "PRECISIONS",
     "SECOND",
     "ColumnRules",
     "Package",

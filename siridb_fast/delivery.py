@@ -86,10 +86,11 @@ class Delivered:
 class Report:
     """What became of points.
 
-    ``rejected`` are those that were not delivered and will not be: refused by the server, of
-    another type than their series, or not delivered in time. ``in_doubt`` may or may not be
-    stored. At most 1,000 of each are listed; ``rejected_points`` and ``in_doubt_points`` count
-    all.
+    ``points`` were delivered. ``spooled`` left memory for the spool, and will be delivered later:
+    then they count as ``points`` of a later report. ``rejected`` are those that were not delivered
+    and will not be: refused by the server, of another type than their series, or not delivered in
+    time. ``in_doubt`` may or may not be stored. At most 1,000 of each are listed;
+    ``rejected_points`` and ``in_doubt_points`` count all.
 
     Of a load also: the ``rows`` that were read, how many ``series`` they are of, how many cells
     were ``missing`` and left out, and how many points are older than what the database keeps:
@@ -110,10 +111,11 @@ class Report:
     missing: int = 0
     expired: int = 0
     expired_series: tuple[str, ...] = ()
+    spooled: int = 0
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether every point was delivered."""
+        """Tell whether every point was delivered, or is in the spool."""
         return not (self.rejected_points or self.in_doubt_points)
 
     def require_complete(self, exc: BaseException | None = None) -> None:
@@ -129,6 +131,8 @@ class Report:
 
     def __str__(self) -> str:
         text = f"{self.points:,} points delivered in {self.packages:,} packages"
+        if self.spooled:
+            text += f"; {self.spooled:,} in the spool"
         for what, points, failures in (
             ("not delivered", self.rejected_points, self.rejected),
             ("in doubt", self.in_doubt_points, self.in_doubt),
@@ -165,6 +169,7 @@ class Tally:
     in_doubt: list[Failure] = field(default_factory=list)
     rejected_points: int = 0
     in_doubt_points: int = 0
+    spooled: int = 0
 
     def add(self, points: int, size: int) -> None:
         """Count points of an acknowledged package and their share of its bytes."""
@@ -193,6 +198,7 @@ class Tally:
             in_doubt=tuple(self.in_doubt),
             rejected_points=self.rejected_points,
             in_doubt_points=self.in_doubt_points,
+            spooled=self.spooled,
         )
 
 
@@ -238,6 +244,12 @@ class Delivery:
     def add(self, points: int, size: int, now: float) -> None:
         """Take note of points that were acknowledged."""
         self._tally.add(points, size)
+        self._left -= points
+        self._finish(now)
+
+    def spool(self, points: int, now: float) -> None:
+        """Take note of points that are in the spool from now on."""
+        self._tally.spooled += points
         self._left -= points
         self._finish(now)
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 from siridb_fast import _wire
 from siridb_fast._batch import Batch
 from siridb_fast._buffer import PackageBuffer
+from siridb_fast.backlog import Backlog
+from siridb_fast.backoff import Backoff
 from siridb_fast.cluster import Cluster
 from siridb_fast.config import OnDoubt
 from siridb_fast.connection import Connection
@@ -31,36 +30,15 @@ from siridb_fast.errors import (
     RequestTimeout,
     SiriDBError,
 )
-from siridb_fast.packages import Package
+from siridb_fast.packages import Outcome, Package, PackageAnswer, part
 from siridb_fast.safety import Safety
 
-__all__ = ["Dispatcher", "Outcome"]
+__all__ = ["Dispatcher"]
 
-FIRST_PAUSE = 0.1  # seconds until a package goes again; twice as long each time
-LONGEST_PAUSE = 5.0
 LOOK_TIMEOUT = 30.0  # seconds at least to look up a package that is in doubt
 KEPT_BUFFERS = 4  # of packages that were settled, for the next ones
 
 logger = logging.getLogger("siridb_fast")
-
-
-class Outcome(Protocol):
-    """Who is told what became of packages, and asked for the next."""
-
-    def fill(self, batch: Batch) -> bool:
-        """Put what should leave next into an empty batch; tell whether there is anything."""
-
-    def held(self, package: Package) -> None:
-        """Take note of the memory that a new package holds."""
-
-    def delivered(self, package: Package, host: str) -> None:
-        """Take note of a package that is stored."""
-
-    def failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:
-        """Take note of a package that was not delivered, or may not have been."""
-
-    def released(self, package: Package) -> None:
-        """Take note that the memory of a package is free."""
 
 
 class Dispatcher:
@@ -91,21 +69,24 @@ class Dispatcher:
         self.on_doubt = on_doubt
         self._doubts = doubts
         self.safety: Safety | None = None  # None: what is acknowledged is delivered
+        self.backlog: Backlog | None = None  # None: packages are in memory only
         self._ready: deque[Package] = deque()
+        self._recalled: deque[Package] = deque()  # that were on disk only
+        self._is_recalled_next = False
         self._in_flight: set[Package] = set()
         self._looked_up: set[Package] = set()
         self._unsettled: dict[int, int] = {}  # number: packages of that number, in order
         self._last_number = 0
         self._buffers: list[PackageBuffer] = []
-        self._pause = 0.0
-        self._paused_until = 0.0
+        self._backoff = Backoff()
+        self._is_over = False
         self._timer: asyncio.TimerHandle | None = None
         self.retries = 0
 
     @property
     def ready(self) -> int:
-        """How many packages wait for room."""
-        return len(self._ready)
+        """How many packages wait for room, or for the disk."""
+        return len(self._ready) + (self.backlog.waiting if self.backlog is not None else 0)
 
     @property
     def in_flight(self) -> int:
@@ -135,12 +116,21 @@ class Dispatcher:
 
     def submit(self, batch: Batch) -> None:
         """Take a batch that was filled elsewhere; `pump` sends it."""
-        self._ready.append(self._package(batch))
+        package = self.package(batch)
+        if self.backlog is not None and self.backlog.is_always:
+            is_connected = self._cluster.is_connected
+            self.backlog.store(package, is_sent=is_connected, stays=is_connected)
+        else:
+            self.offer(package)
 
     def pump(self) -> None:
         """Send packages as long as a connection has room and there is something to send."""
+        if self._is_over:
+            return
         self._expire()
-        is_paused = self._loop.time() < self._paused_until
+        if self.backlog is not None and not self._cluster.is_connected:
+            self._give_all_back(self.backlog)
+        is_paused = self._loop.time() < self._backoff.until
         is_idle = False
         while not is_paused:
             # Hosts that cannot serve are tried where no other is left; pauses are for that.
@@ -156,26 +146,37 @@ class Dispatcher:
                 break
         if self.safety is not None:
             self.safety.tend(is_idle=is_idle)
+        if self.backlog is not None:
+            has_room = not is_paused and self._cluster.has_room(try_inactive=True)
+            self.backlog.tend(len(self._ready), has_room=has_room)
         self._set_timer(is_paused=is_paused)
+
+    def surrender(self, backlog: Backlog) -> None:
+        """Send no more, and leave everything to the backlog."""
+        self._give_all_back(backlog)
+        for package in self._in_flight:
+            backlog.give_back(package, in_doubt=True)
+        self._in_flight.clear()
+        while (fresh := self.seal_next()) is not None:
+            backlog.store(fresh, is_sent=False)
+        self._is_over = True
 
     def abandon(self, error: SiriDBError) -> None:
         """Give up: what waits is not delivered, what was with a server is in doubt."""
+        self._is_over = True
         if self._timer is not None:
             self._timer.cancel()
-        while self._ready:
-            self._fail(self._ready.popleft(), error)
-        self._doubts.stop()
-        unsafe = self.safety.drop_all() if self.safety is not None else []
-        for package in [*self._in_flight, *self._looked_up, *unsafe]:
+        for package in [*self._ready, *self._recalled]:
+            self._fail(package, error)
+        for package in [*self._in_flight, *self._take_in_doubt()]:
             self._fail(package, package.error or error, in_doubt=True)
-        self._in_flight.clear()
-        self._looked_up.clear()
+        for packages in (self._ready, self._recalled, self._in_flight):
+            packages.clear()
 
-    # ---- sending
+    # ---- for the backlog
 
-    def _next(self) -> Package | None:
-        if self._ready:
-            return self._ready.popleft()
+    def seal_next(self) -> Package | None:
+        """Return the next package of fresh points, if there is any."""
         batch = self.new_batch()
         try:
             is_filled = self._outcome.fill(batch)
@@ -187,9 +188,10 @@ class Dispatcher:
         if not is_filled:
             self._keep(batch.buffer)
             return None
-        return self._package(batch)
+        return self.package(batch)
 
-    def _package(self, batch: Batch) -> Package:
+    def package(self, batch: Batch) -> Package:
+        """Return a package of a batch, with a number and a deadline."""
         self._last_number += 1
         self._unsettled[self._last_number] = 1
         deadline = self._loop.time() + self._delivery_timeout
@@ -197,11 +199,68 @@ class Dispatcher:
         self._outcome.held(package)
         return package
 
+    def offer(self, package: Package) -> None:
+        """Take a package that is not stored; `pump` sends it."""
+        self._ready.append(package)
+
+    def recalled(self, package: Package, *, is_sent: bool) -> None:
+        """Take a package that was on disk only; it may have been sent before."""
+        connection = self._cluster.select(try_inactive=True)
+        if not is_sent or connection is None:
+            self._recalled.append(package)
+            return
+        error = ConnectionLost("the package on disk had been sent before", in_doubt=True)
+        self._is_in_doubt(package, connection, error)
+
+    def is_spooled(self, package: Package) -> None:
+        """Forget a package that is safe on disk now."""
+        self._outcome.spooled(package)
+        self._settle(package, is_final=False)
+
+    def is_refused(self, package: Package, error: SiriDBError) -> None:
+        """Book a package that found a place nowhere."""
+        self._fail(package, error)
+
+    def _give_all_back(self, backlog: Backlog) -> None:
+        for packages in (self._ready, self._recalled):
+            while packages:
+                package = packages.popleft()
+                backlog.give_back(package, in_doubt=package.is_in_doubt)
+        for package in self._take_in_doubt():
+            backlog.give_back(package, in_doubt=True)
+
+    def _take_in_doubt(self) -> list[Package]:
+        # What is looked up, and what was acknowledged but is not safe.
+        self._doubts.stop()
+        unsafe = self.safety.drop_all() if self.safety is not None else []
+        looked_up = [*self._looked_up]
+        self._looked_up.clear()
+        return looked_up + unsafe
+
+    # ---- sending
+
+    def _next(self) -> Package | None:
+        # Fresh packages and recalled ones take turns.
+        self._is_recalled_next = not self._is_recalled_next
+        if self._recalled and self._is_recalled_next:
+            return self._recalled.popleft()
+        package = self._next_fresh()
+        if package is None and self._recalled:
+            return self._recalled.popleft()
+        return package
+
+    def _next_fresh(self) -> Package | None:
+        if self._ready:
+            return self._ready.popleft()
+        if self.backlog is not None and self.backlog.is_always:
+            return None  # it comes by way of the disk
+        return self.seal_next()
+
     def _send(self, package: Package, connection: Connection) -> bool:
         package.sent_at = self._loop.time()
         try:
             connection.send_for(
-                _PackageAnswer(self, package, connection),
+                PackageAnswer(self, package, connection),
                 _wire.REQ_INSERT,
                 package.batch.buffer,
                 package.deadline,
@@ -226,7 +285,7 @@ class Dispatcher:
         self.pump()
 
     def _is_delivered(self, package: Package, connection: Connection, _: object) -> None:
-        self._pause = 0.0
+        self._backoff.reset()
         self._cluster.resume(connection)
         package.seconds = self._loop.time() - package.sent_at
         if self.safety is None or connection.process is None:
@@ -252,13 +311,13 @@ class Dispatcher:
         logger.debug("%s: %s; trying another server", connection.name, error)
         self._cluster.suspend(connection)
         if not self._cluster.has_active:
-            self._back_off()
+            self._backoff.begin(self._loop.time())
         self._go_again(package, error)
 
     def _go_later(self, package: Package, connection: Connection, error: SiriDBError) -> None:
         logger.debug("%s: %s; trying again", connection.name, error)
         if not isinstance(error, ConnectionLost):  # a pool has no server, so no server inserts
-            self._back_off()
+            self._backoff.begin(self._loop.time())
         self._go_again(package, error)
 
     def _is_rejected(self, package: Package, connection: Connection, error: SiriDBError) -> None:
@@ -268,11 +327,8 @@ class Dispatcher:
             self._fail(package, error)
             return
         logger.debug("%s refused a package: %s; sending its halves", connection.name, error)
-        one, other = package.batch.halves()
-        first = Package(one, package.number, package.deadline, package.held // 2, error=error)
-        second = replace(first, batch=other, held=package.held - first.held)
-        self._unsettled[package.number] += 1
-        self._ready.extendleft((second, first))
+        package.error = error
+        self._part(package, *package.batch.halves(), self._both_again)
 
     def _is_in_doubt(self, package: Package, connection: Connection, error: SiriDBError) -> None:
         is_hopeless = isinstance(error.__cause__, ProtocolError)  # it would come to the same again
@@ -295,15 +351,23 @@ class Dispatcher:
         self._looked_up.discard(package)
         if settled is None:
             assert package.error is not None  # noqa: S101 - it is why there was a doubt
-            self._fail(package, package.error, in_doubt=True)
+            self._give_up(package, package.error, in_doubt=True)
+        elif settled.missing is None:
+            self._is_found(package, line)
+        elif settled.stored is None:
+            self._is_missing(package)
         else:
-            stored, missing = self._parted(package, settled)
-            if missing is not None:
-                self.retries += 1
-                self._ready.appendleft(missing)
-            if stored is not None:
-                self._is_found(stored, line)
+            then = partial(self._is_partly_found, line)
+            self._part(package, settled.stored, settled.missing, then)
         self.pump()
+
+    def _is_partly_found(self, line: Connection, stored: Package, missing: Package) -> None:
+        self._is_missing(missing)
+        self._is_found(stored, line)
+
+    def _is_missing(self, package: Package) -> None:
+        self.retries += 1
+        self._ready.appendleft(package)
 
     def _is_found(self, package: Package, line: Connection) -> None:
         if self.safety is None or line.process is None:
@@ -312,14 +376,18 @@ class Dispatcher:
             package.deadline = self._loop.time() + self._delivery_timeout
             self.safety.add(package, line)
 
-    def _parted(self, package: Package, settled: Settled) -> tuple[Package | None, Package | None]:
-        stored, missing = settled.stored, settled.missing
-        if stored is None or missing is None:
-            return (package, None) if missing is None else (None, package)
+    def _part(
+        self, package: Package, one: Batch, other: Batch, then: Callable[[Package, Package], None]
+    ) -> None:
+        first, second = part(package, one, other)
         self._unsettled[package.number] += 1
-        held = min(package.held, len(missing.buffer))
-        rest = replace(package, batch=missing, held=held)
-        return replace(package, batch=stored, held=package.held - held), rest
+        if package.spool_id is None or self.backlog is None:
+            then(first, second)
+        else:
+            self.backlog.part(package, (first, second), partial(then, first, second))
+
+    def _both_again(self, first: Package, second: Package) -> None:
+        self._ready.extendleft((second, first))
 
     def _go_again(self, package: Package, error: SiriDBError) -> None:
         self.retries += 1
@@ -330,10 +398,21 @@ class Dispatcher:
         self._outcome.failed(package, error, in_doubt=in_doubt or package.is_in_doubt)
         self._settle(package)
 
-    def _settle(self, package: Package) -> None:
+    def _give_up(self, package: Package, error: SiriDBError, *, in_doubt: bool = False) -> None:
+        # Not for what a server said about the package, but because none did.
+        if self.backlog is not None:
+            self.backlog.give_back(package, in_doubt=in_doubt or package.is_in_doubt)
+        else:
+            self._fail(package, error, in_doubt=in_doubt)
+
+    def _settle(self, package: Package, *, is_final: bool = True) -> None:
         self._unsettled[package.number] -= 1
         if not self._unsettled[package.number]:
             del self._unsettled[package.number]
+        if package.spool_id is not None and self.backlog is not None:
+            self.backlog.let_go(package)
+            if is_final:
+                self.backlog.forget(package)
         self._keep(package.batch.buffer)
         self._outcome.released(package)
 
@@ -343,15 +422,6 @@ class Dispatcher:
 
     # ---- time
 
-    def _back_off(self) -> None:
-        # Once for all packages that were in flight. With jitter, so that many writers do not come
-        # back at the same moment.
-        if self._loop.time() < self._paused_until:
-            return
-        self._pause = min(self._pause * 2, LONGEST_PAUSE) or FIRST_PAUSE
-        pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        self._paused_until = self._loop.time() + pause
-
     def _expire(self) -> None:
         now = self._loop.time()
         for package in [package for package in self._ready if package.deadline <= now]:
@@ -359,13 +429,13 @@ class Dispatcher:
             error = package.error or RequestTimeout(
                 f"no server took the package within {self._delivery_timeout:g} seconds"
             )
-            self._fail(package, error)
+            self._give_up(package, error)
         for package in self.safety.expire(now) if self.safety is not None else ():
             unsafe = RequestTimeout(
                 "the package was acknowledged, but in "
                 f"{self._delivery_timeout:g} seconds no server told that it is safe"
             )
-            self._fail(package, unsafe, in_doubt=True)
+            self._give_up(package, unsafe, in_doubt=True)
 
     def _set_timer(self, *, is_paused: bool) -> None:
         # For the end of a pause, or of the patience with what waits.
@@ -374,7 +444,7 @@ class Dispatcher:
             self._timer = None
         times = [package.deadline for package in self._ready]
         if is_paused:
-            times.append(self._paused_until)
+            times.append(self._backoff.until)
         if self.safety is not None and self.safety.points:
             times.append(self.safety.deadline)
         if times:
@@ -383,29 +453,6 @@ class Dispatcher:
     def _wake(self) -> None:
         self._timer = None
         self.pump()
-
-
-class _PackageAnswer:
-    # Tells the dispatcher at once. A future would do so in the next round of the event loop: the
-    # server would wait for its next package so long.
-
-    __slots__ = ("_connection", "_dispatcher", "_package")
-
-    def __init__(self, dispatcher: Dispatcher, package: Package, connection: Connection) -> None:
-        self._dispatcher = dispatcher
-        self._package = package
-        self._connection = connection
-
-    def done(self) -> bool:
-        return False
-
-    def set_result(self, _: object, /) -> None:
-        self._dispatcher.answered(self._package, self._connection, None)
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        if not isinstance(exception, SiriDBError):
-            raise exception
-        self._dispatcher.answered(self._package, self._connection, exception)
 
 
 FOLLOW_UPS: dict[Verdict, Callable[..., None]] = {

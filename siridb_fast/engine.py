@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Any
 
@@ -23,17 +23,21 @@ from siridb_fast._coalescer import Coalescer
 from siridb_fast._points import PointColumn
 from siridb_fast._runs import Series
 from siridb_fast.asking import ASSUMED_BUFFER_POINTS, Asking
+from siridb_fast.backlog import Backlog
 from siridb_fast.cluster import Cluster
+from siridb_fast.columns import PRECISIONS
 from siridb_fast.config import Config
 from siridb_fast.delivery import Delivery, Failure, Report
 from siridb_fast.dispatch import Dispatcher
-from siridb_fast.doubt import Doubts
+from siridb_fast.doubt import Doubts, batch_of
 from siridb_fast.errors import (
     BufferFullError,
     ColumnError,
     ConfigError,
     RequestTimeout,
     SiriDBError,
+    SpoolError,
+    UnpackError,
     WriterClosedError,
 )
 from siridb_fast.gate import Gate
@@ -43,11 +47,14 @@ from siridb_fast.ledger import Ledger, Stats
 from siridb_fast.packages import Package
 from siridb_fast.safety import Safety, clock_of
 from siridb_fast.settling import TypeSettler
+from siridb_fast.spool import Spooled
+from siridb_fast.spool_thread import SpoolThread
 from siridb_fast.writer_options import WriterOptions
 
 __all__ = ["Engine"]
 
 CLOSE_TIMEOUT = 1.0
+SPOOL_TIMEOUT = 30.0  # to write what memory holds to disk
 READY_PACKAGES = 2  # of columns, beside those in flight: enough to keep the line busy
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -69,7 +76,7 @@ class Engine:
         self._cluster = Cluster(
             config,
             per_host=self._per_host,
-            on_connected=self.notice,
+            on_change=self.notice,
             greet=Processes().greet if asks_whom else None,
         )
         self.asking = Asking(self._cluster, options)
@@ -84,10 +91,12 @@ class Engine:
             coalescer,
             self.asking.types,
             casts=options.on_type == "cast",
-            refuse=lambda failure, waiting: self._ledger.fail(failure, waiting),
+            refuse=self.fail,
             on_settled=self.work,
         )
         self._ledger: Ledger
+        self._spool: SpoolThread | None = None
+        self._backlog: Backlog | None = None
         self._buffer_points = ASSUMED_BUFFER_POINTS
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = -inf  # when the coalescer was last asked for what is due
@@ -125,8 +134,11 @@ class Engine:
             await self._cluster.open(timeout)
             precision, self._buffer_points = await self.asking.settings()
             await self._prepare(precision)
+            await self._open_spool(precision)
         except BaseException:
             self._cluster.close()
+            if self._spool is not None:
+                await self._spool.close()
             raise
         return precision
 
@@ -152,14 +164,50 @@ class Engine:
             work=self.notice,
         )
 
-    def start(self) -> None:
-        """Take points from now on."""
+    async def _open_spool(self, precision: int | None) -> None:
+        options = self._options.spool_options
+        if options is None:
+            return
+        if precision is None:
+            raise ConfigError("spool= needs the right to show, or time_precision=")
+        self._spool = SpoolThread(options)
+        await self._spool.open(self._config.dbname, PRECISIONS[precision])
+
+    def start(self, refit: Callable[[bytes], Awaitable[Batch | None]]) -> None:
+        """Take points from now on.
+
+        ``refit`` gives the points of a package that was on disk the types that their series have.
+        """
         options = self._options
         self._ledger = Ledger(
             time.monotonic, self._buffer_points, options.on_delivery, options.on_error
         )
+        if self._spool is not None:
+            self._backlog = self._dispatcher.backlog = Backlog(
+                self._spool,
+                self._dispatcher,
+                is_connected=lambda: self._cluster.is_connected,
+                is_short=lambda: self._coalescer.is_crowded,
+                max_buffered=options.max_buffered,
+                refit=refit,
+                on_dropped=self._is_dropped,
+                notice=self.notice,
+            )
         self._is_running = True
         self._coalescer.open(self._buffer_points)
+        self.notice()
+
+    def _is_dropped(self, row: Spooled, error: SpoolError) -> None:
+        try:
+            series = batch_of(row.payload).series()
+        except UnpackError:  # no writer made that
+            series = [("", row.points)]
+        for name, points in series:
+            self.fail(Failure(name, points, error), [])
+
+    def fail(self, failure: Failure, waiting: list[tuple[Delivery, int]]) -> None:
+        """Book points that will not be delivered, and tell the deliveries that wait for them."""
+        self._ledger.fail(failure, waiting)
 
     def stop(self) -> None:
         """Close the connections; book whatever is left as not delivered."""
@@ -170,6 +218,8 @@ class Engine:
         self._dispatcher.abandon(error)
         self._settler.stop()
         self._cluster.close()
+        if self._spool is not None:
+            self._spool.end()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -180,8 +230,21 @@ class Engine:
         except TimeoutError:
             logger.warning("a connection is not closed after %s seconds", CLOSE_TIMEOUT)
 
-    async def deliver_all(self, timeout: float | None) -> None:
+    async def save_rest(self) -> None:
+        """Leave what is not delivered in the spool, if there is one, and close that."""
+        if self._backlog is None:
+            return
+        self._settler.stop()
+        self._settler.postpone()
+        self._coalescer.flush(time.monotonic())
+        self._dispatcher.surrender(self._backlog)
+        await self._backlog.close(SPOOL_TIMEOUT)
+
+    async def deliver_all(self, timeout: float | None, *, with_backlog: bool = False) -> None:
         """Send what is pending now, and wait until its fate is known.
+
+        With a spool, its fate may be to be there. ``with_backlog`` waits for what is there too, as
+        long as a server is connected.
 
         Raises:
             RequestTimeout: Not in time; it goes on all the same.
@@ -199,10 +262,16 @@ class Engine:
                 await self.gate.until(lambda: self._coalescer.oldest_since > now)
                 number = self._dispatcher.last_number
                 await self.gate.until(lambda: self._dispatcher.is_settled(number))
+                if with_backlog:
+                    await self.gate.until(self._has_no_backlog)
         except TimeoutError:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
             ) from None
+
+    def _has_no_backlog(self) -> bool:
+        backlog = self._backlog
+        return backlog is None or backlog.is_empty or not self._cluster.is_connected
 
     def end_period(self) -> Report:
         """Return the report of all points since the last one."""
@@ -216,6 +285,7 @@ class Engine:
             buffered=self._coalescer.points,
             in_flight=self._points_in_packages,
             unsafe=self._dispatcher.unsafe_points,
+            spooled=self._backlog.points if self._backlog is not None else 0,
             delivered=total.points,
             fast=fast,
             slow=total.points - fast,
@@ -244,6 +314,11 @@ class Engine:
     def delivered(self, package: Package, host: str) -> None:
         """Book a package that is stored; called by the dispatcher."""
         self._ledger.delivered(package.batch, host, package.seconds)
+
+    def spooled(self, package: Package) -> None:
+        """Book a package that is on disk only; called by the dispatcher."""
+        if not package.is_recalled:
+            self._ledger.spooled(package.batch)
 
     def failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:
         """Book a package that was not delivered; called by the dispatcher."""
@@ -291,7 +366,7 @@ class Engine:
                 self._direct_points += len(column)
                 delivery.expect(len(column))
                 failure = Failure(series.name, len(column), exc)
-                self._ledger.fail(failure, [(delivery, len(column))])
+                self.fail(failure, [(delivery, len(column))])
                 return
         timestamps, values = column.plain()
         try:
@@ -381,7 +456,10 @@ class Engine:
         self._is_noticed = False
         if self._is_running:
             self._looked_at = time.monotonic()
-            self._settler.start()
+            if self._backlog is not None and not self._cluster.is_connected:
+                self._settler.postpone()
+            else:
+                self._settler.start()
             self._dispatcher.pump()
             self.gate.look()
             self._set_timer()

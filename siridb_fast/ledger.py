@@ -26,13 +26,15 @@ class Stats:
     ``fast`` left in runs that are longer than the server's buffer of a series, which it stores at
     20 to 30 times the speed of ``slow`` ones. Texts have no such buffer and count by the length of
     their runs all the same. ``unsafe`` were acknowledged, and may still be lost with the server:
-    with ``durability="safe"``.
+    with ``durability="safe"``. ``spooled`` are on disk, in the spool; those of former writers too,
+    which count as ``delivered`` in the end but not as ``written``.
     """
 
     written: int
     buffered: int
     in_flight: int
     unsafe: int
+    spooled: int
     delivered: int
     fast: int
     slow: int
@@ -87,6 +89,12 @@ class Ledger:
                 self._on_delivery,
                 Delivered(batch.points, tuple(batch.names), size, latency, seconds, host),
             )
+
+    def spooled(self, batch: Batch) -> None:
+        """Book a package that left memory for the spool."""
+        self._period.spooled += batch.points
+        for delivery, points in _points_by_delivery(batch).items():
+            delivery.spool(points, self._clock())
 
     def failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
         """Book a package that was not delivered, or may not have been."""

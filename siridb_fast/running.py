@@ -159,8 +159,12 @@ class WorkThread:
 
     async def close(self, timeout: float) -> None:
         """End it after what it was given, and wait for that, but no longer than this."""
-        self._work.put(None)
+        self.end()
         await asyncio.wait([self._ended], timeout=timeout)
+
+    def end(self) -> None:
+        """End it after what it was given."""
+        self._work.put(None)
 
     def _main(self) -> None:
         while (work := self._work.get()) is not None:

@@ -56,13 +56,29 @@ class TypeSettler:
         self._refuse = refuse
         self._on_settled = on_settled
         self._todo: dict[Series, None] = {}
+        self._postponed: dict[Series, None] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Ask for what is not settled, unless that is under way; call this in the event loop."""
+        for series in self._postponed:
+            self._coalescer.unsettle(series)
+        self._todo.update(self._postponed)
+        self._postponed.clear()
         self._todo.update(dict.fromkeys(self._coalescer.take_unsettled()))
         if self._todo and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._settle_all())
+
+    def postpone(self) -> None:
+        """Let the points of new series leave as they are, until `start` is called again.
+
+        Whoever takes them has to ask for the types later.
+        """
+        self._todo.update(dict.fromkeys(self._coalescer.take_unsettled()))
+        for series in self._todo:
+            self._coalescer.settle(series, None)
+        self._postponed.update(self._todo)
+        self._todo.clear()
 
     @property
     def newest(self) -> Series | None:
@@ -84,8 +100,9 @@ class TypeSettler:
                 await asyncio.sleep(PAUSE)
                 continue
             for series in some:
-                del self._todo[series]
-                self._settle(series, types.get(series.name))
+                if series in self._todo:  # not postponed meanwhile
+                    del self._todo[series]
+                    self._settle(series, types.get(series.name))
             self._on_settled()
 
     def _settle(self, series: Series, type_: str | None) -> None:

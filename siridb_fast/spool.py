@@ -11,7 +11,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +144,11 @@ class Spool:
         return self._bytes
 
     @property
+    def room(self) -> int:
+        """How many bytes there may be more."""
+        return self._max_bytes - self._bytes
+
+    @property
     def oldest(self) -> float | None:
         """When the first package was written, in seconds of wall clock; None if there is none."""
         return self._oldest
@@ -169,9 +174,21 @@ class Spool:
         Raises:
             SpoolFullError: There is no room for all.
         """
-        items = list(items)
-        self._check_room([size_of(payload) for payload, _ in items])
-        return self._guarded(lambda: self._put(items, is_sent))
+        return self.put_rows([(payload, points, is_sent) for payload, points in items])
+
+    def put_rows(
+        self, rows: Sequence[tuple[Payload, int, bool]], replacing: Sequence[int] = ()
+    ) -> list[int]:
+        """Keep packages, each with whether it is sent, in the place of others; return their ids.
+
+        All or none, and the others are gone when this returns.
+
+        Raises:
+            SpoolFullError: There is no room for all.
+        """
+        if not replacing:
+            self._check_room([size_of(payload) for payload, _, _ in rows])
+        return self._guarded(lambda: self._put(rows, replacing))
 
     def mark_sent(self, ids: Iterable[int]) -> None:
         """Note that packages are about to be sent: after a restart they are in doubt.
@@ -200,14 +217,19 @@ class Spool:
         """
         return self._guarded(lambda: read_packages(self._base, after, limit_bytes))
 
-    def expire(self) -> list[tuple[int, int]]:
-        """Remove the packages that are older than ``max_age``; return their ids and points."""
+    def expire(self, but: Container[int] = ()) -> list[Spooled]:
+        """Remove some packages that are older than ``max_age``; return them.
+
+        Those of these ids stay. Call it again until there are no more.
+        """
         if self._max_age is None or self._oldest is None:
             return []
         limit = self._clock() - self._max_age
         if self._oldest >= limit:
             return []
-        return self._guarded(lambda: self._expire(limit))
+        old = [row for row in self.read() if row.written_at < limit and row.id not in but]
+        self.remove([row.id for row in old])
+        return old
 
     def close(self) -> None:
         """Write all into the file, give back what it does not need, and let others open it."""
@@ -226,16 +248,20 @@ class Spool:
             self._base.close()
             self._lock.release()
 
-    def _put(self, items: list[tuple[Payload, int]], is_sent: bool) -> list[int]:
+    def _put(
+        self, rows: Sequence[tuple[Payload, int, bool]], replacing: Sequence[int]
+    ) -> list[int]:
         now = self._clock()
-        ids = list(range(self._next, self._next + len(items)))
+        ids = list(range(self._next, self._next + len(rows)))
         with self._transaction():
-            for number, (payload, points) in zip(ids, items, strict=True):
+            for number, (payload, points, is_sent) in zip(ids, rows, strict=True):
                 insert(self._base, number, payload, points, now, is_sent=is_sent)
+            removed = self._delete(replacing)
         self._next += len(ids)
         self._packages += len(ids)
-        self._points += sum(points for _, points in items)
-        self._bytes += sum(size_of(payload) for payload, _ in items)
+        self._points += sum(points for _, points, _ in rows)
+        self._bytes += sum(size_of(payload) for payload, _, _ in rows)
+        self._discount(removed)
         if ids and self._oldest is None:
             self._oldest = now
         return ids
@@ -246,32 +272,34 @@ class Spool:
                 "INSERT OR IGNORE INTO sent SELECT id FROM packages WHERE id = ?", rows
             )
 
-    def _remove(self, ids: list[int]) -> None:
+    def _delete(self, ids: Iterable[int]) -> list[tuple[int, int]]:
+        # Return the points and the size of each that was there.
         removed = []
-        with self._transaction():
-            for number in ids:
-                removed += self._base.execute(
-                    "SELECT points, size FROM packages WHERE id = ?", (number,)
-                ).fetchall()
-                self._base.execute("DELETE FROM packages WHERE id = ?", (number,))
-                self._base.execute("DELETE FROM sent WHERE id = ?", (number,))
+        for number in ids:
+            removed += self._base.execute(
+                "SELECT points, size FROM packages WHERE id = ?", (number,)
+            ).fetchall()
+            self._base.execute("DELETE FROM packages WHERE id = ?", (number,))
+            self._base.execute("DELETE FROM sent WHERE id = ?", (number,))
+        return removed
+
+    def _discount(self, removed: list[tuple[int, int]]) -> None:
         self._packages -= len(removed)
         self._points -= sum(points for points, _ in removed)
         self._bytes -= sum(size for _, size in removed)
-        self._oldest = self._first()
+        if removed:
+            self._oldest = self._first()
+
+    def _remove(self, ids: list[int]) -> None:
+        with self._transaction():
+            removed = self._delete(ids)
+        self._discount(removed)
         try:
             self._shrink(max(SPARE_PAGES, self._bytes // PAGE_SIZE))
         except sqlite3.Error as exc:
             if not _is_full(exc):
                 raise
             _log.debug("%s: cannot be made smaller now: %s", self._path, exc)
-
-    def _expire(self, limit: float) -> list[tuple[int, int]]:
-        rows = self._base.execute(
-            "SELECT id, points FROM packages WHERE written_at < ? ORDER BY id", (limit,)
-        ).fetchall()
-        self._remove([number for number, _ in rows])
-        return rows
 
     def _first(self) -> float | None:
         row = self._base.execute("SELECT written_at FROM packages ORDER BY id LIMIT 1").fetchone()

@@ -89,6 +89,8 @@ class BatchWriter(Intake):
         on_doubt_fallback: ``"report"`` or ``"resend"``, if the user may not select.
         durability: When points count as delivered: once ``"acked"``, or once they are ``"safe"``
             from the death of the server's process.
+        spool: Where packages are kept that no server has taken yet: the path of a file, or
+            `SpoolOptions`. Without it they are in memory only.
         sentinel: The series that gets a point now and then for ``"safe"``; type integer.
         on_missing: NaN and None, and NaT among the timestamps of columns: ``"keep"`` (NaN is sent,
             the others are refused), ``"drop"`` the point, ``"error"``.
@@ -182,7 +184,7 @@ class BatchWriter(Intake):
         self._engine = engine
         self._state = State.OPEN
         self._coalescer.notify = engine.notice
-        engine.start()
+        engine.start(self._bulk.refit)
 
     async def close(self, timeout: float | None = None) -> Report:
         """Deliver what is pending and close the connections.
@@ -192,7 +194,9 @@ class BatchWriter(Intake):
 
         Returns:
             What became of all points since the last report. What could not be delivered in time is
-            in ``rejected``, what was with a server then in ``in_doubt``.
+            in ``rejected``, what was with a server then in ``in_doubt``. With a spool both are
+            there, for the next writer, and count as ``spooled``; what it held already is waited
+            for too, as long as a server is connected.
         """
         engine = self._engine
         if engine is None or self._state is State.CLOSED:
@@ -206,7 +210,8 @@ class BatchWriter(Intake):
         engine.gate.look()
         try:
             with contextlib.suppress(RequestTimeout):
-                await engine.deliver_all(timeout)
+                await engine.deliver_all(timeout, with_backlog=True)
+            await engine.save_rest()
         finally:
             self._state = State.CLOSED
             engine.stop()

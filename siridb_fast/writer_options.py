@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
@@ -10,6 +11,7 @@ from siridb_fast.columns import PACKAGE_BYTES, ColumnRules, raw_series_name
 from siridb_fast.config import OnDoubt
 from siridb_fast.delivery import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
+from siridb_fast.spool_options import SpoolOptions
 
 __all__ = ["WriterKeywords", "WriterOptions"]
 
@@ -31,6 +33,7 @@ class WriterKeywords(TypedDict, total=False):
     on_doubt: OnDoubt | None
     on_doubt_fallback: Literal["report", "resend"]
     durability: Literal["acked", "safe"]
+    spool: str | os.PathLike[str] | SpoolOptions | None
     sentinel: str
     on_missing: Literal["keep", "drop", "error"]
     on_precision_loss: Literal["error", "floor"]
@@ -56,6 +59,7 @@ class WriterOptions:
     on_doubt: OnDoubt | None = None
     on_doubt_fallback: Literal["report", "resend"] = "report"
     durability: Literal["acked", "safe"] = "acked"
+    spool: str | os.PathLike[str] | SpoolOptions | None = None
     sentinel: str = "siridb_fast.sentinel"
     on_missing: Literal["keep", "drop", "error"] = "keep"
     on_precision_loss: Literal["error", "floor"] = "error"
@@ -86,6 +90,12 @@ class WriterOptions:
         _check_choice("on_doubt", self.on_doubt, (None, *get_args(OnDoubt)))
         _check_choice("on_doubt_fallback", self.on_doubt_fallback, ("report", "resend"))
         _check_choice("durability", self.durability, ("acked", "safe"))
+        spool = self.spool_options
+        if spool is not None and spool.max_bytes < 4 * self.package_bytes:
+            raise ConfigError(
+                "spool: max_bytes is at least four times package_bytes "
+                f"({self.package_bytes:,}), got {spool.max_bytes:,}"
+            )
         try:
             raw_series_name(self.sentinel)
         except ColumnError as exc:
@@ -99,6 +109,13 @@ class WriterOptions:
             self.rules(self.time_precision)
         except ValueError as exc:
             raise ConfigError(str(exc)) from None
+
+    @property
+    def spool_options(self) -> SpoolOptions | None:
+        """What the spool is like, if there is one."""
+        if self.spool is None or isinstance(self.spool, SpoolOptions):
+            return self.spool
+        return SpoolOptions(self.spool)
 
     def rules(self, time_precision: int | None) -> ColumnRules:
         """Return the rules for reading points into a database of this precision."""

@@ -275,3 +275,36 @@ def test_what_is_no_spool_is_refused(tmp_path: Path, command: list[str]) -> None
     assert done.stderr == f"Error: {tmp_path / 'nothing'}: there is no such spool\n"
     done = run_command("spool", *command, tmp_path, code=2)
     assert "this is no file" in done.stderr
+
+
+def test_replay_delivers_and_empties_a_spool(database: Database, path: Path) -> None:
+    points = {"room": [[number, number / 2] for number in range(1000)]}
+    with Spool(path, dbname=database.name, time_precision="ns") as spool:
+        for first in range(0, 1000, 100):
+            put(spool, {"room": points["room"][first : first + 100]})
+    done = run_command("spool", "replay", path, url=database.url)
+    assert "1,000 points delivered in 10 packages" in done.stderr
+    found = run_command("query", "select count() from 'room'", url=database.url)
+    assert "1000" in found.stdout
+    with Spool(path) as spool:
+        assert spool.packages == 0
+
+
+def test_replay_of_what_does_not_fit_is_incomplete(database: Database, path: Path) -> None:
+    with Spool(path, dbname=database.name, time_precision="ns") as spool:
+        put(spool, {"room": [[1, 0.5]]})
+    run_command("spool", "replay", path, url=database.url)
+    with Spool(path, dbname=database.name, time_precision="ns") as spool:
+        put(spool, {"room": [[2, "warm"]]})
+    done = run_command("spool", "replay", path, url=database.url, code=3)
+    assert "1 points of series 'room'" in done.stderr
+
+
+def test_replay_needs_a_spool_of_the_database(database: Database, path: Path) -> None:
+    done = run_command("spool", "replay", path, url=database.url, code=2)
+    assert "plant.spool" in done.stderr
+    assert not path.exists()
+    with Spool(path, dbname="other", time_precision="ns"):
+        pass
+    done = run_command("spool", "replay", path, url=database.url, code=2)
+    assert "other" in done.stderr

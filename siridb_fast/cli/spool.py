@@ -1,7 +1,7 @@
-"""`siridb-fast spool`: what waits on disk for a server, and its points as a file.
+"""`siridb-fast spool`: what waits on disk for a server, as a file or to its database.
 
-Nothing of a spool is changed, and a writer may have it open. How points are written is
-`spool_export`'s business.
+Only `replay` changes a spool; for the others a writer may have it open. How points are written is
+`spool_export`'s business, how they are delivered `spool_replay`'s.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ from rich.text import Text
 
 from siridb_fast._answer import decode_points
 from siridb_fast.cli.faults import ExitCode, UsageFault, note, shown, terminable, warn
+from siridb_fast.cli.options import UrlOption, target_of
 from siridb_fast.cli.output import is_terminal, opened
 from siridb_fast.cli.spool_export import Exporter, ExportFormat, unit_of
+from siridb_fast.cli.spool_replay import replay
 from siridb_fast.errors import UnpackError
+from siridb_fast.running import run
 from siridb_fast.spool_reader import Snapshot, SpoolReader
 
 __all__ = ["spool"]
 
+SHOWN_FAILURES = 10
 FORMATS = {form.value: form for form in ExportFormat}
 
 PathArgument = Annotated[
@@ -128,6 +132,32 @@ def export(
     damaged = reader.damaged + exporter.undecodable
     if reader.fault or damaged:
         _warn_of_damage(reader.fault, damaged)
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+@spool.command("replay")
+def replay_command(
+    path: PathArgument,
+    *,
+    url: UrlOption = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="To deliver all of it.")
+    ] = 3600.0,
+) -> None:
+    """Deliver the points of a spool to its database, and remove them from the file.
+
+    No writer may have it open. What may be stored already is looked up first. Exit code 3 if
+    points are left, or were not delivered.
+    """
+    target = target_of(url, None)
+    replayed = run(replay(path, target.config, target.connect_timeout, timeout))
+    report = replayed.report
+    note(f"{report.points:,} points delivered in {report.packages:,} packages")
+    for failure in (*report.rejected, *report.in_doubt)[:SHOWN_FAILURES]:
+        warn(str(failure))
+    if replayed.left:
+        warn(f"{replayed.left:,} points are still in the spool")
+    if not replayed.is_complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 

@@ -100,6 +100,11 @@ cdef class Coalescer:
         return self.run_bytes + self.held_bytes
 
     @property
+    def is_crowded(self) -> bool:
+        """Tell whether memory is short: half of it is in use."""
+        return self.is_short()
+
+    @property
     def oldest_since(self) -> float:
         """When the oldest run that may leave was begun; infinity if there is none."""
         return (<Series>self.queue.oldest).since if self.queue.oldest != NULL else INFINITY
@@ -176,6 +181,12 @@ cdef class Coalescer:
         series.is_settled = True
         self.tell()
         return True
+
+    def unsettle(self, Series series not None) -> None:
+        """Take back that the type of a series is known."""
+        self._forget_run(series)
+        series.mark = NEVER
+        series.is_settled = False
 
     def pending(self, Series series not None, Py_ssize_t first=0) -> tuple:
         """Return (timestamps, values) of a series as arrays, texts as a list of bytes.

@@ -1,0 +1,368 @@
+"""Packages of one writer on disk: which go there, and how they come back.
+
+A package goes to disk before it is sent (`mode="always"`), or because it has no place in memory
+or no server is there. What is only on disk comes back, in order and a few at a time, once there is
+a connection; what may have been sent before is looked up first. Knows the spool, in a thread of
+its own; knows nothing of types, reports and what is in a package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from siridb_fast._batch import Batch
+from siridb_fast.errors import SiriDBError, SpoolError, SpoolFullError, UnpackError
+from siridb_fast.packages import Package
+from siridb_fast.spool import Spooled
+from siridb_fast.spool_thread import Incoming, SpoolThread
+
+__all__ = ["Backlog", "Way"]
+
+AHEAD = 4  # packages between the coalescer and the connections, in mode "always"
+STORED_AT_ONCE = 8_000_000  # bytes
+RECALLED_BYTES = 4_000_000  # in memory at once at most, of what comes back
+PAUSE = 1.0  # seconds after the disk did not take something
+
+logger = logging.getLogger("siridb_fast")
+
+
+class Way(Protocol):
+    """What packages leave the backlog for: the dispatcher."""
+
+    def seal_next(self) -> Package | None:
+        """Return the next package of fresh points, if there is any."""
+
+    def package(self, batch: Batch) -> Package:
+        """Return a package of a batch."""
+
+    def offer(self, package: Package) -> None:
+        """Take a package to send."""
+
+    def recalled(self, package: Package, *, is_sent: bool) -> None:
+        """Take a package that was on disk only; it may have been sent before."""
+
+    def is_spooled(self, package: Package) -> None:
+        """Forget a package that is safe on disk now."""
+
+    def is_refused(self, package: Package, error: SiriDBError) -> None:
+        """Book a package that found a place nowhere."""
+
+    def pump(self) -> None:
+        """Look whether there is something to do."""
+
+
+class Backlog:
+    """The packages of one writer that are on disk.
+
+    Args:
+        thread: Has the spool.
+        way: Where packages come from and go to.
+        is_connected: Tells whether a server is there.
+        is_short: Tells whether memory is short.
+        max_buffered: Of the writer, of which an eighth is for what comes back.
+        refit: Makes a batch of a payload whose series may have got another type meanwhile; None if
+            nothing of it is left.
+        on_dropped: Told of packages that were given up, and why.
+        notice: Called when there may be something to do for those who wait.
+    """
+
+    def __init__(
+        self,
+        thread: SpoolThread,
+        way: Way,
+        *,
+        is_connected: Callable[[], bool],
+        is_short: Callable[[], bool],
+        max_buffered: int,
+        refit: Callable[[bytes], Awaitable[Batch | None]],
+        on_dropped: Callable[[Spooled, SpoolError], None],
+        notice: Callable[[], None],
+    ) -> None:
+        self._thread = thread
+        self._options = thread.options
+        self._way = way
+        self._is_connected = is_connected
+        self._is_short = is_short
+        self._refit = refit
+        self._on_dropped = on_dropped
+        self._notice = notice
+        self._loop = asyncio.get_running_loop()
+        self._incoming: deque[Incoming] = deque()
+        self._incoming_bytes = 0
+        self._in_memory: dict[int, int] = {}  # bytes of packages that are on disk too
+        self._recalled_bytes = 0
+        self._recalled_limit = min(RECALLED_BYTES, max_buffered // 8)
+        self._has_room = asyncio.Event()
+        self._done: list[int] = []
+        self._has_more = thread.spool.packages > 0
+        self._paused_until = 0.0
+        self._work: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._partings: dict[asyncio.Task[None], Sequence[Package]] = {}
+
+    @property
+    def is_always(self) -> bool:
+        """Tell whether every package goes to disk."""
+        return self._options.mode == "always"
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is on disk, or on its way there or back."""
+        is_reading = self._has_more or (self._reader is not None and not self._reader.done())
+        return not (self._incoming or self._in_memory or is_reading)
+
+    @property
+    def waiting(self) -> int:
+        """How many packages are on their way to disk."""
+        return len(self._incoming)
+
+    @property
+    def points(self) -> int:
+        """How many points are on disk."""
+        return self._thread.spool.points
+
+    def tend(self, ready: int, *, has_room: bool) -> None:
+        """Fetch fresh packages to store, and packages to send; called often.
+
+        Args:
+            ready: How many packages wait for a connection.
+            has_room: Whether a connection waits for a package.
+        """
+        is_connected = self._is_connected()
+        while self._takes_fresh(ready, is_connected=is_connected, has_room=has_room):
+            package = self._way.seal_next()
+            if package is None:
+                break
+            is_kept = self.is_always and is_connected
+            self.store(package, is_sent=is_kept, stays=is_kept)
+        self._look()
+        if is_connected and self._has_more and (self._reader is None or self._reader.done()):
+            self._has_more = False
+            self._reader = self._loop.create_task(self._recall())
+
+    def store(self, package: Package, *, is_sent: bool, stays: bool = False) -> None:
+        """Write a package to disk; then it ``stays`` to be sent, or leaves memory."""
+        self._incoming.append(Incoming(package, is_sent, stays))
+        self._incoming_bytes += package.held
+        self._look()
+
+    def give_back(self, package: Package, *, in_doubt: bool) -> None:
+        """Let a package leave memory that could not be delivered now."""
+        if package.spool_id is None:
+            self.store(package, is_sent=in_doubt)
+        else:
+            self._way.is_spooled(package)
+            self._has_more = True
+
+    def let_go(self, package: Package) -> None:
+        """Take note that a package is no longer in memory; called for each that was on disk."""
+        assert package.spool_id is not None  # noqa: S101 - the dispatcher looks
+        self._in_memory.pop(package.spool_id, None)
+        if package.is_recalled:
+            self._recalled_bytes -= package.held
+            self._has_room.set()
+
+    def forget(self, package: Package) -> None:
+        """Remove a package from disk, because its fate is known."""
+        assert package.spool_id is not None  # noqa: S101 - the dispatcher looks
+        self._done.append(package.spool_id)
+        self._look()
+
+    def part(self, package: Package, parts: Sequence[Package], then: Callable[[], None]) -> None:
+        """Replace a package on disk by its parts; go on ``then``."""
+        task = self._loop.create_task(self._part(package, parts, then))
+        self._partings[task] = parts
+        task.add_done_callback(self._parting_is_over)
+
+    async def close(self, timeout: float) -> None:
+        """Store what was given to `store`, and close the file."""
+        tasks = [task for task in (self._reader, *self._partings) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for parts in self._partings.values():  # the whole package is on disk
+            for part in parts:
+                self._way.is_spooled(part)
+        await self._write_all(self._loop.time() + timeout)
+        for item in self._incoming:
+            error = SpoolError("the package was not written to disk in time")
+            self._way.is_refused(item.package, error)
+        self._incoming.clear()
+        await self._thread.close()
+
+    # ---- to disk
+
+    def _takes_fresh(self, ready: int, *, is_connected: bool, has_room: bool) -> bool:
+        if self._incoming_bytes >= STORED_AT_ONCE or self._loop.time() < self._paused_until:
+            return False
+        if not is_connected:
+            return True
+        if self.is_always:
+            return len(self._incoming) + ready < AHEAD
+        return self._is_short() and not has_room
+
+    async def _write_all(self, deadline: float) -> None:
+        while (self._incoming or self._done) and self._loop.time() < deadline:
+            self._look()
+            if self._work is not None and not self._work.done():
+                await asyncio.wait([self._work], timeout=deadline - self._loop.time())
+            else:
+                await asyncio.sleep(PAUSE / 10)
+        if self._work is not None:
+            self._work.cancel()
+
+    def _look(self) -> None:
+        if self._work is not None and not self._work.done():
+            return
+        if (self._incoming or self._done) and self._loop.time() >= self._paused_until:
+            self._work = self._loop.create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._incoming or self._done:
+                done, self._done = self._done, []
+                if done:
+                    await self._remove(done)
+                items = self._next_items()
+                if items:
+                    await self._put(items)
+                self._way.pump()
+        except SpoolError as exc:
+            logger.error("%s", exc)
+            self._paused_until = self._loop.time() + PAUSE
+            self._loop.call_later(PAUSE, self._way.pump)
+            self._pass_on()
+
+    async def _remove(self, ids: list[int]) -> None:
+        try:
+            await self._thread.remove(ids)
+        except BaseException:
+            self._done += ids
+            raise
+
+    def _next_items(self) -> list[Incoming]:
+        items: list[Incoming] = []
+        size = 0
+        for item in self._incoming:
+            size += item.package.held
+            if items and size > min(STORED_AT_ONCE, self._thread.spool.room):
+                break
+            items.append(item)
+        return items
+
+    async def _put(self, items: list[Incoming]) -> None:
+        await self._drop_old()
+        try:
+            ids = await self._thread.put(items)
+        except SpoolFullError as exc:
+            if self._options.on_full != "drop_oldest" or not await self._make_room(items, exc):
+                raise
+            return
+        for item, number in zip(items, ids, strict=True):
+            self._incoming.popleft()
+            self._incoming_bytes -= item.package.held
+            item.package.spool_id = number
+            if item.stays:
+                self._in_memory[number] = item.package.held
+                self._way.offer(item.package)
+            else:
+                self._way.is_spooled(item.package)
+                self._has_more = True
+
+    def _pass_on(self) -> None:
+        # What the disk does not take is sent all the same while a server is there.
+        if not self._is_connected():
+            return
+        staying = [item for item in self._incoming if item.stays]
+        self._incoming = deque(item for item in self._incoming if not item.stays)
+        for item in staying:
+            self._incoming_bytes -= item.package.held
+            self._way.offer(item.package)
+
+    async def _make_room(self, items: list[Incoming], error: SpoolFullError) -> bool:
+        size = sum(item.package.held for item in items)
+        rows = await self._thread.take_first(size, frozenset(self._in_memory))
+        for row in rows:
+            self._on_dropped(row, error)
+        return bool(rows)
+
+    async def _drop_old(self) -> None:
+        if self._options.max_age is None:
+            return
+        for row in await self._thread.take_old(frozenset(self._in_memory)):
+            error = SpoolError(f"no server took it within {self._options.max_age:g} seconds")
+            self._on_dropped(row, error)
+
+    def _parting_is_over(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            del self._partings[task]
+
+    async def _part(
+        self, package: Package, parts: Sequence[Package], then: Callable[[], None]
+    ) -> None:
+        assert package.spool_id is not None  # noqa: S101 - the dispatcher looks
+        while True:
+            try:
+                ids = await self._thread.put(
+                    [Incoming(part, is_sent=True) for part in parts], (package.spool_id,)
+                )
+            except SpoolError as exc:
+                logger.error("%s", exc)
+                await asyncio.sleep(PAUSE)
+                continue
+            self._in_memory.pop(package.spool_id, None)
+            for part, number in zip(parts, ids, strict=True):
+                part.spool_id = number
+                self._in_memory[number] = part.held
+            then()
+            self._way.pump()
+            return
+
+    # ---- back
+
+    async def _recall(self) -> None:
+        after = 0
+        try:
+            while True:
+                await self._drop_old()
+                known = frozenset(self._in_memory).union(self._done)
+                rows = await self._thread.recall(after, self._recalled_limit, known)
+                if not rows:
+                    break
+                after = rows[-1].id
+                new = [row for row in rows if row.id not in known]
+                self._in_memory.update((row.id, 0) for row in new)
+                for row in new:
+                    await self._bring(row)
+        except SiriDBError as exc:
+            logger.error("%s", exc)
+            self._has_more = True
+            await asyncio.sleep(PAUSE)
+        self._notice()
+
+    async def _bring(self, row: Spooled) -> None:
+        while self._recalled_bytes + len(row.payload) > max(
+            self._recalled_limit, len(row.payload)
+        ):
+            self._has_room.clear()
+            await self._has_room.wait()
+        try:
+            batch = await self._refit(row.payload)
+        except UnpackError as exc:
+            self._on_dropped(row, SpoolError(f"package {row.id} of the spool is no insert: {exc}"))
+            batch = None
+        if batch is None:
+            del self._in_memory[row.id]
+            self._done.append(row.id)
+            self._look()
+            return
+        package = self._way.package(batch)
+        package.spool_id, package.is_recalled = row.id, True
+        self._in_memory[row.id] = package.held
+        self._recalled_bytes += package.held
+        self._way.recalled(package, is_sent=row.is_sent)
+        self._way.pump()

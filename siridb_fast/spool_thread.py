@@ -1,0 +1,113 @@
+"""A writer's spool, and the thread that works on it beside the event loop.
+
+Knows the spool's calls; knows nothing of when packages go to disk or come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from siridb_fast.packages import Package
+from siridb_fast.running import WorkThread
+from siridb_fast.spool import Spool, Spooled
+from siridb_fast.spool_options import SpoolOptions
+
+__all__ = ["Incoming", "SpoolThread"]
+
+CLOSE_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A package on its way to disk.
+
+    ``is_sent``: it may be stored in the database. ``stays``: it is sent once it is on disk.
+    """
+
+    package: Package
+    is_sent: bool
+    stays: bool = False
+
+
+class SpoolThread:
+    """A spool, and the thread that works on it.
+
+    Its calls raise what those of `Spool` raise; each is done before the next.
+    """
+
+    def __init__(self, options: SpoolOptions) -> None:
+        self.options = options
+        self._thread = WorkThread("siridb_fast-spool")
+        self._spool: Spool | None = None
+        self._is_ended = False
+
+    async def open(self, dbname: str, time_precision: str) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            SpoolError: It cannot be used, or another writer has it.
+        """
+
+        def make() -> Spool:
+            return Spool(
+                self.options.path,
+                dbname=dbname,
+                time_precision=time_precision,
+                max_bytes=self.options.max_bytes,
+                max_age=self.options.max_age,
+                sync=self.options.sync,
+            )
+
+        self._spool = await self._thread.call(make)
+
+    @property
+    def spool(self) -> Spool:
+        """The spool; its properties may be read."""
+        assert self._spool is not None  # noqa: S101 - open() was first
+        return self._spool
+
+    async def put(self, items: Sequence[Incoming], replacing: Sequence[int] = ()) -> list[int]:
+        """Store packages, all or none, instead of those of some ids; return their ids."""
+        rows = [(i.package.batch.buffer, i.package.batch.points, i.is_sent) for i in items]
+        return await self._thread.call(self.spool.put_rows, rows, replacing)
+
+    async def remove(self, ids: Sequence[int]) -> None:
+        """Remove packages."""
+        await self._thread.call(self.spool.remove, ids)
+
+    async def recall(self, after: int, limit_bytes: int, known: frozenset[int]) -> list[Spooled]:
+        """Return the next packages but those that are known, noted as sent from now on."""
+
+        def read() -> list[Spooled]:
+            rows = self.spool.read(after, limit_bytes)
+            self.spool.mark_sent([r.id for r in rows if not r.is_sent and r.id not in known])
+            return rows
+
+        return await self._thread.call(read)
+
+    async def take_old(self, known: frozenset[int]) -> list[Spooled]:
+        """Remove packages that are too old; return them."""
+        return await self._thread.call(self.spool.expire, known)
+
+    async def take_first(self, size: int, known: frozenset[int]) -> list[Spooled]:
+        """Remove the oldest packages, of so many bytes at least if there are; return them."""
+
+        def take() -> list[Spooled]:
+            rows = [row for row in self.spool.read(0, size) if row.id not in known]
+            self.spool.remove([row.id for row in rows])
+            return rows
+
+        return await self._thread.call(take)
+
+    def end(self) -> None:
+        """Close the file after what was begun."""
+        if not self._is_ended and self._spool is not None:
+            self._thread.call(self._spool.close)
+        self._is_ended = True
+        self._thread.end()
+
+    async def close(self) -> None:
+        """Close the file and end the thread; wait for that, but not for long."""
+        self.end()
+        await self._thread.close(CLOSE_TIMEOUT)
