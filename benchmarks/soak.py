@@ -1,13 +1,9 @@
-"""A writer against a server that is killed and frozen again and again: is every point there once?
+"""A writer against a server that fails in every way again and again: is every point there once?
 
-Four threads write, a fault comes about every ``--every`` seconds, and at the end every point of
-every series is read and compared with what was written, by arithmetic: the n-th point of a series
-has the timestamp n and a value that follows from n. Run it with ``make soak``.
-
-One thing no client can prevent: when the points of a full buffer have gone to their shard and the
-server is killed before the buffer's slot is emptied on disk, it has them twice afterwards
-(``test_safety.py`` shows it). That is one series for each kill at most, and fewer points than its
-buffer holds; the verdict tells them apart.
+Four threads write, a fault comes about every ``--every`` seconds: SIGKILL and restart, SIGSTOP,
+and, from a proxy in front of the server, cuts in the middle of packages and answers, resets, black
+holes, stalls and refusals. At the end every point of every series is read and compared. Run it
+with ``make soak``; ``--driver reference`` does the same to the reference driver.
 """
 
 from __future__ import annotations
@@ -15,145 +11,229 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from siridb.connector import SiriDBClient as ReferenceClient
 
-from siridb_fast import BatchWriter, Report, SiriDBClient, run
-from siridb_fast.testing import SiriDBServer
+from benchmarks.soak_oracle import Found, NumpyArray, compare, resent_points, value_of
+from siridb_fast import BatchWriter, Report, SpoolOptions, run
+from siridb_fast.testing import FaultProxy, SiriDBServer
 
 THREADS = 4
 SERIES_OF_A_THREAD = 25
-FROZEN = 1.0  # seconds
-BUFFER_POINTS = 64  # of a series, in a database with buffers of 1,024 bytes
-NumpyArray = np.ndarray[Any, np.dtype[Any]]
+PACE = 0.05  # seconds between the bursts of a thread: 100 million points in half an hour
+LASTING = 1.0  # seconds, of what is healed
+BURSTS = {"mixed": [1, 10, 2000], "long": [100, 500, 2000]}  # long: more than a buffer holds
+ON_SERVER = ("kill", "freeze")
+IN_BETWEEN = ("cut", "reset", "black_hole", "stall", "refuse", "throttle")
+DRAIN_TIMEOUT = 180.0
+PATIENCE = "keepalive_interval=1&max_wait_retry=2"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """What became of the points of a run."""
 
     written: int
-    lost: int
-    doubled: int  # by us
-    by_server: int  # doubled, by the server's own recovery
-    changed: int
-    kills: int
-    freezes: int
-    retries: int
-    report: Report
+    found: Found
+    faults: dict[str, int]
+    retries: int = 0
+    report: Report | None = None
 
     @property
     def is_exact(self) -> bool:
         """Tell whether every point is there once, as it was written."""
-        return not (self.lost or self.doubled or self.changed) and self.report.is_complete
+        is_complete = self.report is None or self.report.is_complete
+        found = self.found
+        return is_complete and not (found.lost or found.doubled or found.changed)
 
     def __str__(self) -> str:
+        faults = ", ".join(f"{count} × {kind}" for kind, count in sorted(self.faults.items()))
         return (
-            f"{self.written:,} points written, {self.kills} kills, {self.freezes} freezes, "
-            f"{self.retries} packages sent again: {self.lost} points lost, "
-            f"{self.doubled} doubled, {self.by_server} doubled by the server, "
-            f"{self.changed} changed"
+            f"{self.written:,} points accepted; {faults}; "
+            f"{self.retries} packages sent again: {self.found.lost:,} points lost, "
+            f"{self.found.doubled:,} doubled, {self.found.by_server:,} doubled by the server, "
+            f"{self.found.changed:,} changed"
         )
 
 
-class Thread(threading.Thread):
-    """Writes points to series of its own, one at a time, until it is told to stop."""
+@dataclass(slots=True)
+class Source:
+    """Bursts of points for series of its own, of an old one mostly and of a young one at times."""
 
-    def __init__(self, writer: BatchWriter, number: int, stop: threading.Event) -> None:
-        super().__init__(name=f"soak-{number}")
-        self._writer = writer
-        self._stop_event = stop
-        self._random = random.Random(number)
-        self.counts = {f"soak-{number}-{i}": 0 for i in range(SERIES_OF_A_THREAD)}
-        self._number = number
+    number: int
+    bursts: list[int]
+    counts: dict[str, int] = field(default_factory=dict)
+    chance: random.Random = field(default_factory=random.Random)
 
-    def run(self) -> None:
-        """Write bursts, of an old series mostly and of a young one now and then."""
-        while not self._stop_event.is_set():
-            name = self._random.choice(list(self.counts)[-SERIES_OF_A_THREAD:])
-            if self._random.random() < 0.02:
-                name = f"soak-{self._number}-{len(self.counts)}"
-            first = self.counts.get(name, 0)
-            burst = self._random.choice([1, 10, 2000])
-            for n in range(first, first + burst):
-                self._writer.write(name, n, value_of(n))
-            self.counts[name] = first + burst
-            time.sleep(0.002)
+    def __post_init__(self) -> None:
+        self.chance.seed(self.number)
+        for i in range(SERIES_OF_A_THREAD):
+            self.counts[f"soak-{self.number}-{i}"] = 0
 
-
-def value_of(n: int) -> float:
-    """Return the value of the n-th point of a series."""
-    return n * 0.5
+    def next(self) -> tuple[str, range]:
+        """Return a series and the timestamps of its next points."""
+        name = self.chance.choice(list(self.counts)[-SERIES_OF_A_THREAD:])
+        if self.chance.random() < 0.02:
+            name = f"soak-{self.number}-{len(self.counts)}"
+        first = self.counts.get(name, 0)
+        self.counts[name] = first + self.chance.choice(self.bursts)
+        return name, range(first, self.counts[name])
 
 
-async def soak(seconds: float, *, every: float, seed: int, **options: Any) -> Verdict:
-    """Write under faults for so long; return what the database holds in the end."""
+def write_on(writer: BatchWriter, source: Source, stop: threading.Event, pace: float) -> None:
+    """Write bursts until it is told to stop."""
+    while not stop.is_set():
+        name, numbers = source.next()
+        for n in numbers:
+            writer.write(name, n, value_of(n))
+        time.sleep(pace)
+
+
+async def torment(
+    server: SiriDBServer, proxy: FaultProxy, seconds: float, every: float, seed: int
+) -> dict[str, int]:
+    """Do one fault after another; return how many there were of each kind."""
     chance = random.Random(seed)
-    kills = freezes = 0
-    with SiriDBServer() as server:
+    faults: dict[str, int] = {}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        await asyncio.sleep(every * chance.uniform(0.5, 1.5))
+        kind: Any = chance.choice([*ON_SERVER * 2, *IN_BETWEEN])
+        faults[kind] = faults.get(kind, 0) + 1
+        if kind == "kill":
+            server.kill()
+            await asyncio.sleep(chance.choice([0, 0.5]))
+            await asyncio.to_thread(server.start)
+        elif kind == "freeze":
+            server.pause()
+            await asyncio.sleep(LASTING)
+            server.resume()
+        else:
+            await asyncio.to_thread(proxy.strike, kind, LASTING)
+            await asyncio.sleep(LASTING)
+            await asyncio.to_thread(proxy.heal)
+    return faults
+
+
+async def empty(writer: BatchWriter) -> None:
+    """Wait until a writer has delivered everything, in memory or on disk; not for ever."""
+    end = time.monotonic() + DRAIN_TIMEOUT
+    while time.monotonic() < end:
+        stats = writer.stats()
+        if not (stats.buffered or stats.in_flight or stats.spooled):
+            return
+        await asyncio.sleep(0.1)
+
+
+async def soak(
+    seconds: float,
+    *,
+    every: float,
+    seed: int,
+    bursts: str = "mixed",
+    pace: float = PACE,
+    **options: Any,
+) -> Verdict:
+    """Write under faults for so long; return what the database holds in the end."""
+    with (
+        SiriDBServer() as server,
+        FaultProxy(server.host, server.port, seed=seed) as proxy,
+        resent_points() as resent,
+    ):
         server.create_database()
         stop = threading.Event()
-        async with BatchWriter(server.url(), **options) as writer:
-            threads = [Thread(writer, number, stop) for number in range(THREADS)]
+        sources = [Source(number, BURSTS[bursts]) for number in range(THREADS)]
+        url = f"siridb://iris:siri@{proxy.host}:{proxy.port}/dbtest?{PATIENCE}"
+        async with BatchWriter(url, **options) as writer:
+            threads = [
+                threading.Thread(target=write_on, args=(writer, source, stop, pace))
+                for source in sources
+            ]
             for thread in threads:
                 thread.start()
             try:
-                end = time.monotonic() + seconds
-                while time.monotonic() < end:
-                    await asyncio.sleep(every * chance.uniform(0.5, 1.5))
-                    if chance.random() < 0.7:
-                        kills += 1
-                        server.kill()
-                        await asyncio.sleep(chance.choice([0, 0.5]))
-                        await asyncio.to_thread(server.start)
-                    else:
-                        freezes += 1
-                        server.pause()
-                        await asyncio.sleep(FROZEN)
-                        server.resume()
+                faults = await torment(server, proxy, seconds, every, seed)
             finally:
                 stop.set()
                 for thread in threads:
                     await asyncio.to_thread(thread.join)
-            report = await writer.flush(timeout=120)
-            retries = writer.stats().retries
-        counts = {name: n for thread in threads for name, n in thread.counts.items() if n}
-        lost, doubled, changed = await compare(server, counts)
-    # The most that the server may have doubled itself: a buffer of one series for each kill.
-    by_server = sum(sorted(n for n in doubled if n < BUFFER_POINTS)[-kills:]) if kills else 0
-    return Verdict(
-        sum(counts.values()),
-        lost,
-        sum(doubled) - by_server,
-        by_server,
-        changed,
-        kills,
-        freezes,
-        retries,
-        report,
-    )
+            await empty(writer)
+            report = await writer.close(DRAIN_TIMEOUT)
+        retries = writer.stats().retries
+        accepted = {
+            name: np.arange(count)
+            for source in sources
+            for name, count in source.counts.items()
+            if count
+        }
+        found = await compare(server, accepted, resent, kills=faults.get("kill", 0))
+    written = sum(map(len, accepted.values()))
+    return Verdict(written, found, faults, retries, report)
 
 
-async def compare(server: SiriDBServer, counts: dict[str, int]) -> tuple[int, list[int], int]:
-    """Read every series; return how many points are lost, doubled by series, and changed."""
-    lost = changed = 0
-    doubled = []
-    async with SiriDBClient.from_url(server.url()) as client:
-        for name, count in counts.items():
-            text = f'select * from "{name}"'  # noqa: S608 - our own names
-            found = await client.query_arrays(text, all_points=True)
-            nothing: tuple[NumpyArray, NumpyArray] = np.empty(0, np.int64), np.empty(0)
-            times, values = found.get(name, nothing)
-            unique = np.unique(times)
-            if len(times) > len(unique):
-                doubled.append(len(times) - len(unique))
-            lost += count - len(np.intersect1d(unique, np.arange(count)))
-            changed += int((values != times * 0.5).sum()) + int((unique >= count).sum())
-    return lost, doubled, changed
+async def soak_reference(seconds: float, *, every: float, seed: int, bursts: str) -> Verdict:
+    """Do the same to the reference driver, with what it does about errors by itself.
+
+    A burst whose insert raises an error is not accepted; the next one has other points.
+    """
+    accepted: dict[str, list[NumpyArray]] = {}
+
+    async def insert_on(client: Any, source: Source, is_over: Callable[[], bool]) -> None:
+        while not is_over():
+            name, numbers = source.next()
+            try:
+                await client.insert({name: [[n, value_of(n)] for n in numbers]})
+            except Exception as exc:  # noqa: BLE001 - it raises all kinds
+                print(f"reference driver: {exc!r}")
+            else:
+                accepted.setdefault(name, []).append(np.array(numbers))
+            await asyncio.sleep(PACE)
+
+    with (
+        SiriDBServer() as server,
+        FaultProxy(server.host, server.port, seed=seed) as proxy,
+    ):
+        server.create_database()
+        stop = threading.Event()
+        client = ReferenceClient("iris", "siri", "dbtest", [(proxy.host, proxy.port)])
+        await client.connect()
+        tasks = [
+            asyncio.create_task(insert_on(client, Source(n, BURSTS[bursts]), stop.is_set))
+            for n in range(THREADS)
+        ]
+        faults = await torment(server, proxy, seconds, every, seed)
+        stop.set()
+        await asyncio.wait(tasks, timeout=DRAIN_TIMEOUT)
+        for task in tasks:
+            task.cancel()
+        client.close()
+        kept = {name: np.concatenate(parts) for name, parts in accepted.items()}
+        found = await compare(server, kept, {}, kills=0)
+    return Verdict(sum(map(len, kept.values())), found, faults)
+
+
+def table(rows: list[tuple[str, Verdict]]) -> str:
+    """Return the verdicts as a table of Markdown."""
+    lines = [
+        "| run | accepted | lost | doubled | doubled by the server | changed | faults |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, verdict in rows:
+        found = verdict.found
+        faults = ", ".join(f"{n} × {kind}" for kind, n in sorted(verdict.faults.items()))
+        lines.append(
+            f"| {name} | {verdict.written:,} | {found.lost:,} | {found.doubled:,} | "
+            f"{found.by_server:,} | {found.changed:,} | {faults} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -162,18 +242,30 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1800)
     parser.add_argument("--every", type=float, default=5.0, help="seconds between faults")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bursts", choices=BURSTS, default="mixed")
+    parser.add_argument("--mode", choices=["overflow", "always"], default="overflow")
+    parser.add_argument("--driver", choices=["fast", "reference", "both"], default="fast")
+    parser.add_argument("--report", type=Path, help="a file for the table")
     arguments = parser.parse_args()
-    verdict = run(
-        soak(
-            arguments.seconds,
-            every=arguments.every,
-            seed=arguments.seed,
-            durability="safe",
-            linger=0.2,
+    common = {"every": arguments.every, "seed": arguments.seed, "bursts": arguments.bursts}
+    rows = []
+    if arguments.driver != "reference":
+        with tempfile.TemporaryDirectory() as folder:
+            spool = SpoolOptions(Path(folder) / "spool", mode=arguments.mode)
+            ours = soak(arguments.seconds, **common, durability="safe", linger=0.2, spool=spool)
+            rows.append((f"siridb_fast, spool {arguments.mode!r}", run(ours)))
+            print(rows[-1][1])
+    if arguments.driver != "fast":
+        rows.append(("reference driver", run(soak_reference(arguments.seconds, **common))))
+        print(rows[-1][1])
+    if arguments.report is not None:
+        head = (
+            f"`make soak`: {arguments.seconds:g} s, a fault about every {arguments.every:g} s, "
+            f"seed {arguments.seed}, bursts {arguments.bursts}\n\n"
         )
-    )
-    print(verdict)
-    raise SystemExit(0 if verdict.is_exact else 1)
+        arguments.report.write_text(head + table(rows))
+    is_exact = all(verdict.is_exact for name, verdict in rows if name != "reference driver")
+    raise SystemExit(0 if is_exact else 1)
 
 
 if __name__ == "__main__":

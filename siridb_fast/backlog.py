@@ -25,6 +25,8 @@ __all__ = ["Backlog", "Way"]
 AHEAD = 4  # packages between the coalescer and the connections, in mode "always"
 STORED_AT_ONCE = 8_000_000  # bytes
 RECALLED_BYTES = 4_000_000  # in memory at once at most, of what comes back
+RECALLED_PACKAGES = 8
+GATHERING = 0.2  # seconds between packages without a server, so that they are not small
 PAUSE = 1.0  # seconds after the disk did not take something
 
 logger = logging.getLogger("siridb_fast")
@@ -96,6 +98,9 @@ class Backlog:
         self._in_memory: dict[int, int] = {}  # bytes of packages that are on disk too
         self._recalled_bytes = 0
         self._recalled_limit = min(RECALLED_BYTES, max_buffered // 8)
+        self._recalled = 0
+        self._unsent: set[int] = set()  # noted as sent, but known not to be stored
+        self._gathers_until = 0.0
         self._has_room = asyncio.Event()
         self._done: list[int] = []
         self._has_more = thread.spool.packages > 0
@@ -133,6 +138,8 @@ class Backlog:
             has_room: Whether a connection waits for a package.
         """
         is_connected = self._is_connected()
+        if not is_connected and not self._is_short() and self._gathers():
+            return
         while self._takes_fresh(ready, is_connected=is_connected, has_room=has_room):
             package = self._way.seal_next()
             if package is None:
@@ -155,6 +162,8 @@ class Backlog:
         if package.spool_id is None:
             self.store(package, is_sent=in_doubt)
         else:
+            if not in_doubt:
+                self._unsent.add(package.spool_id)
             self._way.is_spooled(package)
             self._has_more = True
 
@@ -164,6 +173,7 @@ class Backlog:
         self._in_memory.pop(package.spool_id, None)
         if package.is_recalled:
             self._recalled_bytes -= package.held
+            self._recalled -= 1
             self._has_room.set()
 
     def forget(self, package: Package) -> None:
@@ -214,6 +224,15 @@ class Backlog:
                 await asyncio.sleep(PAUSE / 10)
         if self._work is not None:
             self._work.cancel()
+
+    def _gathers(self) -> bool:
+        # Whether it is too early for the next packages; then somebody looks again in time.
+        now = self._loop.time()
+        if now >= self._gathers_until:
+            self._gathers_until = now + GATHERING
+            self._loop.call_later(GATHERING, self._notice)
+            return False
+        return True
 
     def _look(self) -> None:
         if self._work is not None and not self._work.done():
@@ -330,7 +349,7 @@ class Backlog:
             while True:
                 await self._drop_old()
                 known = frozenset(self._in_memory).union(self._done)
-                rows = await self._thread.recall(after, self._recalled_limit, known)
+                rows = await self._thread.read(after, self._recalled_limit)
                 if not rows:
                     break
                 after = rows[-1].id
@@ -345,8 +364,10 @@ class Backlog:
         self._notice()
 
     async def _bring(self, row: Spooled) -> None:
-        while self._recalled_bytes + len(row.payload) > max(
-            self._recalled_limit, len(row.payload)
+        size = len(row.payload)
+        while self._recalled and (
+            self._recalled_bytes + size > self._recalled_limit
+            or self._recalled >= RECALLED_PACKAGES
         ):
             self._has_room.clear()
             await self._has_room.wait()
@@ -364,5 +385,10 @@ class Backlog:
         package.spool_id, package.is_recalled = row.id, True
         self._in_memory[row.id] = package.held
         self._recalled_bytes += package.held
-        self._way.recalled(package, is_sent=row.is_sent)
+        self._recalled += 1
+        is_sent = row.is_sent and row.id not in self._unsent
+        self._unsent.discard(row.id)
+        if not row.is_sent:
+            await self._thread.mark_sent(row.id)
+        self._way.recalled(package, is_sent=is_sent)
         self._way.pump()

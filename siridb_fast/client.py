@@ -67,7 +67,8 @@ class SiriDBClient:
             bool})``. A host with a ``/`` is the path of the server's unix socket. A server of
             higher weight is chosen more often, a backup only if no other is available.
         loop: The event loop that `connect` will be called in, if that is to be checked.
-        keepalive: Ping a server that was silent for 45 seconds.
+        keepalive: Ping a server that was silent for ``keepalive_interval`` seconds; one that does
+            not answer within as many again, or 15, is taken for gone.
         timeout: Seconds to connect to a server.
         inactive_time: Seconds that a server which cannot serve is left alone.
         max_wait_retry: Seconds between attempts to connect again at most: 1, 2, 4, 8 …
@@ -94,6 +95,7 @@ class SiriDBClient:
         inactive_time: float = 30,
         max_wait_retry: float = 90,
         *,
+        keepalive_interval: float = 45,
         ssl: tls.SSLContext | None = None,
         window: int = 128,
         max_answer: int = 512 * 1024 * 1024,
@@ -106,6 +108,7 @@ class SiriDBClient:
                 dbname=dbname,
                 hosts=parse_hostlist(hostlist),
                 keepalive=keepalive,
+                keepalive_interval=keepalive_interval,
                 timeout=timeout,
                 inactive_time=inactive_time,
                 max_wait_retry=max_wait_retry,

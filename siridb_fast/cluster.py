@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from siridb_fast.config import Config
-from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
+from siridb_fast.connection import Connection
 from siridb_fast.errors import ConnectionLost, RequestTimeout, SiriDBError
 from siridb_fast.hosts import Host, HostSelector
 from siridb_fast.processes import Process
@@ -49,7 +49,7 @@ async def open_connection(
             name=str(host),
             window=config.window if window is None else window,
             max_answer=config.max_answer,
-            keepalive_interval=KEEPALIVE_INTERVAL if config.keepalive else None,
+            keepalive_interval=config.keepalive_interval if config.keepalive else None,
         )
 
     try:

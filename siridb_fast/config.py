@@ -26,7 +26,7 @@ __all__ = ["URL_VARIABLE", "Config", "OnDoubt", "is_url", "parse_url"]
 URL_VARIABLE = "SIRIDB_URL"
 SCHEME = "siridb"
 OnDoubt = Literal["verify", "report", "resend"]
-SECONDS = ("timeout", "inactive_time", "max_wait_retry")
+SECONDS = ("keepalive_interval", "timeout", "inactive_time", "max_wait_retry")
 PARSERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(SECONDS, float),
     "window": int,
@@ -45,6 +45,7 @@ class Config:
     dbname: str
     hosts: tuple[Host, ...]
     keepalive: bool = True
+    keepalive_interval: float = 45.0
     timeout: float = 10.0
     inactive_time: float = 30.0
     max_wait_retry: float = 90.0
@@ -85,9 +86,8 @@ def parse_url(
     """Return the configuration that ``url``, or else the variable ``SIRIDB_URL``, stands for.
 
     Options behind the ``?``: ``weight`` and ``backup`` (one for each host, separated by commas),
-    ``socket``, ``keepalive`` (0 or 1), ``timeout``, ``inactive_time``, ``max_wait_retry``
-    (seconds),
-    ``window`` (requests), ``max_answer`` (bytes), ``on_doubt``.
+    ``socket``, ``keepalive`` (0 or 1), ``keepalive_interval``, ``timeout``, ``inactive_time``,
+    ``max_wait_retry`` (seconds), ``window`` (requests), ``max_answer`` (bytes), ``on_doubt``.
 
     Raises:
         ConfigError: Names the part that is wrong; never repeats the URL, which holds a password.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import struct
 from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -30,6 +31,8 @@ __all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_TIMEOUT", "Answer", "Connection"]
 
 KEEPALIVE_INTERVAL = 45.0
 KEEPALIVE_TIMEOUT = 15.0
+TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: drop what is not sent, and say so
 JOINED_BYTES = 65_536  # a shorter payload is copied behind its header, to go out in one write
 
 logger = logging.getLogger("siridb_fast")
@@ -203,8 +206,15 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Close the connection without sending what is still to be sent."""
+        """Close the connection without sending what is still to be sent.
+
+        Over TCP not even what the kernel has taken: it would deliver that to a server that wakes
+        up later, when it has been sent again.
+        """
         if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            if sock is not None and sock.family in TCP_FAMILIES and sock.fileno() >= 0:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._transport.abort()
 
     async def wait_closed(self) -> None:
@@ -364,5 +374,5 @@ class Connection(asyncio.BufferedProtocol):
 def _tcp_socket(transport: asyncio.BaseTransport) -> socket.socket | None:
     # Of a plain TCP connection, where the kernel lets a client acknowledge at once (Linux).
     sock: socket.socket | None = transport.get_extra_info("socket")
-    is_tcp = sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6)
+    is_tcp = sock is not None and sock.family in TCP_FAMILIES
     return sock if is_tcp and hasattr(socket, "TCP_QUICKACK") else None

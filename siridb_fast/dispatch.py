@@ -205,9 +205,13 @@ class Dispatcher:
 
     def recalled(self, package: Package, *, is_sent: bool) -> None:
         """Take a package that was on disk only; it may have been sent before."""
-        connection = self._cluster.select(try_inactive=True)
-        if not is_sent or connection is None:
+        if not is_sent:
             self._recalled.append(package)
+            return
+        connection = self._cluster.select(try_inactive=True)
+        if connection is None:
+            assert self.backlog is not None  # noqa: S101 - it came from there
+            self.backlog.give_back(package, in_doubt=True)
             return
         error = ConnectionLost("the package on disk had been sent before", in_doubt=True)
         self._is_in_doubt(package, connection, error)

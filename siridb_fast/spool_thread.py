@@ -76,15 +76,13 @@ class SpoolThread:
         """Remove packages."""
         await self._thread.call(self.spool.remove, ids)
 
-    async def recall(self, after: int, limit_bytes: int, known: frozenset[int]) -> list[Spooled]:
-        """Return the next packages but those that are known, noted as sent from now on."""
+    async def read(self, after: int, limit_bytes: int) -> list[Spooled]:
+        """Return the next packages."""
+        return await self._thread.call(self.spool.read, after, limit_bytes)
 
-        def read() -> list[Spooled]:
-            rows = self.spool.read(after, limit_bytes)
-            self.spool.mark_sent([r.id for r in rows if not r.is_sent and r.id not in known])
-            return rows
-
-        return await self._thread.call(read)
+    async def mark_sent(self, number: int) -> None:
+        """Note that a package is about to be sent."""
+        await self._thread.call(self.spool.mark_sent, [number])
 
     async def take_old(self, known: frozenset[int]) -> list[Spooled]:
         """Remove packages that are too old; return them."""

@@ -7,7 +7,6 @@ engine moves them from there to the servers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 import warnings
@@ -209,9 +208,12 @@ class BatchWriter(Intake):
         self._coalescer.close()
         engine.gate.look()
         try:
-            with contextlib.suppress(RequestTimeout):
+            try:
                 await engine.deliver_all(timeout, with_backlog=True)
-            await engine.save_rest()
+            except RequestTimeout as exc:
+                logger.warning("the writer is closed all the same: %s", exc)
+            finally:
+                await engine.save_rest()
         finally:
             self._state = State.CLOSED
             engine.stop()

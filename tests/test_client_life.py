@@ -207,10 +207,10 @@ async def test_waits_between_attempts_double(
 
 
 @pytest.mark.parametrize("case", ["answers", "does not answer", "is not pinged"])
-async def test_silent_server_is_pinged(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
-    monkeypatch.setattr(siridb_fast.cluster, "KEEPALIVE_INTERVAL", 0.03)
+async def test_silent_server_is_pinged(case: str) -> None:
     held, keepalive = Held(), case != "is not pinged"
-    async with ScriptedServer(held) as server, scripted_client(server, keepalive=keepalive) as c:
+    options = {"keepalive": keepalive, "keepalive_interval": 0.03}
+    async with ScriptedServer(held) as server, scripted_client(server, **options) as c:
         if case == "answers":
             assert [(await held.answer()).type for _ in range(4)] == [PING] * 4
         elif case == "does not answer":

@@ -1,18 +1,34 @@
 """Under faults nothing is lost, doubled or changed: the short form of `make soak`."""
 
+from pathlib import Path
+
 import pytest
 
 import siridb_fast
 import siridb_fast.cluster
 from benchmarks.soak import soak
+from siridb_fast import SpoolOptions
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_every_point_is_there_once(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("mode", "bursts"), [("overflow", "mixed"), ("always", "long")])
+def test_every_point_is_there_once(
+    mode: str, bursts: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.05)
     verdict = siridb_fast.run(
-        soak(12, every=1.0, seed=seed, durability="safe", linger=0.05, package_bytes=100_000)
+        soak(
+            15,
+            every=0.7,
+            seed=1,
+            bursts=bursts,
+            pace=0.002,
+            durability="safe",
+            linger=0.05,
+            package_bytes=100_000,
+            spool=SpoolOptions(tmp_path / "spool", mode=mode),  # type: ignore[arg-type]
+        )
     )
     assert verdict.is_exact, str(verdict)
-    assert verdict.kills >= 3
+    assert bursts == "mixed" or verdict.found.by_server == 0
+    assert verdict.faults["kill"] >= 1
     assert verdict.written > 10_000

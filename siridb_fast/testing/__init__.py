@@ -18,6 +18,7 @@ Imports nothing but the standard library and itself.
 
 from siridb_fast.testing.binary import ServerNotFound, find_server
 from siridb_fast.testing.cluster import SiriDBCluster
+from siridb_fast.testing.fault_proxy import Fault, FaultProxy
 from siridb_fast.testing.http_api import HttpApi, HttpApiError
 from siridb_fast.testing.launch import ServerStartError
 from siridb_fast.testing.polling import wait_until
@@ -30,6 +31,8 @@ from siridb_fast.testing.scripted import (
 from siridb_fast.testing.server import SiriDBServer
 
 __all__ = [
+    "Fault",
+    "FaultProxy",
     "HttpApi",
     "HttpApiError",
     "PeerClosed",

@@ -1,0 +1,94 @@
+"""What the database holds after a soak, against what it should: by arithmetic, outside the client.
+
+The n-th point of a series has the timestamp n and the value `value_of(n)`. A point that is there
+twice is ours if it was ever sent again. If it was sent once, the server doubled it: when the
+points of a full buffer have gone to their shard and the process is killed before the buffer's slot
+is emptied on disk, it has them twice afterwards (``test_safety.py``). That is one series for each
+kill at most, and fewer points than its buffer holds; what is more counts as ours all the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from siridb_fast import SiriDBClient, decode_points
+from siridb_fast.dispatch import Dispatcher
+from siridb_fast.testing import SiriDBServer
+
+__all__ = ["BUFFER_POINTS", "Found", "Resent", "compare", "resent_points", "value_of"]
+
+BUFFER_POINTS = 64  # of a series, in a database with buffers of 1,024 bytes
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+Resent = dict[str, list[NumpyArray]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Points that are lost, there twice, or changed; those ``by_server`` were sent once."""
+
+    lost: int
+    doubled: int
+    by_server: int
+    changed: int
+
+
+def value_of(n: int) -> float:
+    """Return the value of the n-th point of a series."""
+    return n * 0.5
+
+
+@contextmanager
+def resent_points() -> Iterator[Resent]:
+    """Note the timestamps of all points that writers send again, by series."""
+    resent: Resent = defaultdict(list)
+    send = Dispatcher._send  # noqa: SLF001
+
+    def noting(self: Dispatcher, package: Any, connection: Any) -> bool:
+        if package.error is not None or package.is_recalled:
+            for name, (times, _) in decode_points(package.batch.buffer).items():
+                resent[name].append(times)
+        return send(self, package, connection)
+
+    Dispatcher._send = noting  # type: ignore[method-assign]  # noqa: SLF001
+    try:
+        yield resent
+    finally:
+        Dispatcher._send = send  # type: ignore[method-assign]  # noqa: SLF001
+
+
+async def compare(
+    server: SiriDBServer, accepted: dict[str, NumpyArray], resent: Resent, *, kills: int
+) -> Found:
+    """Read every series.
+
+    Args:
+        server: Has them, in the database ``dbtest``.
+        accepted: The timestamps that the client said it delivered, by series; others may be there
+            too, once, and are neither lost nor changed.
+        resent: Those that were sent more than once.
+        kills: Of the server.
+    """
+    lost = changed = ours = 0
+    by_server: list[int] = []
+    async with SiriDBClient.from_url(server.url()) as client:
+        for name, wanted in accepted.items():
+            text = f'select * from "{name}"'  # noqa: S608 - our own names
+            found = await client.query_arrays(text, all_points=True)
+            nothing: tuple[NumpyArray, NumpyArray] = np.empty(0, np.int64), np.empty(0)
+            times, values = found.get(name, nothing)
+            unique, counts = np.unique(times, return_counts=True)
+            lost += len(np.setdiff1d(wanted, unique))
+            changed += int((values != times * 0.5).sum())
+            twice = unique[counts > 1]
+            again = np.isin(twice, np.concatenate([nothing[0], *resent.get(name, [])]))
+            ours += int((counts[counts > 1] - 1)[again].sum())
+            if not again.all():
+                by_server.append(int((counts[counts > 1] - 1)[~again].sum()))
+    explained = sorted(n for n in by_server if n < BUFFER_POINTS)[:kills]
+    return Found(lost, ours + sum(by_server) - sum(explained), sum(explained), changed)
