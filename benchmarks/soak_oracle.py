@@ -1,10 +1,12 @@
 """What the database holds after a soak, against what it should: by arithmetic, outside the client.
 
-The n-th point of a series has the timestamp n and the value `value_of(n)`. A point that is there
-twice is ours if it was ever sent again. If it was sent once, the server doubled it: when the
-points of a full buffer have gone to their shard and the process is killed before the buffer's slot
-is emptied on disk, it has them twice afterwards (``test_safety.py``). That is one series for each
-kill at most, and fewer points than its buffer holds; what is more counts as ours all the same.
+The n-th point of a series has the timestamp n and the value `value_of(n)`. Points that are there
+twice are ours if all of a series were ever sent again. If some were sent once, the server doubled
+them: when the points of a full buffer have gone to their shard and the process is killed before
+the buffer's slot is emptied on disk, it has them twice afterwards (``test_safety.py``). That is
+one series for each kill at most, and fewer points than its buffer holds, one after the other; what
+is more counts as ours all the same. Bursts that are longer than a buffer leave it nothing to
+double.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ Resent = dict[str, list[NumpyArray]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Points that are lost, there twice, or changed; those ``by_server`` were sent once."""
+    """Points that are lost, there twice, or changed; see above for those ``by_server``."""
 
     lost: int
     doubled: int
@@ -86,9 +88,16 @@ async def compare(
             lost += len(np.setdiff1d(wanted, unique))
             changed += int((values != times * 0.5).sum())
             twice = unique[counts > 1]
+            extra = int((counts - 1).sum())
             again = np.isin(twice, np.concatenate([nothing[0], *resent.get(name, [])]))
-            ours += int((counts[counts > 1] - 1)[again].sum())
-            if not again.all():
-                by_server.append(int((counts[counts > 1] - 1)[~again].sum()))
-    explained = sorted(n for n in by_server if n < BUFFER_POINTS)[:kills]
-    return Found(lost, ours + sum(by_server) - sum(explained), sum(explained), changed)
+            if extra and _is_of_one_buffer(twice, extra) and not again.all():
+                by_server.append(extra)
+            else:
+                ours += extra
+    explained = sorted(by_server)[:kills]
+    ours += sum(by_server) - sum(explained)
+    return Found(lost, ours, sum(explained), changed)
+
+
+def _is_of_one_buffer(times: NumpyArray, extra: int) -> bool:
+    return extra == len(times) < BUFFER_POINTS and bool((np.diff(times) == 1).all())

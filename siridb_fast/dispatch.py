@@ -295,6 +295,7 @@ class Dispatcher:
         if self.safety is None or connection.process is None:
             self.is_stored(package, connection.name)
         else:
+            self.safety.count_received(package, connection)
             package.deadline = self._loop.time() + self._delivery_timeout
             self.safety.add(package, connection)
 

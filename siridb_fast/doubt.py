@@ -58,6 +58,7 @@ class Doubts:
         self._asking = asking
         self._in_flight = in_flight
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._look = asyncio.Lock()  # one at a time: a look sees what others ask the server
         self._tasks: set[asyncio.Task[None]] = set()
 
     def settle(
@@ -113,8 +114,9 @@ class Doubts:
             try:
                 if line is not None:
                     is_new = _is_new(line, connection)
-                    is_calm = is_new or await self._is_calm(line, patient_until)
-                    now = await missing_points(arrays, partial(self._asking.arrays, at=line))
+                    async with self._look:
+                        is_calm = is_new or await self._is_calm(line, patient_until)
+                        now = await missing_points(arrays, partial(self._asking.arrays, at=line))
                     is_stored = not any(mask.any() for mask in now.values())
                     if is_new or is_stored or (is_calm and _are_equal(now, before)):
                         return now, line

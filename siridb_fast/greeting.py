@@ -34,6 +34,8 @@ class Processes:
         """Note which process a new connection leads to; none if the user may not ask."""
         if not self._may_ask:
             return
+        before = self._of_hosts.get(connection.name)
+        received = before.received if before is not None else 0  # more may come while this asks
         try:
             seen = await _process_behind(connection)
         except UserAuthError as exc:
@@ -43,7 +45,9 @@ class Processes:
         if seen is None:
             return
         known = self._of_hosts.get(connection.name)
-        if known is None or not seen.may_be(known):
+        if known is not before:
+            received = 0
+        if known is None or not seen.may_be(known, received):
             if known is not None:
                 known.is_over = True
                 logger.warning("%s was restarted", connection.name)

@@ -22,11 +22,14 @@ class Process:
     received: int  # points, at least
     is_over: bool = False  # another process has taken its place
 
-    def may_be(self, earlier: Process) -> bool:
-        """Tell whether this, seen later, can be the same process."""
+    def may_be(self, earlier: Process, received: int) -> bool:
+        """Tell whether this, seen later, can be the same process.
+
+        ``received`` is how many points that one had received before this was looked at.
+        """
         return (
             self.uuid == earlier.uuid
             and self.earliest <= earlier.latest
             and earlier.earliest <= self.latest
-            and self.received >= earlier.received
+            and self.received >= received
         )

@@ -110,7 +110,11 @@ class Safety:
         held.packages.append((package, connection))
         held.bytes += package.held
         held.points += package.batch.points
-        process.received += package.batch.points if self._pools() == 1 else 0
+
+    def count_received(self, package: Package, connection: Connection) -> None:
+        """Count the points that a process acknowledged, to tell it from the next one."""
+        if connection.process is not None and self._pools() == 1:
+            connection.process.received += package.batch.points
 
     def tend(self, *, is_idle: bool) -> None:
         """Send the sentinels that are due, and give up what no process will make safe.
@@ -121,7 +125,10 @@ class Safety:
         for process, held in list(self._of_processes.items()):
             if process.is_over:
                 del self._of_processes[process]
-                for package, connection in held.packages:
+                lost = [*held.packages]
+                held.gone += len(lost)  # a sentinel may be answered yet
+                held.packages.clear()
+                for package, connection in lost:
                     self._on_lost(package, connection)
             elif held.is_due(now) and (is_idle or held.bytes >= SAFE_BYTES):
                 self._ask(process, held)

@@ -312,6 +312,8 @@ class Spool:
             # executescript goes on to the end; execute gives back one page
             self._base.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")
             free -= SHRINK_PAGES
+            # and the file gets shorter when the log goes into it
+            self._base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _open(self) -> None:
         opened = open_spool(self._path, self._wanted)

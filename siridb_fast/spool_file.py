@@ -197,6 +197,9 @@ def connect(
             base.execute("PRAGMA journal_mode = WAL").fetchall()
             base.execute(f"PRAGMA synchronous = {sync}")
             base.execute("PRAGMA secure_delete = OFF").fetchall()
+            # A transaction that spills rewrites its own frames in the log: killed in the middle of
+            # that, it would look like a damaged one that had been committed.
+            base.execute("PRAGMA cache_spill = OFF").fetchall()
             base.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_SIZE}").fetchall()
             base.execute(f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}").fetchall()
     except sqlite3.Error:

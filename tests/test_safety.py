@@ -140,7 +140,7 @@ def process(earliest: float, received: int, uuid: str = "a") -> Process:
     ],
 )
 def test_process_is_told_from_the_next_one(seen: Process, is_same: bool) -> None:
-    assert seen.may_be(process(10.0, 7)) is is_same
+    assert seen.may_be(process(10.0, 7), 7) is is_same
 
 
 def test_pools_are_told_as_the_server_does() -> None:
