@@ -5,6 +5,7 @@ Knows the queries; knows nothing of points that are written.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from siridb_fast import _wire
@@ -39,12 +40,12 @@ class Asking:
         self._options = options
         self._catalog = Catalog(self._ask)
 
-    async def settings(self) -> tuple[int | None, int]:
+    async def settings(self, *, at: Connection) -> tuple[int | None, int]:
         """Return the time precision if it is known, and how many points a series buffers."""
         precision, buffer_size = self._options.time_precision, self._options.buffer_size
         if precision is None or buffer_size is None:
-            shown = await self._catalog.settings(QUERY_TIMEOUT)
-            precision = shown[0] if precision is None else precision
+            shown = await Catalog(partial(self._ask, at=at)).settings(QUERY_TIMEOUT)
+            precision = precision if shown[0] is None else shown[0]
             buffer_size = shown[1] if buffer_size is None else buffer_size
         if buffer_size is None:
             return precision, ASSUMED_BUFFER_POINTS
@@ -64,10 +65,13 @@ class Asking:
         arrays: PointArrays = decode_points(answer)
         return arrays
 
-    async def may_select(self) -> bool:
+    async def may_select(self, *, at: Connection) -> bool:
         """Tell whether the user has the right to select."""
         try:
-            await self._send(f"select count() from {quote(self._options.sentinel)}")  # noqa: S608
+            await self._send(
+                f"select count() from {quote(self._options.sentinel)}",  # noqa: S608
+                at=at,
+            )
         except UserAuthError:
             return False
         return True
@@ -78,14 +82,14 @@ class Asking:
         tasks: int = answer["data"][0]["value"]
         return tasks
 
-    async def pools(self) -> int:
+    async def pools(self, *, at: Connection) -> int:
         """Return how many pools the cluster has."""
-        answer = await self._send("count pools")
+        answer = await self._send("count pools", at=at)
         pools: int = answer["pools"]
         return pools
 
-    async def _ask(self, text: str, timeout: float) -> object:
-        return await self._send(text, timeout)
+    async def _ask(self, text: str, timeout: float, *, at: Connection | None = None) -> object:
+        return await self._send(text, timeout, at=at)
 
     async def _send(
         self,

@@ -22,7 +22,7 @@ from siridb_fast._runs import Series
 from siridb_fast.casting import fitted_column, is_exact_as_float, refuse_inexact
 from siridb_fast.columns import ColumnRules, point_column
 from siridb_fast.delivery import Delivery, Failure
-from siridb_fast.engine import Engine
+from siridb_fast.entrance import Entrance
 from siridb_fast.errors import ColumnError
 from siridb_fast.groups import Groups, Mixed, require_cast
 
@@ -60,16 +60,16 @@ class Bulk:
 
     Args:
         coalescer: Of the writer.
-        engine: Of the writer.
+        entrance: Of the writer.
         rules: How arrays are read.
         on_type: What becomes of a type that is not its series': ``"error"`` or ``"cast"``.
     """
 
     def __init__(
-        self, coalescer: Coalescer, engine: Engine, rules: ColumnRules, on_type: str
+        self, coalescer: Coalescer, entrance: Entrance, rules: ColumnRules, on_type: str
     ) -> None:
         self._coalescer = coalescer
-        self._engine = engine
+        self._entrance = entrance
         self._rules = rules
         self._on_type = on_type
         self._last_turn = 0
@@ -81,19 +81,19 @@ class Bulk:
             ColumnError: A column is of another type than its series. Nothing was taken.
         """
         parts = [(self._coalescer.series(column.name), column) for column in columns]
-        await self._engine.settle([series for series, column in parts if self._is_large(column)])
+        await self._entrance.settle([series for series, column in parts if self._is_large(column)])
         parts = [(series, self._fitted(series, column)) for series, column in parts]
         for series, column in parts:
             if self._is_large(column):
-                await self._engine.send(column, delivery)
+                await self._entrance.send(column, delivery)
             else:
-                await self._engine.coalesce(series, column, delivery, self._fitted)
+                await self._entrance.append(series, column, delivery, self._fitted)
                 await self.give_turn(POINTS_BETWEEN_TURNS)
 
     async def settle(self, names: Sequence[str]) -> list[Series]:
         """Wait until the types of series are known to be the database's; return them."""
         series = list(map(self._coalescer.series, names))
-        await self._engine.settle(series)
+        await self._entrance.settle(series)
         return series
 
     async def take_groups(self, groups: Groups, delivery: Delivery) -> None:
@@ -125,7 +125,7 @@ class Bulk:
             try:
                 column = self._fitted(series, column)
             except ColumnError as exc:
-                self._engine.fail(Failure(series.name, len(column), exc), [])
+                self._entrance.fail(Failure(series.name, len(column), exc), [])
             else:
                 batch.append_column(column, 0, len(column))
         return batch if len(batch) else None
@@ -188,7 +188,7 @@ class Bulk:
         # Some groups that follow one another, to the runs of their series.
         first, last = parts[0][1], parts[-1][2]
         assert isinstance(groups.values, np.ndarray)  # noqa: S101
-        await self._engine.append_groups(
+        await self._entrance.append_groups(
             [series for series, _, _ in parts],
             np.array([stop - first for _, _, stop in parts], np.int64),
             groups.timestamps[first:last],
@@ -230,10 +230,10 @@ class Bulk:
 
     def _is_large(self, column: PointColumn) -> bool:
         # Large enough to be encoded from the caller's memory, past the coalescer.
-        return column.max_bytes > self._engine.package_bytes // 2
+        return column.max_bytes > self._entrance.package_bytes // 2
 
     def _is_long(self, points: int) -> bool:
-        return points * MAX_POINT_BYTES > self._engine.package_bytes // 2
+        return points * MAX_POINT_BYTES > self._entrance.package_bytes // 2
 
     def _fitted(self, series: Series, column: PointColumn) -> PointColumn:
         type_ = self._coalescer.type_of(series)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from siridb_fast.config import Config
 from siridb_fast.connection import Connection
-from siridb_fast.errors import ConnectionLost, RequestTimeout, SiriDBError
+from siridb_fast.errors import ConnectionLost, ProtocolError, RequestTimeout, SiriDBError
 from siridb_fast.hosts import Host, HostSelector
 from siridb_fast.processes import Process
 
@@ -57,6 +58,10 @@ async def open_connection(
             connection = await _dial(loop, factory, host, config)
     except TimeoutError:
         raise RequestTimeout(f"no connection to {host} in time") from None
+    except (ConnectionError, FileNotFoundError, socket.gaierror) as exc:
+        if str(host.port) in str(exc):
+            raise
+        raise type(exc)(exc.errno, f"{exc.strerror} ({host})") from exc
     except UnicodeError as exc:
         raise ConnectionLost(f"{host} is not the name of a host: {exc}") from exc
     try:
@@ -132,6 +137,8 @@ class Cluster:
         self._on_change = on_change
         self._greet = greet
         self._is_closed = False
+        self._came = asyncio.Event()
+        self.failure: BaseException | None = None  # the last, if no connection came after it
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -142,6 +149,12 @@ class Cluster:
     def is_connected(self) -> bool:
         """Tell whether any host is connected."""
         return any(member.is_connected for member in self._members)
+
+    @property
+    def why_not(self) -> str:
+        """Why no host is connected, to be put behind a message."""
+        is_known = self.failure is not None and not self.is_connected
+        return f"; the last attempt to connect: {self.failure}" if is_known else ""
 
     @property
     def has_active(self) -> bool:
@@ -162,7 +175,7 @@ class Cluster:
             if isinstance(result, asyncio.CancelledError):
                 raise result
             if result is not None:
-                logger.error("no connection to %s: %s", member.host, result)
+                self._note(member, result)
             self._watch(member)
         return list(results)
 
@@ -175,6 +188,17 @@ class Cluster:
         results = await self.connect(timeout)
         if not self.is_connected:
             raise first_failure(results)
+
+    async def wait_connected(self, timeout: float) -> bool:
+        """Wait until any host is connected, but no longer than this; tell whether one is."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not self.is_connected:
+                    self._came.clear()
+                    await self._came.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def select(self, *, try_inactive: bool = False, needs_room: bool = False) -> Connection | None:
         """Return the connection whose turn it is, or None where there is none.
@@ -257,6 +281,8 @@ class Cluster:
                 await self._met(connection, self._greet)
             member.connection = connection
             member.inactive_until = 0.0
+            self.failure = None
+            self._came.set()
             if self._is_closed:
                 member.connection.close()
             elif self._on_change is not None:
@@ -267,9 +293,15 @@ class Cluster:
     ) -> None:
         try:
             await greet(connection)
-        except BaseException:
+        except BaseException as exc:
             connection.abort()
-            raise
+            if isinstance(exc, (SiriDBError, OSError)) or not isinstance(exc, Exception):
+                raise
+            raise ProtocolError(f"{connection.name} answers as no server does: {exc!r}") from exc
+
+    def _note(self, member: _Member, failure: BaseException) -> None:
+        logger.error("no connection to %s: %s", member.host, failure)
+        self.failure = failure
 
     def _watch(self, member: _Member) -> None:
         if member.watch is None or member.watch.done():
@@ -299,7 +331,7 @@ class Cluster:
             try:
                 await self._connect(member)
             except (SiriDBError, OSError) as exc:
-                logger.error("no connection to %s: %s", member.host, exc)
+                self._note(member, exc)
 
 
 def first_failure(results: Iterable[BaseException | None]) -> BaseException:

@@ -433,6 +433,7 @@ class Dispatcher:
             self._ready.remove(package)
             error = package.error or RequestTimeout(
                 f"no server took the package within {self._delivery_timeout:g} seconds"
+                f"{self._cluster.why_not}"
             )
             self._give_up(package, error)
         for package in self.safety.expire(now) if self.safety is not None else ():

@@ -13,26 +13,21 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from math import inf
-from typing import Any
 
-import numpy as np
-
-from siridb_fast._appending import append_column, append_groups, append_texts, room_for
 from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
-from siridb_fast._points import PointColumn
-from siridb_fast._runs import Series
 from siridb_fast.asking import ASSUMED_BUFFER_POINTS, Asking
 from siridb_fast.backlog import Backlog
-from siridb_fast.cluster import Cluster
+from siridb_fast.cluster import Cluster, first_failure
 from siridb_fast.columns import PRECISIONS
 from siridb_fast.config import Config
+from siridb_fast.connection import Connection
 from siridb_fast.delivery import Delivery, Failure, Report
 from siridb_fast.dispatch import Dispatcher
 from siridb_fast.doubt import Doubts, batch_of
+from siridb_fast.entrance import Entrance
 from siridb_fast.errors import (
-    BufferFullError,
-    ColumnError,
+    AuthenticationError,
     ConfigError,
     RequestTimeout,
     SiriDBError,
@@ -41,23 +36,20 @@ from siridb_fast.errors import (
     WriterClosedError,
 )
 from siridb_fast.gate import Gate
-from siridb_fast.greeting import Processes
 from siridb_fast.hosts import Host
+from siridb_fast.introduction import Facts, Introduction
 from siridb_fast.ledger import Ledger, Stats
 from siridb_fast.packages import Package
 from siridb_fast.safety import Safety, clock_of
 from siridb_fast.settling import TypeSettler
 from siridb_fast.spool import Spooled
 from siridb_fast.spool_thread import SpoolThread
-from siridb_fast.writer_options import WriterOptions
+from siridb_fast.writer_options import IN_BACKGROUND, WriterOptions
 
 __all__ = ["Engine"]
 
 CLOSE_TIMEOUT = 1.0
 SPOOL_TIMEOUT = 30.0  # to write what memory holds to disk
-READY_PACKAGES = 2  # of columns, beside those in flight: enough to keep the line busy
-
-NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 logger = logging.getLogger("siridb_fast")
 
@@ -72,14 +64,12 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         on_doubt = options.on_doubt or config.on_doubt or "verify"
-        asks_whom = on_doubt == "verify" or options.durability == "safe"
         self._cluster = Cluster(
-            config,
-            per_host=self._per_host,
-            on_change=self.notice,
-            greet=Processes().greet if asks_whom else None,
+            config, per_host=self._per_host, on_change=self.notice, greet=self._greet
         )
         self.asking = Asking(self._cluster, options)
+        self._introduction = Introduction(self.asking, options, on_doubt, self._is_introduced)
+        self._facts = Facts(options.time_precision, ASSUMED_BUFFER_POINTS, True, 1)
         self._dispatcher = Dispatcher(
             self._cluster,
             self,
@@ -94,18 +84,23 @@ class Engine:
             refuse=self.fail,
             on_settled=self.work,
         )
-        self._ledger: Ledger
+        self._ledger = Ledger(time.monotonic, options.on_delivery, options.on_error)
         self._spool: SpoolThread | None = None
         self._backlog: Backlog | None = None
-        self._buffer_points = ASSUMED_BUFFER_POINTS
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = -inf  # when the coalescer was last asked for what is due
         self._is_noticed = False
         self._is_running = False
         self._points_in_packages = 0
-        self._pools = 1
-        self._direct_points = 0  # that never were in the coalescer
         self.gate = Gate(self._loop)
+        self.entrance = Entrance(
+            coalescer,
+            self._dispatcher,
+            self.gate,
+            options.package_bytes,
+            work=self.work,
+            fail=self.fail,
+        )
 
     # ---- life
 
@@ -124,54 +119,72 @@ class Engine:
         """How many points are pending or on their way."""
         return self._coalescer.points + self._points_in_packages
 
-    async def connect(self, timeout: float | None = None) -> int | None:
-        """Connect and learn about the database; return its time precision if it is known.
+    async def connect(self, timeout: float | None = None) -> None:
+        """Connect, and learn about the database; without one there is, go on by ``options``.
 
         Raises:
             SiriDBError, OSError: No server can be reached, or none lets the user in.
         """
         try:
-            await self._cluster.open(timeout)
-            precision, self._buffer_points = await self.asking.settings()
-            await self._prepare(precision)
-            await self._open_spool(precision)
+            await self._reach(timeout)
+            await self._open_spool()
         except BaseException:
             self._cluster.close()
             if self._spool is not None:
                 await self._spool.close()
             raise
-        return precision
 
-    async def _prepare(self, precision: int | None) -> None:
-        # Learn whether doubts can be settled, and prepare to make sure of what is acknowledged.
+    @property
+    def time_precision(self) -> int | None:
+        """The database's, SECOND … NANOSECOND, if it is known."""
+        return self._facts.time_precision
+
+    async def _reach(self, timeout: float | None) -> None:
+        patience = self._options.wait_for_server
+        if patience == IN_BACKGROUND and timeout is None:
+            timeout = self._config.timeout
+        results = await self._cluster.connect(timeout)
+        if self._cluster.is_connected:
+            return
+        for result in results:
+            if isinstance(result, (AuthenticationError, ConfigError)):
+                raise result  # no patience helps against that
+        failure = first_failure(results)
+        if patience == IN_BACKGROUND:
+            logger.warning("no server is there yet; points wait for one: %s", failure)
+        elif not await self._cluster.wait_connected(patience):
+            raise self._cluster.failure or failure
+
+    def _is_introduced(self, facts: Facts) -> None:
+        # Before the first connection is used.
+        self._facts = facts
+        self._coalescer.set_buffer(facts.buffer_points)
+        self._ledger.buffer_points = facts.buffer_points
         dispatcher, options = self._dispatcher, self._options
-        if dispatcher.on_doubt == "verify" and not await self.asking.may_select():
+        if not facts.may_select:
             fallback = options.on_doubt_fallback
             logger.warning("the user may not select: packages in doubt: %r", fallback)
             dispatcher.on_doubt = fallback
-        if options.durability == "acked":
-            return
-        if precision is None:
-            raise ConfigError("durability='safe' needs the right to show, or time_precision=")
-        self._pools = await self.asking.pools()
-        dispatcher.safety = Safety(
-            self._cluster,
-            sentinel=options.sentinel,
-            now=clock_of(precision),
-            pools=lambda: self._pools,
-            on_safe=dispatcher.is_stored,
-            on_lost=dispatcher.is_lost,
-            work=self.notice,
-        )
+        if options.durability == "safe":
+            assert facts.time_precision is not None  # noqa: S101 - the introduction looks
+            dispatcher.safety = Safety(
+                self._cluster,
+                sentinel=options.sentinel,
+                now=clock_of(facts.time_precision),
+                pools=lambda: self._facts.pools,
+                on_safe=dispatcher.is_stored,
+                on_lost=dispatcher.is_lost,
+                work=self.notice,
+            )
 
-    async def _open_spool(self, precision: int | None) -> None:
+    async def _open_spool(self) -> None:
         options = self._options.spool_options
         if options is None:
             return
-        if precision is None:
+        if self.time_precision is None:
             raise ConfigError("spool= needs the right to show, or time_precision=")
         self._spool = SpoolThread(options)
-        await self._spool.open(self._config.dbname, PRECISIONS[precision])
+        await self._spool.open(self._config.dbname, PRECISIONS[self.time_precision])
 
     def start(self, refit: Callable[[bytes], Awaitable[Batch | None]]) -> None:
         """Take points from now on.
@@ -179,9 +192,6 @@ class Engine:
         ``refit`` gives the points of a package that was on disk the types that their series have.
         """
         options = self._options
-        self._ledger = Ledger(
-            time.monotonic, self._buffer_points, options.on_delivery, options.on_error
-        )
         if self._spool is not None:
             self._backlog = self._dispatcher.backlog = Backlog(
                 self._spool,
@@ -194,7 +204,8 @@ class Engine:
                 notice=self.notice,
             )
         self._is_running = True
-        self._coalescer.open(self._buffer_points)
+        self._ledger.start()
+        self._coalescer.open(self._facts.buffer_points)
         self.notice()
 
     def _is_dropped(self, row: Spooled, error: SpoolError) -> None:
@@ -281,7 +292,7 @@ class Engine:
         """Return the figures since the start."""
         total, fast = self._ledger.total, self._ledger.fast
         return Stats(
-            written=self._coalescer.accepted + self._direct_points,
+            written=self._coalescer.accepted + self.entrance.direct_points,
             buffered=self._coalescer.points,
             in_flight=self._points_in_packages,
             unsafe=self._dispatcher.unsafe_points,
@@ -331,110 +342,6 @@ class Engine:
         self.gate.look()
         self._set_timer()
 
-    # ---- columns
-
-    @property
-    def package_bytes(self) -> int:
-        """The size of a full package."""
-        return self._options.package_bytes
-
-    async def settle(self, series: list[Series]) -> None:
-        """Wait until the types of these series are known to be the database's."""
-        if not all(map(self._coalescer.is_settled, series)):
-            self.work()
-            await self.gate.until(lambda: all(map(self._coalescer.is_settled, series)))
-
-    async def coalesce(
-        self,
-        series: Series,
-        column: PointColumn,
-        delivery: Delivery,
-        fit: Callable[[Series, PointColumn], PointColumn],
-    ) -> None:
-        """Append a column to the run of its series, once there is room.
-
-        ``fit`` gives it the type of the series, which may have been learnt only now.
-        """
-        text_bytes = column.max_bytes if column.type == "string" else 0
-        need = room_for(len(column), text_bytes=text_bytes)
-        await self.gate.until(lambda: self._coalescer.may_take(need))
-        self._check_running()
-        if self._coalescer.type_of(series) != column.type:  # as the database told meanwhile
-            try:
-                column = fit(series, column)
-            except ColumnError as exc:
-                self._direct_points += len(column)
-                delivery.expect(len(column))
-                failure = Failure(series.name, len(column), exc)
-                self.fail(failure, [(delivery, len(column))])
-                return
-        timestamps, values = column.plain()
-        try:
-            if isinstance(values, list):
-                append_texts(self._coalescer, series, timestamps, values, delivery)
-            else:
-                bits = values.view(np.int64)
-                append_column(self._coalescer, series, timestamps, bits, delivery)
-        except BufferFullError:  # another thread was faster
-            await self.coalesce(series, column, delivery, fit)
-        else:
-            delivery.expect(len(timestamps))
-
-    async def append_groups(
-        self,
-        groups: list[Series],
-        stops: NumpyArray,
-        timestamps: NumpyArray,
-        values: NumpyArray,
-        delivery: Delivery,
-    ) -> None:
-        """Append points of many series to their runs, once there is room for all.
-
-        Those of ``groups[i]`` end before ``stops[i]``; the series are settled, and of the type.
-        """
-        need = room_for(len(timestamps), len(groups))
-        while True:
-            await self.gate.until(lambda: self._coalescer.may_take(need))
-            self._check_running()
-            try:
-                append_groups(self._coalescer, groups, stops, timestamps, values, delivery)
-            except BufferFullError:  # another thread was faster
-                continue
-            delivery.expect(len(timestamps))
-            return
-
-    async def send(self, column: PointColumn, delivery: Delivery) -> None:
-        """Send a column past the coalescer, of a settled series.
-
-        It goes in even parts, encoded from the caller's memory when there is somewhere to send
-        them.
-        """
-        package_bytes = self._options.package_bytes
-        step = even_part(len(column), column.max_bytes, package_bytes)
-        start = 0
-        while start < len(column):
-            await self.gate.until(self._takes_package)
-            self._check_running()
-            stop = max(start + 1, min(start + step, column.fit(start, package_bytes)))
-            batch = self._dispatcher.new_batch()
-            points = batch.append_column(column, start, stop)
-            start = stop
-            if points:
-                batch.share(delivery, 0, points)
-                delivery.expect(points)
-                self._direct_points += points
-                self._dispatcher.submit(batch)
-                self._dispatcher.pump()
-
-    def _takes_package(self) -> bool:
-        return self._dispatcher.ready < READY_PACKAGES and self._coalescer.may_take(
-            self._options.package_bytes
-        )
-
-    def _check_running(self) -> None:
-        if not self._is_running or self._coalescer.is_closed:
-            raise WriterClosedError("the writer was closed while this waited for room")
-
     # ---- waking
 
     def notice(self) -> None:
@@ -459,7 +366,7 @@ class Engine:
             if self._backlog is not None and not self._cluster.is_connected:
                 self._settler.postpone()
             else:
-                self._settler.start()
+                self._settler.start(may_ask=self._cluster.is_connected)
             self._dispatcher.pump()
             self.gate.look()
             self._set_timer()
@@ -479,14 +386,11 @@ class Engine:
 
     # ---- the servers
 
+    async def _greet(self, connection: Connection) -> None:
+        await self._introduction.greet(connection)
+
     def _per_host(self, host: Host) -> tuple[int, int]:
         # Two packages with a host keep it busy while the next is made; more make its work slower
         # (benchmarks/ceiling.py).
         connections, window = (1, 2) if host.is_unix_socket else (2, 1)
         return self._options.connections or connections, self._options.window or window
-
-
-def even_part(points: int, size: int, package_bytes: int) -> int:
-    """Return how many points to send at a time, so that no package is left with a few."""
-    packages = -(-size // package_bytes)
-    return -(-points // packages)

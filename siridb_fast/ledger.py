@@ -62,23 +62,26 @@ class Ledger:
     def __init__(
         self,
         clock: Callable[[], float],
-        buffer_points: int,
         on_delivery: Callable[[Delivered], object] | None,
         on_error: Callable[[Failure], object] | None,
     ) -> None:
         self._clock = clock
-        self._buffer_points = buffer_points
+        self.buffer_points = 0  # of a series, in the server: the fast path is for longer runs
         self._on_delivery = on_delivery
         self._on_error = on_error
         self._period = Tally(clock())
         self.total = Tally(clock())
         self.fast = 0
 
+    def start(self) -> None:
+        """Begin the first period."""
+        self._period, self.total = Tally(self._clock()), Tally(self._clock())
+
     def delivered(self, batch: Batch, host: str, seconds: float) -> None:
         """Book an acknowledged package, which the server took ``seconds`` to answer."""
         now = self._clock()
         size = len(batch.buffer)
-        self.fast += batch.points_of_long_runs(self._buffer_points)
+        self.fast += batch.points_of_long_runs(self.buffer_points)
         for tally in (self.total, self._period):
             tally.add(batch.points, size)
         for delivery, points in _points_by_delivery(batch).items():

@@ -59,14 +59,17 @@ class TypeSettler:
         self._postponed: dict[Series, None] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Ask for what is not settled, unless that is under way; call this in the event loop."""
+    def start(self, *, may_ask: bool = True) -> None:
+        """Ask for what is not settled, unless that is under way; call this in the event loop.
+
+        Unless it ``may_ask``, that waits until it may.
+        """
         for series in self._postponed:
             self._coalescer.unsettle(series)
         self._todo.update(self._postponed)
         self._postponed.clear()
         self._todo.update(dict.fromkeys(self._coalescer.take_unsettled()))
-        if self._todo and (self._task is None or self._task.done()):
+        if may_ask and self._todo and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._settle_all())
 
     def postpone(self) -> None:

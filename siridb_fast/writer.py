@@ -79,6 +79,9 @@ class BatchWriter(Intake):
         package_bytes: The size of a full package.
         on_full: Where there is no room in another thread than the event loop's: ``"wait"`` or
             ``"raise"`` `BufferFullError`. On the event loop's own thread it is always raised.
+        wait_for_server: Where no server is there yet: seconds that `open` goes on trying, or
+            ``"in_background"``: it does not wait, and points do, in memory or in the ``spool``;
+            that needs ``time_precision``. A server that refuses the user is an error all the same.
         connections: To each host; by default 2 over TCP, 1 over a unix socket.
         window: Packages in flight on each; by default 1 over TCP, 2 over a unix socket.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
@@ -170,7 +173,7 @@ class BatchWriter(Intake):
         self._state = State.OPENING
         try:
             engine = Engine(self._config, self._options, self._coalescer)
-            precision = await engine.connect(timeout)
+            await engine.connect(timeout)
             if self._state is not State.OPENING:
                 engine.stop()
                 raise WriterClosedError("the writer was closed meanwhile")
@@ -178,8 +181,8 @@ class BatchWriter(Intake):
             if self._state is State.OPENING:
                 self._state = State.NEW
             raise
-        self.set_rules(self._options.rules(precision))
-        self._bulk = Bulk(self._coalescer, engine, self._rules, self._options.on_type)
+        self.set_rules(self._options.rules(engine.time_precision))
+        self._bulk = Bulk(self._coalescer, engine.entrance, self._rules, self._options.on_type)
         self._engine = engine
         self._state = State.OPEN
         self._coalescer.notify = engine.notice

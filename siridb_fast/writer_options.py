@@ -13,9 +13,10 @@ from siridb_fast.delivery import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
 from siridb_fast.spool_options import SpoolOptions
 
-__all__ = ["WriterKeywords", "WriterOptions"]
+__all__ = ["IN_BACKGROUND", "WriterKeywords", "WriterOptions"]
 
 MIB = 1024 * 1024
+IN_BACKGROUND: Literal["in_background"] = "in_background"
 LARGEST_PACKAGE = 20_000_000  # the server takes 41,943,040, but not gladly (server-facts 3)
 OnFull = Literal["wait", "raise"]
 
@@ -27,6 +28,7 @@ class WriterKeywords(TypedDict, total=False):
     max_buffered: int
     package_bytes: int
     on_full: Literal["wait", "raise"]
+    wait_for_server: float | Literal["in_background"]
     connections: int | None
     window: int | None
     delivery_timeout: float
@@ -53,6 +55,7 @@ class WriterOptions:
     max_buffered: int = 64 * MIB
     package_bytes: int = PACKAGE_BYTES
     on_full: OnFull = "wait"
+    wait_for_server: float | Literal["in_background"] = 0.0
     connections: int | None = None
     window: int | None = None
     delivery_timeout: float = 120.0
@@ -86,6 +89,7 @@ class WriterOptions:
         if self.buffer_size is not None:
             _check_integer("buffer_size", self.buffer_size, 16, 1 << 30)
         _check_integer("max_idle_series", self.max_idle_series, 1, 1 << 40)
+        _check_patience(self.wait_for_server, self.time_precision)
         _check_choice("on_full", self.on_full, get_args(OnFull))
         _check_choice("on_doubt", self.on_doubt, (None, *get_args(OnDoubt)))
         _check_choice("on_doubt_fallback", self.on_doubt_fallback, ("report", "resend"))
@@ -136,6 +140,19 @@ def _check_integer(name: str, value: object, least: int, most: int) -> None:
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     if not is_integer or not least <= value <= most:  # type: ignore[operator]
         raise ConfigError(f"{name} is an integer from {least:,} to {most:,}, got {value!r}")
+
+
+def _check_patience(patience: object, time_precision: int | None) -> None:
+    if patience == IN_BACKGROUND:
+        if time_precision is None:
+            raise ConfigError(
+                f"wait_for_server={IN_BACKGROUND!r} needs time_precision=, because there may be "
+                "no server to ask"
+            )
+    elif isinstance(patience, str):
+        raise ConfigError(f"wait_for_server is seconds or {IN_BACKGROUND!r}, got {patience!r}")
+    else:
+        _check_number("wait_for_server", patience, 0, 86_400)
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -21,7 +21,7 @@ from siridb_fast import (
     WriterClosedError,
 )
 from siridb_fast.delivery import Delivery, Failure, Report, Tally, Verdict, verdict_of
-from siridb_fast.engine import even_part
+from siridb_fast.entrance import even_part
 from siridb_fast.gate import Gate
 from siridb_fast.testing import wait_until
 

@@ -76,9 +76,13 @@ cdef class Coalescer:
         return f"<Coalescer of {len(self.table):,} series, {self.points:,} points pending>"
 
     def open(self, Py_ssize_t buffer_points) -> None:
-        """Take points. Only a run of over ``buffer_points`` takes the server's fast path."""
-        self.worthy = bit_length(max(<Py_ssize_t>LONG_RUN, buffer_points + 1) - 1) - CLASS_BITS
+        """Take points; ``buffer_points`` as for `set_buffer`."""
+        self.set_buffer(buffer_points)
         self.is_closed = False
+
+    def set_buffer(self, Py_ssize_t buffer_points) -> None:
+        """Learn that only a run of over ``buffer_points`` takes the server's fast path."""
+        self.worthy = bit_length(max(<Py_ssize_t>LONG_RUN, buffer_points + 1) - 1) - CLASS_BITS
 
     def close(self) -> None:
         """Refuse further points."""

@@ -1,0 +1,159 @@
+"""The way of checked columns into a writer: to the runs of their series, or past them.
+
+Waits for room, and until the types of series are settled. Knows nothing of how columns were given
+or of how packages leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from siridb_fast._appending import append_column, append_groups, append_texts, room_for
+from siridb_fast._coalescer import Coalescer
+from siridb_fast._points import PointColumn
+from siridb_fast._runs import Series
+from siridb_fast.delivery import Delivery, Failure
+from siridb_fast.dispatch import Dispatcher
+from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
+from siridb_fast.gate import Gate
+
+__all__ = ["Entrance"]
+
+READY_PACKAGES = 2  # beside those in flight: enough to keep the line busy
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+class Entrance:
+    """That of one writer.
+
+    Args:
+        coalescer: Has the runs.
+        dispatcher: Takes packages.
+        gate: Where to wait.
+        package_bytes: The size of a full package.
+        work: Called to have the types of new series asked for.
+        fail: Told of points that are not delivered, and of who waits for how many of them.
+    """
+
+    def __init__(
+        self,
+        coalescer: Coalescer,
+        dispatcher: Dispatcher,
+        gate: Gate,
+        package_bytes: int,
+        *,
+        work: Callable[[], None],
+        fail: Callable[[Failure, list[tuple[Delivery, int]]], None],
+    ) -> None:
+        self._coalescer = coalescer
+        self._dispatcher = dispatcher
+        self._gate = gate
+        self.package_bytes = package_bytes
+        self._work = work
+        self.fail = fail
+        self.direct_points = 0  # that never were in the coalescer
+
+    async def settle(self, series: list[Series]) -> None:
+        """Wait until the types of these series are known to be the database's."""
+        if not all(map(self._coalescer.is_settled, series)):
+            self._work()
+            await self._gate.until(lambda: all(map(self._coalescer.is_settled, series)))
+
+    async def append(
+        self,
+        series: Series,
+        column: PointColumn,
+        delivery: Delivery,
+        fit: Callable[[Series, PointColumn], PointColumn],
+    ) -> None:
+        """Append a column to the run of its series, once there is room.
+
+        ``fit`` gives it the type of the series, which may have been learnt only now.
+        """
+        text_bytes = column.max_bytes if column.type == "string" else 0
+        need = room_for(len(column), text_bytes=text_bytes)
+        await self._gate.until(lambda: self._coalescer.may_take(need))
+        self._check_open()
+        if self._coalescer.type_of(series) != column.type:  # as the database told meanwhile
+            try:
+                column = fit(series, column)
+            except ColumnError as exc:
+                self.direct_points += len(column)
+                delivery.expect(len(column))
+                failure = Failure(series.name, len(column), exc)
+                self.fail(failure, [(delivery, len(column))])
+                return
+        timestamps, values = column.plain()
+        try:
+            if isinstance(values, list):
+                append_texts(self._coalescer, series, timestamps, values, delivery)
+            else:
+                bits = values.view(np.int64)
+                append_column(self._coalescer, series, timestamps, bits, delivery)
+        except BufferFullError:  # another thread was faster
+            await self.append(series, column, delivery, fit)
+        else:
+            delivery.expect(len(timestamps))
+
+    async def append_groups(
+        self,
+        groups: list[Series],
+        stops: NumpyArray,
+        timestamps: NumpyArray,
+        values: NumpyArray,
+        delivery: Delivery,
+    ) -> None:
+        """Append points of many series to their runs, once there is room for all.
+
+        Those of ``groups[i]`` end before ``stops[i]``; the series are settled, and of the type.
+        """
+        need = room_for(len(timestamps), len(groups))
+        while True:
+            await self._gate.until(lambda: self._coalescer.may_take(need))
+            self._check_open()
+            try:
+                append_groups(self._coalescer, groups, stops, timestamps, values, delivery)
+            except BufferFullError:  # another thread was faster
+                continue
+            delivery.expect(len(timestamps))
+            return
+
+    async def send(self, column: PointColumn, delivery: Delivery) -> None:
+        """Send a column past the coalescer, of a settled series.
+
+        It goes in even parts, encoded from the caller's memory when there is somewhere to send
+        them.
+        """
+        step = even_part(len(column), column.max_bytes, self.package_bytes)
+        start = 0
+        while start < len(column):
+            await self._gate.until(self._takes_package)
+            self._check_open()
+            stop = max(start + 1, min(start + step, column.fit(start, self.package_bytes)))
+            batch = self._dispatcher.new_batch()
+            points = batch.append_column(column, start, stop)
+            start = stop
+            if points:
+                batch.share(delivery, 0, points)
+                delivery.expect(points)
+                self.direct_points += points
+                self._dispatcher.submit(batch)
+                self._dispatcher.pump()
+
+    def _takes_package(self) -> bool:
+        has_room = self._coalescer.may_take(self.package_bytes)
+        return has_room and self._dispatcher.ready < READY_PACKAGES
+
+    def _check_open(self) -> None:
+        if self._coalescer.is_closed:
+            raise WriterClosedError("the writer was closed while this waited for room")
+
+
+def even_part(points: int, size: int, package_bytes: int) -> int:
+    """Return how many points to send at a time, so that no package is left with a few."""
+    packages = -(-size // package_bytes)
+    return -(-points // packages)
