@@ -11,6 +11,7 @@ from siridb_fast.blocking import SiriDBConnection, connect
 from siridb_fast.blocking_client import BlockingClient, BlockingDelivery, BlockingWriter, load
 from siridb_fast.client import SiriDBClient
 from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.config import Config
 from siridb_fast.delivery import Delivered, Delivery, Failure, Report
 from siridb_fast.errors import (
     AuthenticationError,
@@ -20,6 +21,7 @@ from siridb_fast.errors import (
     ConnectionLost,
     DeliveryError,
     FileError,
+    ForkedError,
     InsertError,
     PackageTooLargeError,
     PackingOverflowError,
@@ -69,6 +71,7 @@ __all__ = [
     "BlockingWriter",
     "BufferFullError",
     "ColumnError",
+    "Config",
     "ConfigError",
     "ConnectionLost",
     "Delivered",
@@ -76,6 +79,7 @@ __all__ = [
     "DeliveryError",
     "Failure",
     "FileError",
+    "ForkedError",
     "InsertError",
     "PackageTooLargeError",
     "PackingOverflowError",

@@ -22,6 +22,7 @@ from siridb_fast.database import (
     PointArrays,
 )
 from siridb_fast.errors import ConnectionLost
+from siridb_fast.forking import Home, Unpicklable
 from siridb_fast.hosts import DEFAULT_PORT
 from siridb_fast.reference import Protocol, SiriDBProtocol, dial, target_of
 from siridb_fast.running import new_event_loop, refuse_running_loop
@@ -46,7 +47,7 @@ FILES = {
 T = TypeVar("T")
 
 
-class SiriDBConnection:
+class SiriDBConnection(Unpicklable):
     """One blocking connection; made by `connect`."""
 
     def __init__(
@@ -61,6 +62,7 @@ class SiriDBConnection:
         protocol: Protocol = SiriDBProtocol,
     ) -> None:
         refuse_running_loop()
+        self._home = Home("connection")
         self._owns_loop = loop is None
         self._loop = new_event_loop() if loop is None else loop
         self._database = Database(self._carry)
@@ -138,7 +140,7 @@ class SiriDBConnection:
 
     def close(self) -> None:
         """Close the connection, and the event loop if it is its own."""
-        if self._loop.is_closed():
+        if self._loop.is_closed() or not self._home.is_here:
             return
         self._protocol.close()
         self._loop.run_until_complete(self._protocol.wait_closed())
@@ -162,6 +164,7 @@ class SiriDBConnection:
 
     def _run(self, request: Coroutine[Any, Any, T]) -> T:
         try:
+            self._home.require()
             refuse_running_loop()
             if self._loop.is_closed():
                 raise ConnectionLost("the connection is closed")

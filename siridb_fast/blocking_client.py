@@ -6,23 +6,33 @@ errors. Calls may come from any thread.
 
 from __future__ import annotations
 
+import atexit
+import logging
 import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.client import SiriDBClient
-from siridb_fast.config import Config
+from siridb_fast.config import Config, Target
 from siridb_fast.database import FrameKeywords, InsertKeywords, PointArrays
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError
+from siridb_fast.forking import Unpicklable
 from siridb_fast.ledger import Stats
 from siridb_fast.load_options import LoadKeywords, LoadOptions
 from siridb_fast.loading import Loader
-from siridb_fast.running import LoopThread, refuse_running_loop, run
+from siridb_fast.running import (
+    LEAVING_TIMEOUT,
+    LoopThread,
+    leaving_timeout,
+    refuse_running_loop,
+    run,
+)
 from siridb_fast.sources import portions
-from siridb_fast.writer import BatchWriter, HasConfig
-from siridb_fast.writer_options import WriterKeywords
+from siridb_fast.writer import BatchWriter
+from siridb_fast.writer_options import WriterKeywords, WriterOptions
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -36,8 +46,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockingClient", "BlockingDelivery", "BlockingWriter", "load"]
 
+logger = logging.getLogger("siridb_fast")
 
-class BlockingClient:
+
+class BlockingClient(Unpicklable):
     """A client of one database; made by `connect` from a URL. A context manager.
 
     Raises:
@@ -52,7 +64,7 @@ class BlockingClient:
         ssl: tls.SSLContext | None = None,
     ) -> None:
         self._client = SiriDBClient.from_url(url, ssl=ssl)
-        self._thread = LoopThread(ConnectionLost("the client is closed"))
+        self._thread = LoopThread(ConnectionLost("the client is closed"), "client")
         try:
             self._thread.call(self._client.open(timeout))
         except BaseException:
@@ -164,7 +176,7 @@ class BlockingClient:
         await self._client.wait_closed()
 
 
-class BlockingDelivery:
+class BlockingDelivery(Unpicklable):
     """The points of one call on their way."""
 
     __slots__ = ("_delivery", "_thread")
@@ -189,7 +201,7 @@ class BlockingDelivery:
         return await self._delivery
 
 
-class BlockingWriter:
+class BlockingWriter(Unpicklable):
     """A `BatchWriter` in a background thread; open from the start. A context manager.
 
     ``write``, ``write_tick``, ``series`` and ``ticker`` are those of `BatchWriter`. Where there is
@@ -197,8 +209,9 @@ class BlockingWriter:
     """
 
     def __init__(self, config: Config, **options: Unpack[WriterKeywords]) -> None:
-        self._writer = BatchWriter(_ConfigHolder(config), **options)
-        self._thread = LoopThread(WriterClosedError("the writer is closed"))
+        self._writer = BatchWriter(config, **options)
+        self._delivery_timeout = WriterOptions(**options).delivery_timeout
+        self._thread = LoopThread(WriterClosedError("the writer is closed"), "writer")
         try:
             self._thread.call(self._writer.open())
         except BaseException:
@@ -209,6 +222,7 @@ class BlockingWriter:
         self.write_tick: Callable[[Any, Mapping[str, Any]], None] = self._writer.write_tick
         self.series: Callable[[str], SeriesHandle] = self._writer.series
         self.ticker: Callable[[Any], Ticker] = self._writer.ticker
+        _open_writers.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -219,7 +233,7 @@ class BlockingWriter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        report = self.close()
+        report = self.close(leaving_timeout(self._delivery_timeout, exc))
         report.require_complete(exc)
 
     def __repr__(self) -> str:
@@ -250,6 +264,15 @@ class BlockingWriter:
         finally:
             self._thread.close()
 
+    def _leave(self) -> None:
+        # At the end of the program, whose threads still run now.
+        if not self._thread.is_closed:
+            left = self._writer.stats().buffered + self._writer.stats().in_flight
+            logger.warning(
+                "%r is closed by the end of the program; %s points left", self, f"{left:,}"
+            )
+            self.close(LEAVING_TIMEOUT)
+
     def __del__(self) -> None:
         thread: LoopThread | None = getattr(self, "_thread", None)
         if thread is not None and not thread.is_closed:
@@ -264,14 +287,16 @@ class BlockingWriter:
             thread.finish(self._writer.close())
 
 
-class _ConfigHolder:
-    def __init__(self, config: Config) -> None:
-        self.config = config
+_open_writers: weakref.WeakSet[BlockingWriter] = weakref.WeakSet()
 
 
-def load(
-    data: object, target: str | HasConfig | None = None, **options: Unpack[LoadKeywords]
-) -> Report:
+@atexit.register
+def _leave_all() -> None:
+    for writer in list(_open_writers):
+        writer._leave()  # noqa: SLF001 - it is of this module
+
+
+def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -> Report:
     """Load whole frames, columns or streams of them, and wait until all is delivered.
 
     Args:
@@ -285,7 +310,7 @@ def load(
               thread, a few items ahead, so that it may be longer than memory.
 
             Nothing of it is modified.
-        target: A URL, a client, or None for ``SIRIDB_URL``.
+        target: A URL, a client, its ``config``, or None for ``SIRIDB_URL``.
         time: The column of times: dates of any unit and time zone (those without one are UTC),
             Python's datetime, or integers. By default the index or the only column of dates.
         series: How series are named: a template of columns, as ``"{host}.{metric}"``, or a

@@ -25,6 +25,7 @@ from siridb_fast.database import (
 )
 from siridb_fast.delivery import Report
 from siridb_fast.errors import PoolError
+from siridb_fast.forking import Home, Unpicklable
 from siridb_fast.hosts import parse_hostlist
 from siridb_fast.load_options import LoadKeywords, LoadOptions
 from siridb_fast.loading import Loader
@@ -53,7 +54,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class SiriDBClient:
+class SiriDBClient(Unpicklable):
     """A client of one SiriDB database, with a connection to each server it is given.
 
     Takes what the reference driver takes. It may be made outside an event loop and belongs to the
@@ -130,8 +131,13 @@ class SiriDBClient:
         Raises:
             ConfigError: Names the part that is wrong.
         """
+        return cls.from_config(parse_url(url, ssl=ssl))
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        """Make a client of the `config` of another, which may go to other processes."""
         client = cls.__new__(cls)
-        client._set_up(parse_url(url, ssl=ssl), None)  # noqa: SLF001 - its own class
+        client._set_up(config, None)  # noqa: SLF001 - its own class
         return client
 
     def _set_up(self, config: Config, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -139,6 +145,7 @@ class SiriDBClient:
         self._loop = loop
         self._state = State.NEW
         self._cluster: Cluster | None = None
+        self._home = Home("client")  # and then where it is connected
         self._database = Database(self._carry)
 
     def __repr__(self) -> str:
@@ -187,10 +194,13 @@ class SiriDBClient:
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
             raise RuntimeError("the client was made for another event loop")
+        if not self._home.is_here:  # a child of a fork makes connections of its own
+            self._cluster = None
         if self._cluster is not None and (self.is_closed or self._cluster.loop is not loop):
             self._leave_cluster()
         if self._cluster is None:
             self._cluster = Cluster(self._config)
+            self._home = Home("client")
         self._state = State.OPEN
         return await self._cluster.connect(timeout)
 
@@ -208,12 +218,12 @@ class SiriDBClient:
     def close(self) -> None:
         """Close all connections and stop trying to connect."""
         self._state = State.CLOSED
-        if self._cluster is not None:
+        if self._cluster is not None and self._home.is_here:
             self._cluster.close()
 
     async def wait_closed(self) -> None:
         """Wait until the connections are gone, after `close`."""
-        if self._cluster is not None:
+        if self._cluster is not None and self._home.is_here:
             await self._cluster.wait_closed()
 
     async def insert(
@@ -395,6 +405,7 @@ class SiriDBClient:
         )
 
     def _here(self) -> Cluster:
+        self._home.require()
         if self._cluster is None or self._state is not State.OPEN:
             raise PoolError(f"no available connections found: the client is {self._state.value}")
         if self._cluster.loop is not asyncio.get_running_loop():

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from siridb_fast.config import Config
 from siridb_fast.connection import Connection
 from siridb_fast.errors import ConnectionLost, ProtocolError, RequestTimeout, SiriDBError
+from siridb_fast.forking import own
 from siridb_fast.hosts import Host, HostSelector
 from siridb_fast.processes import Process
 
@@ -58,10 +59,11 @@ async def open_connection(
             connection = await _dial(loop, factory, host, config)
     except TimeoutError:
         raise RequestTimeout(f"no connection to {host} in time") from None
-    except (ConnectionError, FileNotFoundError, socket.gaierror) as exc:
-        if str(host.port) in str(exc):
-            raise
-        raise type(exc)(exc.errno, f"{exc.strerror} ({host})") from exc
+    except ssl.SSLError:
+        raise
+    except OSError as exc:
+        text = f"no connection to {host}: {exc.strerror or exc}"
+        raise (OSError(text) if exc.errno is None else type(exc)(exc.errno, text)) from exc
     except UnicodeError as exc:
         raise ConnectionLost(f"{host} is not the name of a host: {exc}") from exc
     try:
@@ -138,6 +140,7 @@ class Cluster:
         self._greet = greet
         self._is_closed = False
         self._came = asyncio.Event()
+        own(self)
         self.failure: BaseException | None = None  # the last, if no connection came after it
 
     @property
@@ -239,6 +242,10 @@ class Cluster:
         """Leave out its host no longer, because it serves."""
         self._leave_out(connection, until=0.0)
 
+    def disown(self) -> None:
+        """Connect no more; called in a child of a fork."""
+        self._is_closed = True
+
     def close(self) -> None:
         """Close all connections and stop trying."""
         self._is_closed = True
@@ -300,7 +307,8 @@ class Cluster:
             raise ProtocolError(f"{connection.name} answers as no server does: {exc!r}") from exc
 
     def _note(self, member: _Member, failure: BaseException) -> None:
-        logger.error("no connection to %s: %s", member.host, failure)
+        place = "" if str(member.host) in str(failure) else f"no connection to {member.host}: "
+        logger.error("%s%s", place, failure)
         self.failure = failure
 
     def _watch(self, member: _Member) -> None:
@@ -328,6 +336,8 @@ class Cluster:
             logger.debug("connecting to %s again in %s seconds", member.host, wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, self._config.max_wait_retry)
+            if self._is_closed:
+                return
             try:
                 await self._connect(member)
             except (SiriDBError, OSError) as exc:

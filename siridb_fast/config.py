@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from siridb_fast.errors import ConfigError
@@ -21,7 +21,16 @@ from siridb_fast.hosts import DEFAULT_PORT, Host, check_hosts
 if TYPE_CHECKING:
     import ssl as tls
 
-__all__ = ["URL_VARIABLE", "Config", "OnDoubt", "is_url", "parse_url"]
+__all__ = [
+    "URL_VARIABLE",
+    "Config",
+    "HasConfig",
+    "OnDoubt",
+    "Target",
+    "config_of",
+    "is_url",
+    "parse_url",
+]
 
 URL_VARIABLE = "SIRIDB_URL"
 SCHEME = "siridb"
@@ -70,6 +79,35 @@ class Config:
             raise ConfigError(f"max_answer is at least 65536 bytes, got {self.max_answer!r}")
         if self.on_doubt not in (None, *get_args(OnDoubt)):
             raise ConfigError(f"on_doubt is 'verify', 'report' or 'resend', got {self.on_doubt!r}")
+
+
+class HasConfig(Protocol):
+    """What is needed of a client."""
+
+    @property
+    def config(self) -> Config:
+        """Where the database is."""
+
+
+Target: TypeAlias = str | Config | HasConfig | None
+
+
+def config_of(target: Target) -> Config:
+    """Return the configuration that a URL, a client or a configuration stands for.
+
+    None stands for the variable ``SIRIDB_URL``.
+
+    Raises:
+        ConfigError: It is none of these, or the URL is wrong.
+    """
+    if isinstance(target, Config):
+        return target
+    if target is None or isinstance(target, str):
+        return parse_url(target)
+    config = getattr(target, "config", None)
+    if not isinstance(config, Config):
+        raise ConfigError(f"expected a URL or a client, got {type(target).__name__}")
+    return config
 
 
 def is_url(text: object) -> bool:

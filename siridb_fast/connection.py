@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from siridb_fast import _wire
@@ -21,6 +23,7 @@ from siridb_fast._qpack import packb
 from siridb_fast._session import DEFAULT_MAX_ANSWER, DEFAULT_WINDOW, Reply, Session
 from siridb_fast._wire import pack_header
 from siridb_fast.errors import ConnectionLost, PackageTooLargeError, RequestTimeout, SiriDBError
+from siridb_fast.forking import Home, Unpicklable, detach, own
 from siridb_fast.processes import Process
 from siridb_fast.replies import value_of
 
@@ -64,7 +67,7 @@ class _Request:
         self.pid = -1
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Unpicklable, asyncio.BufferedProtocol):
     """A protocol for one server; made by the factory that is given to the event loop."""
 
     def __init__(
@@ -89,6 +92,10 @@ class Connection(asyncio.BufferedProtocol):
         self._keepalive: asyncio.TimerHandle | None = None
         self._last_heard = self._loop.time()
         self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._home = Home("connection")
+        self._is_inherited = False
+        self._descriptor: tuple[int, int] | None = None  # of the socket, with its inode
+        own(self)
 
     # ---- requests
 
@@ -97,6 +104,7 @@ class Connection(asyncio.BufferedProtocol):
         """Tell whether requests can be sent."""
         return (
             self._transport is not None
+            and not self._is_inherited
             and not self._session.is_closed
             and not self._transport.is_closing()
         )
@@ -162,6 +170,8 @@ class Connection(asyncio.BufferedProtocol):
         is_urgent: bool = False,
     ) -> None:
         """Send a package now; its outcome is put into ``answer`` as soon as it is known."""
+        if self._is_inherited:
+            self._home.require()
         transport = self._transport
         if transport is None or self._session.is_closed or transport.is_closing():
             raise ConnectionLost(f"there is no connection to {self.name}")
@@ -200,6 +210,15 @@ class Connection(asyncio.BufferedProtocol):
         self._keepalive_interval = interval
         self._keepalive = self._loop.call_later(interval, self._ping_if_idle)
 
+    def disown(self) -> None:
+        """Cut this process off the connection; called in a child of a fork."""
+        self._is_inherited = True
+        if self._descriptor is not None:
+            number, inode = self._descriptor
+            with suppress(OSError):  # closed, but the event loop has not said so
+                if os.fstat(number).st_ino == inode:  # not some other file by now
+                    detach(number)
+
     def close(self) -> None:
         """Close the connection; requests in flight fail with `ConnectionLost`."""
         if self._transport is not None:
@@ -211,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
         Over TCP not even what the kernel has taken: it would deliver that to a server that wakes
         up later, when it has been sent again.
         """
-        if self._transport is not None:
+        if self._transport is not None and not self._is_inherited:
             sock = self._transport.get_extra_info("socket")
             if sock is not None and sock.family in TCP_FAMILIES and sock.fileno() >= 0:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -228,6 +247,9 @@ class Connection(asyncio.BufferedProtocol):
         """Begin; called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._tcp_socket = _tcp_socket(transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            self._descriptor = sock.fileno(), os.fstat(sock.fileno()).st_ino
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes belong; called by the event loop."""
@@ -255,7 +277,7 @@ class Connection(asyncio.BufferedProtocol):
         for timer in (self._sweep, self._keepalive):
             if timer is not None:
                 timer.cancel()
-        self._sweep = self._keepalive = None
+        self._sweep = self._keepalive = self._descriptor = None
         for request in self._session.close():
             if not request.future.done():
                 error = ConnectionLost(

@@ -151,6 +151,10 @@ class Dispatcher:
             self.backlog.tend(len(self._ready), has_room=has_room)
         self._set_timer(is_paused=is_paused)
 
+    def stop(self) -> None:
+        """Send no more."""
+        self._is_over = True
+
     def surrender(self, backlog: Backlog) -> None:
         """Send no more, and leave everything to the backlog."""
         self._give_all_back(backlog)
@@ -159,11 +163,11 @@ class Dispatcher:
         self._in_flight.clear()
         while (fresh := self.seal_next()) is not None:
             backlog.store(fresh, is_sent=False)
-        self._is_over = True
+        self.stop()
 
     def abandon(self, error: SiriDBError) -> None:
         """Give up: what waits is not delivered, what was with a server is in doubt."""
-        self._is_over = True
+        self.stop()
         if self._timer is not None:
             self._timer.cancel()
         for package in [*self._ready, *self._recalled]:

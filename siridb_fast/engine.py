@@ -35,6 +35,7 @@ from siridb_fast.errors import (
     UnpackError,
     WriterClosedError,
 )
+from siridb_fast.forking import own
 from siridb_fast.gate import Gate
 from siridb_fast.hosts import Host
 from siridb_fast.introduction import Facts, Introduction
@@ -101,6 +102,7 @@ class Engine:
             work=self.work,
             fail=self.fail,
         )
+        own(self)
 
     # ---- life
 
@@ -233,6 +235,12 @@ class Engine:
             self._spool.end()
         if self._timer is not None:
             self._timer.cancel()
+
+    def disown(self) -> None:
+        """Take and send nothing more; called in a child of a fork."""
+        self._is_running = False
+        self._coalescer.close()
+        self._dispatcher.stop()
 
     async def wait_stopped(self) -> None:
         """Wait until the connections are gone, but not for long."""

@@ -115,6 +115,10 @@ class WriterClosedError(SiriDBError):
     """Refuse points for a writer that is closed, or not open yet."""
 
 
+class ForkedError(SiriDBError, RuntimeError):
+    """A client or writer of the parent process was used in a child of a fork."""
+
+
 class ConfigError(SiriDBError, ValueError):
     """Refuse a URL or an option that makes no sense."""
 

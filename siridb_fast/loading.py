@@ -19,15 +19,16 @@ import numpy as np
 
 from siridb_fast._points import PointColumn
 from siridb_fast.bulk import new_delivery
+from siridb_fast.config import Target
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.errors import DeliveryError, SiriDBError
 from siridb_fast.frame_points import FramePoints, FrameReader
 from siridb_fast.groups import Groups, group_rows
 from siridb_fast.load_options import LoadOptions, Progress
-from siridb_fast.running import WorkThread
+from siridb_fast.running import WorkThread, leaving_timeout
 from siridb_fast.sources import Portion
 from siridb_fast.stored import not_stored
-from siridb_fast.writer import BatchWriter, HasConfig
+from siridb_fast.writer import BatchWriter
 
 __all__ = ["Expiry", "Loader", "Survey"]
 
@@ -140,7 +141,7 @@ class Loader:
         options: Of the load.
     """
 
-    def __init__(self, target: str | HasConfig | None, options: LoadOptions) -> None:
+    def __init__(self, target: Target, options: LoadOptions) -> None:
         self._options = options
         self._writer = BatchWriter(target, **options.for_writer())
         self._rows = self._missing = self._rows_done = 0
@@ -164,7 +165,7 @@ class Loader:
         try:
             await self._send_all(source)
         except BaseException as exc:
-            report = await self._close(progress)
+            report = await self._close(progress, exc)
             _annotate(exc, report)
             raise
         report = await self._close(progress)
@@ -259,8 +260,11 @@ class Loader:
             self._rows_done += rows
         return True
 
-    async def _close(self, progress: asyncio.Task[None]) -> Report:
-        report = await self._writer.close()
+    async def _close(
+        self, progress: asyncio.Task[None], exc: BaseException | None = None
+    ) -> Report:
+        timeout = leaving_timeout(self._options.delivery_timeout, exc)
+        report = await self._writer.close(timeout)
         progress.cancel()
         await self._settle_portions()
         await self._thread.close(READ_TIMEOUT)

@@ -23,6 +23,7 @@ from siridb_fast.errors import (
     RequestTimeout,
     ServerError,
 )
+from siridb_fast.forking import Unpicklable
 from siridb_fast.hosts import DEFAULT_PORT, Host
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ async def _dial(
         raise RequestTimeout(f"no connection to {host} within {timeout} seconds") from None
 
 
-class SiriDBAsyncConnection:
+class SiriDBAsyncConnection(Unpicklable):
     """One connection, without reconnecting; made by `async_connect`."""
 
     def __init__(self) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from siridb_fast.forking import Home
+
 try:
     import uvloop
 except ImportError:  # there is none for Windows
@@ -20,10 +22,19 @@ except ImportError:  # there is none for Windows
 else:
     new_event_loop = uvloop.new_event_loop
 
-__all__ = ["LoopThread", "WorkThread", "new_event_loop", "refuse_running_loop", "run"]
+__all__ = [
+    "LEAVING_TIMEOUT",
+    "LoopThread",
+    "WorkThread",
+    "leaving_timeout",
+    "new_event_loop",
+    "refuse_running_loop",
+    "run",
+]
 
 TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a process that it ended
 JOIN_TIMEOUT = 5.0
+LEAVING_TIMEOUT = 10.0  # seconds to deliver what is left when a program is told to end
 
 T = TypeVar("T")
 
@@ -69,23 +80,31 @@ async def _terminable(main: Coroutine[Any, Any, T], terminated: threading.Event)
         loop.remove_signal_handler(signal.SIGTERM)
 
 
+def leaving_timeout(usual: float, exc: BaseException | None) -> float:
+    """Return how many seconds to go on delivering when a block is left with this exception."""
+    is_told_to_end = isinstance(exc, (asyncio.CancelledError, KeyboardInterrupt, SystemExit))
+    return min(usual, LEAVING_TIMEOUT) if is_told_to_end else usual
+
+
 class LoopThread:
     """An event loop in a thread of its own, which other threads give coroutines to.
 
     Args:
         closed: Raised by a `call` after `close`.
+        what: Whose thread it is, for messages.
     """
 
-    def __init__(self, closed: Exception) -> None:
+    def __init__(self, closed: Exception, what: str) -> None:
         self._closed = closed
+        self._home = Home(what)
         self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._main, name="siridb_fast", daemon=True)
         self._thread.start()
 
     @property
     def is_closed(self) -> bool:
-        """Tell whether `close` was called."""
-        return self._loop.is_closed()
+        """Tell whether `close` was called, or this is a child of a fork, without the thread."""
+        return not self._home.is_here or self._loop.is_closed()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the thread; wait for its result. Ctrl+C cancels it.
@@ -94,6 +113,7 @@ class LoopThread:
             RuntimeError: In an event loop, which this would block.
         """
         try:
+            self._home.require()
             refuse_running_loop()
             if self._loop.is_closed():
                 raise self._closed
@@ -109,12 +129,15 @@ class LoopThread:
 
     def finish(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Run a last coroutine in the background, then end the thread."""
+        if not self._home.is_here:
+            coroutine.close()
+            return
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
 
     def close(self) -> None:
         """Stop the event loop and end the thread."""
-        if not self._loop.is_closed():
+        if self._home.is_here and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(JOIN_TIMEOUT)
 
@@ -137,6 +160,7 @@ class WorkThread:
     """
 
     def __init__(self, name: str) -> None:
+        self._home = Home("thread")
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -144,6 +168,7 @@ class WorkThread:
 
     def call(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """Let it call a function; the future has the result."""
+        self._home.require()
         future: asyncio.Future[T] = self._loop.create_future()
 
         def work() -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-import weakref
 from pathlib import Path
 
 from siridb_fast.errors import SpoolError, SpoolLockedError
+from siridb_fast.forking import own
 
 __all__ = ["SpoolLock", "holder_of"]
 
@@ -44,17 +44,17 @@ class SpoolLock:
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, str(os.getpid()).encode(), 0)
         self._pid = os.getpid()
-        _let_go_in_children(self)
+        own(self)  # a child of a fork would keep it beyond the end of its parent
 
     def release(self) -> None:
         """Give the lock back."""
         if self._file >= 0 and os.getpid() == self._pid:
             os.ftruncate(self._file, 0)
             fcntl.flock(self._file, fcntl.LOCK_UN)
-        self.let_go()
+        self.disown()
 
-    def let_go(self) -> None:
-        """Close the file: in a child of a fork, so that the lock ends with the parent."""
+    def disown(self) -> None:
+        """Close the file, so that the lock ends with the process that took it."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -97,15 +97,3 @@ def _taken(file: int) -> bool:
 def _pid_in(file: int) -> int | None:
     text = os.pread(file, 32, 0)
     return int(text) if text.isdigit() else None
-
-
-def _let_go_in_children(lock: SpoolLock) -> None:
-    # A child of a fork shares the lock; it would keep it beyond the end of its parent.
-    known = weakref.ref(lock)
-
-    def let_go() -> None:
-        found = known()
-        if found is not None:
-            found.let_go()
-
-    os.register_at_fork(after_in_child=let_go)

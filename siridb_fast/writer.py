@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
-from typing import Protocol, Self, Unpack
+from typing import Self, Unpack
 
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
@@ -21,7 +21,7 @@ from siridb_fast._points import PointColumn
 from siridb_fast._ticker import Ticker
 from siridb_fast.bulk import Bulk, new_delivery, pair_column
 from siridb_fast.columns import one_dimension
-from siridb_fast.config import Config, parse_url
+from siridb_fast.config import Target, config_of
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.engine import Engine
 from siridb_fast.errors import (
@@ -31,9 +31,11 @@ from siridb_fast.errors import (
     RequestTimeout,
     WriterClosedError,
 )
+from siridb_fast.forking import Home, Unpicklable
 from siridb_fast.groups import Groups, Mixed, codes_of, group_rows, mixed_points
 from siridb_fast.ledger import Stats
 from siridb_fast.paging import PointArrays
+from siridb_fast.running import leaving_timeout
 from siridb_fast.writer_options import WriterKeywords, WriterOptions
 
 __all__ = ["BatchWriter"]
@@ -56,15 +58,7 @@ class State(Enum):
 NOT_YET_OPEN = (State.NEW, State.OPENING)
 
 
-class HasConfig(Protocol):
-    """What is needed of a client."""
-
-    @property
-    def config(self) -> Config:
-        """Where the database is."""
-
-
-class BatchWriter(Intake):
+class BatchWriter(Unpicklable, Intake):
     """Takes points one by one, in ticks or in arrays, and delivers them in large packages.
 
     An async context manager: entering it connects, leaving it delivers everything, or raises
@@ -72,7 +66,8 @@ class BatchWriter(Intake):
     `write_tick` and those of `series` and `ticker`, may be made in any thread.
 
     Args:
-        target: A `SiriDBClient`, which may be closed, or a URL; None for ``SIRIDB_URL``.
+        target: A `SiriDBClient`, which may be closed, its ``config``, or a URL; None for
+            ``SIRIDB_URL``.
         linger: Seconds that a point waits at most for others of its series, if a server is there.
         max_buffered: Bytes of points and packages at most; 16 a point and up to 48 a series with
             points. Series take about 300 bytes each on top, names included, also without points.
@@ -110,20 +105,12 @@ class BatchWriter(Intake):
         ConfigError: An option or the URL makes no sense.
     """
 
-    def __init__(
-        self, target: str | HasConfig | None = None, **options: Unpack[WriterKeywords]
-    ) -> None:
+    def __init__(self, target: Target = None, **options: Unpack[WriterKeywords]) -> None:
         unknown = options.keys() - WriterOptions.__dataclass_fields__.keys()
         if unknown:
             raise ConfigError(f"a writer has no option {min(unknown)!r}")
         self._options = WriterOptions(**options)
-        if target is None or isinstance(target, str):
-            self._config = parse_url(target)
-        else:
-            config = getattr(target, "config", None)
-            if not isinstance(config, Config):
-                raise ConfigError(f"expected a URL or a client, got {type(target).__name__}")
-            self._config = config
+        self._config = config_of(target)
         coalescer = Coalescer(
             clock=time.monotonic,
             max_buffered=self._options.max_buffered,
@@ -135,6 +122,7 @@ class BatchWriter(Intake):
         super().__init__(coalescer, rules, self._options.on_type == "cast")
         coalescer.on_blocked = self._on_blocked
         self._state = State.NEW
+        self._home = Home("writer")  # and then where it is opened
         self._engine: Engine | None = None
         self._bulk: Bulk | None = None
         self._last_report = Report(0, 0, 0, 0.0)
@@ -156,7 +144,7 @@ class BatchWriter(Intake):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        report = await self.close()
+        report = await self.close(leaving_timeout(self._options.delivery_timeout, exc))
         report.require_complete(exc)
 
     async def open(self, timeout: float | None = None) -> None:
@@ -171,6 +159,7 @@ class BatchWriter(Intake):
         if self._state is not State.NEW:
             raise WriterClosedError(f"the writer is {self._state.value}")
         self._state = State.OPENING
+        self._home = Home("writer")
         try:
             engine = Engine(self._config, self._options, self._coalescer)
             await engine.connect(timeout)
@@ -201,7 +190,7 @@ class BatchWriter(Intake):
             for too, as long as a server is connected.
         """
         engine = self._engine
-        if engine is None or self._state is State.CLOSED:
+        if engine is None or self._state is State.CLOSED or not self._home.is_here:
             self._state = State.CLOSED
             return Report(0, 0, 0, 0.0)
         if self._state is State.CLOSING:
@@ -229,8 +218,9 @@ class BatchWriter(Intake):
 
     def __del__(self) -> None:
         engine = getattr(self, "_engine", None)
-        left = engine.points_left if engine is not None else 0
+        left = engine.points_left if engine is not None and self._home.is_here else 0
         if left:
+            logger.error("%r was dropped with %s points not delivered", self, f"{left:,}")
             warnings.warn(
                 f"{self!r} was dropped with {left:,} points not delivered; close it",
                 ResourceWarning,
@@ -393,6 +383,7 @@ class BatchWriter(Intake):
     # ---- inside
 
     def _check_open(self) -> Engine:
+        self._home.require()
         if self._engine is None or self._state is not State.OPEN:
             not_yet = "not open yet" if self._state in NOT_YET_OPEN else "closed"
             raise WriterClosedError(f"the writer is {not_yet}")

@@ -9,9 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    "errors processes pools backoff running",
+    "errors processes pools backoff",
+    "forking",
+    "running spool_lock",
     "_wire _buffer _arrays _grouping delivery naming file_options file_paths csv_lines csv_values",
-    "spool_options _qpack _records hosts arrow_columns selects manifest spool_lock spool_pages",
+    "spool_options _qpack _records hosts arrow_columns selects manifest spool_pages",
     "_blocks _package _answer _runs _session config replies csv_blocks spool_file",
     "_points _batch _queue csv_files ipc_files parquet_files spool_recovery",
     "_coalescer columns connection files packages spool_opening",

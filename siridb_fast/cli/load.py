@@ -8,10 +8,8 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Coroutine
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -19,9 +17,8 @@ from siridb_fast.cli.faults import ExitCode, UsageFault, note, reason_of, warn
 from siridb_fast.cli.load_output import LoadBar, print_report, print_survey
 from siridb_fast.cli.memory import keep_memory_small
 from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption, target_of
-from siridb_fast.config import Config
 from siridb_fast.delivery import Report
-from siridb_fast.errors import ConnectionLost, DeliveryError, SiriDBError
+from siridb_fast.errors import DeliveryError, SiriDBError
 from siridb_fast.file_portions import FilePortions
 from siridb_fast.files import find_files
 from siridb_fast.load_options import LoadOptions
@@ -36,13 +33,6 @@ T = TypeVar("T")
 
 MIB = 1024 * 1024
 HAS_URL = re.compile(r"^(--url=|-u(?=.)).*", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """Where to; what a loader needs of a client."""
-
-    config: Config
 
 
 def _types(given: list[str]) -> dict[str, str]:
@@ -189,21 +179,11 @@ def load(
     _load(paths, options, target, start)
 
 
-def _run(main: Coroutine[Any, Any, T], target: Target) -> T:
-    try:
-        return run(main)
-    except OSError as exc:
-        if isinstance(exc, SiriDBError) or exc.filename is not None:
-            raise
-        hosts = ", ".join(map(str, target.config.hosts))
-        raise ConnectionLost(f"no connection to {hosts}: {reason_of(exc)}") from exc
-
-
 def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
     source = FilePortions(paths, options)
     with LoadBar(source) as bar:
-        loader = Loader(Database(target.config), options)
-        survey = _run(loader.survey(bar.watched(source)), target)
+        loader = Loader(target.config, options)
+        survey = run(loader.survey(bar.watched(source)))
     print_survey(survey, source)
 
 
@@ -222,9 +202,9 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
                 note(f"{file}: not known from an earlier load, loaded from the start")
         source = FilePortions(manifests.todo, options, manifests)
         bar = stack.enter_context(LoadBar(source))
-        loader = Loader(Database(target.config), bar.shown_in(options))
+        loader = Loader(target.config, bar.shown_in(options))
         try:
-            report = _run(loader.load(source), target)
+            report = run(loader.load(source))
         except DeliveryError as exc:
             bar.stop()
             if isinstance(exc.report, Report):
