@@ -14,7 +14,8 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from siridb.connector import SiriDBClient as ReferenceClient
 
 from benchmarks.soak_oracle import Found, NumpyArray, compare, resent_points, value_of
 from siridb_fast import BatchWriter, Report, SpoolOptions, run
+from siridb_fast.pools import name_in_pool
 from siridb_fast.testing import FaultProxy, SiriDBServer
 
 THREADS = 4
@@ -70,22 +72,27 @@ class Source:
 
     number: int
     bursts: list[int]
+    pool: int | None = None  # of two, that all series are of
     counts: dict[str, int] = field(default_factory=dict)
     chance: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
         self.chance.seed(self.number)
         for i in range(SERIES_OF_A_THREAD):
-            self.counts[f"soak-{self.number}-{i}"] = 0
+            self.counts[self._name(i)] = 0
 
     def next(self) -> tuple[str, range]:
         """Return a series and the timestamps of its next points."""
         name = self.chance.choice(list(self.counts)[-SERIES_OF_A_THREAD:])
         if self.chance.random() < 0.02:
-            name = f"soak-{self.number}-{len(self.counts)}"
+            name = self._name(len(self.counts))
         first = self.counts.get(name, 0)
         self.counts[name] = first + self.chance.choice(self.bursts)
         return name, range(first, self.counts[name])
+
+    def _name(self, i: int) -> str:
+        name = f"soak-{self.number}-{i}"
+        return name if self.pool is None else name_in_pool(name, self.pool, 2)
 
 
 def write_on(writer: BatchWriter, source: Source, stop: threading.Event, pace: float) -> None:
@@ -95,6 +102,31 @@ def write_on(writer: BatchWriter, source: Source, stop: threading.Event, pace: f
         for n in numbers:
             writer.write(name, n, value_of(n))
         time.sleep(pace)
+
+
+@asynccontextmanager
+async def writing(pairs: list[tuple[BatchWriter, Source]], pace: float) -> AsyncIterator[None]:
+    """Write from each source to its writer, in a thread each, until the block is left."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=write_on, args=(*pair, stop, pace)) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+
+
+def accepted_by(sources: list[Source]) -> dict[str, NumpyArray]:
+    """Return the timestamps of all points that sources gave, by series."""
+    return {
+        name: np.arange(count)
+        for source in sources
+        for name, count in source.counts.items()
+        if count
+    }
 
 
 async def torment(
@@ -140,6 +172,7 @@ async def soak(
     seed: int,
     bursts: str = "mixed",
     pace: float = PACE,
+    threads: int = THREADS,
     **options: Any,
 ) -> Verdict:
     """Write under faults for so long; return what the database holds in the end."""
@@ -149,31 +182,15 @@ async def soak(
         resent_points() as resent,
     ):
         server.create_database()
-        stop = threading.Event()
-        sources = [Source(number, BURSTS[bursts]) for number in range(THREADS)]
+        sources = [Source(number, BURSTS[bursts]) for number in range(threads)]
         url = f"siridb://iris:siri@{proxy.host}:{proxy.port}/dbtest?{PATIENCE}"
         async with BatchWriter(url, **options) as writer:
-            threads = [
-                threading.Thread(target=write_on, args=(writer, source, stop, pace))
-                for source in sources
-            ]
-            for thread in threads:
-                thread.start()
-            try:
+            async with writing([(writer, source) for source in sources], pace):
                 faults = await torment(server, proxy, seconds, every, seed)
-            finally:
-                stop.set()
-                for thread in threads:
-                    await asyncio.to_thread(thread.join)
             await empty(writer)
             report = await writer.close(DRAIN_TIMEOUT)
         retries = writer.stats().retries
-        accepted = {
-            name: np.arange(count)
-            for source in sources
-            for name, count in source.counts.items()
-            if count
-        }
+        accepted = accepted_by(sources)
         found = await compare(server, accepted, resent, kills=faults.get("kill", 0))
     written = sum(map(len, accepted.values()))
     return Verdict(written, found, faults, retries, report)

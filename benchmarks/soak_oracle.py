@@ -14,30 +14,42 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from siridb_fast import SiriDBClient, decode_points
 from siridb_fast.dispatch import Dispatcher
-from siridb_fast.testing import SiriDBServer
 
 __all__ = ["BUFFER_POINTS", "Found", "Resent", "compare", "resent_points", "value_of"]
 
 BUFFER_POINTS = 64  # of a series, in a database with buffers of 1,024 bytes
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
+Times = dict[str, NumpyArray]
 Resent = dict[str, list[NumpyArray]]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Points that are lost, there twice, or changed; see above for those ``by_server``."""
+    """Points that are lost, there twice, or changed; see above for those ``by_server``.
+
+    ``lost_times`` and ``doubled_times`` have their timestamps, by series, whoever did it.
+    """
 
     lost: int
     doubled: int
     by_server: int
     changed: int
+    lost_times: Times = field(default_factory=dict)
+    doubled_times: Times = field(default_factory=dict)
+
+
+class HasUrl(Protocol):
+    """What is needed of a server or a cluster."""
+
+    def url(self) -> str:
+        """Return the URL of the database ``dbtest``."""
 
 
 def value_of(n: int) -> float:
@@ -64,13 +76,11 @@ def resent_points() -> Iterator[Resent]:
         Dispatcher._send = send  # type: ignore[method-assign]  # noqa: SLF001
 
 
-async def compare(
-    server: SiriDBServer, accepted: dict[str, NumpyArray], resent: Resent, *, kills: int
-) -> Found:
+async def compare(server: HasUrl, accepted: Times, resent: Resent, *, kills: int) -> Found:
     """Read every series.
 
     Args:
-        server: Has them, in the database ``dbtest``.
+        server: Has them.
         accepted: The timestamps that the client said it delivered, by series; others may be there
             too, once, and are neither lost nor changed.
         resent: Those that were sent more than once.
@@ -78,6 +88,7 @@ async def compare(
     """
     lost = changed = ours = 0
     by_server: list[int] = []
+    lost_times, doubled_times = {}, {}
     async with SiriDBClient.from_url(server.url()) as client:
         for name, wanted in accepted.items():
             text = f'select * from "{name}"'  # noqa: S608 - our own names
@@ -85,10 +96,15 @@ async def compare(
             nothing: tuple[NumpyArray, NumpyArray] = np.empty(0, np.int64), np.empty(0)
             times, values = found.get(name, nothing)
             unique, counts = np.unique(times, return_counts=True)
-            lost += len(np.setdiff1d(wanted, unique))
+            missing = np.setdiff1d(wanted, unique)
+            if len(missing):
+                lost_times[name] = missing
+                lost += len(missing)
             changed += int((values != times * 0.5).sum())
             twice = unique[counts > 1]
             extra = int((counts - 1).sum())
+            if extra:
+                doubled_times[name] = twice
             again = np.isin(twice, np.concatenate([nothing[0], *resent.get(name, [])]))
             if extra and _is_of_one_buffer(twice, extra) and not again.all():
                 by_server.append(extra)
@@ -96,7 +112,7 @@ async def compare(
                 ours += extra
     explained = sorted(by_server)[:kills]
     ours += sum(by_server) - sum(explained)
-    return Found(lost, ours, sum(explained), changed)
+    return Found(lost, ours, sum(explained), changed, lost_times, doubled_times)
 
 
 def _is_of_one_buffer(times: NumpyArray, extra: int) -> bool:

@@ -10,9 +10,11 @@ from benchmarks.soak import soak
 from siridb_fast import SpoolOptions
 
 
-@pytest.mark.parametrize(("mode", "bursts"), [("overflow", "mixed"), ("always", "long")])
+@pytest.mark.parametrize(
+    ("mode", "bursts", "threads"), [("overflow", "mixed", 16), ("always", "long", 4)]
+)
 def test_every_point_is_there_once(
-    mode: str, bursts: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    mode: str, bursts: str, threads: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.05)
     verdict = siridb_fast.run(
@@ -21,7 +23,8 @@ def test_every_point_is_there_once(
             every=0.7,
             seed=1,
             bursts=bursts,
-            pace=0.002,
+            pace=0.0005 * threads,
+            threads=threads,
             durability="safe",
             linger=0.05,
             package_bytes=100_000,
