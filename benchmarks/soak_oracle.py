@@ -64,7 +64,7 @@ def resent_points() -> Iterator[Resent]:
     send = Dispatcher._send  # noqa: SLF001
 
     def noting(self: Dispatcher, package: Any, connection: Any) -> bool:
-        if package.error is not None or package.is_recalled:
+        if package.error is not None:  # also of packages from disk, if they had been sent before
             for name, (times, _) in decode_points(package.batch.buffer).items():
                 resent[name].append(times)
         return send(self, package, connection)

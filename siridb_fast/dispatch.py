@@ -36,6 +36,7 @@ from siridb_fast.safety import Safety
 __all__ = ["Dispatcher"]
 
 LOOK_TIMEOUT = 30.0  # seconds at least to look up a package that is in doubt
+GRANTED = 30.0  # seconds at least to send it again, once, if it is not stored
 KEPT_BUFFERS = 4  # of packages that were settled, for the next ones
 
 logger = logging.getLogger("siridb_fast")
@@ -266,6 +267,8 @@ class Dispatcher:
 
     def _send(self, package: Package, connection: Connection) -> bool:
         package.sent_at = self._loop.time()
+        if self.safety is not None:
+            package.receivers = self.safety.receivers(connection)
         try:
             connection.send_for(
                 PackageAnswer(self, package, connection),
@@ -296,7 +299,7 @@ class Dispatcher:
         self._backoff.reset()
         self._cluster.resume(connection)
         package.seconds = self._loop.time() - package.sent_at
-        if self.safety is None or connection.process is None:
+        if self.safety is None or not package.receivers:
             self.is_stored(package, connection.name)
         else:
             self.safety.count_received(package, connection)
@@ -311,7 +314,7 @@ class Dispatcher:
     def is_lost(self, package: Package, connection: Connection) -> None:
         """Take note that the server ended before a package that it acknowledged was safe."""
         error = ConnectionLost(
-            f"{connection.name} was restarted right after it had acknowledged a package",
+            f"a server was restarted right after {connection.name} had acknowledged a package",
             in_doubt=True,
         )
         self._is_in_doubt(package, connection, error)
@@ -376,10 +379,15 @@ class Dispatcher:
 
     def _is_missing(self, package: Package) -> None:
         self.retries += 1
+        if not package.is_granted:  # it was with a server for so long, in vain
+            package.is_granted = True
+            package.deadline = max(package.deadline, self._loop.time() + GRANTED)
         self._ready.appendleft(package)
 
     def _is_found(self, package: Package, line: Connection) -> None:
-        if self.safety is None or line.process is None:
+        if self.safety is not None:
+            package.receivers = self.safety.receivers(line)
+        if self.safety is None or not package.receivers:
             self.is_stored(package, line.name)
         else:  # it may be lost again
             package.deadline = self._loop.time() + self._delivery_timeout

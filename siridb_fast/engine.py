@@ -174,6 +174,7 @@ class Engine:
                 sentinel=options.sentinel,
                 now=clock_of(facts.time_precision),
                 pools=lambda: self._facts.pools,
+                known=self._introduction.known_processes,
                 on_safe=dispatcher.is_stored,
                 on_lost=dispatcher.is_lost,
                 work=self.notice,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 
 from siridb_fast import _wire
 from siridb_fast._qpack import packb
@@ -29,6 +30,11 @@ class Processes:
     def __init__(self) -> None:
         self._of_hosts: dict[str, Process] = {}
         self._may_ask = True
+
+    @property
+    def known(self) -> Iterable[Process]:
+        """The last known one of each host."""
+        return self._of_hosts.values()
 
     async def greet(self, connection: Connection) -> None:
         """Note which process a new connection leads to; none if the user may not ask."""

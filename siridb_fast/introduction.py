@@ -6,7 +6,7 @@ Knows what a writer has to know, and how to ask for it; knows nothing of what fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from siridb_fast.asking import Asking
@@ -15,6 +15,7 @@ from siridb_fast.config import OnDoubt
 from siridb_fast.connection import Connection
 from siridb_fast.errors import ConfigError
 from siridb_fast.greeting import Processes
+from siridb_fast.processes import Process
 from siridb_fast.writer_options import WriterOptions
 
 __all__ = ["Facts", "Introduction"]
@@ -59,6 +60,10 @@ class Introduction:
         self._tell = tell
         self._is_over = False
         self._first = asyncio.Lock()
+
+    def known_processes(self) -> Iterable[Process]:
+        """Return the last known process of each host."""
+        return self._processes.known if self._processes is not None else ()
 
     async def greet(self, connection: Connection) -> None:
         """Ask which process is behind it, and if it is the first, what the database is like.

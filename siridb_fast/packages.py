@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from siridb_fast._batch import Batch
 from siridb_fast.errors import SiriDBError
+from siridb_fast.processes import Process
 
 __all__ = ["Outcome", "Package", "PackageAnswer", "part"]
 
@@ -27,6 +28,8 @@ class Package:
     is_in_doubt: bool = False  # an attempt may have been stored
     spool_id: int | None = None  # on disk too
     is_recalled: bool = False  # was on disk only
+    receivers: tuple[Process, ...] = ()  # that may have got points of it
+    is_granted: bool = False  # its deadline was put off, because it had been looked up
 
 
 def part(package: Package, one: Batch, other: Batch) -> tuple[Package, Package]:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
@@ -37,37 +37,49 @@ logger = logging.getLogger("siridb_fast")
 
 
 @dataclass(slots=True, eq=False)
-class _Acknowledged:
-    """The packages of one process that are not safe yet."""
+class _Entry:
+    """A package between acknowledged and safe."""
 
-    packages: deque[tuple[Package, Connection]] = field(default_factory=deque)
+    package: Package
+    connection: Connection
+    unsafe_in: int  # so many processes; 0 once its fate is decided
+
+
+@dataclass(slots=True, eq=False)
+class _Acknowledged:
+    """The packages that one process may still lose, in the order of their acknowledgements."""
+
+    entries: deque[_Entry] = field(default_factory=deque)
     bytes: int = 0
-    points: int = 0
-    gone: int = 0  # how many have left `packages`
+    gone: int = 0  # how many have left `entries`
     is_asked: bool = False  # a sentinel is on its way
     again_at: float = 0.0
 
     def is_due(self, now: float) -> bool:
-        return bool(self.packages) and not self.is_asked and self.again_at <= now
+        return bool(self.entries) and not self.is_asked and self.again_at <= now
 
-    def take(self) -> Package:
-        package, _ = self.packages.popleft()
-        self.points -= package.batch.points
-        self.bytes -= package.held
+    def take(self) -> _Entry:
+        entry = self.entries.popleft()
+        self.bytes -= entry.package.held
         self.gone += 1
-        return package
+        return entry
 
 
 class Safety:
     """The packages of one writer between acknowledged and safe.
+
+    In a cluster of several pools the server that acknowledges a package may have passed points of
+    it on to others, each of which may lose them: it is safe when it is in all of these.
 
     Args:
         cluster: Where they were sent.
         sentinel: The name of the series that sentinels go to; in a cluster of several pools a
             suffix is added, so that each pool has one of its own.
         now: Returns the time in the database's precision.
+        pools: Returns how many pools there are.
+        known: Returns the last known process of each host.
         on_safe: Called with each package that is safe.
-        on_lost: Called with each whose process has ended before, and its connection.
+        on_lost: Called with each that a process has lost, and its connection.
         work: Called when it may be time to look again.
     """
 
@@ -78,6 +90,7 @@ class Safety:
         sentinel: str,
         now: Callable[[], int],
         pools: Callable[[], int],
+        known: Callable[[], Iterable[Process]],
         on_safe: Callable[[Package], None],
         on_lost: Callable[[Package, Connection], None],
         work: Callable[[], None],
@@ -86,30 +99,39 @@ class Safety:
         self._sentinel = sentinel
         self._now = now
         self._pools = pools
+        self._known = known
         self._on_safe = on_safe
         self._on_lost = on_lost
         self._work = work
         self._of_processes: dict[Process, _Acknowledged] = {}
         self._count = 0
-
-    @property
-    def points(self) -> int:
-        """How many are acknowledged and not safe."""
-        return sum(held.points for held in self._of_processes.values())
+        self.points = 0  # acknowledged and not safe
 
     @property
     def deadline(self) -> float:
         """When the patience with the first of them ends; infinity if there is none."""
-        return min((package.deadline for package, _ in self._firsts()), default=inf)
+        firsts = (held.entries[0] for held in self._of_processes.values() if held.entries)
+        return min((entry.package.deadline for entry in firsts), default=inf)
+
+    def receivers(self, connection: Connection) -> tuple[Process, ...]:
+        """Return the processes that may get points of a package that is sent now."""
+        process = connection.process
+        if process is None or self._pools() == 1:
+            return () if process is None else (process,)
+        known = list(self._known())
+        there = [one for one in known if self._cluster.connection_behind(one) is not None]
+        pools = {one.pool for one in there}
+        absent = [one for one in known if one.pool not in pools]
+        return tuple(dict.fromkeys([process, *there, *absent]))
 
     def add(self, package: Package, connection: Connection) -> None:
         """Take a package that was acknowledged over a connection."""
-        process = connection.process
-        assert process is not None  # noqa: S101 - the dispatcher looks
-        held = self._of_processes.setdefault(process, _Acknowledged())
-        held.packages.append((package, connection))
-        held.bytes += package.held
-        held.points += package.batch.points
+        entry = _Entry(package, connection, len(package.receivers))
+        self.points += package.batch.points
+        for process in package.receivers:
+            held = self._of_processes.setdefault(process, _Acknowledged())
+            held.entries.append(entry)
+            held.bytes += package.held
 
     def count_received(self, package: Package, connection: Connection) -> None:
         """Count the points that a process acknowledged, to tell it from the next one."""
@@ -125,11 +147,10 @@ class Safety:
         for process, held in list(self._of_processes.items()):
             if process.is_over:
                 del self._of_processes[process]
-                lost = [*held.packages]
-                held.gone += len(lost)  # a sentinel may be answered yet
-                held.packages.clear()
-                for package, connection in lost:
-                    self._on_lost(package, connection)
+                while held.entries:  # a sentinel may be answered yet, that covers them
+                    entry = held.take()
+                    if self._decide(entry):
+                        self._on_lost(entry.package, entry.connection)
             elif held.is_due(now) and (is_idle or held.bytes >= SAFE_BYTES):
                 self._ask(process, held)
 
@@ -137,16 +158,29 @@ class Safety:
         """Take out and return the packages for which it is too late."""
         late = []
         for held in self._of_processes.values():
-            while held.packages and held.packages[0][0].deadline <= now:
-                late.append(held.take())
+            while held.entries and held.entries[0].package.deadline <= now:
+                entry = held.take()
+                if self._decide(entry):
+                    late.append(entry.package)
         return late
 
     def drop_all(self) -> list[Package]:
         """Forget all of them; return them."""
         return self.expire(inf)
 
-    def _firsts(self) -> Iterator[tuple[Package, Connection]]:
-        return (held.packages[0] for held in self._of_processes.values() if held.packages)
+    def _decide(self, entry: _Entry) -> bool:
+        # Whether this is the one that decides its fate; no other process matters from then on.
+        is_open = entry.unsafe_in > 0
+        if is_open:
+            entry.unsafe_in = 0
+            self.points -= entry.package.batch.points
+        return is_open
+
+    def _is_safe_in_one(self, entry: _Entry) -> None:
+        if entry.unsafe_in > 1:
+            entry.unsafe_in -= 1
+        elif self._decide(entry):
+            self._on_safe(entry.package)
 
     def _ask(self, process: Process, held: _Acknowledged) -> None:
         connection = self._cluster.connection_behind(process)
@@ -162,7 +196,7 @@ class Safety:
             logger.debug("%s: no sentinel: %s", connection.name, exc)
             return
         held.is_asked = True
-        covered = held.gone + len(held.packages)
+        covered = held.gone + len(held.entries)
         sent.add_done_callback(partial(self._answered, process, held, covered))
 
     def _answered(
@@ -175,7 +209,7 @@ class Safety:
         if error is None:
             process.received += 1
             while held.gone < covered:
-                self._on_safe(held.take())
+                self._is_safe_in_one(held.take())
         else:
             logger.warning("a sentinel was not acknowledged: %s", error)
             held.again_at = self._cluster.loop.time() + PAUSE

@@ -164,6 +164,22 @@ async def test_missing_part_alone_is_sent_again(own_database: Database, fast_ret
     assert values[times < FIRST].tolist() == list(range(1000))
 
 
+async def test_package_that_hung_until_its_time_was_over_is_sent_again_if_it_is_not_stored(
+    own_database: Database, fast_retry: None
+) -> None:
+    server = own_database.server
+    async with BatchWriter(own_database.url, linger=0.01, delivery_timeout=1.0) as writer:
+        writer.write("a", FIRST, 0.5)
+        await writer.flush()
+        server.pause()
+        writer.write("a", FIRST + 1, 1.5)
+        await asyncio.sleep(1.5)  # now it is looked up
+        server.kill()
+        await asyncio.to_thread(server.start)
+        report = await writer.flush(30)
+    assert (report.points, writer.stats().retries) == (1, 1)
+
+
 async def test_without_the_right_to_select_the_fallback_is_taken(
     own_database: Database, fast_retry: None, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,7 +9,7 @@ from conftest import Database, eventually
 
 import siridb_fast.cluster
 import siridb_fast.safety
-from siridb_fast import BatchWriter, ConfigError
+from siridb_fast import BatchWriter, ConfigError, SiriDBClient
 from siridb_fast.pools import name_in_pool, pool_of
 from siridb_fast.processes import Process
 from siridb_fast.testing import SiriDBCluster
@@ -91,6 +91,35 @@ async def test_acknowledged_points_are_sent_again_after_a_restart(
         report = await delivery
         assert (report.points, writer.stats().unsafe, writer.stats().retries) == (1000, 0, 1)
     assert await stored(own_database) == {"young": list(range(1000))}
+
+
+async def test_points_that_another_pool_has_lost_are_sent_again(
+    fast_retry: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whichever server a package went to: half of its points are in the other pool.
+    is_held = True
+    ask = siridb_fast.safety.Safety._ask
+    monkeypatch.setattr(
+        siridb_fast.safety.Safety, "_ask", lambda *args: None if is_held else ask(*args)
+    )
+    names = [name_in_pool(f"young-{n}", n % 2, 2) for n in range(4)]
+    column = np.arange(1000), np.arange(1000.0)
+    with SiriDBCluster(pools=2) as cluster:
+        cluster.create_database()
+        async with BatchWriter(cluster.url(), durability="safe", linger=0.01) as writer:
+            delivery = await writer.write_many(dict.fromkeys(names, column))
+            await eventually(lambda: writer.stats().unsafe == 4000)
+            victim = cluster.pools[1][0]
+            victim.kill()
+            await asyncio.to_thread(victim.start)
+            await asyncio.to_thread(cluster.wait_until_running)
+            is_held = False
+            assert (await delivery).points == 4000
+            assert writer.stats().retries > 0
+        async with SiriDBClient.from_url(cluster.url()) as client:
+            found = await client.query_arrays("select * from /young.*/")
+    times = {name: times.tolist() for name, (times, _) in found.items()}
+    assert times == {name: list(range(1000)) for name in names}
 
 
 async def test_point_is_safe_only_when_the_server_says_so(
