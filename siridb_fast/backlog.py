@@ -16,6 +16,7 @@ from typing import Protocol
 
 from siridb_fast._batch import Batch
 from siridb_fast.errors import SiriDBError, SpoolError, SpoolFullError, UnpackError
+from siridb_fast.outgoing import Outgoing
 from siridb_fast.packages import Package
 from siridb_fast.spool import Spooled
 from siridb_fast.spool_thread import Incoming, SpoolThread
@@ -35,14 +36,7 @@ logger = logging.getLogger("siridb_fast")
 class Way(Protocol):
     """What packages leave the backlog for: the dispatcher."""
 
-    def seal_next(self) -> Package | None:
-        """Return the next package of fresh points, if there is any."""
-
-    def package(self, batch: Batch) -> Package:
-        """Return a package of a batch."""
-
-    def offer(self, package: Package) -> None:
-        """Take a package to send."""
+    outgoing: Outgoing
 
     def recalled(self, package: Package, *, is_sent: bool) -> None:
         """Take a package that was on disk only; it may have been sent before."""
@@ -141,7 +135,7 @@ class Backlog:
         if not is_connected and not self._is_short() and self._gathers():
             return
         while self._takes_fresh(ready, is_connected=is_connected, has_room=has_room):
-            package = self._way.seal_next()
+            package = self._way.outgoing.seal_next()
             if package is None:
                 break
             is_kept = self.is_always and is_connected
@@ -287,7 +281,7 @@ class Backlog:
             item.package.spool_id = number
             if item.stays:
                 self._in_memory[number] = item.package.held
-                self._way.offer(item.package)
+                self._way.outgoing.ready.append(item.package)
             else:
                 self._way.is_spooled(item.package)
                 self._has_more = True
@@ -300,7 +294,7 @@ class Backlog:
         self._incoming = deque(item for item in self._incoming if not item.stays)
         for item in staying:
             self._incoming_bytes -= item.package.held
-            self._way.offer(item.package)
+            self._way.outgoing.ready.append(item.package)
 
     async def _make_room(self, items: list[Incoming], error: SpoolFullError) -> bool:
         size = sum(item.package.held for item in items)
@@ -381,7 +375,7 @@ class Backlog:
             self._done.append(row.id)
             self._look()
             return
-        package = self._way.package(batch)
+        package = self._way.outgoing.package(batch)
         package.spool_id, package.is_recalled = row.id, True
         self._in_memory[row.id] = package.held
         self._recalled_bytes += package.held

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,13 +20,13 @@ from siridb_fast._coalescer import Coalescer
 from siridb_fast._points import PointColumn
 from siridb_fast._runs import Series
 from siridb_fast.casting import fitted_column, is_exact_as_float, refuse_inexact
-from siridb_fast.columns import ColumnRules, point_column
+from siridb_fast.columns import ColumnRules, one_dimension, point_column
 from siridb_fast.delivery import Delivery, Failure
 from siridb_fast.entrance import Entrance
 from siridb_fast.errors import ColumnError
-from siridb_fast.groups import Groups, Mixed, require_cast
+from siridb_fast.groups import Groups, Mixed, codes_of, group_rows, mixed_points, require_cast
 
-__all__ = ["Bulk", "new_delivery", "pair_column"]
+__all__ = ["Bulk", "checked_columns", "grouped_rows", "new_delivery"]
 
 POINTS_BETWEEN_TURNS = 4_096  # of the event loop
 POINTS_AT_ONCE = 65_536  # of groups: a fraction of a millisecond
@@ -40,8 +40,44 @@ def new_delivery() -> Delivery:
     return Delivery(asyncio.get_running_loop().create_future, time.monotonic())
 
 
-def pair_column(name: str, pair: object, rules: ColumnRules) -> PointColumn:
-    """Return the column that a caller gives as ``(timestamps, values)``."""
+def checked_columns(columns: object, rules: ColumnRules) -> list[PointColumn]:
+    """Return the columns that a caller gives as ``{name: (timestamps, values)}``.
+
+    Raises:
+        ColumnError: One cannot be sent.
+    """
+    if not isinstance(columns, Mapping):
+        raise ColumnError(
+            f"columns are a dict {{series: (timestamps, values)}}, got {type(columns).__name__}"
+        )
+    parts = [_pair_column(name, pair, rules) for name, pair in columns.items()]
+    for column in parts:
+        column.check()
+    return parts
+
+
+def grouped_rows(
+    names: object, codes: object, timestamps: object, values: object, rules: ColumnRules
+) -> Groups:
+    """Return rows of many series by series, as a caller gives them to `BatchWriter.write_rows`.
+
+    Raises:
+        ColumnError: One cannot be sent.
+    """
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise ColumnError(f"names are a list of str, got {type(names).__name__}")
+    return group_rows(
+        mixed_points(
+            names,
+            codes_of(codes, names),
+            one_dimension("rows", "timestamps", timestamps),
+            one_dimension("rows", "values", values),
+            rules,
+        )
+    )
+
+
+def _pair_column(name: str, pair: object, rules: ColumnRules) -> PointColumn:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise ColumnError(
             f"arrays come as a pair (timestamps, values), got {type(pair).__name__}",

@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from siridb_fast.attachment import Attachment, State
 from siridb_fast.carrying import carry
-from siridb_fast.cluster import Cluster, first_failure
 from siridb_fast.config import Config, OnDoubt, parse_url
 from siridb_fast.database import (
     Database,
@@ -24,8 +23,7 @@ from siridb_fast.database import (
     PointArrays,
 )
 from siridb_fast.delivery import Report
-from siridb_fast.errors import PoolError
-from siridb_fast.forking import Home, Unpicklable
+from siridb_fast.forking import Unpicklable
 from siridb_fast.hosts import parse_hostlist
 from siridb_fast.load_options import LoadKeywords, LoadOptions
 from siridb_fast.loading import Loader
@@ -44,14 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["SiriDBClient"]
 
 logger = logging.getLogger("siridb_fast")
-
-
-class State(Enum):
-    """Of a client: it may be connected again after it was closed."""
-
-    NEW = "new"
-    OPEN = "open"
-    CLOSED = "closed"
 
 
 class SiriDBClient(Unpicklable):
@@ -142,15 +132,12 @@ class SiriDBClient(Unpicklable):
 
     def _set_up(self, config: Config, loop: asyncio.AbstractEventLoop | None) -> None:
         self._config = config
-        self._loop = loop
-        self._state = State.NEW
-        self._cluster: Cluster | None = None
-        self._home = Home("client")  # and then where it is connected
+        self._attachment = Attachment(config, loop)
         self._database = Database(self._carry)
 
     def __repr__(self) -> str:
         hosts = ", ".join(map(str, self._config.hosts))
-        return f"<SiriDBClient {self._config.dbname!r} at {hosts}: {self._state.value}>"
+        return f"<SiriDBClient {self._config.dbname!r} at {hosts}: {self._attachment.state.value}>"
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -173,12 +160,12 @@ class SiriDBClient(Unpicklable):
     @property
     def is_closed(self) -> bool:
         """Tell whether `close` was called and `connect` not since."""
-        return self._state is State.CLOSED
+        return self._attachment.state is State.CLOSED
 
     @property
     def connected(self) -> bool:
         """Tell whether there is a connection to any server."""
-        return self._cluster is not None and self._cluster.is_connected
+        return self._attachment.is_connected
 
     async def connect(self, timeout: float | None = None) -> list[BaseException | None]:
         """Connect to all servers; those that fail are tried again in the background until `close`.
@@ -191,18 +178,7 @@ class SiriDBClient(Unpicklable):
         Returns:
             For each server of the hostlist, in order: None, or the exception that met it.
         """
-        loop = asyncio.get_running_loop()
-        if self._loop is not None and self._loop is not loop:
-            raise RuntimeError("the client was made for another event loop")
-        if not self._home.is_here:  # a child of a fork makes connections of its own
-            self._cluster = None
-        if self._cluster is not None and (self.is_closed or self._cluster.loop is not loop):
-            self._leave_cluster()
-        if self._cluster is None:
-            self._cluster = Cluster(self._config)
-            self._home = Home("client")
-        self._state = State.OPEN
-        return await self._cluster.connect(timeout)
+        return await self._attachment.connect(timeout)
 
     async def open(self, timeout: float | None = None) -> None:
         """Connect, as entering ``async with`` does; one server is enough.
@@ -210,21 +186,15 @@ class SiriDBClient(Unpicklable):
         Raises:
             SiriDBError, OSError: No server could be reached: what met the first.
         """
-        results = await self.connect(timeout)
-        if not self.connected:
-            self.close()
-            raise first_failure(results)
+        await self._attachment.open(timeout)
 
     def close(self) -> None:
         """Close all connections and stop trying to connect."""
-        self._state = State.CLOSED
-        if self._cluster is not None and self._home.is_here:
-            self._cluster.close()
+        self._attachment.close()
 
     async def wait_closed(self) -> None:
         """Wait until the connections are gone, after `close`."""
-        if self._cluster is not None and self._home.is_here:
-            await self._cluster.wait_closed()
+        await self._attachment.wait_closed()
 
     async def insert(
         self, data: object, timeout: float = 300, **options: Unpack[InsertKeywords]
@@ -389,27 +359,14 @@ class SiriDBClient(Unpicklable):
         """
         return BatchWriter(self, **options)
 
-    def _leave_cluster(self) -> None:
-        try:
-            if self._cluster is not None:
-                self._cluster.close()
-        except RuntimeError:  # its event loop is closed, and the connections with it
-            logger.debug("the client's former event loop is closed")
-        self._cluster = None
-
     async def _carry(
         self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
     ) -> Any:
         return await carry(
-            self._here(), type_, payload, timeout, is_raw=is_raw, on_doubt=self._config.on_doubt
+            self._attachment.here(),
+            type_,
+            payload,
+            timeout,
+            is_raw=is_raw,
+            on_doubt=self._config.on_doubt,
         )
-
-    def _here(self) -> Cluster:
-        self._home.require()
-        if self._cluster is None or self._state is not State.OPEN:
-            raise PoolError(f"no available connections found: the client is {self._state.value}")
-        if self._cluster.loop is not asyncio.get_running_loop():
-            raise RuntimeError(
-                "the client is connected in another event loop; connect() in this one"
-            )
-        return self._cluster

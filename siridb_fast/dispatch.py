@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 from siridb_fast import _wire
 from siridb_fast._batch import Batch
-from siridb_fast._buffer import PackageBuffer
 from siridb_fast.backlog import Backlog
 from siridb_fast.backoff import Backoff
 from siridb_fast.cluster import Cluster
@@ -30,14 +28,14 @@ from siridb_fast.errors import (
     RequestTimeout,
     SiriDBError,
 )
-from siridb_fast.packages import Outcome, Package, PackageAnswer, part
+from siridb_fast.outgoing import Outgoing
+from siridb_fast.packages import Outcome, Package, PackageAnswer
 from siridb_fast.safety import Safety
 
 __all__ = ["Dispatcher"]
 
 LOOK_TIMEOUT = 30.0  # seconds at least to look up a package that is in doubt
 GRANTED = 30.0  # seconds at least to send it again, once, if it is not stored
-KEPT_BUFFERS = 4  # of packages that were settled, for the next ones
 
 logger = logging.getLogger("siridb_fast")
 
@@ -71,14 +69,9 @@ class Dispatcher:
         self._doubts = doubts
         self.safety: Safety | None = None  # None: what is acknowledged is delivered
         self.backlog: Backlog | None = None  # None: packages are in memory only
-        self._ready: deque[Package] = deque()
-        self._recalled: deque[Package] = deque()  # that were on disk only
-        self._is_recalled_next = False
+        self.outgoing = Outgoing(outcome, self._loop.time, delivery_timeout)
         self._in_flight: set[Package] = set()
         self._looked_up: set[Package] = set()
-        self._unsettled: dict[int, int] = {}  # number: packages of that number, in order
-        self._last_number = 0
-        self._buffers: list[PackageBuffer] = []
         self._backoff = Backoff()
         self._is_over = False
         self._timer: asyncio.TimerHandle | None = None
@@ -87,7 +80,8 @@ class Dispatcher:
     @property
     def ready(self) -> int:
         """How many packages wait for room, or for the disk."""
-        return len(self._ready) + (self.backlog.waiting if self.backlog is not None else 0)
+        waiting = self.backlog.waiting if self.backlog is not None else 0
+        return len(self.outgoing.ready) + waiting
 
     @property
     def in_flight(self) -> int:
@@ -99,30 +93,14 @@ class Dispatcher:
         """How many points were acknowledged and are not safe."""
         return self.safety.points if self.safety is not None else 0
 
-    @property
-    def last_number(self) -> int:
-        """The number of the newest package; they count up from 1."""
-        return self._last_number
-
-    def is_settled(self, number: int) -> bool:
-        """Tell whether the fate of every package up to this number is known."""
-        return not self._unsettled or next(iter(self._unsettled)) > number
-
-    def new_batch(self) -> Batch:
-        """Return an empty batch, in the memory of a former one if there is any."""
-        for i, buffer in enumerate(self._buffers):
-            if buffer.is_free:
-                return Batch(self._buffers.pop(i))
-        return Batch()
-
     def submit(self, batch: Batch) -> None:
         """Take a batch that was filled elsewhere; `pump` sends it."""
-        package = self.package(batch)
+        package = self.outgoing.package(batch)
         if self.backlog is not None and self.backlog.is_always:
             is_connected = self._cluster.is_connected
             self.backlog.store(package, is_sent=is_connected, stays=is_connected)
         else:
-            self.offer(package)
+            self.outgoing.ready.append(package)
 
     def pump(self) -> None:
         """Send packages as long as a connection has room and there is something to send."""
@@ -137,19 +115,21 @@ class Dispatcher:
             # Hosts that cannot serve are tried where no other is left; pauses are for that.
             if not self._cluster.has_room(try_inactive=True):
                 break
-            package = self._next()
+            # In the spool's mode "always" fresh packages come by way of the disk.
+            seals = self.backlog is None or not self.backlog.is_always
+            package = self.outgoing.next(seals=seals)
             if package is None:
                 is_idle = not self._in_flight
                 break
             connection = self._cluster.select(try_inactive=True, needs_room=True)
             if connection is None or not self._send(package, connection):
-                self._ready.appendleft(package)
+                self.outgoing.ready.appendleft(package)
                 break
         if self.safety is not None:
             self.safety.tend(is_idle=is_idle)
         if self.backlog is not None:
             has_room = not is_paused and self._cluster.has_room(try_inactive=True)
-            self.backlog.tend(len(self._ready), has_room=has_room)
+            self.backlog.tend(len(self.outgoing.ready), has_room=has_room)
         self._set_timer(is_paused=is_paused)
 
     def stop(self) -> None:
@@ -162,7 +142,7 @@ class Dispatcher:
         for package in self._in_flight:
             backlog.give_back(package, in_doubt=True)
         self._in_flight.clear()
-        while (fresh := self.seal_next()) is not None:
+        while (fresh := self.outgoing.seal_next()) is not None:
             backlog.store(fresh, is_sent=False)
         self.stop()
 
@@ -171,47 +151,18 @@ class Dispatcher:
         self.stop()
         if self._timer is not None:
             self._timer.cancel()
-        for package in [*self._ready, *self._recalled]:
+        for package in self.outgoing.take_all():
             self._fail(package, error)
         for package in [*self._in_flight, *self._take_in_doubt()]:
             self._fail(package, package.error or error, in_doubt=True)
-        for packages in (self._ready, self._recalled, self._in_flight):
-            packages.clear()
+        self._in_flight.clear()
 
     # ---- for the backlog
-
-    def seal_next(self) -> Package | None:
-        """Return the next package of fresh points, if there is any."""
-        batch = self.new_batch()
-        try:
-            is_filled = self._outcome.fill(batch)
-        except MemoryError:
-            if not len(batch):
-                raise
-            logger.exception("a package goes out with the %d points that it has", batch.points)
-            is_filled = True
-        if not is_filled:
-            self._keep(batch.buffer)
-            return None
-        return self.package(batch)
-
-    def package(self, batch: Batch) -> Package:
-        """Return a package of a batch, with a number and a deadline."""
-        self._last_number += 1
-        self._unsettled[self._last_number] = 1
-        deadline = self._loop.time() + self._delivery_timeout
-        package = Package(batch, self._last_number, deadline, len(batch.seal()))
-        self._outcome.held(package)
-        return package
-
-    def offer(self, package: Package) -> None:
-        """Take a package that is not stored; `pump` sends it."""
-        self._ready.append(package)
 
     def recalled(self, package: Package, *, is_sent: bool) -> None:
         """Take a package that was on disk only; it may have been sent before."""
         if not is_sent:
-            self._recalled.append(package)
+            self.outgoing.recalled.append(package)
             return
         connection = self._cluster.select(try_inactive=True)
         if connection is None:
@@ -231,10 +182,8 @@ class Dispatcher:
         self._fail(package, error)
 
     def _give_all_back(self, backlog: Backlog) -> None:
-        for packages in (self._ready, self._recalled):
-            while packages:
-                package = packages.popleft()
-                backlog.give_back(package, in_doubt=package.is_in_doubt)
+        for package in self.outgoing.take_all():
+            backlog.give_back(package, in_doubt=package.is_in_doubt)
         for package in self._take_in_doubt():
             backlog.give_back(package, in_doubt=True)
 
@@ -247,23 +196,6 @@ class Dispatcher:
         return looked_up + unsafe
 
     # ---- sending
-
-    def _next(self) -> Package | None:
-        # Fresh packages and recalled ones take turns.
-        self._is_recalled_next = not self._is_recalled_next
-        if self._recalled and self._is_recalled_next:
-            return self._recalled.popleft()
-        package = self._next_fresh()
-        if package is None and self._recalled:
-            return self._recalled.popleft()
-        return package
-
-    def _next_fresh(self) -> Package | None:
-        if self._ready:
-            return self._ready.popleft()
-        if self.backlog is not None and self.backlog.is_always:
-            return None  # it comes by way of the disk
-        return self.seal_next()
 
     def _send(self, package: Package, connection: Connection) -> bool:
         package.sent_at = self._loop.time()
@@ -382,7 +314,7 @@ class Dispatcher:
         if not package.is_granted:  # it was with a server for so long, in vain
             package.is_granted = True
             package.deadline = max(package.deadline, self._loop.time() + GRANTED)
-        self._ready.appendleft(package)
+        self.outgoing.ready.appendleft(package)
 
     def _is_found(self, package: Package, line: Connection) -> None:
         if self.safety is not None:
@@ -396,20 +328,19 @@ class Dispatcher:
     def _part(
         self, package: Package, one: Batch, other: Batch, then: Callable[[Package, Package], None]
     ) -> None:
-        first, second = part(package, one, other)
-        self._unsettled[package.number] += 1
+        first, second = self.outgoing.parts(package, one, other)
         if package.spool_id is None or self.backlog is None:
             then(first, second)
         else:
             self.backlog.part(package, (first, second), partial(then, first, second))
 
     def _both_again(self, first: Package, second: Package) -> None:
-        self._ready.extendleft((second, first))
+        self.outgoing.ready.extendleft((second, first))
 
     def _go_again(self, package: Package, error: SiriDBError) -> None:
         self.retries += 1
         package.error = error
-        self._ready.appendleft(package)
+        self.outgoing.ready.appendleft(package)
 
     def _fail(self, package: Package, error: SiriDBError, *, in_doubt: bool = False) -> None:
         self._outcome.failed(package, error, in_doubt=in_doubt or package.is_in_doubt)
@@ -423,31 +354,22 @@ class Dispatcher:
             self._fail(package, error, in_doubt=in_doubt)
 
     def _settle(self, package: Package, *, is_final: bool = True) -> None:
-        self._unsettled[package.number] -= 1
-        if not self._unsettled[package.number]:
-            del self._unsettled[package.number]
         if package.spool_id is not None and self.backlog is not None:
             self.backlog.let_go(package)
             if is_final:
                 self.backlog.forget(package)
-        self._keep(package.batch.buffer)
-        self._outcome.released(package)
-
-    def _keep(self, buffer: PackageBuffer) -> None:
-        if len(self._buffers) < KEPT_BUFFERS:
-            self._buffers.append(buffer)
+        self.outgoing.settle(package)
 
     # ---- time
 
     def _expire(self) -> None:
-        now = self._loop.time()
-        for package in [package for package in self._ready if package.deadline <= now]:
-            self._ready.remove(package)
+        for package in self.outgoing.take_late():
             error = package.error or RequestTimeout(
                 f"no server took the package within {self._delivery_timeout:g} seconds"
                 f"{self._cluster.why_not}"
             )
             self._give_up(package, error)
+        now = self._loop.time()
         for package in self.safety.expire(now) if self.safety is not None else ():
             unsafe = RequestTimeout(
                 "the package was acknowledged, but in "
@@ -460,7 +382,7 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        times = [package.deadline for package in self._ready]
+        times = [package.deadline for package in self.outgoing.ready]
         if is_paused:
             times.append(self._backoff.until)
         if self.safety is not None and self.safety.points:

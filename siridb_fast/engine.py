@@ -37,7 +37,6 @@ from siridb_fast.errors import (
 )
 from siridb_fast.forking import own
 from siridb_fast.gate import Gate
-from siridb_fast.hosts import Host
 from siridb_fast.introduction import Facts, Introduction
 from siridb_fast.ledger import Ledger, Stats
 from siridb_fast.packages import Package
@@ -66,7 +65,7 @@ class Engine:
         self._thread = threading.get_ident()
         on_doubt = options.on_doubt or config.on_doubt or "verify"
         self._cluster = Cluster(
-            config, per_host=self._per_host, on_change=self.notice, greet=self._greet
+            config, per_host=options.per_host, on_change=self.notice, greet=self._greet
         )
         self.asking = Asking(self._cluster, options)
         self._introduction = Introduction(self.asking, options, on_doubt, self._is_introduced)
@@ -280,8 +279,8 @@ class Engine:
                 self._coalescer.flush(now)
                 self.work()
                 await self.gate.until(lambda: self._coalescer.oldest_since > now)
-                number = self._dispatcher.last_number
-                await self.gate.until(lambda: self._dispatcher.is_settled(number))
+                number = self._dispatcher.outgoing.last_number
+                await self.gate.until(lambda: self._dispatcher.outgoing.is_settled(number))
                 if with_backlog:
                     await self.gate.until(self._has_no_backlog)
         except TimeoutError:
@@ -397,9 +396,3 @@ class Engine:
 
     async def _greet(self, connection: Connection) -> None:
         await self._introduction.greet(connection)
-
-    def _per_host(self, host: Host) -> tuple[int, int]:
-        # Two packages with a host keep it busy while the next is made; more make its work slower
-        # (benchmarks/ceiling.py).
-        connections, window = (1, 2) if host.is_unix_socket else (2, 1)
-        return self._options.connections or connections, self._options.window or window

@@ -134,7 +134,7 @@ class Entrance:
             await self._gate.until(self._takes_package)
             self._check_open()
             stop = max(start + 1, min(start + step, column.fit(start, self.package_bytes)))
-            batch = self._dispatcher.new_batch()
+            batch = self._dispatcher.outgoing.new_batch()
             points = batch.append_column(column, start, stop)
             start = stop
             if points:

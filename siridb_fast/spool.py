@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from siridb_fast.errors import ConfigError, SpoolError, SpoolFullError
+from siridb_fast.errors import SpoolError, SpoolFullError
 from siridb_fast.spool_file import (
     LONGEST_PAYLOAD,
     DamagedSpoolError,
@@ -33,6 +33,7 @@ from siridb_fast.spool_file import (
 )
 from siridb_fast.spool_lock import SpoolLock
 from siridb_fast.spool_opening import check_place, open_spool, recover
+from siridb_fast.spool_options import SpoolOptions
 from siridb_fast.spool_pages import PAGE_SIZE
 from siridb_fast.spool_recovery import set_aside
 
@@ -48,7 +49,6 @@ MAX_BYTES = 1024 * MIB
 READ_BYTES = 4 * MIB
 SPARE_PAGES = 64 * MIB // PAGE_SIZE  # that stay free in the file, for packages to come
 SHRINK_PAGES = 16 * MIB // PAGE_SIZE  # that are given back at once
-SYNCS = ("normal", "full")
 FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC}
 
 _log = logging.getLogger("siridb_fast")
@@ -89,7 +89,7 @@ class Spool:
         sync: Sync = "normal",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        _check_options(max_bytes, max_age, sync)
+        SpoolOptions(path, max_bytes=max_bytes, max_age=max_age, sync=sync)  # checks them
         self._path = Path(path).resolve()
         self._max_bytes = max_bytes
         self._max_age = max_age
@@ -382,15 +382,6 @@ class Spool:
                 f"{self._path}: no room for {sum(sizes):,} bytes more: {self._bytes:,} bytes are "
                 f"there, and max_bytes is {self._max_bytes:,}"
             )
-
-
-def _check_options(max_bytes: int, max_age: float | None, sync: str) -> None:
-    if max_bytes < 1:
-        raise ConfigError(f"max_bytes: expected at least 1, got {max_bytes}")
-    if max_age is not None and not max_age > 0:
-        raise ConfigError(f"max_age: expected a number of seconds over 0, got {max_age:g}")
-    if sync not in SYNCS:
-        raise ConfigError(f"sync: expected one of {', '.join(SYNCS)}, got {sync!r}")
 
 
 def _is_full(error: Exception) -> bool:

@@ -19,20 +19,18 @@ from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._points import PointColumn
 from siridb_fast._ticker import Ticker
-from siridb_fast.bulk import Bulk, new_delivery, pair_column
-from siridb_fast.columns import one_dimension
+from siridb_fast.bulk import Bulk, checked_columns, grouped_rows, new_delivery
 from siridb_fast.config import Target, config_of
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.engine import Engine
 from siridb_fast.errors import (
     BufferFullError,
-    ColumnError,
     ConfigError,
     RequestTimeout,
     WriterClosedError,
 )
 from siridb_fast.forking import Home, Unpicklable
-from siridb_fast.groups import Groups, Mixed, codes_of, group_rows, mixed_points
+from siridb_fast.groups import Groups, Mixed
 from siridb_fast.ledger import Stats
 from siridb_fast.paging import PointArrays
 from siridb_fast.running import leaving_timeout
@@ -262,15 +260,7 @@ class BatchWriter(Unpicklable, Intake):
     async def write_many(self, columns: Mapping[str, tuple[object, object]]) -> Delivery:
         """Take columns of many series, ``{name: (timestamps, values)}``; see `write_arrays`."""
         self._check_open()
-        if not isinstance(columns, Mapping):
-            raise ColumnError(
-                "columns are a dict {series: (timestamps, values)}, "
-                f"got {type(columns).__name__}"
-            )
-        parts = [pair_column(name, pair, self._rules) for name, pair in columns.items()]
-        for column in parts:
-            column.check()
-        return await self.take(parts)
+        return await self.take(checked_columns(columns, self._rules))
 
     async def write_rows(
         self, names: Sequence[str], codes: object, timestamps: object, values: object
@@ -291,16 +281,7 @@ class BatchWriter(Unpicklable, Intake):
             WriterClosedError: The writer is not open, or was closed meanwhile.
         """
         self._check_open()
-        if isinstance(names, str) or not isinstance(names, Sequence):
-            raise ColumnError(f"names are a list of str, got {type(names).__name__}")
-        mixed = mixed_points(
-            names,
-            codes_of(codes, names),
-            one_dimension("rows", "timestamps", timestamps),
-            one_dimension("rows", "values", values),
-            self._rules,
-        )
-        return await self.take([group_rows(mixed)])
+        return await self.take([grouped_rows(names, codes, timestamps, values, self._rules)])
 
     async def take(
         self, parts: Sequence[PointColumn | Groups], delivery: Delivery | None = None

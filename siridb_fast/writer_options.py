@@ -11,6 +11,7 @@ from siridb_fast.columns import PACKAGE_BYTES, ColumnRules, raw_series_name
 from siridb_fast.config import OnDoubt
 from siridb_fast.delivery import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
+from siridb_fast.hosts import Host
 from siridb_fast.spool_options import SpoolOptions
 
 __all__ = ["IN_BACKGROUND", "WriterKeywords", "WriterOptions"]
@@ -120,6 +121,13 @@ class WriterOptions:
         if self.spool is None or isinstance(self.spool, SpoolOptions):
             return self.spool
         return SpoolOptions(self.spool)
+
+    def per_host(self, host: Host) -> tuple[int, int]:
+        """Return how many connections a host gets, and the window of each."""
+        # Two packages with a host keep it busy while the next is made; more make its work slower
+        # (benchmarks/ceiling.py).
+        connections, window = (1, 2) if host.is_unix_socket else (2, 1)
+        return self.connections or connections, self.window or window
 
     def rules(self, time_precision: int | None) -> ColumnRules:
         """Return the rules for reading points into a database of this precision."""

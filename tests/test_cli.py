@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from commands import run_command
@@ -189,3 +190,21 @@ def test_info_without_rights_says_so(database: Database) -> None:
     facts = json.loads(run_command("info", "--json", url=url).stdout)
     assert facts["user"] == "guest"
     assert facts["settings"] == facts["series"] == facts["servers"] == "not allowed"
+
+
+@pytest.mark.parametrize("given", [["--url", "{}"], ["--url={}"], ["-u", "{}"], ["-u{}"]])
+def test_line_to_go_on_with_has_no_password(
+    database: Database, tmp_path: Path, given: list[str]
+) -> None:
+    with siridb_fast.connect(database.url) as client:
+        client.query(f"create user 'loader' set password '{SECRET}'")
+        client.query("grant full to user 'loader'")
+    url = database.server.url(database.name, username="loader", password=SECRET)
+    path = tmp_path / "bad.csv"
+    path.write_text("ts,v\n1767225601,one\n")
+    options = ["--time", "ts", "--type", "v=integer", *(text.format(url) for text in given)]
+    done = run_command("load", *options, "--", path, code=2)
+    (last,) = (line for line in done.stderr.splitlines() if line.startswith("Go on with"))
+    assert SECRET not in done.stdout + done.stderr
+    assert last.startswith("Go on with: siridb-fast load --resume ")
+    assert last.endswith(f"-- {path}")

@@ -388,21 +388,3 @@ def test_file_that_another_process_loads_is_refused(
         process.communicate(timeout=50)
     assert process.returncode == 0
     assert entries(tmp_path) == {"m.parquet": (count, count, 1)}
-
-
-@pytest.mark.parametrize("given", [["--url", "{}"], ["--url={}"], ["-u", "{}"], ["-u{}"]])
-def test_line_to_go_on_with_has_no_password(
-    seconds: Database, tmp_path: Path, given: list[str]
-) -> None:
-    with siridb_fast.connect(seconds.url) as client:
-        client.query(f"create user 'loader' set password '{SECRET}'")
-        client.query("grant full to user 'loader'")
-    url = seconds.server.url(seconds.name, username="loader", password=SECRET)
-    path = tmp_path / "bad.csv"
-    path.write_text(BAD_LINES)
-    options = ["--time", "ts", "--type", "v=integer", *(text.format(url) for text in given)]
-    done = run_command("load", *options, "--", path, code=2)
-    (last,) = (line for line in done.stderr.splitlines() if line.startswith("Go on with"))
-    assert SECRET not in done.stdout + done.stderr
-    assert last.startswith("Go on with: siridb-fast load --resume ")
-    assert last.endswith(f"-- {path}")

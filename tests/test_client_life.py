@@ -10,7 +10,6 @@ import pytest
 import uvloop
 from conftest import PING, Database, Held, answer_all, eventually, respond, scripted_client
 
-import siridb_fast.cluster
 from siridb_fast import (
     AuthenticationError,
     PackageTooLargeError,
@@ -22,12 +21,6 @@ from siridb_fast.testing import ScriptedPeer, ScriptedServer
 
 LISTS = {"a": [[1, 1]]}
 NEW_LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
-
-
-@pytest.fixture
-def fast_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connect again after 10 ms instead of a second."""
-    monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.01)
 
 
 @pytest.mark.parametrize("is_closed", [True, False])

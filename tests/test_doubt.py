@@ -24,12 +24,6 @@ NAN = float("nan")
 Points = dict[str, list[list[Any]]]
 
 
-@pytest.fixture
-def fast_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connect again after 10 ms instead of a second."""
-    monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.01)
-
-
 def points_of(batch: Batch | None) -> Points:
     if batch is None:
         return {}

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from conftest import Database, eventually
 
-import siridb_fast.cluster
 from siridb_fast import (
     BatchWriter,
     ConnectionLost,
@@ -19,14 +18,10 @@ from siridb_fast import (
 )
 from siridb_fast.testing import FaultProxy
 
+pytestmark = pytest.mark.usefixtures("fast_retry")
+
 OPTIONS = "keepalive_interval=0.3&max_wait_retry=0.2&timeout=2"
 POINTS = 20_000
-
-
-@pytest.fixture(autouse=True)
-def fast_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connect again after 10 ms instead of a second."""
-    monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.01)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ LAYERS = [
     "_points _batch _queue csv_files ipc_files parquet_files spool_recovery",
     "_coalescer columns connection files packages spool_opening",
     "cluster catalog inserts casting greeting plain ledger writer_options gate load_options spool",
+    "outgoing attachment",
     "_appending carrying tables settling paging comparing safety frames groups spool_reader",
     "_intake database arrow_frames labels layout plain_cells",
     "spool_thread _ticker asking pandas_frames frame_points manifests",
@@ -39,7 +40,7 @@ PACKAGES = {"testing", "cli"}
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules.split()}
 SANS_IO = ["_session", "_points", "_runs", "_coalescer", "_intake", "_ticker"]
 SANS_IO += ["hosts", "config", "replies", "columns", "delivery", "ledger"]
-SANS_IO += ["selects", "paging", "tables"]
+SANS_IO += ["selects", "paging", "tables", "packages", "outgoing"]
 OUTSIDE = {"asyncio", "socket", "time", "select", "selectors", "threading", "uvloop"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+\(?([\w., ]*)", re.MULTILINE)
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from conftest import Database, eventually
 
-import siridb_fast.cluster
 import siridb_fast.safety
 from siridb_fast import BatchWriter, ConfigError, SiriDBClient
 from siridb_fast.pools import name_in_pool, pool_of
@@ -16,12 +15,6 @@ from siridb_fast.testing import SiriDBCluster
 
 FIRST = 1_600_000_000_000_000_000
 SENTINEL = "siridb_fast.sentinel"
-
-
-@pytest.fixture
-def fast_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connect again after 10 ms instead of a second."""
-    monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.01)
 
 
 async def stored(database: Database) -> dict[str, list[int]]:

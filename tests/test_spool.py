@@ -257,10 +257,10 @@ def test_sync_is_what_sqlite_is_told(path: Path, sync: str) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"max_bytes": 0}, "max_bytes: expected at least 1, got 0"),
-        ({"max_age": 0}, "max_age: expected a number of seconds over 0, got 0"),
-        ({"max_age": float("nan")}, "max_age: .* got nan"),
-        ({"sync": "off"}, "sync: expected one of normal, full, got 'off'"),
+        ({"max_bytes": 0}, "max_bytes is an integer over 0, got 0"),
+        ({"max_age": 0}, "max_age is a number of seconds, got 0"),
+        ({"max_age": float("nan")}, "max_age is .* got nan"),
+        ({"sync": "off"}, "sync is one of 'normal', 'full', got 'off'"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(

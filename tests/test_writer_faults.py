@@ -14,7 +14,6 @@ from held_inserts import (
     scripted_writer,
 )
 
-import siridb_fast.cluster
 from siridb_fast import (
     NANOSECOND,
     BatchWriter,
@@ -31,12 +30,6 @@ from siridb_fast.testing import ScriptedServer
 FIRST = 1_600_000_000_000_000_000
 SENDING_FAILED = "Error occurred while sending points to at least 'host:9010'"
 CRITICAL = "Critical error occurred on 'host:9010'"
-
-
-@pytest.fixture
-def fast_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connect again after 10 ms instead of a second."""
-    monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.01)
 
 
 def weighted_writer(

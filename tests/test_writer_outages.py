@@ -6,7 +6,6 @@ import pytest
 from conftest import Database, eventually
 from held_inserts import HeldInserts, fill, scripted_writer
 
-import siridb_fast.cluster
 from siridb_fast import (
     BatchWriter,
     BufferFullError,
@@ -18,12 +17,6 @@ from siridb_fast.testing import ScriptedServer
 
 FIRST = 1_600_000_000_000_000_000
 MIB = 2**20
-
-
-@pytest.fixture
-def fast_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connect again after 10 ms instead of a second."""
-    monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.01)
 
 
 async def count(database: Database, name: str) -> int:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from conftest import Database, eventually
 
-import siridb_fast.cluster
 from siridb_fast import (
     BatchWriter,
     BufferFullError,
@@ -23,17 +22,14 @@ from siridb_fast import (
     SpoolError,
     SpoolLockedError,
     SpoolOptions,
+    encode_insert,
 )
 from siridb_fast.spool import Spool
 
+pytestmark = pytest.mark.usefixtures("fast_retry")
+
 MODES = ["overflow", "always"]
 MIB = 2**20
-
-
-@pytest.fixture(autouse=True)
-def fast_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connect again after 10 ms instead of a second."""
-    monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.01)
 
 
 @pytest.fixture
@@ -125,10 +121,10 @@ async def test_next_writer_delivers_what_one_left(
 async def test_package_that_was_sent_is_looked_up_first(database: Database, path: Path) -> None:
     async with BatchWriter(database.url) as writer:
         await writer.write_arrays("a", np.arange(100), np.arange(100))
-    payload = siridb_fast.encode_insert({"a": (np.arange(150), np.arange(150))})
+    payload = encode_insert({"a": (np.arange(150), np.arange(150))})
     with Spool(path, dbname=database.name, time_precision="ns") as spool:
         spool.put(payload, 150, is_sent=True)
-        spool.put(siridb_fast.encode_insert({"b": [[1, 2]]}), 1)
+        spool.put(encode_insert({"b": [[1, 2]]}), 1)
     async with BatchWriter(database.url, spool=path):
         pass
     assert await stored(database) == {"a": list(range(150)), "b": [1]}
@@ -228,7 +224,7 @@ async def test_full_spool_gives_up_the_oldest_if_told_so(
 async def test_package_that_is_no_insert_stops_nothing(database: Database, path: Path) -> None:
     with Spool(path, dbname=database.name, time_precision="ns") as spool:
         spool.put(b"nonsense", 3)
-        spool.put(siridb_fast.encode_insert({"b": [[1, 2]]}), 1)
+        spool.put(encode_insert({"b": [[1, 2]]}), 1)
     writer = BatchWriter(database.url, spool=path)
     await writer.open()
     report = await writer.close()
@@ -240,7 +236,7 @@ async def test_package_that_is_no_insert_stops_nothing(database: Database, path:
 
 async def test_too_old_packages_are_reported(database: Database, path: Path) -> None:
     with Spool(path, dbname=database.name, time_precision="ns", clock=lambda: 0.0) as spool:
-        spool.put(siridb_fast.encode_insert({"a": [[1, 2], [2, 3]]}), 2)
+        spool.put(encode_insert({"a": [[1, 2], [2, 3]]}), 2)
     writer = BatchWriter(database.url, spool=SpoolOptions(path, max_age=3600))
     with pytest.raises(DeliveryError, match="2 points of series 'a': no server took it within"):
         async with writer:

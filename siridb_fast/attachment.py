@@ -1,0 +1,112 @@
+"""The connections of one client: in one event loop after another, and in one process.
+
+Knows clusters and event loops; knows nothing of what is asked over them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import Enum
+
+from siridb_fast.cluster import Cluster, first_failure
+from siridb_fast.config import Config
+from siridb_fast.errors import PoolError
+from siridb_fast.forking import Home
+
+__all__ = ["Attachment", "State"]
+
+logger = logging.getLogger("siridb_fast")
+
+
+class State(Enum):
+    """Of a client: it may be connected again after it was closed."""
+
+    NEW = "new"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Attachment:
+    """See above.
+
+    Args:
+        config: Where to connect.
+        loop: The event loop that `connect` will be called in, if that is to be checked.
+    """
+
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.config = config
+        self.state = State.NEW
+        self._loop = loop
+        self._cluster: Cluster | None = None
+        self._home = Home("client")  # and then where it is connected
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether there is a connection to any server."""
+        return self._cluster is not None and self._cluster.is_connected
+
+    async def connect(self, timeout: float | None) -> list[BaseException | None]:
+        """Connect to all servers, as `Cluster.connect` does."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError("the client was made for another event loop")
+        if not self._home.is_here:  # a child of a fork makes connections of its own
+            self._cluster = None
+        if self._cluster is not None and (
+            self.state is State.CLOSED or self._cluster.loop is not loop
+        ):
+            self._leave()
+        if self._cluster is None:
+            self._cluster = Cluster(self.config)
+            self._home = Home("client")
+        self.state = State.OPEN
+        return await self._cluster.connect(timeout)
+
+    async def open(self, timeout: float | None) -> None:
+        """Connect to any server at least.
+
+        Raises:
+            SiriDBError, OSError: No server could be reached: what met the first.
+        """
+        results = await self.connect(timeout)
+        if not self.is_connected:
+            self.close()
+            raise first_failure(results)
+
+    def close(self) -> None:
+        """Close all connections and stop trying to connect."""
+        self.state = State.CLOSED
+        if self._cluster is not None and self._home.is_here:
+            self._cluster.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connections are gone."""
+        if self._cluster is not None and self._home.is_here:
+            await self._cluster.wait_closed()
+
+    def here(self) -> Cluster:
+        """Return the connections, for this process and event loop.
+
+        Raises:
+            ForkedError: They are those of the parent process.
+            PoolError: The client is not open.
+            RuntimeError: They are those of another event loop.
+        """
+        self._home.require()
+        if self._cluster is None or self.state is not State.OPEN:
+            raise PoolError(f"no available connections found: the client is {self.state.value}")
+        if self._cluster.loop is not asyncio.get_running_loop():
+            raise RuntimeError(
+                "the client is connected in another event loop; connect() in this one"
+            )
+        return self._cluster
+
+    def _leave(self) -> None:
+        try:
+            if self._cluster is not None:
+                self._cluster.close()
+        except RuntimeError:  # its event loop is closed, and the connections with it
+            logger.debug("the client's former event loop is closed")
+        self._cluster = None
