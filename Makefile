@@ -4,7 +4,7 @@
 # make fuzz   give the decoders changed inputs, under sanitizers (FUZZ_SECONDS=30, or FUZZ_RUNS=…)
 # make sanitize   run the tests of the codec under the same sanitizers
 # make bench  measure, side by side with the reference driver
-# make soak   half an hour of faults: is every point there once?
+# make soak   two hours of faults: is every point there once? (benchmarks/soak.md)
 #
 # Everything is set up on the way: .venv, the compiled extensions, the server's binary.
 
@@ -57,7 +57,7 @@ lint: $(VENV)/.built
 	PATH=$(BIN):$$PATH cython-lint --max-line-length 99 src_pyx tests/fuzz
 
 soak: $(VENV)/.built server
-	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
+	$(BIN)/python -m benchmarks.soaks $(SOAK_ARGS)
 
 bench: $(VENV)/.built server
 	$(BIN)/pytest benchmarks $(BENCH_ARGS)

@@ -6,7 +6,6 @@ not reported may be there or not. At the end the spool is emptied and every poin
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import signal
@@ -74,7 +73,7 @@ def kill_clients(kills: int, seed: int) -> Kills:
         server.create_database()
         path = Path(folder) / "spool"
         for first in range(0, kills * FAR, FAR):
-            command = [sys.executable, "-m", "benchmarks.client_kills", "--load", server.url()]
+            command = [sys.executable, "-m", "benchmarks.client_kills", server.url()]
             command += [str(path), str(first)]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
                 assert child.stdout is not None
@@ -92,18 +91,9 @@ def kill_clients(kills: int, seed: int) -> Kills:
 
 
 def main() -> None:
-    """Kill clients, or be one."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--load", nargs=3, metavar=("URL", "PATH", "FIRST"))
-    arguments = parser.parse_args()
-    if arguments.load:
-        url, path, first = arguments.load
-        run(load(url, path, int(first)))
-    result = kill_clients(arguments.kills, arguments.seed)
-    print(result)
-    raise SystemExit(1 if result.lost or result.doubled else 0)
+    """Be a client that is killed."""
+    url, path, first = sys.argv[1:]
+    run(load(url, path, int(first)))
 
 
 if __name__ == "__main__":

@@ -44,16 +44,16 @@ def by_writes(writing: Writing, sensors: Sensors) -> Entrant:
     return writing.entrant("writes", sensors.points, sensors.times, send)
 
 
-def by_ticker(writing: Writing, sensors: Sensors) -> Entrant:
+def by_ticker(writing: Writing, sensors: Sensors, name: str = "ticker") -> Entrant:
     """Write arrays of a value for each series, and drain after each."""
-    ticker, rows = writing.writer.ticker(sensors.names("ticker")), sensors.values
+    ticker, rows = writing.writer.ticker(sensors.names(name)), sensors.values
 
     async def send(writer: BatchWriter, times: Sequence[int]) -> None:
         for timestamp, row in zip(times, rows, strict=True):
             ticker.write(timestamp, row)
             await writer.drain()
 
-    return writing.entrant("ticker", sensors.points, sensors.times, send)
+    return writing.entrant(name, sensors.points, sensors.times, send)
 
 
 def by_reference(stack: ExitStack, server: SiriDBServer, sensors: Sensors) -> list[Entrant]:

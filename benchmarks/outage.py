@@ -6,7 +6,6 @@ the spool is emptied, and the points are counted.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 import time
@@ -15,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from siridb_fast import BatchWriter, SiriDBClient, SpoolOptions, run
+from siridb_fast import BatchWriter, SiriDBClient, SpoolOptions
 from siridb_fast.testing import SiriDBServer
 
 SERIES = 1000
+RATE = 100_000  # points a second
 TICK = 10_000_000  # nanoseconds of the database between the points of a series
 MIB = 1024 * 1024
 ALLOWED = 32 * MIB  # beside max_buffered
@@ -44,6 +44,11 @@ class Outage:
     def grown(self) -> int:
         """By how much the process grew at most."""
         return self.peak - self.before
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether it took no more than it may, and every point is there once."""
+        return self.grown <= self.max_buffered + ALLOWED and self.stored == self.points
 
     def __str__(self) -> str:
         return (
@@ -76,7 +81,7 @@ async def write_ticks(writer: BatchWriter, first: int, seconds: float, rate: flo
     return first + ticks
 
 
-async def measure(seconds: float, rate: float, max_buffered: int) -> Outage:
+async def measure(seconds: float, rate: float = RATE, max_buffered: int = 64 * MIB) -> Outage:
     """Let a server be away for so long while points come at this rate."""
     with SiriDBServer() as server, tempfile.TemporaryDirectory() as folder:
         server.create_database()
@@ -103,20 +108,3 @@ async def measure(seconds: float, rate: float, max_buffered: int) -> Outage:
         stored = sum(int(values.sum()) for _, values in counts.values())
     points = tick * SERIES
     return Outage(seconds, points, before, peak, max_buffered, spooled, size, emptied, stored)
-
-
-def main() -> None:
-    """Measure, and fail if it took more than it may, or points are lost."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--rate", type=float, default=100_000, help="points a second")
-    parser.add_argument("--max-buffered", type=int, default=64 * MIB)
-    arguments = parser.parse_args()
-    outage = run(measure(arguments.seconds, arguments.rate, arguments.max_buffered))
-    print(outage)
-    is_good = outage.grown <= outage.max_buffered + ALLOWED and outage.stored == outage.points
-    raise SystemExit(0 if is_good else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,6 @@ own pool. What is lost or there twice at the end is traced to the answer that it
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import time
@@ -20,7 +19,7 @@ import numpy as np
 
 from benchmarks.soak import PATIENCE, Source, accepted_by, empty, writing
 from benchmarks.soak_oracle import Found, NumpyArray, Times, compare, resent_points
-from siridb_fast import BatchWriter, Report, decode_points, run
+from siridb_fast import BatchWriter, Report, decode_points
 from siridb_fast.dispatch import Dispatcher
 from siridb_fast.pools import pool_of
 from siridb_fast.testing import SiriDBCluster, SiriDBServer
@@ -112,8 +111,14 @@ async def kill_pool(cluster: SiriDBCluster, kills: int, seed: int, trace: Trace)
         await asyncio.to_thread(cluster.wait_until_running)
 
 
-async def write_through(way: str, kills: int, seed: int, durability: str) -> Outcome:
-    """Write to a cluster while one pool is killed; compare every point at the end."""
+async def write_through(way: str, kills: int, seed: int) -> Outcome:
+    """Write to a cluster while one pool is killed; compare every point at the end.
+
+    Args:
+        way: ``"mixed"``, or ``"own"`` for each point to the server of its pool.
+        kills: How many.
+        seed: Of the pauses between them.
+    """
     is_mixed = way == "mixed"
     with (
         SiriDBCluster(pools=2) as cluster,
@@ -130,7 +135,7 @@ async def write_through(way: str, kills: int, seed: int, durability: str) -> Out
                 writer = BatchWriter(
                     f"{server.url()}?{PATIENCE}&inactive_time=1",
                     linger=0.2,
-                    durability=durability,  # type: ignore[arg-type]
+                    durability="safe",
                     delivery_timeout=DELIVERY_TIMEOUT,
                     max_buffered=1 << 28,
                 )
@@ -151,20 +156,3 @@ async def write_through(way: str, kills: int, seed: int, durability: str) -> Out
                 why[f"{what}, of pool {pool_of(name, 2)}: {story}"] += points
     lines = [f"{points:,} {story}" for story, points in why.most_common()]
     return Outcome(way, kills, sum(map(len, accepted.values())), found, reports, lines)
-
-
-def main() -> None:
-    """Run both ways, or one."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--durability", choices=["acked", "safe"], default="safe")
-    parser.add_argument("--way", choices=["mixed", "own", "both"], default="both")
-    arguments = parser.parse_args()
-    ways = ["mixed", "own"] if arguments.way == "both" else [arguments.way]
-    for way in ways:
-        print(run(write_through(way, arguments.kills, arguments.seed, arguments.durability)))
-
-
-if __name__ == "__main__":
-    main()

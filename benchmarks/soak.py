@@ -2,29 +2,26 @@
 
 Four threads write, a fault comes about every ``--every`` seconds: SIGKILL and restart, SIGSTOP,
 and, from a proxy in front of the server, cuts in the middle of packages and answers, resets, black
-holes, stalls and refusals. At the end every point of every series is read and compared. Run it
-with ``make soak``; ``--driver reference`` does the same to the reference driver.
+holes, stalls and refusals. At the end every point of every series is read and compared. The same
+can be done to the reference driver. ``make soak`` runs it (`benchmarks/soaks.py`).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from siridb.connector import SiriDBClient as ReferenceClient
 
 from benchmarks.soak_oracle import Found, NumpyArray, compare, resent_points, value_of
-from siridb_fast import BatchWriter, Report, SpoolOptions, run
+from siridb_fast import BatchWriter, Report
 from siridb_fast.pools import name_in_pool
 from siridb_fast.testing import FaultProxy, SiriDBServer
 
@@ -46,7 +43,7 @@ class Verdict:
     written: int
     found: Found
     faults: dict[str, int]
-    retries: int = 0
+    retries: int | None = None  # packages sent again, where that is known
     report: Report | None = None
 
     @property
@@ -58,9 +55,10 @@ class Verdict:
 
     def __str__(self) -> str:
         faults = ", ".join(f"{count} × {kind}" for kind, count in sorted(self.faults.items()))
+        again = "" if self.retries is None else f"{self.retries} packages sent again; "
         return (
             f"{self.written:,} points accepted; {faults}; "
-            f"{self.retries} packages sent again: {self.found.lost:,} points lost, "
+            f"{again}{self.found.lost:,} points lost, "
             f"{self.found.doubled:,} doubled, {self.found.by_server:,} doubled by the server, "
             f"{self.found.changed:,} changed"
         )
@@ -235,55 +233,3 @@ async def soak_reference(seconds: float, *, every: float, seed: int, bursts: str
         kept = {name: np.concatenate(parts) for name, parts in accepted.items()}
         found = await compare(server, kept, {}, kills=0)
     return Verdict(sum(map(len, kept.values())), found, faults)
-
-
-def table(rows: list[tuple[str, Verdict]]) -> str:
-    """Return the verdicts as a table of Markdown."""
-    lines = [
-        "| run | accepted | lost | doubled | doubled by the server | changed | faults |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, verdict in rows:
-        found = verdict.found
-        faults = ", ".join(f"{n} × {kind}" for kind, n in sorted(verdict.faults.items()))
-        lines.append(
-            f"| {name} | {verdict.written:,} | {found.lost:,} | {found.doubled:,} | "
-            f"{found.by_server:,} | {found.changed:,} | {faults} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Soak for as long as the command line says; fail unless every point is there once."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1800)
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between faults")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--bursts", choices=BURSTS, default="mixed")
-    parser.add_argument("--mode", choices=["overflow", "always"], default="overflow")
-    parser.add_argument("--driver", choices=["fast", "reference", "both"], default="fast")
-    parser.add_argument("--report", type=Path, help="a file for the table")
-    arguments = parser.parse_args()
-    common = {"every": arguments.every, "seed": arguments.seed, "bursts": arguments.bursts}
-    rows = []
-    if arguments.driver != "reference":
-        with tempfile.TemporaryDirectory() as folder:
-            spool = SpoolOptions(Path(folder) / "spool", mode=arguments.mode)
-            ours = soak(arguments.seconds, **common, durability="safe", linger=0.2, spool=spool)
-            rows.append((f"siridb_fast, spool {arguments.mode!r}", run(ours)))
-            print(rows[-1][1])
-    if arguments.driver != "fast":
-        rows.append(("reference driver", run(soak_reference(arguments.seconds, **common))))
-        print(rows[-1][1])
-    if arguments.report is not None:
-        head = (
-            f"`make soak`: {arguments.seconds:g} s, a fault about every {arguments.every:g} s, "
-            f"seed {arguments.seed}, bursts {arguments.bursts}\n\n"
-        )
-        arguments.report.write_text(head + table(rows))
-    is_exact = all(verdict.is_exact for name, verdict in rows if name != "reference driver")
-    raise SystemExit(0 if is_exact else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -152,9 +152,9 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         for package in self.outgoing.take_all():
-            self._fail(package, error)
+            self.is_refused(package, error)
         for package in [*self._in_flight, *self._take_in_doubt()]:
-            self._fail(package, package.error or error, in_doubt=True)
+            self.is_refused(package, package.error or error, in_doubt=True)
         self._in_flight.clear()
 
     # ---- for the backlog
@@ -176,10 +176,6 @@ class Dispatcher:
         """Forget a package that is safe on disk now."""
         self._outcome.spooled(package)
         self._settle(package, is_final=False)
-
-    def is_refused(self, package: Package, error: SiriDBError) -> None:
-        """Book a package that found a place nowhere."""
-        self._fail(package, error)
 
     def _give_all_back(self, backlog: Backlog) -> None:
         for package in self.outgoing.take_all():
@@ -268,7 +264,7 @@ class Dispatcher:
         # The server names no series: cut the package until the bad one is alone.
         if not isinstance(error, InsertError) or len(package.batch) == 1:
             logger.error("%s refused a package: %s", connection.name, error)
-            self._fail(package, error)
+            self.is_refused(package, error)
             return
         logger.debug("%s refused a package: %s; sending its halves", connection.name, error)
         package.error = error
@@ -289,7 +285,7 @@ class Dispatcher:
             self._doubts.settle(package.batch, connection, deadline, told)
         else:
             logger.error("%s: %s; it is in doubt", connection.name, error)
-            self._fail(package, error, in_doubt=True)
+            self.is_refused(package, error, in_doubt=True)
 
     def _is_looked_up(self, package: Package, settled: Settled | None, line: Connection) -> None:
         self._looked_up.discard(package)
@@ -342,7 +338,8 @@ class Dispatcher:
         package.error = error
         self.outgoing.ready.appendleft(package)
 
-    def _fail(self, package: Package, error: SiriDBError, *, in_doubt: bool = False) -> None:
+    def is_refused(self, package: Package, error: SiriDBError, *, in_doubt: bool = False) -> None:
+        """Book a package that is given up."""
         self._outcome.failed(package, error, in_doubt=in_doubt or package.is_in_doubt)
         self._settle(package)
 
@@ -351,7 +348,7 @@ class Dispatcher:
         if self.backlog is not None:
             self.backlog.give_back(package, in_doubt=in_doubt or package.is_in_doubt)
         else:
-            self._fail(package, error, in_doubt=in_doubt)
+            self.is_refused(package, error, in_doubt=in_doubt)
 
     def _settle(self, package: Package, *, is_final: bool = True) -> None:
         if package.spool_id is not None and self.backlog is not None:

@@ -9,14 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    "errors processes pools backoff",
+    "errors processes pools backoff builtin_values",
     "forking",
     "running spool_lock",
     "_wire _buffer _arrays _grouping delivery naming file_options file_paths csv_lines csv_values",
     "spool_options _qpack _records hosts arrow_columns selects manifest spool_pages",
     "_blocks _package _answer _runs _session config replies csv_blocks spool_file",
     "_points _batch _queue csv_files ipc_files parquet_files spool_recovery",
-    "_coalescer columns connection files packages spool_opening",
+    "_watchers columns connection files packages spool_opening",
+    "_coalescer",
     "cluster catalog inserts casting greeting plain ledger writer_options gate load_options spool",
     "outgoing attachment",
     "_appending carrying tables settling paging comparing safety frames groups spool_reader",
@@ -38,7 +39,7 @@ LAYERS = [
 ]
 PACKAGES = {"testing", "cli"}
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules.split()}
-SANS_IO = ["_session", "_points", "_runs", "_coalescer", "_intake", "_ticker"]
+SANS_IO = ["_session", "_points", "_runs", "_watchers", "_coalescer", "_intake", "_ticker"]
 SANS_IO += ["hosts", "config", "replies", "columns", "delivery", "ledger"]
 SANS_IO += ["selects", "paging", "tables", "packages", "outgoing"]
 OUTSIDE = {"asyncio", "socket", "time", "select", "selectors", "threading", "uvloop"}

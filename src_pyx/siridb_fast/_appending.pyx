@@ -61,7 +61,7 @@ def append_texts(
     first = series.taken + series.points
     for i in range(n):
         coalescer.append_text(series, timestamps[i], texts[i])
-    coalescer.watch(series, first, first + n, delivery)
+    coalescer.watchers.add(series, first, first + n, delivery)
     coalescer.tell()
 
 
@@ -88,4 +88,4 @@ cdef int _append(
             coalescer.add_place(series, min(<Py_ssize_t>MAX_CAPACITY, stop - i))
         value.integer = values[i]
         append_sample(coalescer, series, timestamps[i], value)
-    return coalescer.watch(series, first, first + stop - start, delivery)
+    return coalescer.watchers.add(series, first, first + stop - start, delivery)

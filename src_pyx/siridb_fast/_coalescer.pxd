@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from siridb_fast._batch cimport Batch
 from siridb_fast._queue cimport RunQueue
 from siridb_fast._runs cimport Pool, Series, Value, put_sample
+from siridb_fast._watchers cimport Watchers
 
 
 cdef class Coalescer:
@@ -25,7 +26,7 @@ cdef class Coalescer:
         public object notify              # called when there may be something to take or to settle
         object clock
         dict table                        # name: Series
-        dict watchers                     # Series: [(first, stop, delivery)] of those who wait
+        Watchers watchers                 # who waits for pending points
         list unsettled                    # series whose type has to be asked for
         Pool pool                         # at most an eighth of `max_buffered`
         Py_ssize_t max_idle               # series to keep that have nothing pending
@@ -44,14 +45,12 @@ cdef class Coalescer:
     cdef void append_text(self, Series series, int64_t timestamp, bytes text) noexcept
     cdef int tell(self) except -1
     cdef int add_place(self, Series series, Py_ssize_t capacity) except -1
-    cdef int watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1
     cdef void _begin(self, Series series) noexcept
     cdef void _lift(self, Series series) noexcept
     cdef void _forget_run(self, Series series) noexcept
     cdef int _least(self) noexcept
     cdef bint _take_old(self, Batch batch, double until) except -1
     cdef bint _add(self, Batch batch, Series series) except -1
-    cdef int _share(self, Batch batch, Series series, Py_ssize_t start) except -1
     cdef int _sweep(self) except -1
 
 

@@ -22,9 +22,10 @@ from siridb_fast._queue cimport CLASS_BITS, RunQueue
 from siridb_fast._records cimport bit_length
 from siridb_fast._runs cimport (
     FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Sample, Series, SeriesType,
-    Value, add_chunk, arrays_of, chunk_bytes, drop_points, empty_pool, free_places,
+    Value, add_chunk, typed_arrays_of, chunk_bytes, drop_points, empty_pool, free_places,
     has_place, next_capacity, own_text, points_within, put_run, replace_values, run_bound,
 )
+from siridb_fast._watchers cimport Watchers
 
 import numpy as np
 
@@ -62,7 +63,7 @@ cdef class Coalescer:
         self.flushed_until = -INFINITY
         self.is_hungry = True
         self.table = {}
-        self.watchers = {}
+        self.watchers = Watchers()
         self.unsettled = []
         self.queue = RunQueue()
         self.chunk_limit = MAX_CAPACITY
@@ -197,13 +198,7 @@ cdef class Coalescer:
 
         From the ``first`` pending point on.
         """
-        timestamps, values = arrays_of(series, series.points)
-        timestamps, values = timestamps[first:], values[first:]
-        if series.type == FLOAT:
-            values = values.view(np.float64)
-        elif series.type == STRING:
-            values = [<bytes><PyObject*><size_t>bits for bits in values.tolist()]
-        return timestamps, values
+        return typed_arrays_of(series, first)
 
     def recast(self, Series series not None, str type_, values) -> bool:
         """Give the pending points of a series other values, of another type.
@@ -228,12 +223,8 @@ cdef class Coalescer:
 
         These are ``(points, [(delivery, points), …])``.
         """
-        cdef Py_ssize_t start = series.taken, points
-        waiting = [
-            (delivery, stop - max(first, start))
-            for first, stop, delivery in self.watchers.pop(series, ())
-        ]
-        points = series.points
+        cdef Py_ssize_t points = series.points
+        waiting = self.watchers.drop(series)
         self.points -= points
         self.moved += points
         self._forget_run(series)
@@ -359,13 +350,6 @@ cdef class Coalescer:
 
     # ---- taking
 
-    cdef int watch(self, Series series, Py_ssize_t first, Py_ssize_t stop, delivery) except -1:
-        # Note who waits for points that were just appended. Makes Python objects, which may run
-        # the garbage collector and then other threads: not between reserve() and the points.
-        if delivery is not None and first < stop:
-            self.watchers.setdefault(series, []).append((first, stop, delivery))
-        return 0
-
     cdef bint _take_old(self, Batch batch, double until) except -1:
         # Add the runs by age; tell whether there is place left.
         while self.queue.oldest != NULL and (<Series>self.queue.oldest).since <= until:
@@ -398,23 +382,8 @@ cdef class Coalescer:
         batch.oldest = min(batch.oldest, series.since)
         if series.points:
             self.queue.classify(series)
-        if self.watchers and series in self.watchers:
-            self._share(batch, series, start)
+        self.watchers.share(batch, series, start)
         return True
-
-    cdef int _share(self, Batch batch, Series series, Py_ssize_t start) except -1:
-        # Note who waits for the points from `start` on that were just moved.
-        cdef Py_ssize_t index = len(batch.names) - 1
-        waiting = []
-        for first, stop, delivery in self.watchers.pop(series):
-            count = min(stop, series.taken) - max(first, start)
-            if count > 0:
-                batch.share(delivery, index, count)
-            if stop > series.taken:
-                waiting.append((first, stop, delivery))
-        if waiting:
-            self.watchers[series] = waiting
-        return 0
 
     cdef int _sweep(self) except -1:
         # Forget series that have nothing pending and that nobody holds. Their types can be asked

@@ -23,19 +23,13 @@ from siridb_fast._wire cimport (
     QP_NULL, QP_RAW, QP_RAW8, QP_RAW64, QP_TRUE, put_double, put_int, put_raw_header,
 )
 
-import numpy as np
-
+from siridb_fast.builtin_values import builtin_of
 from siridb_fast.errors import PackingOverflowError, UnpackError
 
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     long long PyLong_AsLongLongAndOverflow(object number, int* overflow) except? -1
-
-
-cdef object BOOL_SCALAR = np.bool_
-cdef object INTEGER_SCALAR = np.integer
-cdef object FLOATING_SCALAR = np.floating
 
 
 cdef enum Decode:
@@ -130,7 +124,7 @@ cdef int pack_value(PackageBuffer buffer, object value, int depth) except -1:
     elif kind is bytes:
         pack_raw(buffer, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
     else:
-        pack_value(buffer, _to_builtin(value), depth)
+        pack_value(buffer, builtin_of(value), depth)
     return 0
 
 
@@ -202,37 +196,6 @@ cdef int _check_depth(int depth) except -1:
     if depth >= MAX_DEPTH:
         raise ValueError(f"arrays and maps are nested deeper than {MAX_DEPTH}")
     return 0
-
-
-cdef object _to_builtin(object value):
-    # Subclasses of the built-in types, and numpy's scalars, as exactly the built-in type.
-    for kind in (float, int, str, bytes, list, tuple, dict):
-        if isinstance(value, kind):
-            return _exactly(kind, value)
-    if isinstance(value, BOOL_SCALAR):
-        return bool(value)
-    if isinstance(value, INTEGER_SCALAR):
-        return int(value)
-    if isinstance(value, FLOATING_SCALAR):
-        return float(value)
-    raise TypeError(f"qpack has no type for {type(value).__module__}.{type(value).__qualname__}")
-
-
-cdef object _exactly(type kind, object value):
-    # The base class's own conversion, so that no override of a subclass is asked.
-    if kind is float:
-        return float.__float__(value)
-    if kind is int:
-        return int.__int__(value)
-    if kind is str:
-        return str.__str__(value)
-    if kind is bytes:
-        return bytes(memoryview(value))
-    if kind is list:
-        return list.copy(value)
-    if kind is tuple:
-        return tuple(list(tuple.__iter__(value)))
-    return dict(dict.items(value))
 
 
 # ---- unpacking

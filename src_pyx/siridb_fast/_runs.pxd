@@ -111,6 +111,7 @@ cdef int put_run(Series series, Py_ssize_t points, PackageBuffer buffer) except 
 cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, Pool* pool) noexcept
 cdef void empty_pool(Pool* pool) noexcept
 cdef tuple arrays_of(Series series, Py_ssize_t points)
+cdef tuple typed_arrays_of(Series series, Py_ssize_t first)
 cdef Py_ssize_t replace_values(
     Series series, SeriesType type_, const int64_t[::1] values
 ) except? -1

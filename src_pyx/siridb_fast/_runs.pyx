@@ -178,6 +178,17 @@ cdef tuple arrays_of(Series series, Py_ssize_t points):
     return timestamps, values
 
 
+cdef tuple typed_arrays_of(Series series, Py_ssize_t first):
+    # (timestamps, values) from the `first` on, as what they are; texts as a list of bytes.
+    timestamps, values = arrays_of(series, series.points)
+    timestamps, values = timestamps[first:], values[first:]
+    if series.type == FLOAT:
+        values = values.view(np.float64)
+    elif series.type == STRING:
+        values = [<bytes><PyObject*><size_t>bits for bits in values.tolist()]
+    return timestamps, values
+
+
 cdef Py_ssize_t replace_values(
     Series series, SeriesType type_, const int64_t[::1] values
 ) except? -1:

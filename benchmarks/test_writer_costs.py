@@ -1,0 +1,58 @@
+"""What do certainties cost while nothing fails: `verify`, `safe`, and a spool?
+
+Writers to one server, in turn, that differ in one option; a lap ends when all points are
+acknowledged, or safe. The ratio is that of throughput to a writer without any of it.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.contest import Contest
+from benchmarks.entrants import by_arrays, by_ticker
+from benchmarks.loads import Sensors, Writing, compete, new_server
+from siridb_fast import SpoolOptions
+
+ROUNDS = 15
+SERIES, POINTS = 300, 10_000
+PLAIN = "plain"
+ASKED = {"verify": 0.99, "safe": 0.97, "overflow": None, "always": 0.5}
+
+
+def options_of(way: str, folder: Path) -> dict[str, Any]:
+    """Return the options of the writer that is called so."""
+    if way in ("overflow", "always"):
+        spool = SpoolOptions(folder / way, mode=way)  # type: ignore[arg-type]
+        return {"on_doubt": "report", "spool": spool}
+    if way == "safe":
+        return {"on_doubt": "verify", "durability": "safe"}
+    return {"on_doubt": "verify" if way == "verify" else "report"}
+
+
+@pytest.mark.parametrize("what", ["arrays", "ticks"])
+def test_certainty(contest: Contest, tmp_path: Path, what: str) -> None:
+    sensors = Sensors(series=1000, ticks=3000)
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(500))
+        entrants = []
+        for way in (PLAIN, *ASKED):
+            writing = stack.enter_context(Writing(server.url(), **options_of(way, tmp_path)))
+            entrants.append(
+                by_arrays(writing, SERIES, POINTS, 1, way)
+                if what == "arrays"
+                else by_ticker(writing, sensors, way)
+            )
+        compete(contest, ROUNDS, entrants, server)
+    for way, asked in ASKED.items():
+        contest.row(
+            f"{way} / without, {what}",
+            "ns/point",
+            SERIES * POINTS,
+            asked=asked,
+            ours=way,
+            reference=PLAIN,
+        )

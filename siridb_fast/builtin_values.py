@@ -1,0 +1,44 @@
+"""Values that are almost of a built-in type, as exactly that type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["builtin_of"]
+
+
+def builtin_of(value: object) -> Any:
+    """Return a value of a subclass of a built-in type, or a scalar of numpy, as that type.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    for kind in (float, int, str, bytes, list, tuple, dict):
+        if isinstance(value, kind):
+            return _exactly(kind, value)
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, np.floating):
+        return float(value)
+    raise TypeError(f"qpack has no type for {type(value).__module__}.{type(value).__qualname__}")
+
+
+def _exactly(kind: type, value: Any) -> Any:
+    # The base class's own conversion, so that no override of a subclass is asked.
+    if kind is float:
+        return float.__float__(value)
+    if kind is int:
+        return int.__int__(value)
+    if kind is str:
+        return str.__str__(value)
+    if kind is bytes:
+        return bytes(memoryview(value))
+    if kind is list:
+        return list.copy(value)
+    if kind is tuple:
+        return tuple(tuple.__iter__(value))
+    return dict(dict.items(value))
