@@ -59,8 +59,8 @@ class Verdict:
         return (
             f"{self.written:,} points accepted; {faults}; "
             f"{again}{self.found.lost:,} points lost, "
-            f"{self.found.doubled:,} doubled, {self.found.by_server:,} doubled by the server, "
-            f"{self.found.changed:,} changed"
+            f"{self.found.doubled:,} doubled, {self.found.by_server:,} doubled by the server "
+            f"({self.found.unclear:,} of them unclear), {self.found.changed:,} changed"
         )
 
 

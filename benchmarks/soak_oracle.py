@@ -1,12 +1,12 @@
 """What the database holds after a soak, against what it should: by arithmetic, outside the client.
 
 The n-th point of a series has the timestamp n and the value `value_of(n)`. Points that are there
-twice are ours if all of a series were ever sent again. If some were sent once, the server doubled
-them: when the points of a full buffer have gone to their shard and the process is killed before
-the buffer's slot is emptied on disk, it has them twice afterwards (``test_safety.py``). That is
-one series for each kill at most, and fewer points than its buffer holds, one after the other; what
-is more counts as ours all the same. Bursts that are longer than a buffer leave it nothing to
-double.
+twice are ours, but for those that bear the mark of the server: when the points of a full buffer
+have gone to their shard and the process is killed before the buffer's slot is emptied on disk, it
+has them twice afterwards (``test_safety.py``). That is one series for each kill at most, and fewer
+points than its buffer holds, one after the other. If all of them had been sent again after an
+earlier fault it could be either of us, so these are counted apart. Bursts that are longer than a
+buffer leave the server nothing to double.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ Resent = dict[str, list[NumpyArray]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Points that are lost, there twice, or changed; see above for those ``by_server``.
+    """Points that are lost, there twice, or changed.
 
+    See above for those doubled ``by_server``; ``unclear`` are those of them that had been sent
+    again before.
     ``lost_times`` and ``doubled_times`` have their timestamps, by series, whoever did it.
     """
 
     lost: int
     doubled: int
     by_server: int
+    unclear: int
     changed: int
     lost_times: Times = field(default_factory=dict)
     doubled_times: Times = field(default_factory=dict)
@@ -87,7 +90,7 @@ async def compare(server: HasUrl, accepted: Times, resent: Resent, *, kills: int
         kills: Of the server.
     """
     lost = changed = ours = 0
-    by_server: list[int] = []
+    by_server: list[tuple[int, bool]] = []
     lost_times, doubled_times = {}, {}
     async with SiriDBClient.from_url(server.url()) as client:
         for name, wanted in accepted.items():
@@ -106,13 +109,15 @@ async def compare(server: HasUrl, accepted: Times, resent: Resent, *, kills: int
             if extra:
                 doubled_times[name] = twice
             again = np.isin(twice, np.concatenate([nothing[0], *resent.get(name, [])]))
-            if extra and _is_of_one_buffer(twice, extra) and not again.all():
-                by_server.append(extra)
+            if extra and _is_of_one_buffer(twice, extra):
+                by_server.append((extra, bool(again.all())))
             else:
                 ours += extra
-    explained = sorted(by_server)[:kills]
-    ours += sum(by_server) - sum(explained)
-    return Found(lost, ours, sum(explained), changed, lost_times, doubled_times)
+    by_server.sort()
+    ours += sum(extra for extra, _ in by_server[kills:])
+    explained = sum(extra for extra, _ in by_server[:kills])
+    unclear = sum(extra for extra, was_again in by_server[:kills] if was_again)
+    return Found(lost, ours, explained, unclear, changed, lost_times, doubled_times)
 
 
 def _is_of_one_buffer(times: NumpyArray, extra: int) -> bool:
