@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.attachment import Attachment, State
 from siridb_fast.carrying import carry
-from siridb_fast.config import Config, OnDoubt, parse_url
+from siridb_fast.config import Config, OnDoubt, config_of, parse_url
 from siridb_fast.database import (
     Database,
     FrameKeywords,
@@ -127,7 +127,7 @@ class SiriDBClient(Unpicklable):
     def from_config(cls, config: Config) -> Self:
         """Make a client of the `config` of another, which may go to other processes."""
         client = cls.__new__(cls)
-        client._set_up(config, None)  # noqa: SLF001 - its own class
+        client._set_up(config_of(config), None)  # noqa: SLF001 - its own class
         return client
 
     def _set_up(self, config: Config, loop: asyncio.AbstractEventLoop | None) -> None:

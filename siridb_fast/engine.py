@@ -286,6 +286,7 @@ class Engine:
         except TimeoutError:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
+                f"{self._cluster.why_not}"
             ) from None
 
     def _has_no_backlog(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import Database
 
-from siridb_fast import ConfigError, SiriDBClient
+from siridb_fast import BatchWriter, ConfigError, SiriDBClient
 from siridb_fast.config import URL_VARIABLE, Config, is_url, parse_url
 from siridb_fast.hosts import Host
 
@@ -230,3 +230,10 @@ async def test_unix_socket_is_talked_to(database: Database) -> None:
         async with client:
             assert await client.insert({"a": [[1, 1]]})
             assert path in repr(client)
+
+
+@pytest.mark.parametrize("wrong", [3, b"siridb://iris:siri@localhost/db", object()])
+def test_what_is_no_configuration_is_refused(wrong: object) -> None:
+    for make in (BatchWriter, SiriDBClient.from_config):
+        with pytest.raises(ConfigError, match="expected a URL or a client, got"):
+            make(wrong)  # type: ignore[arg-type]

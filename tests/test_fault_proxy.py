@@ -173,3 +173,11 @@ def test_same_seed_plays_the_same_faults(proxy: FaultProxy) -> None:
     shortest = min(len(first), len(second))
     assert shortest >= 6
     assert first[:shortest] == second[:shortest]
+
+
+def test_proxy_is_used_rightly_or_says_so(unused_port: int) -> None:
+    proxy = FaultProxy("127.0.0.1", unused_port)
+    with pytest.raises(ValueError, match=r"a fault is one of cut, reset, .*, got 'explode'"):
+        proxy.strike("explode")  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="does not run"):
+        proxy.refuse()

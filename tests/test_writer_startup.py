@@ -17,6 +17,7 @@ from siridb_fast import (
     AuthenticationError,
     BatchWriter,
     ConfigError,
+    RequestTimeout,
     UnknownDatabaseError,
 )
 
@@ -112,6 +113,10 @@ async def test_points_that_no_server_took_in_time_are_reported_with_the_reason(
     writer = BatchWriter(url_of(absent), **LATER, delivery_timeout=0.5)  # type: ignore[arg-type]
     await writer.open()
     writer.write("one", FIRST, 1.5)
+    with pytest.raises(
+        RequestTimeout, match=r"1 points are not delivered .*; the last attempt to"
+    ):
+        await writer.flush(0.1)
     report = await writer.close()
     assert report.rejected_points == 1
     assert not report.is_complete

@@ -89,7 +89,7 @@ class FaultProxy:
     def __init__(self, host: str, port: int, *, seed: int = 0) -> None:
         self._target = host, port
         self._random = random.Random(seed)  # noqa: S311 - no secret
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop  # while it runs
         self._thread = threading.Thread(target=self._main, name="fault-proxy", daemon=True)
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
@@ -103,6 +103,7 @@ class FaultProxy:
         self.faults: list[Fault] = []
 
     def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         future = asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
         future.result(START_TIMEOUT)
@@ -178,7 +179,13 @@ class FaultProxy:
             self.heal()
 
     def strike(self, kind: Kind, lasting: float = 1.0) -> None:
-        """Do a fault of a kind; how exactly, the seed says."""
+        """Do a fault of a kind; how exactly, the seed says.
+
+        Raises:
+            ValueError: There is no such kind.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"a fault is one of {', '.join(KINDS)}, got {kind!r}")
         chance = self._random
         in_package = chance.randrange(1, 200_000)
         after = chance.choice([1, LONGEST_HEADER - 1, LONGEST_HEADER, in_package])
@@ -261,6 +268,9 @@ class FaultProxy:
         self._note(kind, details)
 
     def _call(self, coroutine: Coroutine[None, None, None]) -> None:
+        if not self._thread.is_alive():
+            coroutine.close()
+            raise RuntimeError("the proxy does not run; use it in a `with` block")
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(START_TIMEOUT)
 
     def _note(self, kind: str, details: str) -> None:
