@@ -14,8 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,7 @@ from siridb_fast.csv_blocks import Block, CsvBlocks, split_header
 from siridb_fast.csv_lines import LineMap, records_lines
 from siridb_fast.csv_values import ARROW_TYPES, EXPECTED, convert, decide_time, decide_type
 from siridb_fast.errors import FileError
-from siridb_fast.file_options import ReadOptions
+from siridb_fast.file_options import Batches, ReadOptions
 
 __all__ = ["CsvTable"]
 
@@ -57,7 +56,7 @@ class _Texts:
     faults: list[_Fault]
 
 
-class CsvTable:
+class CsvTable(Batches):
     """A CSV file, as `siridb_fast.file_options.TableFile` says."""
 
     rows: int | None = None
@@ -117,20 +116,6 @@ class CsvTable:
     def close(self) -> None:
         """Close the file."""
         self._source.close()
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self.batches()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self) -> CsvBlocks:
         block_bytes = max(SMALLEST_BLOCK, self._options.batch_bytes // 2)

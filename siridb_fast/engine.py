@@ -32,6 +32,7 @@ from siridb_fast.errors import (
     RequestTimeout,
     SiriDBError,
     SpoolError,
+    UnknownDatabaseError,
     UnpackError,
     WriterClosedError,
 )
@@ -49,6 +50,7 @@ from siridb_fast.writer_options import IN_BACKGROUND, WriterOptions
 __all__ = ["Engine"]
 
 CLOSE_TIMEOUT = 1.0
+FATAL = (AuthenticationError, ConfigError)  # no patience helps, but a database may come yet
 SPOOL_TIMEOUT = 30.0  # to write what memory holds to disk
 
 logger = logging.getLogger("siridb_fast")
@@ -147,10 +149,9 @@ class Engine:
         results = await self._cluster.connect(timeout)
         if self._cluster.is_connected:
             return
-        for result in results:
-            if isinstance(result, (AuthenticationError, ConfigError)):
-                raise result  # no patience helps against that
         failure = first_failure(results)
+        if isinstance(failure, FATAL) and not isinstance(failure, UnknownDatabaseError):
+            raise failure
         if patience == IN_BACKGROUND:
             logger.warning("no server is there yet; points wait for one: %s", failure)
         elif not await self._cluster.wait_connected(patience):

@@ -16,7 +16,7 @@ from siridb_fast.errors import ConfigError, FileError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MAX_ROWS", "ColumnType", "ReadOptions", "TableFile"]
+__all__ = ["MAX_ROWS", "Batches", "ColumnType", "ReadOptions", "TableFile"]
 
 MAX_ROWS = 1_048_576
 MAX_BATCH_BYTES = 1 << 30  # the offsets of Arrow strings have 31 bits
@@ -81,6 +81,32 @@ class ReadOptions:
             raise ConfigError(
                 f"delimiter is one ASCII character, no quote or end of line, got {text!r}"
             )
+
+
+class Batches:
+    """What all table files share: a block ends with `close`, iterating yields the batches."""
+
+    def batches(self, start: int = 0) -> Iterator[pa.RecordBatch]:
+        """Yield the batches from row ``start`` on."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the file."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self.batches()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class TableFile(Protocol):

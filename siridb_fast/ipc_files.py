@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
@@ -25,7 +23,7 @@ from siridb_fast.arrow_columns import (
     sliced,
 )
 from siridb_fast.errors import FileError
-from siridb_fast.file_options import ReadOptions
+from siridb_fast.file_options import Batches, ReadOptions
 
 __all__ = ["IpcTable"]
 
@@ -34,7 +32,7 @@ FILE_MAGIC = b"ARROW1"
 FEATHER_1_MAGIC = b"FEA1"
 
 
-class IpcTable:
+class IpcTable(Batches):
     """An Arrow file or stream, as `siridb_fast.file_options.TableFile` says."""
 
     bad_lines = 0
@@ -80,20 +78,6 @@ class IpcTable:
     def close(self) -> None:
         """Close the file."""
         self._source.close()
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self.batches()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(
         self, included: list[int] | None

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,7 +27,7 @@ from siridb_fast.arrow_columns import (
     sliced,
 )
 from siridb_fast.errors import FileError
-from siridb_fast.file_options import MAX_ROWS, ReadOptions
+from siridb_fast.file_options import MAX_ROWS, Batches, ReadOptions
 
 __all__ = ["ParquetTable"]
 
@@ -38,7 +36,7 @@ MIB = 1024 * 1024
 PROBE_ROWS = 1024  # to learn how long texts are
 
 
-class ParquetTable:
+class ParquetTable(Batches):
     """A Parquet file, as `siridb_fast.file_options.TableFile` says."""
 
     bad_lines = 0
@@ -86,20 +84,6 @@ class ParquetTable:
     def close(self) -> None:
         """Close the file."""
         self._file.close(force=True)
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self.batches()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self, schema: pa.Schema) -> pq.ParquetFile:
         texts = [name for name in self._options.names if _is_text(schema.field(name).type)]

@@ -72,9 +72,10 @@ class BatchWriter(Unpicklable, Intake):
         package_bytes: The size of a full package.
         on_full: Where there is no room in another thread than the event loop's: ``"wait"`` or
             ``"raise"`` `BufferFullError`. On the event loop's own thread it is always raised.
-        wait_for_server: Where no server is there yet: seconds that `open` goes on trying, or
-            ``"in_background"``: it does not wait, and points do, in memory or in the ``spool``;
-            that needs ``time_precision``. A server that refuses the user is an error all the same.
+        wait_for_server: Where no server is there yet, or the database is not: seconds that `open`
+            goes on trying, or ``"in_background"``: it does not wait, and points do, in memory or
+            in the ``spool``; that needs ``time_precision``. A server that refuses the user is an
+            error all the same.
         connections: To each host; by default 2 over TCP, 1 over a unix socket.
         window: Packages in flight on each; by default 1 over TCP, 2 over a unix socket.
         delivery_timeout: Seconds from the sealing of a package until it is given up.

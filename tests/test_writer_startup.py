@@ -144,6 +144,17 @@ async def test_precision_that_is_given_is_compared_with_that_of_the_database(
         await BatchWriter(database.url, time_precision=SECOND).open()
 
 
+async def test_database_may_be_made_later(own_database: Database) -> None:
+    server = own_database.server
+    with pytest.raises(UnknownDatabaseError):
+        await BatchWriter(server.url("later"), wait_for_server=0.2).open()
+    writer = BatchWriter(f"{server.url('later')}?max_wait_retry=1", **LATER)  # type: ignore[arg-type]
+    await writer.open()
+    writer.write("one", FIRST, 1.5)
+    await asyncio.to_thread(server.create_database, "later")
+    assert (await writer.close()).points == 1
+
+
 async def test_patience_does_not_help_against_a_wrong_password(database: Database) -> None:
     server = database.server
     for patience in (60, "in_background"):
@@ -151,8 +162,6 @@ async def test_patience_does_not_help_against_a_wrong_password(database: Databas
         wrong = BatchWriter(server.url(database.name, password="wrong"), **options)  # type: ignore[arg-type]
         with pytest.raises(AuthenticationError):
             await wrong.open()
-        with pytest.raises(UnknownDatabaseError):
-            await BatchWriter(server.url("nowhere"), **options).open()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
