@@ -23,7 +23,7 @@ from siridb_fast.spool_file import (
     read_settings,
     write_settings,
 )
-from siridb_fast.spool_pages import Log, read_log
+from siridb_fast.spool_pages import Log, is_log_damaged, read_log
 from siridb_fast.spool_recovery import (
     Recovery,
     finish,
@@ -152,7 +152,7 @@ def _examined(base: sqlite3.Connection, path: Path, wanted: Settings, log: Log) 
     found = read_settings(base)
     settings = _agreed(path, found, wanted)
     _, frames, _ = base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    if frames < log.frames:
+    if is_log_damaged(beside(path)[0], log, frames):
         raise DamagedSpoolError(f"its log is damaged: of {log.frames} pages, {frames} are sound")
     boot = _boot()
     is_late = found.sync == "normal" and found.opened_in != boot

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-__all__ = ["PAGE_SIZE", "Log", "Pages", "Row", "read_log"]
+__all__ = ["PAGE_SIZE", "Log", "Pages", "Row", "is_log_damaged", "read_log"]
 
 PAGE_SIZE = 32768
 LOG_HEADER, FRAME_HEADER = 32, 24
@@ -44,11 +44,13 @@ class Log:
     """What a write-ahead log holds.
 
     ``places`` has the offset of the newest image of each page, ``frames`` how many frames were
-    committed, ``pages`` how many pages the file has with them; ``is_there``: the log is not empty.
+    committed, ``earlier`` how many before the last transaction, ``pages`` how many pages the file
+    has with them; ``is_there``: the log is not empty.
     """
 
     places: dict[int, int] = field(default_factory=dict)
     frames: int = 0
+    earlier: int = 0
     pages: int = 0
     is_there: bool = False
 
@@ -66,7 +68,7 @@ def read_log(path: Path) -> Log:
         salts = header[16:24] if _is_sound(header) else header[LOG_HEADER + 8 : LOG_HEADER + 16]
         places: dict[int, int] = {}
         uncommitted: dict[int, int] = {}
-        frames = pages = 0
+        frames = earlier = pages = 0
         size = path.stat().st_size
         offsets = range(LOG_HEADER, size - FRAME_BYTES + 1, FRAME_BYTES)
         for number, offset in enumerate(offsets, 1):
@@ -77,8 +79,39 @@ def read_log(path: Path) -> Log:
                 if is_commit:
                     places |= uncommitted
                     uncommitted.clear()
-                    frames, pages = number, is_commit
-    return Log(places, frames, pages, is_there=True)
+                    earlier, frames, pages = frames, number, is_commit
+    return Log(places, frames, earlier, pages, is_there=True)
+
+
+def is_log_damaged(path: Path, log: Log, sound: int) -> bool:
+    """Tell whether a log of which SQLite takes so many frames has lost what was complete.
+
+    It has not if all of its last transaction is there but for the last frame.
+
+    SQLite writes the head of a frame, which says that the transaction is complete, before the page
+    in it: so that is what a process leaves that is killed in between. Nobody was told that the
+    transaction is complete then.
+    """
+    return sound < log.frames and not (sound == log.earlier and _is_torn(path, log))
+
+
+def _is_torn(path: Path, log: Log) -> bool:
+    # Whether all frames of the last transaction but the last one are sound.
+    with path.open("rb") as file:
+        header = file.read(LOG_HEADER)
+        if not _is_sound(header):
+            return False
+        (magic,) = struct.unpack_from(">I", header)
+        end = LOG_HEADER + log.earlier * FRAME_BYTES
+        sums = header[24:32]
+        if log.earlier:
+            sums = _read(file.fileno(), end - FRAME_BYTES + 16, 8)
+        for number in range(log.earlier, log.frames - 1):
+            frame = _read(file.fileno(), LOG_HEADER + number * FRAME_BYTES, FRAME_BYTES)
+            sums = _summed(frame[:8] + frame[FRAME_HEADER:], LOG_MAGIC[magic], sums)
+            if frame[16:24] != sums:
+                return False
+    return True
 
 
 class Pages:
@@ -188,12 +221,17 @@ def _is_sound(header: bytes) -> bool:
     magic, _, page_size = struct.unpack_from(">III", header)
     if magic not in LOG_MAGIC or page_size != PAGE_SIZE:
         return False
-    first = second = 0
-    words = struct.unpack_from(f"{LOG_MAGIC[magic]}6I", header)
+    return header[24:32] == _summed(header[:24], LOG_MAGIC[magic], bytes(8))
+
+
+def _summed(data: bytes, order: str, before: bytes) -> bytes:
+    # SQLite's checksum of a log, going on from that of what stands before.
+    first, second = struct.unpack(">II", before)
+    words = struct.unpack(f"{order}{len(data) // 4}I", data)
     for x, y in zip(words[::2], words[1::2], strict=True):
         first = (first + x + second) & 0xFFFFFFFF
         second = (second + y + first) & 0xFFFFFFFF
-    return struct.unpack_from(">II", header, 24) == (first, second)
+    return struct.pack(">II", first, second)
 
 
 def _cells(data: bytes) -> tuple[int, ...] | None:

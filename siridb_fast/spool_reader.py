@@ -27,7 +27,7 @@ from siridb_fast.spool_file import (
 )
 from siridb_fast.spool_lock import holder_of
 from siridb_fast.spool_opening import check_place
-from siridb_fast.spool_pages import read_log
+from siridb_fast.spool_pages import is_log_damaged, read_log
 from siridb_fast.spool_recovery import Salvage, damaged_files
 
 __all__ = ["Snapshot", "SpoolReader"]
@@ -151,7 +151,8 @@ class SpoolReader:
             try:
                 self._base = connect(self._path, is_writer=False, is_still=is_still)
                 settings = read_settings(self._base)
-                if log.frames and self.holder is None and self._sound_frames() < log.frames:
+                is_checked = log.frames and self.holder is None
+                if is_checked and is_log_damaged(beside(self._path)[0], log, self._sound_frames()):
                     raise DamagedSpoolError("its log is damaged")
             except (DamagedSpoolError, sqlite3.Error) as exc:
                 self.fault = _damage(self._path, exc)

@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +15,8 @@ from spools import contents, payload, read_all, writer_process
 from siridb_fast.errors import SpoolError, SpoolLockedError
 from siridb_fast.spool import Spool
 from siridb_fast.spool_lock import holder_of
+from siridb_fast.spool_pages import PAGE_SIZE
+from siridb_fast.spool_reader import SpoolReader
 
 FORK = """
 import os, sys
@@ -184,3 +187,25 @@ def test_threads_may_take_turns(path: Path) -> None:
             thread.start()
             thread.join()
         assert list(contents(spool).values()) == [b"\0", b"\1", b"\2", b"\3"]
+
+
+def test_process_that_is_killed_within_its_last_write_leaves_no_damage(
+    path: Path, tmp_path: Path
+) -> None:
+    # SQLite has written that the transaction is complete, and not the page behind that.
+    torn = tmp_path / "torn"
+    with Spool(path) as spool:
+        whole = {spool.put(payload(seed), seed): payload(seed) for seed in range(3)}
+        shutil.copy(path, torn)
+        before = path.with_name("spool-wal").stat().st_size
+        spool.put(payload(3), 3)
+        log = bytearray(path.with_name("spool-wal").read_bytes())
+        assert len(log) > before
+    log[-PAGE_SIZE:] = bytes(PAGE_SIZE)
+    torn.with_name("torn-wal").write_bytes(log)
+    with SpoolReader(torn) as reader:
+        assert reader.fault is None
+    with Spool(torn) as spool:
+        assert contents(spool) == whole
+        assert spool.damaged == 0
+    assert sorted(tmp_path.glob("torn.damaged*")) == []
