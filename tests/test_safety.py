@@ -81,6 +81,7 @@ async def test_acknowledged_points_are_sent_again_after_a_restart(
         own_database.server.kill()
         await asyncio.to_thread(own_database.server.start)
         is_held = False
+        await writer.flush()  # has it look again, in case that all else is over
         report = await delivery
         assert (report.points, writer.stats().unsafe, writer.stats().retries) == (1000, 0, 1)
     assert await stored(own_database) == {"young": list(range(1000))}
@@ -99,6 +100,7 @@ async def test_points_that_another_pool_has_lost_are_sent_again(
     column = np.arange(1000), np.arange(1000.0)
     with SiriDBCluster(pools=2) as cluster:
         cluster.create_database()
+        await asyncio.sleep(3)  # uptimes are whole seconds: a younger process is not told apart
         async with BatchWriter(cluster.url(), durability="safe", linger=0.01) as writer:
             delivery = await writer.write_many(dict.fromkeys(names, column))
             await eventually(lambda: writer.stats().unsafe == 4000)
@@ -107,6 +109,7 @@ async def test_points_that_another_pool_has_lost_are_sent_again(
             await asyncio.to_thread(victim.start)
             await asyncio.to_thread(cluster.wait_until_running)
             is_held = False
+            await writer.flush()  # has it look again, in case that all else is over
             assert (await delivery).points == 4000
             assert writer.stats().retries > 0
         async with SiriDBClient.from_url(cluster.url()) as client:
