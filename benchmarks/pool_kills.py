@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.soak import PATIENCE, Source, accepted_by, empty, writing
-from benchmarks.soak_oracle import Found, NumpyArray, Times, compare, resent_points
+from benchmarks.soak import BURSTS, PATIENCE, Source, accepted_by, empty, writing
+from benchmarks.soak_oracle import Found, NumpyArray, Times, compare
 from siridb_fast import BatchWriter, Report, decode_points
 from siridb_fast.dispatch import Dispatcher
 from siridb_fast.pools import pool_of
@@ -88,12 +88,7 @@ class Outcome:
     why: list[str]
 
     def __str__(self) -> str:
-        found = self.found
-        head = (
-            f"{self.way}: {self.kills} kills, {self.written:,} points accepted, "
-            f"{found.lost:,} lost, {found.doubled:,} doubled, {found.by_server:,} doubled by the "
-            f"server, {found.changed:,} changed"
-        )
+        head = f"{self.way}: {self.kills} kills, {self.written:,} points accepted; {self.found}"
         incomplete = [str(report) for report in self.report if not report.is_complete]
         return "\n  ".join([head, *self.why, *incomplete])
 
@@ -120,15 +115,12 @@ async def write_through(way: str, kills: int, seed: int) -> Outcome:
         seed: Of the pauses between them.
     """
     is_mixed = way == "mixed"
-    with (
-        SiriDBCluster(pools=2) as cluster,
-        resent_points() as resent,
-        traced(cluster) as trace,
-    ):
-        cluster.create_database()
+    bursts = BURSTS["mixed"]
+    with SiriDBCluster(pools=2) as cluster, traced(cluster) as trace:
+        cluster.create_database(buffer_size=bursts.buffer_size)
         servers = [cluster] if is_mixed else [pool[0] for pool in cluster.pools]
         pools = [None] if is_mixed else [0, 1]
-        sources = [Source(n, [1, 10, 2000], pool=pools[n % len(pools)]) for n in range(4)]
+        sources = [Source(n, bursts.sizes, pool=pools[n % len(pools)]) for n in range(4)]
         async with AsyncExitStack() as stack:
             writers = []
             for server in servers:
@@ -148,7 +140,7 @@ async def write_through(way: str, kills: int, seed: int) -> Outcome:
                 await empty(writer)
             reports = [await writer.close(180) for writer in writers]
         accepted = accepted_by(sources)
-        found = await compare(cluster, accepted, resent, kills=kills)
+        found = await compare(cluster, accepted)
     why: Counter[str] = Counter()
     for what, all_times in (("lost", found.lost_times), ("twice", found.doubled_times)):
         for name, times in all_times.items():

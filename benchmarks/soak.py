@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from siridb.connector import SiriDBClient as ReferenceClient
 
-from benchmarks.soak_oracle import Found, NumpyArray, compare, resent_points, value_of
+from benchmarks.soak_oracle import Found, NumpyArray, compare, value_of
 from siridb_fast import BatchWriter, Report
 from siridb_fast.pools import name_in_pool
 from siridb_fast.testing import FaultProxy, SiriDBServer
@@ -29,11 +29,24 @@ THREADS = 4
 SERIES_OF_A_THREAD = 25
 PACE = 0.05  # seconds between the bursts of a thread: 100 million points in half an hour
 LASTING = 1.0  # seconds, of what is healed
-BURSTS = {"mixed": [1, 10, 2000], "long": [100, 500, 2000]}  # long: more than a buffer holds
 ON_SERVER = ("kill", "freeze")
 IN_BETWEEN = ("cut", "reset", "black_hole", "stall", "refuse", "throttle")
 DRAIN_TIMEOUT = 180.0
 PATIENCE = "keepalive_interval=1&max_wait_retry=2"
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """How many points come at once, and how large the database's buffers of a series are."""
+
+    sizes: list[int]
+    buffer_size: int
+
+
+# A server that is killed when it has just emptied a buffer has its points twice, of itself, where
+# buffers are smaller than a block of stdio (test_safety.py). So either they are not, or nothing is
+# short enough to be buffered: all that is there twice is ours.
+BURSTS = {"mixed": Bursts([1, 10, 2000], 8192), "long": Bursts([100, 500, 2000], 1024)}
 
 
 @dataclass(slots=True)
@@ -50,18 +63,12 @@ class Verdict:
     def is_exact(self) -> bool:
         """Tell whether every point is there once, as it was written."""
         is_complete = self.report is None or self.report.is_complete
-        found = self.found
-        return is_complete and not (found.lost or found.doubled or found.changed)
+        return is_complete and self.found.is_exact
 
     def __str__(self) -> str:
         faults = ", ".join(f"{count} × {kind}" for kind, count in sorted(self.faults.items()))
         again = "" if self.retries is None else f"{self.retries} packages sent again; "
-        return (
-            f"{self.written:,} points accepted; {faults}; "
-            f"{again}{self.found.lost:,} points lost, "
-            f"{self.found.doubled:,} doubled, {self.found.by_server:,} doubled by the server "
-            f"({self.found.unclear:,} of them unclear), {self.found.changed:,} changed"
-        )
+        return f"{self.written:,} points accepted; {faults}; {again}{self.found}"
 
 
 @dataclass(slots=True)
@@ -177,10 +184,9 @@ async def soak(
     with (
         SiriDBServer() as server,
         FaultProxy(server.host, server.port, seed=seed) as proxy,
-        resent_points() as resent,
     ):
-        server.create_database()
-        sources = [Source(number, BURSTS[bursts]) for number in range(threads)]
+        server.create_database(buffer_size=BURSTS[bursts].buffer_size)
+        sources = [Source(number, BURSTS[bursts].sizes) for number in range(threads)]
         url = f"siridb://iris:siri@{proxy.host}:{proxy.port}/dbtest?{PATIENCE}"
         async with BatchWriter(url, **options) as writer:
             async with writing([(writer, source) for source in sources], pace):
@@ -189,7 +195,7 @@ async def soak(
             report = await writer.close(DRAIN_TIMEOUT)
         retries = writer.stats().retries
         accepted = accepted_by(sources)
-        found = await compare(server, accepted, resent, kills=faults.get("kill", 0))
+        found = await compare(server, accepted)
     written = sum(map(len, accepted.values()))
     return Verdict(written, found, faults, retries, report)
 
@@ -216,12 +222,12 @@ async def soak_reference(seconds: float, *, every: float, seed: int, bursts: str
         SiriDBServer() as server,
         FaultProxy(server.host, server.port, seed=seed) as proxy,
     ):
-        server.create_database()
+        server.create_database(buffer_size=BURSTS[bursts].buffer_size)
         stop = threading.Event()
         client = ReferenceClient("iris", "siri", "dbtest", [(proxy.host, proxy.port)])
         await client.connect()
         tasks = [
-            asyncio.create_task(insert_on(client, Source(n, BURSTS[bursts]), stop.is_set))
+            asyncio.create_task(insert_on(client, Source(n, BURSTS[bursts].sizes), stop.is_set))
             for n in range(THREADS)
         ]
         faults = await torment(server, proxy, seconds, every, seed)
@@ -231,5 +237,5 @@ async def soak_reference(seconds: float, *, every: float, seed: int, bursts: str
             task.cancel()
         client.close()
         kept = {name: np.concatenate(parts) for name, parts in accepted.items()}
-        found = await compare(server, kept, {}, kills=0)
+        found = await compare(server, kept)
     return Verdict(sum(map(len, kept.values())), found, faults)

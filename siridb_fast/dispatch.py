@@ -111,12 +111,12 @@ class Dispatcher:
             self._give_all_back(self.backlog)
         is_paused = self._loop.time() < self._backoff.until
         is_idle = False
+        # In the spool's mode "always" fresh packages come by way of the disk.
+        seals = self.backlog is None or not self.backlog.is_always
         while not is_paused:
             # Hosts that cannot serve are tried where no other is left; pauses are for that.
             if not self._cluster.has_room(try_inactive=True):
                 break
-            # In the spool's mode "always" fresh packages come by way of the disk.
-            seals = self.backlog is None or not self.backlog.is_always
             package = self.outgoing.next(seals=seals)
             if package is None:
                 is_idle = not self._in_flight
