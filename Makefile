@@ -3,7 +3,8 @@
 # make lint   run all checks of the sources
 # make fuzz   give the decoders changed inputs, under sanitizers (FUZZ_SECONDS=30, or FUZZ_RUNS=…)
 # make sanitize   run the tests of the codec under the same sanitizers
-# make bench  measure, side by side with the reference driver
+# make bench  measure, side by side with the reference driver, and write benchmarks/report
+# make bench-compare BASE=old.json   compare an earlier report with this one, ratio by ratio
 # make soak   two hours of faults: is every point there once? (benchmarks/soak.md)
 #
 # Everything is set up on the way: .venv, the compiled extensions, the server's binary.
@@ -28,7 +29,7 @@ IN_SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(CURDIR)/$(FUZZ
 CODEC_TESTS := $(addprefix tests/test_,qpack.py session.py answer.py packages.py parts.py batch.py \
 	columns.py column_faults.py column_refusals.py limits.py hostile.py)
 
-.PHONY: demo test test-debug lint fuzz sanitize bench soak server clean
+.PHONY: demo test test-debug lint fuzz sanitize bench bench-compare soak server clean
 
 demo: $(VENV)/.built server
 	$(BIN)/python demo.py $(DEMO_ARGS)
@@ -59,8 +60,14 @@ lint: $(VENV)/.built
 soak: $(VENV)/.built server
 	$(BIN)/python -m benchmarks.soaks $(SOAK_ARGS)
 
+# All of it is a report to keep; a part of it, by BENCH_ARGS, is not.
+REPORT ?= $(if $(BENCH_ARGS),build/report,benchmarks/report)
+
 bench: $(VENV)/.built server
-	$(BIN)/pytest benchmarks $(BENCH_ARGS)
+	$(BIN)/pytest benchmarks --report $(REPORT) $(BENCH_ARGS)
+
+bench-compare: $(VENV)/.built
+	$(BIN)/python -m benchmarks.compare $(BASE) $(REPORT)/report.json
 
 server: $(VENV)/.built
 	@[ -n "$$SIRIDB_SERVER" ] || command -v siridb-server >/dev/null \

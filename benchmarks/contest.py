@@ -1,4 +1,4 @@
-"""Measure callables in turn, and collect the ratios of their times in one table.
+"""Measure callables in turn, and note the ratios of their times.
 
 On a machine that others use too, only times of one moment can be compared: each round runs every
 contestant once (A B C A B C …), and a ratio is that of two times of the same round. The first
@@ -8,17 +8,21 @@ contestant is handed to pytest-benchmark; the others run in the setup of its rou
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any, Literal
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-__all__ = ["Contest", "Row", "Table"]
+from benchmarks.bounds import Bounds
+from benchmarks.record import Chart, Mark, Row, Run
 
-TITLES = ("what", "unit", "ours", "reference", "ratio", "(min..max)", "asked", "")
+__all__ = ["CONTINUES", "WARM_UPS", "Contest"]
+
 SCALES = {"ns": 1e9, "us": 1e6, "ms": 1e3}
 WARM_UPS = 1
+CONTINUES = "…"  # begins what is measured of the same as in the row above
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,71 +33,23 @@ class Lap:
     cpu: float
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table; a ratio over 1 says that ours is faster."""
-
-    group: str
-    what: str
-    unit: str
-    ours: float
-    reference: float
-    ratios: tuple[float, ...]
-    asked: float | None
-
-    @property
-    def is_short(self) -> bool:
-        """Tell whether less was reached than is asked."""
-        return self.asked is not None and median(self.ratios) < self.asked
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the texts of the line."""
-        return (
-            self.what,
-            self.unit,
-            _number(self.ours),
-            _number(self.reference),
-            f"{_number(median(self.ratios))}x",
-            f"({_number(min(self.ratios))}..{_number(max(self.ratios))})",
-            "" if self.asked is None else f"{self.asked:g}x",
-            "" if self.asked is None else "SHORT" if self.is_short else "ok",
-        )
-
-
-class Table:
-    """The rows of a whole run."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-
-    def lines(self) -> Iterator[str]:
-        """Yield the table as text, a paragraph for each question."""
-        grid = [TITLES, *(row.cells() for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
-        yield _line(TITLES, widths)
-        group = ""
-        for row in self.rows:
-            if row.group != group:
-                group = row.group
-                yield from ("", group)
-            yield _line(row.cells(), widths)
-        yield from ("", self._verdict())
-
-    def _verdict(self) -> str:
-        asked = [row for row in self.rows if row.asked is not None]
-        short = [row.what for row in asked if row.is_short]
-        reached = f"{len(asked) - len(short)} of {len(asked)} asked ratios are reached"
-        return f"{reached}; short: {'; '.join(short)}" if short else reached
-
-
 class Contest:
-    """The contestants of one test."""
+    """The contestants of one test.
 
-    def __init__(self, benchmark: BenchmarkFixture, table: Table, group: str) -> None:
+    Args:
+        benchmark: Of pytest-benchmark.
+        run: Where rows and charts go.
+        bounds: What is asked.
+        file: Which file of measurements it is in.
+    """
+
+    def __init__(self, benchmark: BenchmarkFixture, run: Run, bounds: Bounds, file: str) -> None:
         self._benchmark = benchmark
-        self._table = table
-        self._group = group
+        self._record = run
+        self._bounds = bounds
+        self._file = file
         self._laps: dict[str, list[Lap]] = {}
+        self._head = ""
 
     def run(
         self,
@@ -130,29 +86,32 @@ class Contest:
         unit: str,
         count: float,
         *,
-        asked: float | None = None,
         ours: str = "ours",
         reference: str = "reference",
         reference_count: float | None = None,
         is_cpu: bool = False,
+        note: str = "",
+        facts: Mapping[str, float] | None = None,
     ) -> None:
-        """Add a line to the table.
+        """Add a row: the times of two contestants, less is better.
 
         Args:
-            what: Is compared.
+            what: Is compared; it names the row, so it is the same in every run. One that begins
+                with "…" continues the row above.
             unit: Begins with ns, us or ms; of one of ``count``.
             count: Points or requests of one round.
-            asked: The ratio that is asked for, if any.
             ours: The name of one contestant.
             reference: The name of the other.
             reference_count: Points or requests of one of its rounds, if they are others.
             is_cpu: Compare this process's CPU time, in place of the time on the wall.
+            note: What may be different in another run.
+            facts: Other figures of ours, by name and unit.
         """
         scale = SCALES[unit[:2]]
-        mine = [time * scale / count for time in self._times(ours, is_cpu)]
+        mine = [time * scale / count for time in self.times(ours, is_cpu=is_cpu)]
         reference_count = reference_count or count
-        theirs = [time * scale / reference_count for time in self._times(reference, is_cpu)]
-        self.figures(what, unit, mine, theirs, asked=asked)
+        theirs = [time * scale / reference_count for time in self.times(reference, is_cpu=is_cpu)]
+        self.figures(what, unit, mine, theirs, note=note, facts=facts)
 
     def figures(
         self,
@@ -161,17 +120,48 @@ class Contest:
         ours: Sequence[float],
         reference: Sequence[float],
         *,
-        asked: float | None = None,
+        note: str = "",
+        facts: Mapping[str, float] | None = None,
     ) -> None:
-        """Add a line of figures measured otherwise, less is better; a limit is a reference too."""
-        ratios = tuple(other / own for own, other in zip(ours, reference, strict=True))
-        row = Row(self._group, what, unit, median(ours), median(reference), ratios, asked)
-        self._table.rows.append(row)
-        self._benchmark.extra_info[what] = {"ratios": ratios, "asked": asked}
+        """Add a row of figures measured otherwise, less is better; a limit is a reference too."""
+        if not what.startswith(CONTINUES):
+            self._head = what
+        key = what if what == self._head else f"{self._head} {what}"
+        row = Row(
+            self._file,
+            key,
+            what,
+            unit,
+            median(ours),
+            median(reference),
+            tuple(other / own for own, other in zip(ours, reference, strict=True)),
+            self._bounds.of(self._file, key),
+            note,
+            dict(facts or {}),
+        )
+        self._record.rows.append(row)
+        self._benchmark.extra_info[key] = {"ratios": row.ratios, "bound": row.bound}
+
+    def chart(
+        self,
+        title: str,
+        x: str,
+        y: str,
+        lines: Mapping[str, Sequence[Mark]],
+        log: Literal["", "x", "y", "xy"] = "",
+    ) -> None:
+        """Add a chart; its title names it, so it is the same in every run."""
+        kept: dict[str, Any] = {label: list(marks) for label, marks in lines.items()}
+        self._record.charts.append(Chart(self._file, title, x, y, kept, log))
 
     def median_time(self, name: str) -> float:
         """Return the median time of a contestant, in seconds."""
-        return median(self._times(name, False))
+        return median(self.times(name))
+
+    def times(self, name: str, *, is_cpu: bool = False) -> list[float]:
+        """Return the seconds of each round of a contestant that counts."""
+        laps = self._laps[name][WARM_UPS:] or self._laps[name]
+        return [lap.cpu if is_cpu else lap.wall for lap in laps]
 
     def _timed(self, name: str, action: Callable[[], object]) -> Callable[[], None]:
         laps = self._laps.setdefault(name, [])
@@ -183,20 +173,6 @@ class Contest:
 
         return run
 
-    def _times(self, name: str, is_cpu: bool) -> list[float]:
-        laps = self._laps[name][WARM_UPS:] or self._laps[name]
-        return [lap.cpu if is_cpu else lap.wall for lap in laps]
-
 
 def _nothing() -> None:
     pass
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 20 else f"{value:.2f}"
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    left = (f"{cell:<{width}}" for cell, width in zip(cells[:2], widths[:2], strict=True))
-    right = (f"{cell:>{width}}" for cell, width in zip(cells[2:], widths[2:], strict=True))
-    return "  ".join((*left, *right)).rstrip()

@@ -32,7 +32,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_series(contest: Contest, kind: str) -> None:
     answer = _answer(*KINDS[kind], series=1)
-    _compare(contest, answer, f"1 M {kind}, reference: np.array(points)", _unpack_to_array, 100)
+    _compare(contest, answer, f"1 M {kind}, reference: np.array(points)", _unpack_to_array)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -63,12 +63,11 @@ def _compare(
     answer: bytes,
     what: str,
     reference: Callable[[bytes], object],
-    asked: float | None = None,
 ) -> None:
     contest.run(
         4, {"ours": partial(decode_points, answer), "reference": partial(reference, answer)}
     )
-    contest.row(what, "ns/point", POINTS, asked=asked)
+    contest.row(what, "ns/point", POINTS)
 
 
 def _answer(

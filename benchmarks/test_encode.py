@@ -53,18 +53,18 @@ def test_float64_column(contest: Contest) -> None:
         },
     )
     row = partial(contest.row, unit="ns/point", count=data.MANY)
-    row("4 M float64 in packages of 1 MB", asked=300, ours="packages", reference="list")
-    row("4 M float64 in one buffer of 76 MB", asked=300, ours="buffer", reference="list")
+    row("4 M float64 in packages of 1 MB", ours="packages", reference="list")
+    row("4 M float64 in one buffer of 76 MB", ours="buffer", reference="list")
     row("… packages, reference in packages too", ours="packages", reference="lists")
 
 
 def test_mixed_integers(contest: Contest) -> None:
-    _compare_with_lists(contest, "int64, all widths", data.nanoseconds, data.mixed_integers, 100)
+    _compare_with_lists(contest, "int64, all widths", data.nanoseconds, data.mixed_integers)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds(contest: Contest, kind: str) -> None:
-    _compare_with_lists(contest, kind, *KINDS[kind], asked=None)
+    _compare_with_lists(contest, kind, *KINDS[kind])
 
 
 def test_memcpy_in_cache(contest: Contest) -> None:
@@ -79,7 +79,7 @@ def test_memcpy_in_cache(contest: Contest) -> None:
             "reference": partial(_repeat, repeats, partial(np.copyto, target, source)),
         },
     )
-    contest.row("memcpy, 30 k float64, in cache", "ns/point", points * repeats, asked=0.5)
+    contest.row("memcpy, 30 k float64, in cache", "ns/point", points * repeats)
 
 
 def test_memcpy_out_of_cache(contest: Contest) -> None:
@@ -95,7 +95,7 @@ def test_memcpy_out_of_cache(contest: Contest) -> None:
             "memcpy": partial(np.copyto, target, source),
         },
     )
-    row = partial(contest.row, unit="ns/point", count=data.MANY, reference="memcpy", asked=0.85)
+    row = partial(contest.row, unit="ns/point", count=data.MANY, reference="memcpy")
     row("memcpy, 4 M float64 in packages", ours="packages")
     row("memcpy, 4 M float64 in one buffer", ours="buffer")
 
@@ -105,7 +105,6 @@ def _compare_with_lists(
     kind: str,
     timestamps_of: Callable[[int], data.Array],
     values_of: Callable[[int], data.Array],
-    asked: float | None,
 ) -> None:
     timestamps, values = timestamps_of(data.SOME), values_of(data.SOME)
     contest.run(
@@ -117,8 +116,8 @@ def _compare_with_lists(
     )
     ours = _cut(timestamps, values) / data.SOME
     reference = _pack_lists_in_packages(timestamps, values) / data.SOME
-    what = f"{kind} ({ours:.1f} bytes a point; {reference:.1f}; full {FULL_BYTES})"
-    contest.row(what, "ns/point", data.SOME, asked=asked)
+    note = f"{ours:.1f} bytes a point; {reference:.1f}; full {FULL_BYTES}"
+    contest.row(kind, "ns/point", data.SOME, note=note)
 
 
 def _column(timestamps: data.Array, values: data.Array) -> PointColumn:

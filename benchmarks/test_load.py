@@ -81,17 +81,15 @@ def test_wide(contest: Contest, ways: Ways, transport: str, interval: int) -> No
         f"wide pandas frame, 100 k x 100, {transport}, sync {interval} / ceiling",
         "ns/point",
         wide.points,
-        asked=0.95,
         ours="load",
         reference="ceiling",
         reference_count=entrants[1].points,
     )
     for entrant in entrants[2:]:
         contest.row(
-            f"    … / reference, lists of 10,000 points, {entrant.name}",
+            f"… / reference, lists of 10,000 points, {entrant.name}",
             "ns/point",
             wide.points,
-            asked=5.0 if entrant.name == "one by one" else None,
             ours="load",
             reference=entrant.name,
             reference_count=entrant.points,
@@ -99,10 +97,8 @@ def test_wide(contest: Contest, ways: Ways, transport: str, interval: int) -> No
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize(("kinds", "asked"), [(TEXTS, 0.6), (DICTIONARIES, 0.85)])
-def test_long(
-    contest: Contest, ways: Ways, kinds: tuple[str, ...], asked: float, transport: str
-) -> None:
+@pytest.mark.parametrize("kinds", [TEXTS, DICTIONARIES])
+def test_long(contest: Contest, ways: Ways, kinds: tuple[str, ...], transport: str) -> None:
     long, way = Long(**LONG), ways.best(transport, 500)
     with ExitStack() as stack:
         server = stack.enter_context(new_server(500))
@@ -116,7 +112,6 @@ def test_long(
             f"long frame, 10 M rows, 1,000 series, {kind}, {transport} / ceiling",
             "ns/point",
             long.points,
-            asked=asked,
             ours=kind,
             reference="ceiling",
             reference_count=entrants[-1].points,
@@ -141,13 +136,12 @@ def test_file(contest: Contest, ways: Ways, transport: str) -> None:
         f"Parquet file of them, siridb-fast load, {transport} / ceiling",
         "ns/point",
         long.points,
-        asked=0.6,
         ours="file",
         reference="ceiling",
         reference_count=entrants[1].points,
     )
-    what = "    … most resident memory of all laps / allowed"
-    contest.figures(what, "MiB", [max(peaks) / MIB], [MOST_MEMORY], asked=1.0)
+    what = "… most resident memory of all laps / allowed"
+    contest.figures(what, "MiB", [max(peaks) / MIB], [MOST_MEMORY])
 
 
 def test_wide_beside_questdb(contest: Contest) -> None:
@@ -174,17 +168,16 @@ def test_wide_beside_questdb(contest: Contest) -> None:
         },
         {"whole": whole.clear},
     )
-    for what, asked, ours, reference in (
-        ("client side of a wide frame / questdb Buffer.dataframe", 10.0, "ours", "whole"),
-        (f"    … / the same, {SLICE_ROWS:,} rows at a time", None, "ours", "sliced"),
+    for what, ours, reference in (
+        ("client side of a wide frame / questdb Buffer.dataframe", "ours", "whole"),
+        (f"… / the same, {SLICE_ROWS:,} rows at a time", "ours", "sliced"),
         (
-            "    … its rows lie together, not its columns / as before",
-            None,
+            "… its rows lie together, not its columns / as before",
             "ours by rows",
             "whole",
         ),
     ):
-        contest.row(what, "ns/point", wide.points, asked=asked, ours=ours, reference=reference)
+        contest.row(what, "ns/point", wide.points, ours=ours, reference=reference)
 
 
 def test_query(contest: Contest) -> None:
@@ -213,12 +206,11 @@ def test_query(contest: Contest) -> None:
         ]
         assert all(np.array_equal(found, expected) for found in values)
         contest.run(QUERY_ROUNDS, contestants)
-    for name, asked in (("query_arrays", 10.0), ("query_arrow", None), ("query_frame", None)):
+    for name in ("query_arrays", "query_arrow", "query_frame"):
         contest.row(
             f"{name} of 1 M points, TCP / reference's query and np.array",
             "ns/point",
             QUERY_POINTS,
-            asked=asked,
             ours=name,
         )
 

@@ -83,7 +83,7 @@ def test_write_beside_lists(contest: Contest) -> None:
         {"ours": ours, "reference": reference},
         {"ours": memory.empty, "reference": clear},
     )
-    contest.row("write() / two appends to lists", "ns/point", SENSORS.points, asked=1.0)
+    contest.row("write() / two appends to lists", "ns/point", SENSORS.points)
 
 
 def test_write_beside_questdb(contest: Contest) -> None:
@@ -114,7 +114,7 @@ def test_write_beside_questdb(contest: Contest) -> None:
         {"ours": memory.empty, "reference": buffer.clear},
     )
     points = SENSORS.series * QUESTDB_TICKS
-    contest.row("write() / questdb Buffer.row", "ns/point", points, asked=8.0)
+    contest.row("write() / questdb Buffer.row", "ns/point", points)
 
 
 def test_append_beside_write(contest: Contest) -> None:
@@ -157,10 +157,10 @@ def test_append_beside_write(contest: Contest) -> None:
         "nothing": by_nothing,
     }
     contest.run(ROUNDS, contestants, dict.fromkeys(contestants, memory.empty))
-    for what, asked, ours, reference in (
-        ("a handle's append / write(), bound methods in lists", 1.5, "appends", "writes"),
-        ("    handle.append(…) / writer.write(…)", None, "handles", "intake"),
-        ("    the loop alone / write()", None, "nothing", "writes"),
+    for what, ours, reference in (
+        ("a handle's append / write(), bound methods in lists", "appends", "writes"),
+        ("… handle.append(…) / writer.write(…)", "handles", "intake"),
+        ("… the loop alone / write()", "nothing", "writes"),
     ):
         points = SENSORS.points
-        contest.row(what, "ns/point", points, asked=asked, ours=ours, reference=reference)
+        contest.row(what, "ns/point", points, ours=ours, reference=reference)

@@ -43,7 +43,7 @@ LAP_POINTS = 3_000_000
 LOADER_ROWS = 1000
 LOADER_TIMES = 200
 LOADER_POINTS = LOADER_TIMES * 1000
-SLOW = "    … points that were slow for the server / allowed"
+SLOW = "… points that were slow for the server / allowed"
 SLOW_AT_MOST = 1.0  # percent
 
 
@@ -67,24 +67,24 @@ def test_ticks(contest: Contest, ways: Ways, transport: str, interval: int) -> N
         slow = [writing.slow_percent() for writing in writers]
 
     points = sensors.points
-    for name, what, asked, percent in (
-        ("writes", "write() and drain()", 0.4, slow[0]),
-        ("ticker", "a ticker", 0.85 if interval else 0.7, slow[1]),
+    for name, what, percent in (
+        ("writes", "write() and drain()", slow[0]),
+        ("ticker", "a ticker", slow[1]),
     ):
         title = f"1,000 sensors, {what}, {where}"
         shape = way.shape
         contest.row(
-            f"{title} / ceiling ({shape}, {way.connections} x {way.window})",
+            f"{title} / ceiling",
             "ns/point",
             points,
-            asked=asked,
             ours=name,
             reference="ceiling",
+            note=f"{shape}, {way.connections} x {way.window}",
             reference_count=-(-LAP_POINTS // shape.total) * shape.total,
         )
         if transport == "TCP":
-            _reference_rows(contest, name, points, is_asked=name == "writes")
-        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST], asked=1.0)
+            _reference_rows(contest, name, points)
+        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST])
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
@@ -114,7 +114,6 @@ def test_arrays(
         f"write_arrays, {series:,} x {points:,}, {transport}, sync {interval} / ceiling",
         "ns/point",
         total,
-        asked=0.95,
         ours="arrays",
         reference="ceiling",
         reference_count=entrants[1].points,
@@ -161,32 +160,29 @@ def test_tsbs(contest: Contest, ways: Ways, transport: str, interval: int) -> No
             f"TSBS, {what}, {transport}, sync {interval} / ceiling",
             "ns/point",
             tsbs.points,
-            asked=0.85 if interval else 0.7,
             ours=name,
             reference="ceiling",
         )
         contest.row(
-            "    … / packages of 1,000 rows as they come, ready-made",
+            "… / packages of 1,000 rows as they come, ready-made",
             "ns/point",
             tsbs.points,
-            asked=20.0,
             ours=name,
             reference="loader",
             reference_count=LOADER_POINTS,
         )
-        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST], asked=1.0)
+        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST])
 
 
-def _reference_rows(contest: Contest, name: str, points: int, *, is_asked: bool) -> None:
-    for what, reference, count, asked in (
-        ("one insert per tick", "per tick", REFERENCE_TICKS * 1000, 15.0),
-        ("one insert per point", "per point", REFERENCE_POINTS, 500.0),
+def _reference_rows(contest: Contest, name: str, points: int) -> None:
+    for what, reference, count in (
+        ("one insert per tick", "per tick", REFERENCE_TICKS * 1000),
+        ("one insert per point", "per point", REFERENCE_POINTS),
     ):
         contest.row(
-            f"    … / reference, {what}",
+            f"… / reference, {what}",
             "ns/point",
             points,
-            asked=asked if is_asked else None,
             ours=name,
             reference=reference,
             reference_count=count,

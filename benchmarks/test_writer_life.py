@@ -58,15 +58,14 @@ def test_client_cpu(contest: Contest) -> None:
             _by_reference(stack, server),
         ]
         compete(contest, ROUNDS, entrants, server)
-    for what, asked, is_cpu in (
-        ("client CPU, write_arrays of 10 k points / reference's insert", 20.0, True),
-        ("    … on the wall", None, False),
+    for what, is_cpu in (
+        ("client CPU, write_arrays of 10 k points / reference's insert", True),
+        ("… on the wall", False),
     ):
         contest.row(
             what,
             "ms/million points",
             SERIES * POINTS // 1_000_000,
-            asked=asked,
             ours="arrays",
             reference_count=INSERTS * POINTS / 1e6,
             is_cpu=is_cpu,
@@ -89,10 +88,10 @@ def test_disorder(contest: Contest) -> None:
         for name in (SHUFFLED, SORTED)
     )
     what = "server CPU, 10 k shuffled points a series / in order"
-    contest.figures(what, "ns/point", ours, reference, asked=round(1 / 1.1, 3))
+    contest.figures(what, "ns/point", ours, reference)
     for title, is_cpu in (("client CPU", True), ("time", False)):
         contest.row(
-            f"    … {title}",
+            f"… {title}",
             "ns/point",
             SERIES * POINTS,
             ours=SHUFFLED,
@@ -121,10 +120,10 @@ def test_delay(contest: Contest, interval: int) -> None:
 
         compete(contest, 1, [writing.entrant("rate", sensors.points, sensors.times, send)], server)
     latencies = np.repeat([d.latency for d in delivered], [d.points for d in delivered]) * 1e3
-    for percent, asked in ((99, 1.0), (50, None), (100, None)):
+    for percent in (99, 50, 100):
         what = f"delay at 100 k points/s, sync {interval}, p{percent} / allowed of p99"
         figure = float(np.percentile(latencies, percent))
-        contest.figures(what, "ms", [figure], [(LINGER + LATE) * 1e3], asked=asked)
+        contest.figures(what, "ms", [figure], [(LINGER + LATE) * 1e3])
 
 
 def test_memory_while_the_server_is_paused(contest: Contest) -> None:
@@ -145,12 +144,12 @@ def test_memory_while_the_server_is_paused(contest: Contest) -> None:
             assert server.api.query("dbtest", query)["series_length"] == figures["points"]
 
     contest.run(1, {"ours": flood}, warm_ups=0)
-    for what, key, limit, asked in (
-        ("most memory above that at rest, server paused / allowed", "peak", EXTRA, 1.0),
-        ("    … buffered_bytes / max_buffered", "buffered_bytes", 0, None),
+    for what, key, limit in (
+        ("most memory above that at rest, server paused / allowed", "peak", EXTRA),
+        ("… buffered_bytes / max_buffered", "buffered_bytes", 0),
     ):
         limits = [float(MAX_BUFFERED + limit)]
-        contest.figures(what, "MiB", [figures[key] / MIB], limits, asked=asked)
+        contest.figures(what, "MiB", [figures[key] / MIB], limits)
 
 
 @pytest.mark.parametrize(("kind", "unit"), [("series", "B/series"), ("points", "B/point")])

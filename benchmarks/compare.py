@@ -1,0 +1,72 @@
+"""Compare two runs of the measurements by their ratios: ``make bench-compare BASE=old.json``.
+
+Only ratios are compared, to a peer or a ceiling of the same run. Two ratios are the same where the
+ranges of their rounds overlap; what differs is printed, and what only one of the runs has.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.record import Row, Run
+from benchmarks.table import number
+
+__all__ = ["difference", "differences"]
+
+BETTER, WORSE, SAME = "better", "worse", "same"
+
+
+def difference(old: Row, new: Row) -> str:
+    """Tell whether a row is the same within the spread of both, better or worse."""
+    if min(new.ratios) > max(old.ratios):
+        return BETTER
+    return WORSE if max(new.ratios) < min(old.ratios) else SAME
+
+
+def differences(old: Run, new: Run) -> Iterator[str]:
+    """Yield a line for each row that differs, and the sums."""
+    before = {(row.file, row.key): row for row in old.rows}
+    after = {(row.file, row.key): row for row in new.rows}
+    counts: Counter[str] = Counter()
+    for place, row in after.items():
+        if place in before:
+            verdict = difference(before[place], row)
+            counts[verdict] += 1
+            if verdict != SAME:
+                yield f"{verdict:<6}  {_change(before[place], row)}"
+    for title, only in (
+        ("only before", [place for place in before if place not in after]),
+        ("only after", [place for place in after if place not in before]),
+    ):
+        yield from (f"{title}: {file}: {key}" for file, key in only)
+    total = counts.total()
+    yield (
+        f"{counts[SAME]} of {total} ratios agree within the spread of both runs; "
+        f"{counts[BETTER]} better, {counts[WORSE]} worse"
+    )
+
+
+def _change(old: Row, new: Row) -> str:
+    factor = new.ratio / old.ratio
+    return f"x{factor:.2f}  {_spread(old)} -> {_spread(new)}  {new.file}: {new.key}"
+
+
+def _spread(row: Row) -> str:
+    return f"{number(row.ratio)} ({number(min(row.ratios))}..{number(max(row.ratios))})"
+
+
+def main() -> None:
+    """Print the differences of two files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("base", type=Path, help="the JSON file of the earlier run")
+    parser.add_argument("new", type=Path, help="of the later one")
+    arguments = parser.parse_args()
+    for line in differences(Run.read(arguments.base), Run.read(arguments.new)):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
