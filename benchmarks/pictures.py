@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -32,6 +33,7 @@ MARKERS = "osD^vPX"
 WIDTH = 9.0  # inches
 HEIGHT = 4.2
 ROW_HEIGHT = 0.24
+LINE = 84  # characters below all bars, beside a legend
 SHORT = "#d55e00"
 REACHED = "#009e73"
 
@@ -62,7 +64,14 @@ def draw_summary(rows: Sequence[Row], folder: Path, form: str = "svg") -> str:
 def _draw_themes(draw: Draw, folder: Path, name: str, form: str, height: float = HEIGHT) -> None:
     for title, theme in THEMES.items():
         # Of the same run the same files: no date, and no random names inside.
-        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10}):
+        with mpl.rc_context(
+            {
+                "svg.fonttype": "none",
+                "svg.hashsalt": name,
+                "font.size": 10,
+                "axes.titlecolor": theme["ink"],
+            }
+        ):
             figure = Figure(figsize=(WIDTH, height), layout="constrained")
             figure.set_facecolor(theme["page"])
             axes = figure.subplots()
@@ -75,7 +84,7 @@ def _draw_themes(draw: Draw, folder: Path, name: str, form: str, height: float =
 def _colour(axes: Axes, theme: dict[str, str]) -> None:
     axes.set_facecolor(theme["page"])
     axes.tick_params(colors=theme["ink"], which="both")
-    for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
+    for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(theme["ink"])
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
@@ -145,7 +154,12 @@ def _bars(axes: Axes, chart: Chart, theme: dict[str, str]) -> None:
             ecolor=theme["ink"],
             error_kw={"elinewidth": 0.8, "capsize": 2},
         )
-    axes.set_xticks(np.arange(len(names)), [name.replace(", ", ",\n") for name in names])
+    room = LINE // len(names)
+    axes.set_xticks(
+        np.arange(len(names)),
+        [fill(name, room, break_long_words=False) for name in names],
+        fontsize=9,
+    )
     if "y" in chart.log:
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
