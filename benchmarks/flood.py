@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from benchmarks.loads import Sensors
+from benchmarks.residency import peak, resident
 from siridb_fast import BatchWriter
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
@@ -45,7 +44,7 @@ async def _flood(url: str, seconds: float, max_buffered: int) -> dict[str, Any]:
     account = 0
     async with BatchWriter(url, max_buffered=max_buffered) as writer:
         ticker = writer.ticker([f"sensor {i}" for i in range(SERIES)])
-        before, tick = _resident(), 0
+        before, tick = resident(), 0
         print("ready", flush=True)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -54,9 +53,9 @@ async def _flood(url: str, seconds: float, max_buffered: int) -> dict[str, Any]:
             account = max(account, writer.stats().buffered_bytes)
             await writer.drain()
         report = await writer.flush()
-        peak = _peak()
+        most = peak()
     assert report.is_complete
-    return {"points": tick * SERIES, "peak": peak - before, "buffered_bytes": account}
+    return {"points": tick * SERIES, "peak": most - before, "buffered_bytes": account}
 
 
 def _fill(kind: str, points: int) -> dict[str, Any]:
@@ -74,24 +73,11 @@ def _fill(kind: str, points: int) -> dict[str, Any]:
     if kind == "points":
         for i in range(series):
             intake.write(f"sensor {i}".ljust(NAME_BYTES), FIRST, 0.5)
-    before, account = _resident(), coalescer.buffered_bytes
+    before, account = resident(), coalescer.buffered_bytes
     for i in range(points):
         intake.write(f"sensor {i % series}".ljust(NAME_BYTES), FIRST + i, i + 0.5)
     account = coalescer.buffered_bytes - account
-    return {"points": points, "peak": _resident() - before, "buffered_bytes": account}
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _peak() -> int:
-    # Not ru_maxrss: that begins with what the process that started this one had.
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("this kernel does not tell VmHWM")
+    return {"points": points, "peak": resident() - before, "buffered_bytes": account}
 
 
 def _print(figures: dict[str, Any]) -> None:
