@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+import uuid
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,15 +46,8 @@ END_TIMEOUT = 5.0
 HEAD_BYTES = 65_536  # are read at once where a header is expected: many small packages
 SKIP_BYTES = 1_048_576
 ACKNOWLEDGED = packb({"success_msg": "Successfully inserted 1 point(s)."})
-ANSWERS: dict[str, dict[str, list[Any]]] = {
-    "show": {
-        "data": [
-            {"name": "time_precision", "value": "ns"},
-            {"name": "buffer_size", "value": 1024},
-        ]
-    },
-    "list series": {"columns": ["name", "type"], "series": []},
-}
+LISTED: dict[str, Any] = {"columns": ["name", "type"], "series": []}
+UUID, STARTED = str(uuid.uuid4()), time.monotonic()
 
 
 class Sink:
@@ -200,11 +195,32 @@ def _answer(pid: int, type_: int, payload: memoryview | bytes) -> bytes:
     if type_ == REQ_INSERT:
         return pack_header(len(ACKNOWLEDGED), pid, RES_INSERT) + ACKNOWLEDGED
     if type_ == REQ_QUERY:
-        text = unpackb(bytes(payload), "utf-8")[0]
-        body = packb(next((ANSWERS[start] for start in ANSWERS if text.startswith(start)), {}))
+        body = packb(_told(unpackb(bytes(payload), "utf-8")[0]))
         return pack_header(len(body), pid, RES_QUERY) + body
     types = {REQ_AUTH: RES_AUTH_SUCCESS, REQ_PING: RES_ACK}
     return pack_header(0, pid, types[type_]) if type_ in types else b""
+
+
+def _told(query: str) -> dict[str, Any]:
+    what, _, names = query.partition(" ")
+    if what == "show":
+        shown = _shown()
+        return {"data": [{"name": name, "value": shown[name]} for name in names.split(", ")]}
+    return LISTED if what == "list" else {}
+
+
+def _shown() -> dict[str, Any]:
+    # What a client of ours asks of a database, or of who is behind a connection.
+    return {
+        "time_precision": "ns",
+        "buffer_size": 1024,
+        "expiration_num": None,
+        "expiration_log": None,
+        "uuid": UUID,
+        "uptime": int(time.monotonic() - STARTED),
+        "received_points": 0,
+        "pool": 0,
+    }
 
 
 if __name__ == "__main__":
