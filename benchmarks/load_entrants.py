@@ -22,13 +22,19 @@ COMMAND = Path(sys.executable).with_name("siridb-fast")
 CHILD = Path(__file__).with_name("child.py")
 
 
-def by_load(name: str, url: str, points: int, make: Callable[[int], Any], label: str) -> Entrant:
-    """Load the frame of a lap; what `label` stands for in a template ends the names of series."""
-    options: Any = {"time": "time", "series": f"{name} {{{label}}}"}
+def by_load(
+    name: str, url: str, points: int, make: Callable[[int], Any], label: str, time: str = "time"
+) -> Entrant:
+    """Load the frame or file of a lap.
 
-    def send(frame: Any) -> None:
+    What `label` stands for in a template ends the names of series; `time` is the column of times.
+    """
+    options: Any = {"time": time, "series": f"{name} {{{label}}}"}
+
+    def send(frame: Any) -> siridb_fast.Report:
         report = siridb_fast.load(frame, url, **options)
         assert report.points == points
+        return report
 
     return Entrant(name, points, make, send)
 

@@ -19,7 +19,7 @@ from siridb.connector import SiriDBClient as ReferenceClient
 from benchmarks import ceiling, data
 from benchmarks.ceiling import SHAPES, Address, BareSockets, Contestant
 from benchmarks.contest import Contest
-from siridb_fast import BatchWriter
+from siridb_fast import BatchWriter, Report
 from siridb_fast.running import new_event_loop
 from siridb_fast.testing import SiriDBServer
 
@@ -55,7 +55,7 @@ class Entrant:
         name: Its series have this in their names, and no other's have.
         points: It sends in one lap.
         make: Returns what `send` needs for a lap of this number, from 0; its time does not count.
-        send: Returns when all is stored.
+        send: Returns when all is stored; if it returns a report, that is kept.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Entrant:
     send: Callable[[Any], object]
     laps: int = 0
     load: Any = field(default=None, repr=False)
+    report: Any = field(default=None, repr=False)
 
     def prepare(self) -> None:
         """Make the load of the next lap."""
@@ -72,7 +73,7 @@ class Entrant:
 
     def run(self) -> None:
         """Send it."""
-        self.send(self.load)
+        self.report = self.send(self.load)
 
 
 def compete(
@@ -189,10 +190,11 @@ class Writing:
     ) -> Entrant:
         """Return an entrant that sends with this writer until all is delivered."""
 
-        async def send_all(load: Any) -> None:
+        async def send_all(load: Any) -> Report:
             await send(self.writer, load)
             report = await self.writer.flush()
             assert report.is_complete
+            return report
 
         def make_load(lap: int) -> Any:
             if lap == 1:  # the first has made the series

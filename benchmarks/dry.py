@@ -1,0 +1,94 @@
+"""Writers and loads without a socket: what is left is all that they do up to sealed packages.
+
+Inside of `no_sockets` every writer that is opened, also that of a load, has an engine whose
+packages go nowhere: each counts as delivered as soon as it is sealed, and its memory is used again
+for the next. All else is as always: reading, checks, runs, packages, accounts. The database is one
+in nanoseconds that holds nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import siridb_fast.writer
+from siridb_fast import NANOSECOND
+from siridb_fast.asking import Asking
+from siridb_fast.dispatch import Dispatcher
+from siridb_fast.doubt import Doubts
+from siridb_fast.engine import Engine
+from siridb_fast.entrance import Entrance
+from siridb_fast.introduction import Facts
+
+__all__ = ["NOWHERE", "no_sockets"]
+
+NOWHERE = "siridb://iris:siri@nowhere/dbtest"
+BUFFER_POINTS = 64  # of a series, in a server with the usual buffer_size
+TIMEOUT = 120.0
+
+
+@contextmanager
+def no_sockets() -> Iterator[None]:
+    """Give no writer that is opened meanwhile a socket; `NOWHERE` is a URL for them."""
+    with mock.patch.object(siridb_fast.writer, "Engine", DryEngine):
+        yield
+
+
+class DryEngine(Engine):
+    """An engine that is never connected, and need not be."""
+
+    def __init__(self, config: Any, options: Any, coalescer: Any) -> None:
+        super().__init__(config, options, coalescer)
+        self._facts = Facts(NANOSECOND, BUFFER_POINTS, True, 1)
+        self._ledger.buffer_points = BUFFER_POINTS
+        self.asking = DryAsking(self._cluster, options)
+        self._dispatcher = DryDispatcher(
+            self._cluster,
+            self,
+            delivery_timeout=TIMEOUT,
+            on_doubt="report",
+            doubts=Doubts(self._cluster, self.asking, lambda: 0),
+        )
+        self.entrance = Entrance(
+            coalescer,
+            self._dispatcher,
+            self.gate,
+            options.package_bytes,
+            work=self.work,
+            fail=self.fail,
+        )
+
+    async def connect(self, timeout: float | None = None) -> None:
+        """Do nothing."""
+
+    def work(self) -> None:
+        """Seal what should leave; every series is new to the database."""
+        self._is_noticed = False
+        if self._is_running:
+            self._looked_at = time.monotonic()
+            for series in self._coalescer.take_unsettled():
+                self._coalescer.settle(series, None)
+            self._dispatcher.pump()
+            self.gate.look()
+            self._set_timer()
+
+
+class DryDispatcher(Dispatcher):
+    """One whose packages are delivered when they are sealed."""
+
+    def pump(self) -> None:
+        """Seal packages as long as there is something to send."""
+        while (package := self.outgoing.next(seals=True)) is not None:
+            self._outcome.delivered(package, "nowhere")
+            self.outgoing.settle(package)
+
+
+class DryAsking(Asking):
+    """One that knows without asking."""
+
+    async def expirations(self) -> tuple[int | None, int | None]:
+        """Tell that nothing is ever forgotten."""
+        return None, None
