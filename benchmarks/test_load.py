@@ -2,18 +2,15 @@
 
 Loads are compared with the ceiling of a real server, ready-made packages sent by a bare socket
 loop (`ceiling.py`), as the writer is; each makes connections of its own, which is part of its
-time. Wide frames also stand beside the reference, which needs lists, and, without a server, beside
-the buffer of the questdb client. Each lap has later times than the one before. The file is loaded
-by the command line, in a process of its own whose start counts too.
+time. Wide frames also stand beside the reference, which needs lists. Each lap has later times than
+the one before. The file is loaded by the command line, in a process of its own whose start counts
+too. What a wide frame costs without a server is in `test_peers.py`.
 """
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,19 +34,11 @@ from benchmarks.loads import (
     new_server,
     reference_client,
 )
-from siridb_fast.columns import NANOSECOND, cut_packages
-from siridb_fast.frame_points import FrameReader
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.loading import Expiry
-from siridb_fast.pandas_frames import PandasFrame
 
 ROUNDS = 3
 WIDE = {"rows": 100_000, "series": 100}
 LONG = {"series": 1000, "ticks": 10_000}
 REFERENCE_COLUMNS = 10
-
-BUFFER_ROUNDS = 3
-SLICE_ROWS = 10_000
 
 QUERY_ROUNDS = 5
 QUERY_POINTS = 1_000_000  # the server's limit of one select
@@ -144,42 +133,6 @@ def test_file(contest: Contest, ways: Ways, transport: str) -> None:
     contest.figures(what, "MiB", [max(peaks) / MIB], [MOST_MEMORY])
 
 
-def test_wide_beside_questdb(contest: Contest) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # its buffers are the old way in
-        questdb = pytest.importorskip("questdb.ingress")
-    wide = Wide(**WIDE)
-    frame, by_rows = wide.frame(0), wide.row_by_row(0)  # the latter questdb refuses
-    whole, sliced = (questdb.Buffer(protocol_version=2) for _ in range(2))
-
-    def by_slices() -> None:
-        for start in range(0, wide.rows, SLICE_ROWS):
-            sliced.clear()
-            rows = frame.iloc[start : start + SLICE_ROWS]
-            sliced.dataframe(rows, table_name="wide", at="time")
-
-    contest.run(
-        BUFFER_ROUNDS,
-        {
-            "ours": partial(_to_packages, frame, wide.points),
-            "ours by rows": partial(_to_packages, by_rows, wide.points),
-            "whole": lambda: whole.dataframe(frame, table_name="wide", at="time"),
-            "sliced": by_slices,
-        },
-        {"whole": whole.clear},
-    )
-    for what, ours, reference in (
-        ("client side of a wide frame / questdb Buffer.dataframe", "ours", "whole"),
-        (f"… / the same, {SLICE_ROWS:,} rows at a time", "ours", "sliced"),
-        (
-            "… its rows lie together, not its columns / as before",
-            "ours by rows",
-            "whole",
-        ),
-    ):
-        contest.row(what, "ns/point", wide.points, ours=ours, reference=reference)
-
-
 def test_query(contest: Contest) -> None:
     query, expected = 'select * from "stored"', data.doubles(QUERY_POINTS)
     with ExitStack() as stack:
@@ -213,11 +166,3 @@ def test_query(contest: Contest) -> None:
             QUERY_POINTS,
             ours=name,
         )
-
-
-def _to_packages(frame: Any, points: int) -> None:
-    # All that a load does from the frame to packages: read, check, and encode.
-    options = LoadOptions(time="time")
-    read = FrameReader(options, NANOSECOND).read(PandasFrame(frame))
-    Expiry((None, None), time.time_ns()).look(read)
-    assert sum(package.points for package in cut_packages(read.columns)) == points
