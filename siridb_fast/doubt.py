@@ -28,7 +28,7 @@ from siridb_fast.errors import SiriDBError
 __all__ = ["Doubts", "Settled", "batch_of", "split"]
 
 PAUSE = 0.1  # seconds between two looks, or two attempts to look
-PATIENCE = 10.0  # seconds with a server that goes on working, for other clients it may be
+PATIENCE = 10.0  # seconds of a doubt, for a server that goes on working: for others it may be
 AT_ONCE = 2  # that are settled: each holds the points of a package three times
 PLAIN = ColumnRules()  # what was sent is in the database's precision
 
@@ -77,7 +77,11 @@ class Doubts:
             tell: Called once with the outcome, None if there was none in time, and with the
                 connection over which it was learnt.
         """
-        task = self._cluster.loop.create_task(self._settle(batch, connection, deadline, tell))
+        # From now on, not from its turn on: that others are waited for is time for this one, too.
+        patient_until = self._cluster.loop.time() + PATIENCE
+        task = self._cluster.loop.create_task(
+            self._settle(batch, connection, deadline, patient_until, tell)
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -91,23 +95,23 @@ class Doubts:
         batch: Batch,
         connection: Connection,
         deadline: float,
+        patient_until: float,
         tell: Callable[[Settled | None, Connection], None],
     ) -> None:
         outcome, line = None, connection
         try:
             async with asyncio.timeout_at(deadline), self._turns:
                 arrays = decode_points(batch.buffer)
-                missing, line = await self._missing(arrays, connection)
+                missing, line = await self._missing(arrays, connection, patient_until)
                 outcome = split(batch, arrays, missing)
         except TimeoutError:
             logger.error("%s did not tell in time what became of a package", connection.name)
         tell(outcome, line)
 
     async def _missing(
-        self, arrays: Arrays, connection: Connection
+        self, arrays: Arrays, connection: Connection, patient_until: float
     ) -> tuple[dict[str, NumpyArray], Connection]:
         # A new process has nothing in work. Of one that may, two looks have to agree.
-        patient_until = self._cluster.loop.time() + PATIENCE
         before: dict[str, NumpyArray] | None = None
         while True:
             line = self._cluster.connection_to(connection.name)

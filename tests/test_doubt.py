@@ -1,6 +1,7 @@
 """Doubts: what of a package is stored is found out, and only the rest is sent again."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import siridb_fast.cluster
 import siridb_fast.dispatch
+import siridb_fast.doubt
 from siridb_fast import BatchWriter, ConnectionLost, decode_points, packb
 from siridb_fast._batch import Batch
 from siridb_fast.asking import Asking
@@ -34,20 +36,34 @@ def points_of(batch: Batch | None) -> Points:
     }
 
 
-async def settle(database: Database, batch: Batch) -> Settled:
-    """Look up what a database has of a batch."""
+async def settle_all(database: Database, batches: list[Batch]) -> tuple[list[Settled], float]:
+    """Look up what a database has of each batch, and return when all were in doubt, too."""
     cluster = Cluster(parse_url(database.url))
     await cluster.open()
     connection = cluster.select()
     assert connection is not None
     doubts = Doubts(cluster, Asking(cluster, WriterOptions()), lambda: 0)
-    told: asyncio.Future[Settled | None] = asyncio.get_running_loop().create_future()
+    told: list[asyncio.Future[Settled | None]] = []
+
+    def tell(one: asyncio.Future[Settled | None], settled: Settled | None, _: object) -> None:
+        one.set_result(settled)
+
     deadline = cluster.loop.time() + 20
-    doubts.settle(batch, connection, deadline, lambda settled, _: told.set_result(settled))
-    settled = await told
+    for batch in batches:
+        one: asyncio.Future[Settled | None] = asyncio.get_running_loop().create_future()
+        doubts.settle(batch, connection, deadline, partial(tell, one))
+        told.append(one)
+    began = cluster.loop.time()
+    settled = await asyncio.gather(*told)
     cluster.close()
     await cluster.wait_closed()
-    assert settled is not None
+    assert None not in settled
+    return settled, began  # type: ignore[return-value]
+
+
+async def settle(database: Database, batch: Batch) -> Settled:
+    """Look up what a database has of a batch."""
+    (settled,), _ = await settle_all(database, [batch])
     return settled
 
 
@@ -85,6 +101,24 @@ async def test_database_tells_what_of_a_package_is_stored(
     assert {name: sorted(found.get(name, []) + lost.get(name, [])) for name in OURS} == {
         name: sorted(points) for name, points in OURS.items()
     }
+
+
+async def test_packages_in_doubt_are_patient_with_a_busy_server_all_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One after the other, the last of many would be given up before they were looked up.
+    ends: list[float] = []
+
+    async def is_calm(_self: Doubts, _line: object, patient_until: float) -> bool:
+        ends.append(patient_until)
+        return True
+
+    monkeypatch.setattr(Doubts, "_is_calm", is_calm)
+    batches = [batch_of(packb({f"patience {n}": [[1, 0.5]]})) for n in range(8)]
+    settled, began = await settle_all(database, batches)
+    assert [points_of(one.missing) for one in settled] == [points_of(batch) for batch in batches]
+    assert len(ends) >= 2 * len(batches)
+    assert max(ends) <= began + siridb_fast.doubt.PATIENCE
 
 
 async def test_integers_in_a_series_of_floats_are_found_as_floats(database: Database) -> None:
