@@ -94,7 +94,7 @@ class Engine:
         self._is_noticed = False
         self._is_running = False
         self._points_in_packages = 0
-        self.gate = Gate(self._loop)
+        self.gate = Gate(self._loop, self.notice)
         self.entrance = Entrance(
             coalescer,
             self._dispatcher,

@@ -1,6 +1,7 @@
 """Waiting until something is true: for coroutines of one event loop, and for threads.
 
-Whoever changes what may be waited for calls `look`.
+Whoever changes what may be waited for calls `look`; whoever begins to wait is told of, because it
+may take work to make it true.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ LONGEST_TURN = 1.0  # seconds until a thread looks for itself
 
 
 class Gate:
-    """Those who wait in one event loop, and in threads beside it."""
+    """Those who wait in one event loop, and in threads beside it.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        loop: That event loop.
+        on_wait: Called in the thread of each who begins to wait.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_wait: Callable[[], None]) -> None:
         self._loop = loop
+        self._on_wait = on_wait
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._condition = threading.Condition()
         self._threads = 0
@@ -33,6 +40,7 @@ class Gate:
             entry = is_true, self._loop.create_future()
             self._waiters.append(entry)
             try:
+                self._on_wait()
                 await entry[1]
             finally:
                 self._waiters.remove(entry)
@@ -43,6 +51,7 @@ class Gate:
             self._threads += 1
             try:
                 if not is_true():
+                    self._on_wait()
                     self._condition.wait(LONGEST_TURN)
             finally:
                 self._threads -= 1

@@ -381,7 +381,6 @@ class BatchWriter(Unpicklable, Intake):
                 f"no room for {need:,} bytes more, max_buffered is "
                 f"{self._options.max_buffered:,}; await writer.drain() before you go on"
             )
-        engine.notice()
         engine.gate.hold_thread(
             lambda: self._state is not State.OPEN or self._coalescer.may_take(need)
         )

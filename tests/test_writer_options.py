@@ -159,11 +159,13 @@ async def _report(delivery: Delivery) -> Report:
 
 
 async def test_gate_lets_go_those_whose_wait_is_over() -> None:
-    gate = Gate(asyncio.get_running_loop())
+    told: list[None] = []
+    gate = Gate(asyncio.get_running_loop(), lambda: told.append(None))
     things: list[int] = []
     first = asyncio.ensure_future(gate.until(lambda: bool(things)))
     second = asyncio.ensure_future(gate.until(lambda: len(things) > 1))
     await asyncio.sleep(0)
+    assert len(told) == 2  # that somebody waits
     things.append(1)
     gate.look()
     await first
@@ -174,7 +176,7 @@ async def test_gate_lets_go_those_whose_wait_is_over() -> None:
 
 
 async def test_gate_lets_threads_go_at_a_look() -> None:
-    gate = Gate(asyncio.get_running_loop())
+    gate = Gate(asyncio.get_running_loop(), lambda: None)
     has_room = threading.Event()
     thread = threading.Thread(target=lambda: gate.hold_thread(has_room.is_set))
     thread.start()

@@ -157,11 +157,12 @@ async def test_types_of_series_are_asked_when_a_server_is_back(
     assert is_empty(path)
 
 
+@pytest.mark.parametrize("linger", [0.01, 60.0])  # whether or not a timer comes to help
 async def test_frozen_server_lets_memory_overflow_to_disk(
-    own_database: Database, path: Path
+    own_database: Database, path: Path, linger: float
 ) -> None:
     writer = BatchWriter(
-        own_database.url, spool=path, max_buffered=MIB, package_bytes=100_000, linger=0.01
+        own_database.url, spool=path, max_buffered=MIB, package_bytes=100_000, linger=linger
     )
     async with writer:
         writer.write("a", 0, 0)
