@@ -94,11 +94,11 @@ class Backlog:
         self._recalled_limit = min(RECALLED_BYTES, max_buffered // 8)
         self._recalled = 0
         self._unsent: set[int] = set()  # noted as sent, but known not to be stored
-        self._gathers_until = 0.0
+        self._gathering: asyncio.TimerHandle | None = None
         self._has_room = asyncio.Event()
         self._done: list[int] = []
         self._has_more = thread.spool.packages > 0
-        self._paused_until = 0.0
+        self._pause: asyncio.TimerHandle | None = None
         self._work: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._partings: dict[asyncio.Task[None], Sequence[Package]] = {}
@@ -201,7 +201,7 @@ class Backlog:
     # ---- to disk
 
     def _takes_fresh(self, ready: int, *, is_connected: bool, has_room: bool) -> bool:
-        if self._incoming_bytes >= STORED_AT_ONCE or self._loop.time() < self._paused_until:
+        if self._incoming_bytes >= STORED_AT_ONCE or self._pause is not None:
             return False
         if not is_connected:
             return True
@@ -220,18 +220,21 @@ class Backlog:
             self._work.cancel()
 
     def _gathers(self) -> bool:
-        # Whether it is too early for the next packages; then somebody looks again in time.
-        now = self._loop.time()
-        if now >= self._gathers_until:
-            self._gathers_until = now + GATHERING
-            self._loop.call_later(GATHERING, self._notice)
-            return False
-        return True
+        # Whether it is too early for the next packages; then somebody looks again in time. The
+        # timer alone tells: by the clock, it may be a hair early.
+        if self._gathering is not None:
+            return True
+        self._gathering = self._loop.call_later(GATHERING, self._gathering_is_over)
+        return False
+
+    def _gathering_is_over(self) -> None:
+        self._gathering = None
+        self._notice()
 
     def _look(self) -> None:
         if self._work is not None and not self._work.done():
             return
-        if (self._incoming or self._done) and self._loop.time() >= self._paused_until:
+        if (self._incoming or self._done) and self._pause is None:
             self._work = self._loop.create_task(self._write())
 
     async def _write(self) -> None:
@@ -246,9 +249,12 @@ class Backlog:
                 self._way.pump()
         except SpoolError as exc:
             logger.error("%s", exc)
-            self._paused_until = self._loop.time() + PAUSE
-            self._loop.call_later(PAUSE, self._way.pump)
+            self._pause = self._loop.call_later(PAUSE, self._pause_is_over)
             self._pass_on()
+
+    def _pause_is_over(self) -> None:
+        self._pause = None
+        self._way.pump()
 
     async def _remove(self, ids: list[int]) -> None:
         try:

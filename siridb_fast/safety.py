@@ -52,11 +52,7 @@ class _Acknowledged:
     entries: deque[_Entry] = field(default_factory=deque)
     bytes: int = 0
     gone: int = 0  # how many have left `entries`
-    is_asked: bool = False  # a sentinel is on its way
-    again_at: float = 0.0
-
-    def is_due(self, now: float) -> bool:
-        return bool(self.entries) and not self.is_asked and self.again_at <= now
+    is_asked: bool = False  # a sentinel is on its way, or was in vain just now
 
     def take(self) -> _Entry:
         entry = self.entries.popleft()
@@ -143,7 +139,6 @@ class Safety:
 
         ``is_idle`` tells that no more packages are on their way.
         """
-        now = self._cluster.loop.time()
         for process, held in list(self._of_processes.items()):
             if process.is_over:
                 del self._of_processes[process]
@@ -151,7 +146,7 @@ class Safety:
                     entry = held.take()
                     if self._decide(entry):
                         self._on_lost(entry.package, entry.connection)
-            elif held.is_due(now) and (is_idle or held.bytes >= SAFE_BYTES):
+            elif held.entries and not held.is_asked and (is_idle or held.bytes >= SAFE_BYTES):
                 self._ask(process, held)
 
     def expire(self, now: float) -> list[Package]:
@@ -202,18 +197,22 @@ class Safety:
     def _answered(
         self, process: Process, held: _Acknowledged, covered: int, sent: asyncio.Future[Any]
     ) -> None:
-        held.is_asked = False
         if sent.cancelled():
+            held.is_asked = False
             return
         error = sent.exception()
         if error is None:
+            held.is_asked = False
             process.received += 1
             while held.gone < covered:
                 self._is_safe_in_one(held.take())
         else:
             logger.warning("a sentinel was not acknowledged: %s", error)
-            held.again_at = self._cluster.loop.time() + PAUSE
-            self._cluster.loop.call_later(PAUSE, self._work)
+            self._cluster.loop.call_later(PAUSE, self._may_ask_again, held)
+        self._work()
+
+    def _may_ask_again(self, held: _Acknowledged) -> None:
+        held.is_asked = False
         self._work()
 
 
