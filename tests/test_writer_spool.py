@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,6 +178,35 @@ async def test_frozen_server_lets_memory_overflow_to_disk(
         own_database.server.resume()
     assert await stored(own_database) == {"a": list(range(400_000))}
     assert is_empty(path)
+
+
+class StoppedClock:
+    """An event loop whose timers fire, each before its time by the clock."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._now = loop.time()
+
+    def time(self) -> float:
+        return self._now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+async def test_timer_that_is_early_by_the_clock_lets_packages_go_to_disk(
+    own_database: Database, path: Path
+) -> None:
+    writer = BatchWriter(own_database.url, spool=path, linger=0.01)
+    async with writer, outage(own_database, writer):
+        assert writer._engine is not None
+        backlog: Any = writer._engine._backlog
+        backlog._loop = StoppedClock(backlog._loop)
+        for n in range(3):
+            writer.write("a", n, n)
+            report = await writer.flush(timeout=10)
+            assert report.spooled == 1
+    assert await stored(own_database) == {"a": [0, 1, 2]}
 
 
 async def test_full_spool_makes_the_writer_wait(own_database: Database, path: Path) -> None:
