@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ POINTS_BETWEEN_TURNS = 4_096  # of the event loop
 POINTS_AT_ONCE = 65_536  # of groups: a fraction of a millisecond
 MAX_POINT_BYTES = 19
 
-Part = tuple[Series, int, int]  # and where its points start and stop
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 
 def new_delivery() -> Delivery:
@@ -141,11 +142,11 @@ class Bulk:
         """
         all_series = await self.settle(groups.names)
         groups = self._widened(groups, all_series)
-        for part in self._parts(groups, all_series, self._other_columns(groups, all_series)):
+        for part in self._parts(groups, self._other_columns(groups, all_series)):
             if isinstance(part, PointColumn):
                 await self.take_columns([part], delivery)
             else:
-                await self._append(groups, part, delivery)
+                await self._append(groups, all_series, part, delivery)
 
     async def refit(self, payload: bytes) -> Batch | None:
         """Return a batch of the points of a package, in the types that their series have by now.
@@ -202,31 +203,33 @@ class Bulk:
     # ---- rows
 
     def _parts(
-        self, groups: Groups, all_series: list[Series], others: dict[int, PointColumn]
-    ) -> Iterator[PointColumn | list[Part]]:
+        self, groups: Groups, others: dict[int, PointColumn]
+    ) -> Iterator[PointColumn | slice]:
         # Neighbours that go into the coalescer together, and columns that go their own way.
-        some: list[Part] = []
-        for series, (name, start, stop) in zip(all_series, groups.bounds(), strict=True):
-            column = others.get(start)
-            if column is None and (self._is_long(stop - start) or isinstance(groups.values, list)):
-                column = self._column(groups, name, start, stop)
-            if column is None:
-                some.append((series, start, stop))
-            if some and (column is not None or stop - some[0][1] >= POINTS_AT_ONCE):
-                yield some
-                some = []
-            if column is not None:
-                yield column
-        if some:
-            yield some
+        first = 0
+        for place in [*self._alone(groups, others), len(groups.names)]:
+            yield from _neighbours(groups.stops, first, place)
+            if place < len(groups.names):
+                yield others[place] if place in others else self._column(groups, place)
+            first = place + 1
 
-    async def _append(self, groups: Groups, parts: list[Part], delivery: Delivery) -> None:
+    def _alone(self, groups: Groups, others: dict[int, PointColumn]) -> list[int]:
+        # The places of those that go their own way: long ones, texts, and of another type.
+        if isinstance(groups.values, list):
+            return list(range(len(groups.names)))
+        sizes = np.diff(groups.stops, prepend=0) * MAX_POINT_BYTES
+        is_long = sizes > self._entrance.package_bytes // 2
+        return sorted({*np.flatnonzero(is_long).tolist(), *others})
+
+    async def _append(
+        self, groups: Groups, all_series: list[Series], part: slice, delivery: Delivery
+    ) -> None:
         # Some groups that follow one another, to the runs of their series.
-        first, last = parts[0][1], parts[-1][2]
+        first, last = groups.start(part.start), groups.start(part.stop)
         assert isinstance(groups.values, np.ndarray)  # noqa: S101
         await self._entrance.append_groups(
-            [series for series, _, _ in parts],
-            np.array([stop - first for _, _, stop in parts], np.int64),
+            all_series[part],
+            groups.stops[part] - first,
             groups.timestamps[first:last],
             groups.values[first:last].view(np.int64),
             delivery,
@@ -243,33 +246,33 @@ class Bulk:
         return groups
 
     def _other_columns(self, groups: Groups, all_series: list[Series]) -> dict[int, PointColumn]:
-        # The groups whose series is of another type, in that type, by where they start.
+        # The groups whose series is of another type, in that type, by their place.
+        types = list(map(self._coalescer.type_of, all_series))
         others = {}
-        for series, (name, start, stop) in zip(all_series, groups.bounds(), strict=True):
-            if self._coalescer.type_of(series) is None:
+        for place, type_ in enumerate(types) if set(types) != {groups.type} else ():
+            series = all_series[place]
+            if type_ is None:
                 self._coalescer.pin(series, groups.type)
             if self._coalescer.type_of(series) != groups.type:
                 try:
-                    others[start] = self._fitted(series, self._column(groups, name, start, stop))
+                    others[place] = self._fitted(series, self._column(groups, place))
                 except ColumnError as exc:
-                    place = start if exc.index is None else start + exc.index
-                    raise ColumnError(exc.text, series=name, index=groups.row(place)) from None
+                    row = groups.row(groups.start(place) + (exc.index or 0))
+                    raise ColumnError(exc.text, series=series.name, index=row) from None
         return others
 
-    def _column(self, groups: Groups, name: str, start: int, stop: int) -> PointColumn:
-        values = groups.values[start:stop]
+    def _column(self, groups: Groups, place: int) -> PointColumn:
+        part = slice(groups.start(place), groups.start(place + 1))
+        values = groups.values[part]
         if isinstance(values, list):
             values = np.array(values, object)
-        return point_column(name, groups.timestamps[start:stop], values, self._rules)
+        return point_column(groups.names[place], groups.timestamps[part], values, self._rules)
 
     # ---- columns
 
     def _is_large(self, column: PointColumn) -> bool:
         # Large enough to be encoded from the caller's memory, past the coalescer.
         return column.max_bytes > self._entrance.package_bytes // 2
-
-    def _is_long(self, points: int) -> bool:
-        return points * MAX_POINT_BYTES > self._entrance.package_bytes // 2
 
     def _fitted(self, series: Series, column: PointColumn) -> PointColumn:
         type_ = self._coalescer.type_of(series)
@@ -281,3 +284,12 @@ class Bulk:
             refuse_inexact(column.name, column.shown_values)
             on_type = "cast"
         return fitted_column(column, type_, on_type, self._rules)
+
+
+def _neighbours(stops: NumpyArray, first: int, last: int) -> Iterator[slice]:
+    # The groups from `first` to `last`, so many together that there are about POINTS_AT_ONCE.
+    while first < last:
+        limit = (stops[first - 1] if first else 0) + POINTS_AT_ONCE
+        stop = int(np.searchsorted(stops[:last], limit, side="right"))
+        yield slice(first, max(first + 1, stop))
+        first = max(first + 1, stop)

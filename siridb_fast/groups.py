@@ -42,7 +42,7 @@ class Mixed:
 
     Timestamps are int64 in the database's precision; values int64, float64 or a list of bytes, of
     ``type`` "integer", "float" or "string". ``rows`` tells where each point was in what the
-    caller gave; None: there were no others.
+    caller gave; None: they are all that the caller gave from ``first_row`` on.
     """
 
     names: Sequence[str]
@@ -52,6 +52,7 @@ class Mixed:
     type: str
     rows: NumpyArray | None = None
     column: str | None = None  # of a frame, that the values are of
+    first_row: int = 0
 
     def __len__(self) -> int:
         return len(self.timestamps)
@@ -65,19 +66,19 @@ class Mixed:
 
     def row(self, place: int) -> int:
         """Return which row of the caller's this point was."""
-        return place if self.rows is None else int(self.rows[place])
+        return self.first_row + place if self.rows is None else int(self.rows[place])
 
     def parts(self, rows: int) -> Iterator[Mixed]:
-        """Yield the same in parts of so many rows."""
+        """Yield the same in parts of so many rows; the names of each are those of all."""
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
-            numbers = np.arange(*part.indices(len(self))) if self.rows is None else self.rows[part]
             yield replace(
                 self,
                 codes=self.codes[part],
                 timestamps=self.timestamps[part],
                 values=self.values[part],
-                rows=numbers,
+                rows=None if self.rows is None else self.rows[part],
+                first_row=self.first_row + start,
             )
 
 
@@ -91,10 +92,15 @@ class Groups:
     values: NumpyArray | list[bytes]
     type: str
     places: NumpyArray | None  # where each row went; None: nowhere else
-    rows: NumpyArray | None
+    rows: NumpyArray | None  # as those of `Mixed`
+    first_row: int = 0
 
     def __len__(self) -> int:
         return len(self.timestamps)
+
+    def start(self, place: int) -> int:
+        """Return where the points of ``names[place]`` start; of the place after all, the end."""
+        return int(self.stops[place - 1]) if place else 0
 
     def bounds(self) -> list[tuple[str, int, int]]:
         """Return (name, start, stop) of each series."""
@@ -104,7 +110,7 @@ class Groups:
     def row(self, place: int) -> int:
         """Return which row of the caller's the point at this place was."""
         row = place if self.places is None else int(np.flatnonzero(self.places == place)[0])
-        return row if self.rows is None else int(self.rows[row])
+        return self.first_row + row if self.rows is None else int(self.rows[row])
 
 
 def mixed_points(
@@ -174,7 +180,9 @@ def group_rows(mixed: Mixed) -> Groups:
             values = [values[row] for row in np.argsort(places).tolist()]
         else:
             values = scatter(values.view(np.int64), places).view(values.dtype)
-    return Groups(names, stops, timestamps, values, mixed.type, places, mixed.rows)
+    return Groups(
+        names, stops, timestamps, values, mixed.type, places, mixed.rows, mixed.first_row
+    )
 
 
 def require_cast(mixed: Mixed, codes: Sequence[int], series_type: str, *, may_cast: bool) -> None:

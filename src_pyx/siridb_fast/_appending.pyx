@@ -7,9 +7,9 @@ for it. Types are the series' own: whoever calls has seen to it.
 from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
-from siridb_fast._coalescer cimport Coalescer, append_sample
+from siridb_fast._coalescer cimport Coalescer, append_samples
 from siridb_fast._runs cimport (
-    MAX_CAPACITY, TEXT_OVERHEAD, Series, Value, column_bytes, has_place,
+    MAX_CAPACITY, TEXT_OVERHEAD, Series, column_bytes, free_places, has_place,
 )
 
 
@@ -79,13 +79,13 @@ cdef int _append(
     const int64_t[::1] values, Py_ssize_t start, Py_ssize_t stop, delivery,
 ) except -1:
     # The samples from `start` to `stop`, for which there is room.
-    cdef Py_ssize_t i, first = series.taken + series.points
-    cdef Value value
+    cdef Py_ssize_t n, i = start, first = series.taken + series.points
     if series.points == 0:
         series.since = coalescer.clock()
-    for i in range(start, stop):
+    while i < stop:
         if not has_place(series):
             coalescer.add_place(series, min(<Py_ssize_t>MAX_CAPACITY, stop - i))
-        value.integer = values[i]
-        append_sample(coalescer, series, timestamps[i], value)
+        n = min(free_places(series), stop - i)
+        append_samples(coalescer, series, &timestamps[i], &values[i], n)
+        i += n
     return coalescer.watchers.add(series, first, first + stop - start, delivery)

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 from siridb_fast._batch cimport Batch
 from siridb_fast._queue cimport RunQueue
-from siridb_fast._runs cimport Pool, Series, Value, put_sample
+from siridb_fast._runs cimport Pool, Series, Value, put_sample, put_samples
 from siridb_fast._watchers cimport Watchers
 
 
@@ -62,5 +62,18 @@ cdef inline void append_sample(
         coalescer._begin(series)
     put_sample(series, timestamp, value)
     coalescer.points += 1
+    if series.points >= series.mark:
+        coalescer._lift(series)
+
+
+cdef inline void append_samples(
+    Coalescer coalescer, Series series, const int64_t* timestamps, const int64_t* values,
+    Py_ssize_t n,
+) noexcept:
+    # The same for so many, where there is place for all in the last chunk.
+    if series.points == 0:
+        coalescer._begin(series)
+    put_samples(series, timestamps, values, n)
+    coalescer.points += n
     if series.points >= series.mark:
         coalescer._lift(series)

@@ -103,6 +103,25 @@ cdef inline void put_sample(Series series, int64_t timestamp, Value value) noexc
     series.points += 1
 
 
+cdef inline void put_samples(
+    Series series, const int64_t* timestamps, const int64_t* values, Py_ssize_t n
+) noexcept:
+    # where there are so many free_places(), at least one; values by their bits
+    cdef Sample* place = series.place
+    cdef int64_t last = series.last
+    cdef bint is_disordered = False
+    cdef Py_ssize_t i
+    for i in range(n):
+        place[i].timestamp = timestamps[i]
+        place[i].value.integer = values[i]
+        is_disordered |= timestamps[i] < last
+        last = timestamps[i]
+    series.place = place + n
+    series.is_disordered |= is_disordered
+    series.last = last
+    series.points += n
+
+
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
 cdef int add_chunk(Series series, Py_ssize_t capacity, Pool* pool) except -1
 cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1
