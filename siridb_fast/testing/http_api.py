@@ -43,9 +43,16 @@ class HttpApi:
     def __init__(self, host: str, port: int) -> None:
         self._address = f"http://{host}:{port}"
 
-    def service(self, request: str, body: Mapping[str, object], *, timeout: float = 30) -> Any:
-        """Send a service request (``new-database``, ``new-pool``, …) as the service account."""
-        return self._post(f"/{request}", body, SERVICE_ACCOUNT, timeout)
+    def service(
+        self,
+        request: str,
+        body: Mapping[str, object],
+        *,
+        account: tuple[str, str] = SERVICE_ACCOUNT,
+        timeout: float = 30,
+    ) -> Any:
+        """Send a service request (``new-database``, ``new-pool``, …) as a service account."""
+        return self._post(f"/{request}", body, account, timeout)
 
     def query(
         self,
