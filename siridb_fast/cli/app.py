@@ -8,7 +8,8 @@ from typer.core import TyperGroup
 import siridb_fast
 from siridb_fast.cli.faults import silence_stdout
 from siridb_fast.cli.load import load
-from siridb_fast.cli.query import QueryCommand, query
+from siridb_fast.cli.plot_option import PlotCommand
+from siridb_fast.cli.query import query
 from siridb_fast.cli.server import server
 from siridb_fast.cli.show import info, ping
 from siridb_fast.cli.spool import spool
@@ -65,7 +66,7 @@ def options(
 
 
 app.command()(load)
-app.command(cls=QueryCommand)(query)
+app.command(cls=PlotCommand)(query)
 app.command()(ping)
 app.command()(info)
 app.command()(server)

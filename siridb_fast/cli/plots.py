@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 
     from siridb_fast.database import PointArrays
 
-__all__ = ["PICTURES", "check_plottable", "draw_in_terminal", "draw_picture", "thinned"]
+__all__ = [
+    "PICTURES",
+    "check_picture",
+    "check_plottable",
+    "draw_in_terminal",
+    "draw_picture",
+    "require",
+    "save",
+    "thinned",
+]
 
 PICTURES = (".png", ".svg", ".pdf")
 LEGEND_ENTRIES = 12
@@ -77,9 +86,7 @@ def draw_picture(arrays: PointArrays, unit: str | None, title: str, path: Path) 
     Raises:
         UsageFault: matplotlib is missing, or the file cannot be written.
     """
-    _require("matplotlib")
-    if path.suffix.lower() not in PICTURES:
-        raise UsageFault(f"{path}: a picture ends in {', '.join(PICTURES)}")
+    check_picture(path)
     from matplotlib.figure import Figure
 
     lines = _lines(arrays, PICTURE_COLUMNS)
@@ -88,6 +95,26 @@ def draw_picture(arrays: PointArrays, unit: str | None, title: str, path: Path) 
     _draw_lines(axes, lines, unit)
     _dress(axes, unit, title)
     _add_legend(figure, axes, lines)
+    save(figure, path)
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a name that does not say which kind of picture it is.
+
+    Raises:
+        UsageFault: matplotlib is missing, or the name is wrong.
+    """
+    require("matplotlib")
+    if path.suffix.lower() not in PICTURES:
+        raise UsageFault(f"{path}: a picture ends in {', '.join(PICTURES)}")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture.
+
+    Raises:
+        UsageFault: The file cannot be written.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a letter that no font here has
         try:
@@ -98,7 +125,7 @@ def draw_picture(arrays: PointArrays, unit: str | None, title: str, path: Path) 
 
 def draw_in_terminal(arrays: PointArrays, unit: str | None, title: str) -> None:
     """Draw with characters on stdout, as wide as the terminal; see `draw_picture`."""
-    _require("plotext")
+    require("plotext")
     import plotext
 
     width = max(shutil.get_terminal_size((100, 0)).columns, 40)
@@ -243,7 +270,12 @@ def _shortened(name: str, longest: int = LONGEST_NAME) -> str:
     return f"{name[: longest - 1 - half]}…{name[-half:]}"
 
 
-def _require(package: str) -> None:
+def require(package: str) -> None:
+    """Refuse to go on without a package of the extra ``plot``.
+
+    Raises:
+        UsageFault: Says how to get it.
+    """
     if importlib.util.find_spec(package) is None:
         raise UsageFault(
             f'--plot needs {package} here, which is missing: pip install "siridb_fast[plot]"'

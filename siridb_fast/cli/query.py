@@ -6,13 +6,11 @@ Points come as arrays or Arrow tables; any other answer as what the server says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
-from typer.core import TyperCommand
 
 from siridb_fast.cli.faults import UsageFault, terminable
 from siridb_fast.cli.grids import AnswerGrid, Grid, PointGrid, is_select, without_times
@@ -34,7 +32,8 @@ from siridb_fast.cli.output import (
     write_csv,
     write_points_json,
 )
-from siridb_fast.cli.plots import PICTURES, check_plottable, draw_in_terminal, draw_picture
+from siridb_fast.cli.plot_option import IN_TERMINAL
+from siridb_fast.cli.plots import check_plottable, draw_in_terminal, draw_picture
 from siridb_fast.errors import UserAuthError
 from siridb_fast.running import run
 
@@ -44,18 +43,9 @@ if TYPE_CHECKING:
     from siridb_fast.client import SiriDBClient
     from siridb_fast.database import PointArrays
 
-__all__ = ["QueryCommand", "query"]
+__all__ = ["query"]
 
-IN_TERMINAL = "-"
 FORMATS = {"txt": Format.TABLE, **{form.value: form for form in Format}}
-
-
-class QueryCommand(TyperCommand):
-    """The command, with an option ``--plot`` that may stand without a value."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments, a bare ``--plot`` as one into the terminal."""
-        return list(super().parse_args(ctx, _with_plot_value(args)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,17 +262,3 @@ def _show_grid(grid: Grid, what: str, wish: Wish, file: BinaryIO) -> None:
             write_csv(grid, text)
         else:
             print_table(grid, wish.limit, what, text)
-
-
-def _with_plot_value(arguments: Sequence[str]) -> list[str]:
-    # "--plot" draws in the terminal, unless the name of a picture follows.
-    given: list[str] = []
-    for index, argument in enumerate(arguments):
-        if argument == "--":
-            return [*given, *arguments[index:]]
-        following = arguments[index + 1] if index + 1 < len(arguments) else ""
-        has_file = Path(following).suffix.lower() in PICTURES
-        given.append(
-            f"--plot={IN_TERMINAL}" if argument == "--plot" and not has_file else argument
-        )
-    return given
