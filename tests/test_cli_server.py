@@ -65,7 +65,7 @@ def test_options_make_the_database() -> None:
 
 def test_server_that_ends_by_itself_is_an_error() -> None:
     with serving() as (process, url):
-        (pid,) = (int(pid) for pid in _children(process.pid))
+        (pid,) = (int(pid) for pid in children(process.pid))
         os.kill(pid, signal.SIGKILL)
         errors = process.communicate(timeout=30)[1]
         assert process.returncode == 1
@@ -84,7 +84,8 @@ def test_missing_program_is_told_with_how_to_get_it(tmp_path: Path) -> None:
     assert find_server().exists()
 
 
-def _children(parent: int) -> list[str]:
+def children(parent: int) -> list[str]:
+    """Wait for the children of a process; return their ids."""
     tasks = Path(f"/proc/{parent}/task")
     wait_until(lambda: any(t.exists() for t in tasks.glob("*/children")), timeout=5, what="tasks")
     return [pid for path in tasks.glob("*/children") for pid in path.read_text().split()]

@@ -6,6 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 import siridb_fast
+from siridb_fast.cli.bench import bench
 from siridb_fast.cli.faults import silence_stdout
 from siridb_fast.cli.load import load
 from siridb_fast.cli.plot_option import PlotCommand
@@ -17,9 +18,9 @@ from siridb_fast.cli.spool import spool
 __all__ = ["app"]
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 the server or the connection failed; 2 wrong usage or bad "
-    "input; 3 load could not deliver some of the points, or spool could not read some of its "
-    "packages; 130 stopped by Ctrl+C; 143 stopped by "
+    "Exit codes: 0 all is well; 1 the server or the connection failed, or bench could not remove "
+    "what it had written; 2 wrong usage or bad input; 3 load could not deliver some of the "
+    "points, or spool could not read some of its packages; 130 stopped by Ctrl+C; 143 stopped by "
     "SIGTERM."
 )
 
@@ -70,4 +71,5 @@ app.command(cls=PlotCommand)(query)
 app.command()(ping)
 app.command()(info)
 app.command()(server)
+app.command(cls=PlotCommand)(bench)
 app.add_typer(spool, name="spool")

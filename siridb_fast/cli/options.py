@@ -19,7 +19,15 @@ from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.config import Config, parse_url
 from siridb_fast.errors import ConfigError, ConnectionLost, SiriDBError
 
-__all__ = ["Precision", "Target", "TimeoutOption", "UrlOption", "connected", "target_of"]
+__all__ = [
+    "ANSWER_TIMEOUT",
+    "Precision",
+    "Target",
+    "TimeoutOption",
+    "UrlOption",
+    "connected",
+    "target_of",
+]
 
 ANSWER_TIMEOUT = 60.0
 URL_FORM = "siridb://user:password@host/database"

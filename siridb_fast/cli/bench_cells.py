@@ -1,0 +1,279 @@
+"""What a bench tries, and what it has measured: cells and their figures.
+
+Pure: knows no connection and no clock. Rule: two cells are told apart only where the middle halves
+of their repeats do not touch (of a few repeats: where none does), and 5 % lie between them; what
+is closer is noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from statistics import median, quantiles
+
+__all__ = [
+    "BUFFERED_POINT_BYTES",
+    "FEWEST_REPEATS",
+    "Cell",
+    "Facts",
+    "Kind",
+    "Latency",
+    "Measured",
+    "Survey",
+    "Transport",
+    "best_of",
+    "default_lines",
+    "is_clearly_faster",
+    "plan",
+]
+
+BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
+PACKAGE_POINTS = 50_000  # of a package of long runs: 1 MB, as writers send it
+SLOW_PACKAGE_POINTS = 10_000  # of a package of short runs, which takes the server far longer
+MOST_SERIES = 300  # of a package: each has a place in the server's buffer file, which stays
+RUNS = (1, 10, 1_000, 10_000, 50_000)  # points of a series in a package
+LINES_RUN = 10_000  # the run that connections and windows are tried with
+LINES = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 4))  # connections, packages in flight on each
+LINGERS = (0.1, 1.0)
+FEWEST_REPEATS = 3  # with which noise can be judged
+FEW_REPEATS = 5  # whose middle half says too little
+WORTH_OF_TWO = 2.0  # times, between two repeats and others: that much is no noise
+WORTH = 1.05  # times: less is no reason to set anything
+
+
+class Kind(Enum):
+    """The questions; each has a table of its own."""
+
+    RUNS = "runs"
+    LINES = "lines"
+    LATENCY = "latency"
+    WRITER = "writer"
+
+
+class Transport(Enum):
+    """The ways to a server."""
+
+    TCP = "tcp"
+    UNIX = "unix"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One way to send: packages of so many points of each of so many series, and over which lines.
+
+    A cell of `Kind.WRITER` has single points of so many series, which wait for ``linger`` seconds.
+    """
+
+    kind: Kind
+    transport: Transport
+    points: int
+    series: int
+    connections: int = 1
+    window: int = 1
+    linger: float | None = None
+
+    @property
+    def total(self) -> int:
+        """The points of a package."""
+        return self.points * self.series
+
+    @property
+    def in_flight(self) -> int:
+        """The packages that are on their way at one time."""
+        return self.connections * self.window
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds of round trips, one after another: a ping, an insert of nothing and of one point."""
+
+    ping: float
+    nothing: float
+    median: float
+    p99: float
+    count: int
+
+    @property
+    def extra(self) -> float:
+        """What the point itself takes: a write to the buffer, and to the disk if it is synced."""
+        return self.median - self.nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a cell has reached. ``rates`` are points per second, one for each repeat.
+
+    Points, bytes, seconds and processor times (seconds, None where they cannot be read) are those
+    of all repeats; ``fast_share`` is which part of a writer's points took the server's fast path.
+    """
+
+    cell: Cell
+    rates: tuple[float, ...] = ()
+    points: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    client_cpu: float = 0.0
+    server_cpu: float | None = None
+    latency: Latency | None = None
+    fast_share: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """The median; 0 where there was no time."""
+        return median(self.rates) if self.rates else 0.0
+
+    @property
+    def bytes_per_second(self) -> float:
+        """The bytes that belong to the median."""
+        return self.rate * self.bytes / self.points if self.points else 0.0
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The rates between which the middle half of the repeats lies."""
+        if len(self.rates) < 2:
+            return self.rate, self.rate
+        low, _, high = quantiles(self.rates, n=4, method="inclusive")
+        return low, high
+
+    @property
+    def spread(self) -> float | None:
+        """Half of the middle half, as a part of the median; None of a single repeat."""
+        if len(self.rates) < 2 or not self.rate:
+            return None
+        low, high = self.middle
+        return (high - low) / 2 / self.rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Where it was measured. ``sync_interval`` (ms) is None where nobody can say."""
+
+    label: str
+    server: str
+    version: str
+    time_precision: str
+    buffer_size: int
+    sync_interval: int | None
+    pools: int = 1
+
+    @property
+    def buffer_points(self) -> int:
+        """How many points of a series the server buffers; longer runs take its fast path."""
+        return self.buffer_size // BUFFERED_POINT_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """All cells of one place, and whether the points that were acknowledged are there."""
+
+    facts: Facts
+    cells: tuple[Measured, ...]
+    acknowledged: int
+    stored: int
+    seconds: float
+
+    @property
+    def best(self) -> Measured | None:
+        """The fastest way of sending packages."""
+        return best_of(self.of(Kind.RUNS) + self.of(Kind.LINES))
+
+    @property
+    def short_runs(self) -> list[Measured]:
+        """Those that the server buffers point by point."""
+        limit = self.facts.buffer_points
+        return [each for each in self.of(Kind.RUNS) if each.cell.points <= limit]
+
+    @property
+    def long_runs(self) -> list[Measured]:
+        """Those that take the server's fast path."""
+        limit = self.facts.buffer_points
+        return [each for each in self.of(Kind.RUNS) if each.cell.points > limit]
+
+    @property
+    def just_over(self) -> Measured | None:
+        """The shortest of the long runs."""
+        return min(self.long_runs, key=lambda each: each.cell.points, default=None)
+
+    def of(self, kind: Kind, transport: Transport | None = None) -> list[Measured]:
+        """Return the cells of a kind that were measured."""
+        return [
+            each
+            for each in self.cells
+            if each.cell.kind is kind
+            and transport in (None, each.cell.transport)
+            and (each.rates or each.latency)
+        ]
+
+
+def plan(buffer_points: int, transports: Sequence[Transport], writer_series: int) -> list[Cell]:
+    """Return the cells for a server with this buffer; the first transport has most of them."""
+    main = transports[0]
+    connections, window = default_lines(main)
+    cells = [
+        Cell(
+            kind=Kind.RUNS,
+            transport=main,
+            points=points,
+            series=_series_of(points, buffer_points),
+            connections=connections,
+            window=window,
+        )
+        for points in sorted({*RUNS, max(buffer_points // 2, 1), buffer_points + 1})
+    ]
+    run = max(LINES_RUN, buffer_points + 1)
+    cells += [
+        Cell(
+            kind=Kind.LINES,
+            transport=transport,
+            points=run,
+            series=_series_of(run, buffer_points),
+            connections=connections,
+            window=window,
+        )
+        for transport in transports
+        for connections, window in LINES
+    ]
+    cells += [
+        Cell(kind=Kind.LATENCY, transport=transport, points=1, series=1)
+        for transport in transports
+    ]
+    cells += [
+        Cell(
+            kind=Kind.WRITER,
+            transport=main,
+            points=1,
+            series=writer_series,
+            connections=connections,
+            window=window,
+            linger=linger,
+        )
+        for linger in LINGERS
+    ]
+    return cells
+
+
+def default_lines(transport: Transport) -> tuple[int, int]:
+    """Return the connections and the window of a writer that is told nothing else."""
+    return (1, 2) if transport is Transport.UNIX else (2, 1)
+
+
+def is_clearly_faster(one: Measured, other: Measured) -> bool:
+    """Tell whether one is faster than the other by more than noise."""
+    count = min(len(one.rates), len(other.rates))
+    if count < 2 or one.rate < other.rate * WORTH:
+        return False
+    if count < FEW_REPEATS:
+        worth = 1.0 if count >= FEWEST_REPEATS else WORTH_OF_TWO
+        return min(one.rates) > max(other.rates) * worth
+    return one.middle[0] > other.middle[1]
+
+
+def best_of(cells: Iterable[Measured]) -> Measured | None:
+    """Return the one with the highest median."""
+    return max(cells, key=lambda each: each.rate, default=None)
+
+
+def _series_of(points: int, buffer_points: int) -> int:
+    total = PACKAGE_POINTS if points > buffer_points else SLOW_PACKAGE_POINTS
+    return min(max(total // points, 1), MOST_SERIES)

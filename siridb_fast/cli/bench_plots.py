@@ -1,0 +1,200 @@
+"""A bench as a picture, in a file (matplotlib) or as characters in the terminal (plotext)."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from math import ceil, floor, log10
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siridb_fast.cli.bench_cells import Kind, Measured, Survey
+from siridb_fast.cli.bench_figures import points_per_second
+from siridb_fast.cli.faults import shown
+from siridb_fast.cli.plots import check_picture, require, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["check_plot", "draw_in_terminal", "draw_picture"]
+
+INCHES = (13.0, 5.2)
+DPI = 110
+TERMINAL_LINES = 20
+NARROWEST = 40
+BAR_SHARE = 0.8  # of the room of a bar
+PANELS = (5, 4, 3)  # widths beside each other
+TITLE = "Points/s by points of a series in a package"
+
+
+def check_plot(path: Path | None) -> None:
+    """Refuse what cannot be drawn, before anything is measured; no path is the terminal.
+
+    Raises:
+        UsageFault: A package is missing, or the name of the file is wrong.
+    """
+    if path is None:
+        require("plotext")
+    else:
+        check_picture(path)
+
+
+def draw_picture(surveys: Sequence[Survey], path: Path) -> None:
+    """Write a picture: rates by run, by connections and packages in flight, and round trips.
+
+    Raises:
+        UsageFault: The file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
+    runs, lines, trips = figure.subplots(1, len(PANELS), width_ratios=PANELS)
+    _draw_runs(runs, surveys)
+    _draw_lines(lines, surveys)
+    _draw_trips(trips, surveys)
+    facts = surveys[0].facts
+    figure.suptitle(
+        f"siridb-fast bench: {shown(facts.server)}, siridb-server {shown(facts.version)}",
+        fontsize=12,
+        parse_math=False,
+    )
+    save(figure, path)
+
+
+def draw_in_terminal(surveys: Sequence[Survey]) -> None:
+    """Draw rates by run on stdout, as wide as the terminal, both axes logarithmic."""
+    import plotext
+
+    width = max(shutil.get_terminal_size((100, 0)).columns, NARROWEST)
+    figure = plotext.figure
+    figure.clear()
+    figure.plot_size(width, TERMINAL_LINES)
+    figure.theme("default")
+    figure.canvas("default")
+    sizes, rates = set(), []
+    for survey in surveys:
+        cells = survey.of(Kind.RUNS)
+        if cells:
+            sizes |= {each.cell.points for each in cells}
+            rates += [each.rate for each in cells]
+            signal = figure.signal(
+                [log10(each.cell.points) for each in cells], [log10(each.rate) for each in cells]
+            )
+            signal.lines()
+            signal.label(survey.facts.label)
+            figure.draw(signal)
+    if rates:
+        marks = _spaced(sorted(sizes), width)
+        figure.ruler("x").ticks([log10(size) for size in marks], [f"{size:,}" for size in marks])
+        powers = range(floor(log10(min(rates))), ceil(log10(max(rates))) + 1)
+        figure.ruler("y").ticks(list(powers), [points_per_second(10.0**power) for power in powers])
+    figure.title(TITLE)
+    sys.stdout.write(figure.build().string(colorless=not sys.stdout.isatty()).rstrip() + "\n")
+    sys.stdout.flush()
+
+
+def _spaced(sizes: Sequence[int], width: int) -> list[int]:
+    # Without those whose labels would run into the one before.
+    room = log10(sizes[-1] / sizes[0]) * 9 / width if len(sizes) > 1 else 0.0
+    kept = [sizes[0]]
+    for size in sizes[1:]:
+        if log10(size / kept[-1]) >= room:
+            kept.append(size)
+    return kept
+
+
+def _draw_runs(axes: Axes, surveys: Sequence[Survey]) -> None:
+    for number, survey in enumerate(surveys):
+        cells = survey.of(Kind.RUNS)
+        points = [each.cell.points for each in cells]
+        low, high = zip(*(each.middle for each in cells), strict=True) if cells else ((), ())
+        color = f"C{number}"
+        axes.fill_between(points, low, high, color=color, alpha=0.2, linewidth=0)
+        axes.plot(
+            points,
+            [each.rate for each in cells],
+            color=color,
+            marker="o",
+            markersize=4,
+            label=survey.facts.label,
+        )
+    for limit in {survey.facts.buffer_points for survey in surveys}:
+        axes.axvline(limit, color="0.4", linestyle="--", linewidth=1)
+        axes.annotate(
+            f" buffer: {limit:,}",
+            (limit, 0.02),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            color="0.3",
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("points of a series in a package")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.yaxis.set_major_formatter(lambda value, _: points_per_second(value))
+    axes.legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.05))
+    _dress(axes, "points/s; band: middle half of the repeats")
+
+
+def _draw_lines(axes: Axes, surveys: Sequence[Survey]) -> None:
+    height = BAR_SHARE / len(surveys)
+    names: list[str] = []
+    for number, survey in enumerate(surveys):
+        cells = survey.of(Kind.LINES)
+        names = [_line_name(each) for each in cells] if len(cells) > len(names) else names
+        axes.barh(
+            [place + number * height for place in range(len(cells))],
+            [each.rate / 1e6 for each in cells],
+            height * 0.92,
+            xerr=_errors(cells),
+            color=f"C{number}",
+            alpha=0.85,
+            error_kw={"ecolor": "0.25", "elinewidth": 1, "capsize": 2},
+        )
+    middle = height * (len(surveys) - 1) / 2
+    axes.set_yticks([place + middle for place in range(len(names))], names)
+    axes.invert_yaxis()
+    axes.set_xlabel("million points/s")
+    _dress(axes, "connections × in flight on each")
+
+
+def _draw_trips(axes: Axes, surveys: Sequence[Survey]) -> None:
+    names, times, colors = [], [], []
+    for number, survey in enumerate(surveys):
+        for each in survey.of(Kind.LATENCY):
+            if each.latency is not None:
+                found = each.latency
+                kinds = ("ping", "empty", "point", "p99")
+                names += [f"{each.cell.transport.value} {kind}" for kind in kinds]
+                seconds = (found.ping, found.nothing, found.median, found.p99)
+                times += [value * 1e3 for value in seconds]
+                colors += [f"C{number}"] * len(kinds)
+    bars = axes.barh(range(len(names)), times, BAR_SHARE, color=colors, alpha=0.85)
+    axes.bar_label(bars, [f"{value:.3g}" for value in times], padding=3, fontsize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.margins(x=0.2)
+    axes.set_xlabel("ms")
+    _dress(axes, "round trips, one after another")
+
+
+def _dress(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=10)
+    axes.grid(visible=True, color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+
+
+def _line_name(each: Measured) -> str:
+    cell = each.cell
+    return f"{cell.transport.value} {cell.connections} × {cell.window}"
+
+
+def _errors(cells: Sequence[Measured]) -> Any:
+    below = [max(each.rate - each.middle[0], 0) / 1e6 for each in cells]
+    above = [max(each.middle[1] - each.rate, 0) / 1e6 for each in cells]
+    return [below, above]
