@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import multiprocessing
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,11 @@ def put(report: Path, title: str, text: str) -> None:
     report.write_text(HEAD + "".join(blocks))
 
 
+def run_part(part: str, arguments: argparse.Namespace) -> Outcome:
+    """Run one part; in a process of its own, in whose memory no other part has left anything."""
+    return PARTS[part](arguments)
+
+
 def main() -> None:
     """Run the parts that the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -116,8 +123,10 @@ def main() -> None:
     shown = ("seconds", "every", "seed")
     how = ", ".join(f"{name} {getattr(arguments, name):g}" for name in shown)
     is_good = True
+    spawn = multiprocessing.get_context("spawn")
     for part in arguments.parts:
-        said, was_good = PARTS[part](arguments)
+        with ProcessPoolExecutor(1, mp_context=spawn) as process:
+            said, was_good = process.submit(run_part, part, arguments).result()
         is_good &= was_good
         today = datetime.datetime.now(tz=datetime.UTC).date()
         put(arguments.report, TITLES[part], f"{today}, {how}.\n\n{said}")

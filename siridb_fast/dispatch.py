@@ -34,7 +34,6 @@ from siridb_fast.safety import Safety
 
 __all__ = ["Dispatcher"]
 
-LOOK_TIMEOUT = 30.0  # seconds at least to look up a package that is in doubt
 GRANTED = 30.0  # seconds at least to send it again, once, if it is not stored
 
 logger = logging.getLogger("siridb_fast")
@@ -280,9 +279,8 @@ class Dispatcher:
             logger.warning("%s: %s; looking it up", connection.name, error)
             package.error = error
             self._looked_up.add(package)
-            deadline = max(package.deadline, self._loop.time() + LOOK_TIMEOUT)
             told = partial(self._is_looked_up, package)
-            self._doubts.settle(package.batch, connection, deadline, told)
+            self._doubts.settle(package.batch, connection, package.deadline, told)
         else:
             logger.error("%s: %s; it is in doubt", connection.name, error)
             self.is_refused(package, error, in_doubt=True)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -25,8 +27,9 @@ from siridb_fast.comparing import Arrays, missing_points
 from siridb_fast.connection import Connection
 from siridb_fast.errors import SiriDBError
 
-__all__ = ["Doubts", "Settled", "batch_of", "split"]
+__all__ = ["Doubts", "Settled", "Turns", "batch_of", "split"]
 
+LOOK_TIMEOUT = 30.0  # seconds at least to look up a package that is in doubt
 PAUSE = 0.1  # seconds between two looks, or two attempts to look
 PATIENCE = 10.0  # seconds of a doubt, for a server that goes on working: for others it may be
 AT_ONCE = 2  # that are settled: each holds the points of a package three times
@@ -44,6 +47,38 @@ class Settled:
     missing: Batch | None
 
 
+class Turns:
+    """Whose turn it is to look; the others wait for as long as doubts are being settled."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._free = asyncio.Semaphore(AT_ONCE)
+        self._last_settled = -inf
+
+    async def take(self, deadline: float) -> float:
+        """Wait for a turn; return when it ends, on the loop's clock.
+
+        Raises:
+            TimeoutError: The deadline is over, and for as long as a look may take none was of use.
+        """
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._free.acquire()
+            except TimeoutError:
+                deadline = self._last_settled + LOOK_TIMEOUT
+                if deadline <= self._loop.time():
+                    raise
+            else:
+                return max(deadline, self._loop.time() + LOOK_TIMEOUT)
+
+    def give_back(self, *, is_settled: bool) -> None:
+        """End a turn; tell whether the doubt was settled."""
+        if is_settled:
+            self._last_settled = self._loop.time()
+        self._free.release()
+
+
 class Doubts:
     """The packages of one writer that are looked up.
 
@@ -57,7 +92,7 @@ class Doubts:
         self._cluster = cluster
         self._asking = asking
         self._in_flight = in_flight
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns(cluster.loop)
         self._look = asyncio.Lock()  # one at a time: a look sees what others ask the server
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,12 +108,14 @@ class Doubts:
         Args:
             batch: What it holds.
             connection: Its host is asked, whoever listens there by then.
-            deadline: When to give up, on the loop's clock.
+            deadline: When to give up, on the loop's clock; later, if that leaves little time, or
+                others are settled meanwhile.
             tell: Called once with the outcome, None if there was none in time, and with the
                 connection over which it was learnt.
         """
         # From now on, not from its turn on: that others are waited for is time for this one, too.
-        patient_until = self._cluster.loop.time() + PATIENCE
+        now = self._cluster.loop.time()
+        patient_until, deadline = now + PATIENCE, max(deadline, now + LOOK_TIMEOUT)
         task = self._cluster.loop.create_task(
             self._settle(batch, connection, deadline, patient_until, tell)
         )
@@ -100,10 +137,14 @@ class Doubts:
     ) -> None:
         outcome, line = None, connection
         try:
-            async with asyncio.timeout_at(deadline), self._turns:
-                arrays = decode_points(batch.buffer)
-                missing, line = await self._missing(arrays, connection, patient_until)
-                outcome = split(batch, arrays, missing)
+            end = await self._turns.take(deadline)
+            try:
+                async with asyncio.timeout_at(end):
+                    arrays = decode_points(batch.buffer)
+                    missing, line = await self._missing(arrays, connection, patient_until)
+                    outcome = split(batch, arrays, missing)
+            finally:
+                self._turns.give_back(is_settled=outcome is not None)
         except TimeoutError:
             logger.error("%s did not tell in time what became of a package", connection.name)
         tell(outcome, line)
@@ -118,8 +159,9 @@ class Doubts:
             try:
                 if line is not None:
                     is_new = _is_new(line, connection)
-                    async with self._look:
-                        is_calm = is_new or await self._is_calm(line, patient_until)
+                    is_patient = not is_new and self._cluster.loop.time() < patient_until
+                    async with self._look if is_patient else nullcontext():
+                        is_calm = not is_patient or await self._is_calm(line)
                         now = await missing_points(arrays, partial(self._asking.arrays, at=line))
                     is_stored = not any(mask.any() for mask in now.values())
                     if is_new or is_stored or (is_calm and _are_equal(now, before)):
@@ -130,11 +172,10 @@ class Doubts:
                 before = None
             await asyncio.sleep(PAUSE)
 
-    async def _is_calm(self, line: Connection, patient_until: float) -> bool:
+    async def _is_calm(self, line: Connection) -> bool:
         # Whether it works on nothing but this question and our own packages.
         ours = 1 + self._in_flight()
-        tasks = await self._asking.active_tasks(at=line)
-        return tasks <= ours or self._cluster.loop.time() > patient_until
+        return await self._asking.active_tasks(at=line) <= ours
 
 
 def split(batch: Batch, arrays: Arrays, missing: dict[str, NumpyArray]) -> Settled:

@@ -18,7 +18,7 @@ from siridb_fast._batch import Batch
 from siridb_fast.asking import Asking
 from siridb_fast.cluster import Cluster
 from siridb_fast.config import parse_url
-from siridb_fast.doubt import Doubts, Settled, batch_of, split
+from siridb_fast.doubt import Doubts, Settled, Turns, batch_of, split
 from siridb_fast.writer_options import WriterOptions
 
 FIRST = 1_600_000_000_000_000_000
@@ -108,17 +108,53 @@ async def test_packages_in_doubt_are_patient_with_a_busy_server_all_at_once(
 ) -> None:
     # One after the other, the last of many would be given up before they were looked up.
     ends: list[float] = []
+    missing = Doubts._missing
 
-    async def is_calm(_self: Doubts, _line: object, patient_until: float) -> bool:
+    async def noting(self: Doubts, arrays: Any, line: Any, patient_until: float) -> Any:
         ends.append(patient_until)
-        return True
+        return await missing(self, arrays, line, patient_until)
 
-    monkeypatch.setattr(Doubts, "_is_calm", is_calm)
+    monkeypatch.setattr(Doubts, "_missing", noting)
     batches = [batch_of(packb({f"patience {n}": [[1, 0.5]]})) for n in range(8)]
     settled, began = await settle_all(database, batches)
     assert [points_of(one.missing) for one in settled] == [points_of(batch) for batch in batches]
-    assert len(ends) >= 2 * len(batches)
+    assert len(ends) == len(batches)
     assert max(ends) <= began + siridb_fast.doubt.PATIENCE
+
+
+async def test_busy_server_is_looked_at_twice_once_patience_is_over(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    async def active_tasks(_self: Asking, **_: object) -> int:
+        asked.append(None)
+        return 99
+
+    monkeypatch.setattr(Asking, "active_tasks", active_tasks)
+    monkeypatch.setattr(siridb_fast.doubt, "PATIENCE", 0.0)
+    batch = batch_of(packb({"busy": [[1, 0.5]]}))
+    assert points_of((await settle(database, batch)).missing) == points_of(batch)
+    assert not asked
+
+
+async def test_turn_is_waited_for_as_long_as_others_are_settled() -> None:
+    loop = asyncio.get_running_loop()
+    turns = Turns(loop)
+    past, future = loop.time() - 1, loop.time() + 60
+    assert [await turns.take(past) > past for _ in range(2)] == [True, True]
+    with pytest.raises(TimeoutError):
+        await turns.take(past)
+    turns.give_back(is_settled=False)
+    await turns.take(future)
+    with pytest.raises(TimeoutError):
+        await turns.take(past)
+    turns.give_back(is_settled=True)
+    await turns.take(future)
+    waiting = loop.create_task(turns.take(past))
+    await asyncio.sleep(0)
+    turns.give_back(is_settled=True)
+    assert await waiting > loop.time()
 
 
 async def test_integers_in_a_series_of_floats_are_found_as_floats(database: Database) -> None:
@@ -232,7 +268,7 @@ async def test_without_the_right_to_select_the_fallback_is_taken(
 async def test_doubt_that_nobody_settles_is_reported_in_the_end(
     monkeypatch: pytest.MonkeyPatch, own_database: Database
 ) -> None:
-    monkeypatch.setattr(siridb_fast.dispatch, "LOOK_TIMEOUT", 0.3)
+    monkeypatch.setattr(siridb_fast.doubt, "LOOK_TIMEOUT", 0.3)
     writer = BatchWriter(own_database.url, linger=0.01, delivery_timeout=0.3)
     await writer.open()
     writer.write("a", FIRST, 0.5)
