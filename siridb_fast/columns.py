@@ -181,7 +181,7 @@ def raw_series_name(name: object) -> bytes:
         raise ColumnError(
             f"a name has 1 to {MAX_NAME_BYTES:,} bytes, got {len(raw):,}", series=name
         )
-    if b"\0" in raw:
+    if 0 in raw:
         raise ColumnError("a name with a NUL is cut there by the server, or hangs it", series=name)
     return raw
 
@@ -339,7 +339,8 @@ def _texts(name: str, values: NumpyArray, rules: ColumnRules) -> list[bytes | No
                 series=name,
                 index=index,
             )
-        if b"\0" in text:
+        # b"\0" in text would raise an error on its way, and drop it: 2,000 instructions
+        if 0 in text:
             raise ColumnError("the server cuts a text at its NUL", series=name, index=index)
         texts.append(text)
     return texts

@@ -52,7 +52,7 @@ def plain_value(name: str, value: Any, index: int | None) -> float | int | bytes
             series=name,
             index=index,
         )
-    if b"\0" in value:
+    if 0 in value:
         raise ColumnError("the server cuts a text at its NUL", series=name, index=index)
     if len(value) > MAX_TEXT:
         raise ColumnError(
