@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from siridb_fast.testing import ServerNotFound, find_server
+from siridb_fast.testing.debian import unpack_package
 from siridb_fast.testing.unpack import main
 
 PRINT_VERSION = "echo SiriDB Server 9.8.7"
@@ -166,3 +167,14 @@ def test_unknown_distribution_is_refused(
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"ID": "else"})
     assert main([]) == 1
     assert "neither Debian nor Ubuntu" in capsys.readouterr().err
+
+
+def test_package_without_its_libraries_comes_from_the_own_suite(fake_debian: Path) -> None:
+    root = fake_debian / "tool" / "root"
+    unpack_package("valgrind", root, with_libraries=False)
+    assert (root / "usr/lib").is_dir()
+    assert [path.name for path in root.parent.iterdir()] == ["root"]
+    calls = (fake_debian / "calls").read_text()
+    assert "apt-cache" not in calls
+    assert "trixie" not in calls
+    assert calls.splitlines()[-1].endswith(" download valgrind")
