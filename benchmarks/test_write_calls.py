@@ -7,52 +7,19 @@ does not count.
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from benchmarks.contest import Contest
 from benchmarks.loads import Sensors
-from siridb_fast._batch import Batch
-from siridb_fast._coalescer import Coalescer
-from siridb_fast._intake import Intake
-from siridb_fast.columns import ColumnRules
+from benchmarks.memory import Memory
 
 ROUNDS = 15
 SENSORS = Sensors(series=1000, ticks=500)
 QUESTDB_TICKS = 100
-BUFFER_POINTS = 64  # of a series, in a server with the usual buffer_size
-ROOM = 1 << 30
-
-
-class Memory:
-    """An intake that nothing leaves unless it is emptied; all of its series are settled."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.coalescer = Coalescer(
-            clock=time.monotonic,
-            max_buffered=ROOM,
-            linger=3600.0,
-            package_bytes=1_000_000,
-            max_idle=1_000_000,
-        )
-        self.coalescer.notify = lambda: None
-        self.intake = Intake(self.coalescer, ColumnRules(time_precision=None), casts=False)
-        self.coalescer.open(BUFFER_POINTS)
-        for name in names:
-            series = self.coalescer.series(name)
-            self.coalescer.pin(series, "float")
-            self.coalescer.settle(series, None)
-
-    def empty(self) -> None:
-        """Let everything leave."""
-        self.coalescer.flush(time.monotonic())
-        while self.coalescer.take(time.monotonic(), Batch()):
-            pass
-        assert self.coalescer.points == 0
 
 
 def test_write_beside_lists(contest: Contest) -> None:
