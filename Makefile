@@ -5,6 +5,7 @@
 # make sanitize   run the tests of the codec under the same sanitizers
 # make bench  measure, side by side with the reference driver, and write benchmarks/report
 # make bench-compare BASE=old.json   compare an earlier report with this one, ratio by ratio
+# make instructions   count those of the hot paths, and hold them to their bounds
 # make soak   two hours of faults: is every point there once? (benchmarks/soak.md)
 #
 # Everything is set up on the way: .venv, the compiled extensions, the server's binary.
@@ -29,7 +30,7 @@ IN_SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(CURDIR)/$(FUZZ
 CODEC_TESTS := $(addprefix tests/test_,qpack.py session.py answer.py packages.py parts.py batch.py \
 	columns.py column_faults.py column_refusals.py limits.py hostile.py)
 
-.PHONY: demo test test-debug lint fuzz sanitize bench bench-compare soak server clean
+.PHONY: demo test test-debug lint fuzz sanitize bench bench-compare instructions soak server clean
 
 demo: $(VENV)/.built server
 	$(BIN)/python demo.py $(DEMO_ARGS)
@@ -68,6 +69,9 @@ bench: $(VENV)/.built server
 
 bench-compare: $(VENV)/.built
 	$(BIN)/python -m benchmarks.compare $(BASE) $(REPORT)/report.json
+
+instructions: $(VENV)/.built
+	$(BIN)/python -m benchmarks.instructions $(ARGS)
 
 server: $(VENV)/.built
 	@[ -n "$$SIRIDB_SERVER" ] || command -v siridb-server >/dev/null \
