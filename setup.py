@@ -10,7 +10,10 @@ from setuptools import Extension, setup
 IS_DEBUG = os.environ.get("SIRIDB_FAST_DEBUG", "0") not in ("", "0")
 IS_SANITIZED = os.environ.get("SIRIDB_FAST_SANITIZE", "0") not in ("", "0")  # make sanitize, fuzz
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-UNIX_ARGS = ["-O1", "-g"] if IS_DEBUG else ["-O3", "-funroll-loops", "-g0"]
+HAS_SYMBOLS = os.environ.get("SIRIDB_FAST_SYMBOLS", "0") not in ("", "0")  # for profilers
+IS_ANNOTATED = os.environ.get("SIRIDB_FAST_ANNOTATE", "0") not in ("", "0")
+OPTIMIZED = ["-O3", "-funroll-loops", "-g" if HAS_SYMBOLS else "-g0"]
+UNIX_ARGS = ["-O1", "-g"] if IS_DEBUG else OPTIMIZED
 if IS_SANITIZED:
     UNIX_ARGS = ["-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize-coverage=trace-pc"]
     UNIX_ARGS += SANITIZERS
@@ -45,8 +48,10 @@ setup(
     ext_modules=cythonize(
         extensions(),
         include_path=["src_pyx"],
-        build_dir="build/cython-debug" if IS_DEBUG else "build/cython",
-        annotate=os.environ.get("SIRIDB_FAST_ANNOTATE", "0") not in ("", "0"),
+        build_dir=f"build/cython{'-debug' * IS_DEBUG}{'-symbols' * HAS_SYMBOLS}",
+        emit_linenums=HAS_SYMBOLS,  # of the .pyx
+        annotate=IS_ANNOTATED,
+        force=IS_ANNOTATED,  # there is no page of what need not be translated
         compiler_directives=DIRECTIVES,
     )
 )
