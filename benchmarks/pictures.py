@@ -34,6 +34,7 @@ WIDTH = 9.0  # inches
 HEIGHT = 4.2
 ROW_HEIGHT = 0.24
 LINE = 84  # characters below all bars, beside a legend
+FEW = 5  # places that have a name each
 SHORT = "#d55e00"
 REACHED = "#009e73"
 
@@ -128,6 +129,9 @@ def _lines(axes: Axes, chart: Chart, _: dict[str, str]) -> None:
     for axis, scale in (("x", axes.set_xscale), ("y", axes.set_yscale)):
         if axis in chart.log:
             scale("log")
+    places = sorted({float(mark.x) for marks in chart.lines.values() for mark in marks})
+    if "x" in chart.log and len(places) <= FEW:
+        axes.set_xticks(places)  # not every one of them is a power of ten
     for ticks, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
         ticks.set_major_formatter(FuncFormatter(lambda value, _: _compact(value)))
         if name in chart.log:
