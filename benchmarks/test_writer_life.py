@@ -1,13 +1,11 @@
-"""What does the writer cost beside time: CPU, delay and memory?
+"""What does the writer cost beside time: CPU and memory?
 
 Client CPU is this process's own, beside that of the reference: both get arrays, and the reference
-needs lists. Server CPU is the server process's. Delay is what `on_delivery` tells, of the oldest
-point of a package, and counted for all its points. Memory is that of a fresh process.
+needs lists. Server CPU is the server process's. Memory is that of a fresh process.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -20,29 +18,23 @@ import numpy as np
 import pytest
 
 from benchmarks import data
-from benchmarks.contest import WARM_UPS, Contest
+from benchmarks.contest import Contest
 from benchmarks.entrants import by_arrays
 from benchmarks.loads import (
-    INTERVALS,
     Entrant,
-    Sensors,
     Timeline,
     Writing,
     compete,
     new_server,
     reference_client,
 )
-from siridb_fast import BatchWriter, Delivered
+from benchmarks.server_cpu import ServerCpu
 from siridb_fast.testing import SiriDBServer
 
 ROUNDS = 5
 SERIES, POINTS = 300, 10_000
 INSERTS = 30  # of the reference in a lap
 SORTED, SHUFFLED = "in order", "shuffled"
-
-RATE_SERIES, RATE_TICKS = 1000, 100  # in a second
-RATE_SECONDS = 5
-LINGER, LATE = 1.0, 0.05
 
 MIB = 1024 * 1024
 MAX_BUFFERED, EXTRA = 64, 32  # MiB
@@ -75,18 +67,13 @@ def test_client_cpu(contest: Contest) -> None:
 def test_disorder(contest: Contest) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(new_server(500))
-        used: dict[str, list[float]] = {}
-        entrants = []
-        for name in (SHUFFLED, SORTED):
-            writing = stack.enter_context(Writing(server.url()))
-            entrant = _by_order(writing, name)
-            entrant.send = _measured(entrant.send, server, used.setdefault(name, []))
-            entrants.append(entrant)
+        cpu = ServerCpu(server)
+        entrants = [
+            cpu.watch(_by_order(stack.enter_context(Writing(server.url())), name))
+            for name in (SHUFFLED, SORTED)
+        ]
         compete(contest, ROUNDS, entrants, server)
-    ours, reference = (
-        [seconds * 1e9 / (SERIES * POINTS) for seconds in used[name][WARM_UPS:]]
-        for name in (SHUFFLED, SORTED)
-    )
+    ours, reference = map(cpu.nanoseconds, entrants)
     what = "server CPU, 10 k shuffled points a series / in order"
     contest.figures(what, "ns/point", ours, reference)
     for title, is_cpu in (("client CPU", True), ("time", False)):
@@ -98,32 +85,6 @@ def test_disorder(contest: Contest) -> None:
             reference=SORTED,
             is_cpu=is_cpu,
         )
-
-
-@pytest.mark.parametrize("interval", INTERVALS)
-def test_delay(contest: Contest, interval: int) -> None:
-    sensors = Sensors(RATE_SERIES, RATE_TICKS * RATE_SECONDS)
-    delivered: list[Delivered] = []
-    with ExitStack() as stack:
-        server = stack.enter_context(new_server(interval))
-        options = {"linger": LINGER, "on_delivery": delivered.append}
-        writing = stack.enter_context(Writing(server.url(), **options))
-        ticker = writing.writer.ticker(sensors.names("rate"))
-
-        async def send(writer: BatchWriter, times: list[int]) -> None:
-            delivered.clear()
-            start = time.monotonic()
-            for i, (timestamp, values) in enumerate(zip(times, sensors.values, strict=True)):
-                await asyncio.sleep(start + i / RATE_TICKS - time.monotonic())
-                ticker.write(timestamp, values)
-                await writer.drain()
-
-        compete(contest, 1, [writing.entrant("rate", sensors.points, sensors.times, send)], server)
-    latencies = np.repeat([d.latency for d in delivered], [d.points for d in delivered]) * 1e3
-    for percent in (99, 50, 100):
-        what = f"delay at 100 k points/s, sync {interval}, p{percent} / allowed of p99"
-        figure = float(np.percentile(latencies, percent))
-        contest.figures(what, "ms", [figure], [(LINGER + LATE) * 1e3])
 
 
 def test_memory_while_the_server_is_paused(contest: Contest) -> None:
@@ -189,21 +150,6 @@ def _by_order(writing: Writing, name: str) -> Entrant:
         make, order = entrant.make, np.random.default_rng(1).permutation(POINTS)
         entrant.make = lambda lap: [timestamps[order] for timestamps in make(lap)]
     return entrant
-
-
-def _measured(send: Any, server: SiriDBServer, used: list[float]) -> Any:
-    def measure(load: Any) -> None:
-        before = _cpu_seconds(server)
-        send(load)
-        used.append(_cpu_seconds(server) - before)
-
-    return measure
-
-
-def _cpu_seconds(server: SiriDBServer) -> float:
-    # In nanoseconds: `server.cpu_seconds` goes in steps of 10 ms, of which a lap has a dozen.
-    tasks = Path(f"/proc/{server.pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 def _client(*arguments: object) -> subprocess.Popen[str]:
