@@ -12,6 +12,7 @@ import numpy as np
 __all__ = [
     "IN_CACHE",
     "MANY",
+    "SEED",
     "SOME",
     "Array",
     "as_lists",
