@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
 
 from benchmarks import data
 from benchmarks.loads import Entrant, Sensors, Timeline, Writing, reference_client
-from benchmarks.tsbs import METRICS, Tsbs
 from siridb_fast import BatchWriter
 from siridb_fast.testing import SiriDBServer
 
@@ -19,8 +17,6 @@ __all__ = [
     "REFERENCE_POINTS",
     "REFERENCE_TICKS",
     "by_arrays",
-    "by_host_tickers",
-    "by_one_ticker",
     "by_reference",
     "by_ticker",
     "by_writes",
@@ -99,34 +95,3 @@ def by_arrays(
         return [timeline.lap(lap * passes + i) for i in range(passes)]
 
     return writing.entrant(name, series * points * passes, make, send)
-
-
-def by_host_tickers(writing: Writing, tsbs: Tsbs) -> Entrant:
-    """Write rows as they come, each through the ticker of its host; drain after each time."""
-    names, step = tsbs.names("hosts"), len(METRICS)
-    tickers = [writing.writer.ticker(names[i : i + step]) for i in range(0, tsbs.series, step)]
-    rows = tsbs.values.reshape(tsbs.times, tsbs.hosts, step)
-
-    async def send(writer: BatchWriter, times: list[int]) -> None:
-        for timestamp, by_host in zip(times, rows, strict=True):
-            for ticker, row in zip(tickers, by_host, strict=True):
-                ticker.write(timestamp, row)
-            await writer.drain()
-
-    return writing.entrant("hosts", tsbs.points, _times(tsbs), send)
-
-
-def by_one_ticker(writing: Writing, tsbs: Tsbs) -> Entrant:
-    """Write all rows of one time at once."""
-    ticker = writing.writer.ticker(tsbs.names("whole"))
-
-    async def send(writer: BatchWriter, times: list[int]) -> None:
-        for timestamp, values in zip(times, tsbs.values, strict=True):
-            ticker.write(timestamp, values)
-            await writer.drain()
-
-    return writing.entrant("whole", tsbs.points, _times(tsbs), send)
-
-
-def _times(tsbs: Tsbs) -> Any:
-    return lambda lap: tsbs.timestamps(lap).tolist()

@@ -18,8 +18,6 @@ from benchmarks.entrants import (
     REFERENCE_POINTS,
     REFERENCE_TICKS,
     by_arrays,
-    by_host_tickers,
-    by_one_ticker,
     by_reference,
     by_ticker,
     by_writes,
@@ -36,13 +34,9 @@ from benchmarks.loads import (
     database_url,
     new_server,
 )
-from benchmarks.tsbs import Tsbs
 
 ROUNDS = 7
 LAP_POINTS = 3_000_000
-LOADER_ROWS = 1000
-LOADER_TIMES = 200
-LOADER_POINTS = LOADER_TIMES * 1000
 SLOW = "… points that were slow for the server / allowed"
 SLOW_AT_MOST = 1.0  # percent
 
@@ -118,60 +112,6 @@ def test_arrays(
         reference="ceiling",
         reference_count=entrants[1].points,
     )
-
-
-@pytest.mark.parametrize("interval", INTERVALS)
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_tsbs(contest: Contest, ways: Ways, transport: str, interval: int) -> None:
-    tsbs, best = Tsbs(hosts=100, times=3000), ways.best(transport, interval)
-    with ExitStack() as stack:
-        server = stack.enter_context(new_server(interval))
-        url, to = database_url(server, transport), address(server, transport)
-        writers = [stack.enter_context(Writing(url)) for _ in range(2)]
-        one_by_one = Contestant(Shape(1, 1), 1, 1)
-        entrants = [
-            by_host_tickers(writers[0], tsbs),
-            by_one_ticker(writers[1], tsbs),
-            stack.enter_context(
-                bare_entrant(
-                    to,
-                    best,
-                    tsbs.points,
-                    make=lambda lap: tsbs.by_series("ceiling", lap, series=20),
-                )
-            ),
-            stack.enter_context(
-                bare_entrant(
-                    to,
-                    one_by_one,
-                    LOADER_POINTS,
-                    name="loader",
-                    make=lambda lap: tsbs.by_rows("loader", lap, LOADER_ROWS, LOADER_TIMES),
-                )
-            ),
-        ]
-        compete(contest, ROUNDS, entrants, server)
-        slow = [writing.slow_percent() for writing in writers]
-    for name, what, percent in (
-        ("hosts", "rows of 10 by 100 tickers", slow[0]),
-        ("whole", "100 rows at once by one ticker", slow[1]),
-    ):
-        contest.row(
-            f"TSBS, {what}, {transport}, sync {interval} / ceiling",
-            "ns/point",
-            tsbs.points,
-            ours=name,
-            reference="ceiling",
-        )
-        contest.row(
-            "… / packages of 1,000 rows as they come, ready-made",
-            "ns/point",
-            tsbs.points,
-            ours=name,
-            reference="loader",
-            reference_count=LOADER_POINTS,
-        )
-        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST])
 
 
 def _reference_rows(contest: Contest, name: str, points: int) -> None:

@@ -1,18 +1,22 @@
-"""The shape of TSBS `cpu-only`: hosts with ten metrics each, every ten seconds, as integers.
+"""The shapes of TSBS, the Time Series Benchmark Suite: `cpu-only` here, `iot` in `tsbs_iot.py`.
 
-As its SiriDB loader names series, all tags are in the name: about 150 bytes, more than a point.
-Values are clamped random walks from 0 to 100. A row is one host at one time; rows come in the
-order of time.
+Made anew from what its generators do (Timescale's tsbs on GitHub, pkg/data/usecases), seeded. A
+row is all fields of one host at one time; rows come in the order of time. As its SiriDB loader
+names series (pkg/targets/siridb/serializer.go), all tags are in the name: about 150 bytes, more
+than a point.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
 from benchmarks import data
 from siridb_fast import encode_insert
 
-__all__ = ["METRICS", "STEP", "Tsbs"]
+__all__ = ["FIRST", "METRICS", "STEP", "CpuOnly", "Shape", "bounded_walks", "choices"]
 
 STEP = 10_000_000_000  # nanoseconds
 FIRST = 1_451_606_400_000_000_000  # 2016-01-01
@@ -24,14 +28,58 @@ METRICS = tuple(
         "guest_nice",
     )
 )  # fmt: skip
-TAGS = (
-    "region=eu-central-1,datacenter=eu-central-1a,rack=6,os=Ubuntu15.10,arch=x86,team=SF,"
-    "service=19,service_version=1,service_environment=test"
-)
+
+# devops/host.go; a datacenter is its region and a letter.
+DATACENTERS = [
+    region + letter
+    for region, letters in {
+        "us-east-1": "abce", "us-west-1": "ab", "us-west-2": "abc", "eu-west-1": "abc",
+        "eu-central-1": "ab", "ap-southeast-1": "ab", "ap-southeast-2": "ab",
+        "ap-northeast-1": "ac", "sa-east-1": "abc",
+    }.items()
+    for letter in letters
+]  # fmt: skip
+TAGS = {
+    "rack": [str(i) for i in range(100)],
+    "os": ["Ubuntu16.10", "Ubuntu16.04LTS", "Ubuntu15.10"],
+    "arch": ["x64", "x86"],
+    "team": ["SF", "NYC", "LON", "CHI"],
+    "service": [str(i) for i in range(20)],
+    "service_version": ["0", "1"],
+    "service_environment": ["production", "staging", "test"],
+}
 
 
-class Tsbs:
-    """So many hosts, so many rows of each in a lap.
+class Shape(Protocol):
+    """Hosts and what they measure: so many rows in a lap, whose values are those of every lap."""
+
+    hosts: int
+    rows: int
+    points: int
+
+    def names(self, entrant: str) -> list[str]:
+        """Return the names of an entrant's series, a host's side by side."""
+        ...
+
+    def by_series(self, entrant: str, lap: int, series: int) -> list[memoryview]:
+        """Return packages with all of a lap of so many series each."""
+        ...
+
+    def by_rows(self, entrant: str, lap: int, rows: int, batches: int) -> list[memoryview]:
+        """Return packages with so many rows each, as they come, of the first rows of a lap.
+
+        That is what the loader sends (cmd/tsbs_load_siridb): rows of one package are put together
+        by series, so a host gives each of its series a point for every row of its that is in it.
+        """
+        ...
+
+    def points_of(self, rows: int) -> int:
+        """Return how many points are in the first rows of a lap."""
+        ...
+
+
+class CpuOnly:
+    """So many hosts with ten metrics each, clamped random walks from 0 to 100, cut to integers.
 
     Attributes:
         values: Shape (times, hosts * metrics), int64, a host's metrics side by side.
@@ -39,15 +87,20 @@ class Tsbs:
 
     def __init__(self, hosts: int, times: int) -> None:
         self.hosts, self.times = hosts, times
+        self.rows = hosts * times
         self.series = hosts * len(METRICS)
         self.points = times * self.series
-        self.values = _walks(times, self.series)
+        random = np.random.default_rng(SEED)
+        self._tags = _host_tags(hosts, random)
+        starts = random.uniform(0.0, 100.0, self.series)
+        steps = random.standard_normal((times, self.series), np.float32)
+        self.values = bounded_walks(starts, steps, 0.0, 100.0).astype(np.int64)
 
     def names(self, entrant: str) -> list[str]:
         """Return the names of an entrant's series, a host's side by side."""
         return [
-            f"cpu|hostname={entrant}_host_{host},{TAGS}|{metric}"
-            for host in range(self.hosts)
+            f"cpu|hostname={entrant}_host_{host},{tags}|{metric}"
+            for host, tags in enumerate(self._tags)
             for metric in METRICS
         ]
 
@@ -64,18 +117,39 @@ class Tsbs:
             for first in range(0, self.series, series)
         ]
 
-    def by_rows(self, entrant: str, lap: int, rows: int, times: int) -> list[memoryview]:
-        """Return packages with so many rows each, as they come, of the first times of a lap.
-
-        That is what the loader sends: rows of one package are put together by series, so a host
-        gives each of its series a point for every time that is in it.
-        """
+    def by_rows(self, entrant: str, lap: int, rows: int, batches: int) -> list[memoryview]:
+        """Return packages with so many rows each, as `Shape` says."""
         names, stamps = self.names(entrant), self.timestamps(lap)
-        step = rows // self.hosts
-        return [
-            _package(names, stamps[i : i + step], self.values[i : i + step].T)
-            for i in range(0, times, step)
-        ]
+        bounds = range(0, (batches + 1) * rows, rows)
+        return [self._batch(names, stamps, start, stop) for start, stop in pairwise(bounds)]
+
+    def points_of(self, rows: int) -> int:
+        """Return how many points are in the first rows of a lap."""
+        return rows * len(METRICS)
+
+    def _batch(self, names: list[str], stamps: data.Array, start: int, stop: int) -> memoryview:
+        points = {}
+        for host in range(self.hosts):
+            times = slice(-((host - start) // self.hosts), -((host - stop) // self.hosts))
+            if times.start < times.stop:
+                for series in range(host * len(METRICS), (host + 1) * len(METRICS)):
+                    points[names[series]] = stamps[times], self.values[times, series]
+        return memoryview(encode_insert(points))
+
+
+def bounded_walks(starts: data.Array, steps: data.Array, low: float, high: float) -> data.Array:
+    """Return random walks that stay within bounds; shape (times, walks), as ``steps``."""
+    walks = np.empty(steps.shape)
+    now = starts
+    for i, step in enumerate(steps):
+        now = np.clip(now + step, low, high) if i else now
+        walks[i] = now
+    return walks
+
+
+def choices(options: list[str], count: int, random: np.random.Generator) -> list[str]:
+    """Return so many of the options, at random."""
+    return [options[place] for place in random.integers(0, len(options), count)]
 
 
 def _package(names: list[str], stamps: data.Array, columns: data.Array) -> memoryview:
@@ -83,13 +157,10 @@ def _package(names: list[str], stamps: data.Array, columns: data.Array) -> memor
     return memoryview(encode_insert(points))
 
 
-def _walks(times: int, series: int) -> data.Array:
-    random = np.random.default_rng(SEED)
-    steps = random.normal(0.0, 1.0, (times, series))
-    steps[0] = random.uniform(0.0, 100.0, series)
-    walks = np.empty_like(steps)
-    now = np.zeros(series)
-    for i, step in enumerate(steps):
-        now = np.clip(now + step, 0.0, 100.0)
-        walks[i] = now
-    return walks.astype(np.int64)
+def _host_tags(hosts: int, random: np.random.Generator) -> list[str]:
+    places = choices(DATACENTERS, hosts, random)
+    columns = [[f"{tag}={one}" for one in choices(of, hosts, random)] for tag, of in TAGS.items()]
+    return [
+        f"region={place[:-1]},datacenter={place},{','.join(tags)}"
+        for place, *tags in zip(places, *columns, strict=True)
+    ]
