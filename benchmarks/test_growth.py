@@ -57,7 +57,7 @@ def test_series_without_a_server(contest: Contest) -> None:
         contestants[f"package {series}"] = memory.empty
         if series in LISTS:
             contestants[f"lists {series}"] = partial(_append, _Lists(names), names, rows)
-    contest.run(2, contestants)
+    contest.run(1, contestants)
     for what, ours, reference in (
         ("write(), 1 M series / 1,000 series", f"write {MILLION}", "write 1000"),
         ("… two appends to lists, the same", f"lists {MILLION}", "lists 1000"),
