@@ -65,7 +65,7 @@ def _compare(
     reference: Callable[[bytes], object],
 ) -> None:
     contest.run(
-        4, {"ours": partial(decode_points, answer), "reference": partial(reference, answer)}
+        3, {"ours": partial(decode_points, answer), "reference": partial(reference, answer)}
     )
     contest.row(what, "ns/point", POINTS)
 

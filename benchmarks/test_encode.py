@@ -44,7 +44,7 @@ def test_float64_column(contest: Contest) -> None:
     timestamps, values = data.nanoseconds(data.MANY), data.doubles(data.MANY)
     buffer = start_package(data.MANY * FULL_BYTES + 1024)
     contest.run(
-        3,
+        2,
         {
             "packages": partial(_cut, timestamps, values),
             "buffer": partial(_write, _column(timestamps, values), buffer),
@@ -108,7 +108,7 @@ def _compare_with_lists(
 ) -> None:
     timestamps, values = timestamps_of(data.SOME), values_of(data.SOME)
     contest.run(
-        5,
+        3,
         {
             "ours": partial(_cut, timestamps, values),
             "reference": partial(_pack_lists_in_packages, timestamps, values),

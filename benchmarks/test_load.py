@@ -36,6 +36,7 @@ from benchmarks.loads import (
 )
 
 ROUNDS = 3
+TCP = TRANSPORTS[0]
 WIDE = {"rows": 100_000, "series": 100}
 LONG = {"series": 1000, "ticks": 10_000}
 REFERENCE_COLUMNS = 10
@@ -85,20 +86,19 @@ def test_wide(contest: Contest, ways: Ways, transport: str, interval: int) -> No
         )
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("kinds", [TEXTS, DICTIONARIES])
-def test_long(contest: Contest, ways: Ways, kinds: tuple[str, ...], transport: str) -> None:
-    long, way = Long(**LONG), ways.best(transport, 500)
+def test_long(contest: Contest, ways: Ways, kinds: tuple[str, ...]) -> None:
+    long, way = Long(**LONG), ways.best(TCP, 500)
     with ExitStack() as stack:
         server = stack.enter_context(new_server(500))
-        url = database_url(server, transport)
+        url = database_url(server, TCP)
         entrants = [by_load(kind, url, long.points, long.maker(kind), "name") for kind in kinds]
-        bare = bare_entrant(address(server, transport), way, long.points)
+        bare = bare_entrant(address(server, TCP), way, long.points)
         entrants.append(stack.enter_context(bare))
         compete(contest, ROUNDS, entrants, server)
     for kind in kinds:
         contest.row(
-            f"long frame, 10 M rows, 1,000 series, {kind}, {transport} / ceiling",
+            f"long frame, 10 M rows, 1,000 series, {kind}, {TCP} / ceiling",
             "ns/point",
             long.points,
             ours=kind,
@@ -107,22 +107,21 @@ def test_long(contest: Contest, ways: Ways, kinds: tuple[str, ...], transport: s
         )
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_file(contest: Contest, ways: Ways, transport: str) -> None:
-    long, way = Long(**LONG), ways.best(transport, 500)
+def test_file(contest: Contest, ways: Ways) -> None:
+    long, way = Long(**LONG), ways.best(TCP, 500)
     peaks: list[float] = []
     with ExitStack() as stack:
         server = stack.enter_context(new_server(500))
         folder = Path(stack.enter_context(TemporaryDirectory()))
         entrants = [
-            by_command("file", database_url(server, transport), long, folder, peaks),
+            by_command("file", database_url(server, TCP), long, folder, peaks),
             stack.enter_context(
-                bare_entrant(address(server, transport), way, long.points),
+                bare_entrant(address(server, TCP), way, long.points),
             ),
         ]
         compete(contest, ROUNDS, entrants, server)
     contest.row(
-        f"Parquet file of them, siridb-fast load, {transport} / ceiling",
+        f"Parquet file of them, siridb-fast load, {TCP} / ceiling",
         "ns/point",
         long.points,
         ours="file",
