@@ -6,7 +6,7 @@ This module needs pyarrow and is imported by those that need it too, inside func
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from siridb_fast.file_options import MAX_ROWS, ReadOptions
 __all__ = [
     "batch_rows",
     "check_columns",
+    "chosen",
     "encoded",
     "encoded_schema",
     "guarded",
     "read_columns",
     "reading",
     "sliced",
+    "width",
 ]
 
 TEXT_BYTES = 32  # of a value of unknown width, where nothing better is known
@@ -57,6 +59,11 @@ def check_columns(names: list[str], options: ReadOptions, path: Path) -> None:
             raise FileError(text, file=str(path), column=name)
 
 
+def chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    """Return the schema of some columns, in this order; None: as it is."""
+    return schema if columns is None else pa.schema([schema.field(name) for name in columns])
+
+
 def encoded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return the batch with the schema's columns, in its order, names dictionary-encoded."""
     columns = [_encode(batch.column(field.name), field.type) for field in schema]
@@ -70,8 +77,18 @@ def encoded_schema(schema: pa.Schema, columns: list[str], names: tuple[str, ...]
 
 def batch_rows(schema: pa.Schema, batch_bytes: int) -> int:
     """Return how many rows fill a batch, to judge by the columns' types."""
-    widths = [_width(field.type) for field in schema]
+    widths = [width(field.type) for field in schema]
     return max(1, min(MAX_ROWS, batch_bytes * 8 // max(1, sum(widths))))
+
+
+def width(kind: pa.DataType) -> int:
+    """Return the bits of a value, with the one that says whether it is there."""
+    if pa.types.is_dictionary(kind):
+        return int(kind.index_type.bit_width) + 1
+    try:
+        return int(kind.bit_width) + 1
+    except ValueError:  # of no fixed width
+        return 8 * (TEXT_BYTES + 4) + 1
 
 
 def sliced(batch: pa.RecordBatch, batch_bytes: int) -> Iterator[pa.RecordBatch]:
@@ -133,16 +150,6 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _is_nested(kind: pa.DataType) -> bool:
     return bool(pa.types.is_nested(kind)) or pa.types.is_run_end_encoded(kind)
-
-
-def _width(kind: pa.DataType) -> int:
-    """Return the bits of a value, with the one that says whether it is there."""
-    if pa.types.is_dictionary(kind):
-        return int(kind.index_type.bit_width) + 1
-    try:
-        return int(kind.bit_width) + 1
-    except ValueError:  # of no fixed width
-        return 8 * (TEXT_BYTES + 4) + 1
 
 
 def _listed(names: list[str], limit: int = 20) -> str:

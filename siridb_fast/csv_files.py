@@ -11,7 +11,7 @@ This module needs pyarrow (see `siridb_fast.files`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,9 @@ class CsvTable(Batches):
         """The position in the file."""
         return self._source.bytes_read
 
-    def batches(self, start: int = 0) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, start: int = 0, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the batches from row ``start`` on; the rows before it are read as well."""
         self._source.close()
         self._source = self._open()
@@ -96,6 +98,8 @@ class CsvTable(Batches):
         for block in self._bodies():
             batch = self._typed(self._texts(block))
             left = batch.slice(skipped)  # empty if all of it is to be skipped
+            if columns is not None:
+                left = left.select(list(columns))
             skipped -= batch.num_rows - left.num_rows
             yield from sliced(left, 2 * self._options.batch_bytes)
         self._source.close()

@@ -30,7 +30,8 @@ class ReadOptions:
 
     ``columns`` are read and no others, in this order (None: all). ``names`` are the columns that
     name series: they come dictionary-encoded, with int32 codes. ``time`` is the time column.
-    ``batch_bytes`` is the size of decoded batches that is aimed at.
+    ``batch_bytes`` is the size of decoded batches that is aimed at, ``pass_bytes`` what may be in
+    memory of all columns that are read at one time; wider files are read in several passes.
 
     For CSV alone: ``types`` of columns (a column without one takes that of its first batch; see
     `csv_values`), ``delimiter`` (None: a comma, or a tab if the suffix is .tsv), and ``skip_bad``
@@ -44,6 +45,7 @@ class ReadOptions:
     skip_bad: bool = False
     delimiter: str | None = None
     batch_bytes: int = 8 * MIB
+    pass_bytes: int = 64 * MIB
 
     def __post_init__(self) -> None:
         if self.columns is not None:
@@ -58,11 +60,12 @@ class ReadOptions:
         if not isinstance(self.skip_bad, bool):
             raise ConfigError(f"skip_bad is true or false, got {self.skip_bad!r}")
         self._check_delimiter()
-        size = self.batch_bytes
-        if type(size) is not int or not 1 <= size <= MAX_BATCH_BYTES:
-            raise ConfigError(
-                f"batch_bytes is an integer from 1 to {MAX_BATCH_BYTES:,}, got {size}"
-            )
+        for name in ("batch_bytes", "pass_bytes"):
+            size = getattr(self, name)
+            if type(size) is not int or not 1 <= size <= MAX_BATCH_BYTES:
+                raise ConfigError(
+                    f"{name} is an integer from 1 to {MAX_BATCH_BYTES:,}, got {size}"
+                )
 
     def _check_types(self) -> None:
         known = get_args(ColumnType)
@@ -86,7 +89,13 @@ class ReadOptions:
 class Batches:
     """What all table files share: a block ends with `close`, iterating yields the batches."""
 
-    def batches(self, start: int = 0) -> Iterator[pa.RecordBatch]:
+    def groups(self, kept: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the values as one group: all are read in one pass."""
+        return [tuple(values)]
+
+    def batches(
+        self, start: int = 0, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the batches from row ``start`` on."""
         raise NotImplementedError
 
@@ -144,8 +153,16 @@ class TableFile(Protocol):
     def first_bad(self) -> Sequence[FileError]:
         """What was wrong with the first few of them."""
 
-    def batches(self, start: int = 0) -> Iterator[pa.RecordBatch]:
-        """Yield the batches from row ``start`` on."""
+    def groups(self, kept: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the values in groups, each to be read with ``kept`` in a pass of its own.
+
+        The same file and options give the same groups; more than one only if ``rows`` is known.
+        """
+
+    def batches(
+        self, start: int = 0, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the batches from row ``start`` on, of some columns in this order (None: all)."""
 
     def place(self, row: int) -> str:
         """Tell where a row that was yielded is: "line 17" in CSV (from 1), else "row 17"."""

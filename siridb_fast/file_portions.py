@@ -1,13 +1,14 @@
 """Files as portions of a load: batch by batch, with what is delivered written down on the way.
 
-Names rows as the file does. Runs in the thread that reads.
+A wide file comes in several passes, each over all rows and some columns of values, one pass after
+the other. Names rows as the file does. Runs in the thread that reads.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,7 @@ from siridb_fast.delivery import Report
 from siridb_fast.errors import ColumnError, FileError
 from siridb_fast.files import ReadOptions, TableFile, find_files, open_file
 from siridb_fast.frame_points import FramePoints, FrameReader
+from siridb_fast.layout import Layout, layout_of
 from siridb_fast.load_options import LoadOptions
 
 if TYPE_CHECKING:
@@ -25,9 +27,9 @@ __all__ = ["FilePortions", "Progressing"]
 
 
 class Progressing(Protocol):
-    """Where it is written down how far a file is; rows count from the start of the file."""
+    """Where it is written down how far a file is; rows count from the start of its first pass."""
 
-    def begin(self, file: Path) -> tuple[int, int]:
+    def begin(self, file: Path, passes: str) -> tuple[int, int]:
         """Return up to where it is delivered, and up to where it may be."""
 
     def start(self, file: Path, rows: int) -> None:
@@ -63,8 +65,10 @@ class FilePortions:
         self.bad_lines = 0
         self.first_bad: list[FileError] = []
         self._progress = progress
+        self._options = options
         self._read_options = _read_options(options)
         self._size_before = 0
+        self._passes_behind, self._passes = 0, 1  # of the current file
         self._current: TableFile | None = None
 
     @property
@@ -77,11 +81,15 @@ class FilePortions:
     def bytes_read(self) -> int:
         """How far it is, in bytes on disk."""
         current = self._current
-        return self._size_before + (0 if current is None else current.bytes_read)
+        if current is None:
+            return self._size_before
+        behind = self._passes_behind * current.size + current.bytes_read
+        return self._size_before + behind // self._passes
 
     def __iter__(self) -> Iterator[FilePortion]:
         for file in self.files:
             with open_file(file, self._read_options) as table:
+                self._passes_behind, self._passes = 0, 1
                 self._current = table
                 try:
                     yield from self._portions(file, table)
@@ -93,20 +101,63 @@ class FilePortions:
 
     def _portions(self, file: Path, table: TableFile) -> Iterator[FilePortion]:
         # Of the rows that are not delivered; those that may be come by themselves.
+        passes = self._planned(file, table)
         progress = self._progress
-        row, doubtful = (0, 0) if progress is None else progress.begin(file)
+        place, doubtful = (0, 0)
+        if progress is not None:
+            place, doubtful = progress.begin(file, _text_of(passes))
         portion: FilePortion | None = None
-        for batch in table.batches(row):
-            for some in _cut(batch, doubtful - row):
+        for within, batch in self._read(table, passes, place):
+            for some in _cut(batch, doubtful - place):
                 if portion is not None:
                     yield portion
-                is_doubtful = row < doubtful
-                portion = FilePortion(file, table, some, row, is_doubtful, progress)
-                row += some.num_rows
+                is_doubtful = place < doubtful
+                portion = FilePortion(file, table, some, within, place, is_doubtful, progress)
+                place += some.num_rows
         if portion is None:
-            portion = FilePortion(file, table, _no_rows(table), row, False, progress)
+            within = passes[-1]
+            nothing = _no_rows(table, within.columns)
+            portion = FilePortion(file, table, nothing, within, place, False, progress)
         portion.is_last = True
         yield portion
+
+    def _planned(self, file: Path, table: TableFile) -> list[Pass]:
+        # the passes over the file
+        try:
+            layout = layout_of(ArrowFrame(_table(table.schema)), self._options)
+        except ColumnError as exc:
+            raise FileError(exc.text, file=str(file)) from None
+        groups = table.groups((layout.time, *layout.keys), layout.values)
+        last = len(groups) - 1
+        return [
+            Pass(replace(layout, values=values), number * (table.rows or 0), number == last)
+            for number, values in enumerate(groups)
+        ]
+
+    def _read(
+        self, table: TableFile, passes: list[Pass], start: int
+    ) -> Iterator[tuple[Pass, pa.RecordBatch]]:
+        # from a place on
+        self._passes = len(passes)
+        for number, within in enumerate(passes):
+            self._passes_behind = number
+            for batch in table.batches(max(0, start - within.first), within.columns):
+                yield within, batch
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One reading of a file, over the columns of a layout."""
+
+    layout: Layout
+    first: int  # how many rows the passes before it have
+    is_last: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All that are read; one may name series and be a value too."""
+        layout = self.layout
+        return tuple(dict.fromkeys((layout.time, *layout.keys, *layout.values)))
 
 
 @dataclass(slots=True)
@@ -116,7 +167,8 @@ class FilePortion:
     file: Path
     table: TableFile
     batch: pa.RecordBatch
-    row: int  # its first
+    within: Pass
+    place: int  # of its first row, among those of all passes
     is_doubtful: bool  # it may be stored already
     progress: Progressing | None
     is_last: bool = False  # of its file
@@ -128,18 +180,23 @@ class FilePortion:
 
     @property
     def stop(self) -> int:
-        """The row after its last."""
-        return self.row + int(self.batch.num_rows)
+        """The place after its last."""
+        return self.place + int(self.batch.num_rows)
 
     def read(self, reader: FrameReader) -> FramePoints:
-        """Return its points; what is wrong with them is named by file and line or row."""
+        """Return its points; what is wrong with them is named by file and line or row.
+
+        Rows count in the last pass, where they are complete.
+        """
         try:
-            points = reader.read(ArrowFrame(_table(self.batch)))
+            points = reader.read(
+                ArrowFrame(_table(self.batch.schema, self.batch)), self.within.layout
+            )
         except ColumnError as exc:
             raise self._in_file(exc) from None
         if self.progress is not None:
             self.progress.start(self.file, self.stop)
-        return points
+        return points if self.within.is_last else replace(points, rows=0)
 
     def delivered(self, report: Report) -> None:
         """Write it down."""
@@ -153,7 +210,7 @@ class FilePortion:
         text = exc.text if exc.series is None else f"series {exc.series!r}: {exc.text}"
         if exc.index is None:
             return FileError(text, file=str(self.file))
-        place = self.table.place(self.row + exc.index)
+        place = self.table.place(self.place - self.within.first + exc.index)
         if place.startswith("line "):
             return FileError(text, file=str(self.file), line=int(place.removeprefix("line ")))
         return FileError(f"{place}: {text}", file=str(self.file))
@@ -183,13 +240,18 @@ def _cut(batch: Any, rows: int) -> Iterator[Any]:
         yield batch
 
 
-def _table(batch: Any) -> Any:
-    import pyarrow as pa  # of the extra; a batch is there already
+def _table(schema: pa.Schema, *batches: pa.RecordBatch) -> pa.Table:
+    import pyarrow as pa  # of the extra; a file is open already
 
-    return pa.Table.from_batches([batch])
+    return pa.Table.from_batches(batches, schema)
 
 
-def _no_rows(table: TableFile) -> Any:
+def _no_rows(table: TableFile, columns: tuple[str, ...]) -> Any:
     import pyarrow as pa
 
-    return pa.RecordBatch.from_pylist([], schema=table.schema)
+    return pa.RecordBatch.from_pylist([], schema=table.schema).select(columns)
+
+
+def _text_of(passes: list[Pass]) -> str:
+    # How many columns of values each has; which they are, the file and the options tell.
+    return " ".join(str(len(within.layout.values)) for within in passes)

@@ -60,13 +60,18 @@ class FrameReader:
         self.rules = self._rules = options.rules(time_precision)
         self._names = NameTable(options.naming)
 
-    def read(self, frame: Frame) -> FramePoints:
+    def read(self, frame: Frame, layout: Layout | None = None) -> FramePoints:
         """Return the points of a frame.
+
+        Args:
+            frame: The frame.
+            layout: Of the columns to read; None: of all.
 
         Raises:
             ColumnError: Names column, series and row.
         """
-        layout = layout_of(frame, self._options)
+        if layout is None:
+            layout = layout_of(frame, self._options)
         timed = self._timed(layout.time, frame.cells(layout.time))
         cells = len(frame) * len(layout.values)
         if layout.keys:

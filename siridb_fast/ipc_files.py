@@ -1,35 +1,43 @@
 """Arrow IPC → record batches: the file format (Feather version 2) and the stream format.
 
 The content tells which of the two a file is, not its suffix. Files are memory-mapped: batches
-that are not compressed are never copied; of compressed ones, one is in memory at a time, whose
-size whoever wrote the file has chosen.
+that are not compressed are never copied, and what was read is unmapped again, for it would show
+as resident memory. Of compressed batches, one is in memory at a time, whose size whoever wrote
+the file has chosen: if it is large, a file (not a stream) is read in several passes over some of
+its columns each.
 
 This module needs pyarrow (see `siridb_fast.files`).
 """
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from siridb_fast.arrow_columns import (
+    chosen,
     encoded,
     encoded_schema,
     guarded,
     read_columns,
     reading,
     sliced,
+    width,
 )
+from siridb_fast.column_groups import column_groups
 from siridb_fast.errors import FileError
 from siridb_fast.file_options import Batches, ReadOptions
+from siridb_fast.ipc_messages import is_compressed
 
 __all__ = ["IpcTable"]
 
 WHAT = "an Arrow IPC file or stream"
 FILE_MAGIC = b"ARROW1"
 FEATHER_1_MAGIC = b"FEA1"
+MADV_DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)  # not on Windows
 
 
 class IpcTable(Batches):
@@ -44,12 +52,14 @@ class IpcTable(Batches):
         with reading(path, WHAT):
             self.size = path.stat().st_size
             self._is_file = _is_file_format(path)
-            self._source = pa.memory_map(str(path)) if self.size else pa.BufferReader(b"")
-            schema = self._open(None).schema
-        columns = read_columns(schema, options, path)
-        self.schema = encoded_schema(schema, columns, options.names)
-        self._included = [schema.get_field_index(name) for name in columns]
-        self._sizes = self._batch_sizes(schema) if self._is_file else []
+            self._map = _mapped(path) if self.size else None
+            content = pa.py_buffer(b"" if self._map is None else self._map)
+            self._source = pa.BufferReader(content)
+            self._schema = self._open(None).schema
+        columns = read_columns(self._schema, options, path)
+        self.schema = encoded_schema(self._schema, columns, options.names)
+        self._sizes = self._batch_sizes() if self._is_file else []
+        self._is_compressed = self._is_file and is_compressed(content)
         self.rows: int | None = sum(self._sizes) if self._is_file else None
         self._next_row = 0
 
@@ -60,14 +70,26 @@ class IpcTable(Batches):
             return int(self._source.tell())
         return self.size * self._next_row // self.rows if self.rows else self.size
 
-    def batches(self, start: int = 0) -> Iterator[pa.RecordBatch]:
+    def groups(self, kept: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the values in groups, each to be read with ``kept`` in a pass of its own."""
+        if not self._is_compressed:
+            return [tuple(values)]
+        rows = max(self._sizes, default=0)  # there as mapped, as copied from there, and unpacked
+        sizes = {field.name: 3 * rows * width(field.type) // 8 for field in self._schema}
+        return column_groups(kept, values, sizes, self._options.pass_bytes)
+
+    def batches(
+        self, start: int = 0, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the batches from row ``start`` on; whole ones before it are not read in a file."""
         self._next_row = 0
-        for batch in guarded(self._read(start), self.path, WHAT):
+        schema = chosen(self.schema, columns)
+        for batch in guarded(self._read(start, schema.names), self.path, WHAT):
             behind = self._next_row + batch.num_rows
             left = batch.slice(max(0, start - self._next_row))
             self._next_row = behind - left.num_rows
-            for part in sliced(encoded(left, self.schema), self._options.batch_bytes):
+            for part in sliced(encoded(left, schema), self._options.batch_bytes):
+                self._unmap()
                 self._next_row += part.num_rows
                 yield part
 
@@ -86,23 +108,48 @@ class IpcTable(Batches):
         self._source.seek(0)
         return opener(self._source, options=pa.ipc.IpcReadOptions(included_fields=included))
 
-    def _batch_sizes(self, schema: pa.Schema) -> list[int]:
+    def _batch_sizes(self) -> list[int]:
         """Return the rows of each batch; only the narrowest column is decompressed for it."""
-        narrow = min(range(len(schema)), key=lambda index: _width(schema.field(index).type))
+        fields = self._schema
+        narrow = min(range(len(fields)), key=lambda index: width(fields.field(index).type))
         with reading(self.path, WHAT):
             reader = self._open([narrow])
             return [reader.get_batch(n).num_rows for n in range(reader.num_record_batches)]
 
-    def _read(self, start: int) -> Iterator[pa.RecordBatch]:
-        reader = self._open(self._included)
+    def _read(self, start: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        reader = self._open(self._included(columns))
         if not self._is_file:
             yield from reader
             return
         for number, size in enumerate(self._sizes):
             if self._next_row + size > start:
-                yield reader.get_batch(number)
+                yield self._batch(reader, number)
             else:
                 self._next_row += size
+
+    def _included(self, columns: list[str]) -> list[int] | None:
+        # None: all. Columns that are picked by the reader are copied, so only where it unpacks
+        # them it is told which.
+        if self._is_file and not self._is_compressed:
+            return None
+        return [self._schema.get_field_index(name) for name in columns]
+
+    def _batch(self, reader: pa.RecordBatchFileReader, number: int) -> pa.RecordBatch:
+        # Some allocators keep what the batch before has had.
+        pa.default_memory_pool().release_unused()
+        self._unmap()
+        return reader.get_batch(number)
+
+    def _unmap(self) -> None:
+        # What is in use is mapped again when it is touched.
+        if self._map is not None and MADV_DONTNEED is not None:
+            self._map.madvise(MADV_DONTNEED)
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    # It lives as long as a batch is in use.
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _is_file_format(path: Path) -> bool:
@@ -112,10 +159,3 @@ def _is_file_format(path: Path) -> bool:
         text = "a Feather file of version 1; write it anew as version 2 (Arrow IPC)"
         raise FileError(text, file=str(path))
     return magic == FILE_MAGIC
-
-
-def _width(kind: pa.DataType) -> int:
-    try:
-        return int(kind.bit_width)
-    except ValueError:  # of no fixed width
-        return 1 << 16

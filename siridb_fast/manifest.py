@@ -2,8 +2,10 @@
 
 Of each file two numbers are kept: rows up to ``delivered`` are stored for certain, rows up to
 ``started`` may be. The second is written down before a row leaves, the first when its fate is
-known, so that after any end of the process the rows between them are all that is in doubt. Knows
-nothing of formats, servers or event loops.
+known, so that after any end of the process the rows between them are all that is in doubt. A file
+that is read in several ``passes``, each over some of its columns, counts its rows anew in each of
+them: row 5 of the second pass over 100 rows is row 105. So they have to be the same when it goes
+on. Knows nothing of formats, servers or event loops.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ __all__ = ["MANIFEST_NAME", "Entry", "Manifest", "job_key"]
 
 MANIFEST_NAME = "siridb-load.sqlite"
 BUSY_TIMEOUT = 30.0  # seconds, for another load that writes at the same moment
+VERSION = 2  # of the manifest; as SQLite's user_version
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
+CREATE TABLE files (
     job TEXT NOT NULL, file TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, passes TEXT NOT NULL,
     delivered INTEGER NOT NULL DEFAULT 0, started INTEGER NOT NULL DEFAULT 0,
     is_done INTEGER NOT NULL DEFAULT 0, hosts TEXT NOT NULL, owner TEXT,
     PRIMARY KEY (job, file))
@@ -69,9 +72,8 @@ class Manifest:
             self._base = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
             try:
                 self._base.execute("PRAGMA synchronous = FULL")
-                self._base.execute(SCHEMA)
-                self._base.commit()
-            except sqlite3.Error:
+                self._prepare()
+            except (sqlite3.Error, FileError):
                 self._base.close()
                 raise
         except sqlite3.Error as exc:
@@ -103,15 +105,16 @@ class Manifest:
         with self._transaction():
             return self._found(file)
 
-    def claim(self, file: Path, *, anew: bool) -> Entry:
+    def claim(self, file: Path, passes: str = "", *, anew: bool) -> Entry:
         """Begin or go on with a file, for this process alone.
 
         Args:
             file: In the folder of the manifest.
+            passes: Tells how its rows are counted.
             anew: Forget what was loaded of it before.
 
         Raises:
-            FileError: Another process is at it.
+            FileError: Another process is at it; or it was loaded in part in other passes.
         """
         status = file.stat()
         key = (self._job, file.name)
@@ -126,10 +129,11 @@ class Manifest:
             if anew or self._found(file) is None:
                 self._base.execute("DELETE FROM files WHERE job = ? AND file = ?", key)
             self._base.execute(
-                "INSERT OR IGNORE INTO files (job, file, size, mtime_ns, hosts) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (*key, status.st_size, status.st_mtime_ns, self._hosts),
+                "INSERT OR IGNORE INTO files (job, file, size, mtime_ns, hosts, passes) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (*key, status.st_size, status.st_mtime_ns, self._hosts, passes),
             )
+            self._check_passes(file, passes)
             self._base.execute(
                 "UPDATE files SET owner = ? WHERE job = ? AND file = ?",
                 (_owner(os.getpid()), *key),
@@ -147,6 +151,36 @@ class Manifest:
     def finish(self, file: Path) -> None:
         """Note that all of a file is stored."""
         self._set("is_done = ?", 1, file)
+
+    def _prepare(self) -> None:
+        with self._base:
+            self._base.execute("BEGIN IMMEDIATE")
+            if self._value("SELECT count(*) FROM sqlite_master") == 0:
+                self._base.execute(SCHEMA)
+                self._base.execute(f"PRAGMA user_version = {VERSION}")
+        version = self._value("PRAGMA user_version")
+        if version != VERSION:
+            raise FileError(
+                f"the manifest is of version {version}, expected {VERSION}: it was written by "
+                "another version of siridb-fast, and only that one can go on with the load; "
+                "if it is deleted, all is loaded from the start",
+                file=str(self._path),
+            )
+
+    def _check_passes(self, file: Path, passes: str) -> None:
+        found = self._value(
+            "SELECT passes FROM files WHERE job = ? AND file = ?", (self._job, file.name)
+        )
+        if found != passes:
+            raise FileError(
+                "it was loaded in part by another version of siridb-fast, in other passes over "
+                f"its columns ({found}, now {passes}); that version can go on, --restart loads "
+                "all of it",
+                file=str(file),
+            )
+
+    def _value(self, query: str, values: tuple[str, ...] = ()) -> object:
+        return self._base.execute(query, values).fetchone()[0]
 
     def _found(self, file: Path) -> Entry | None:
         row = self._base.execute(

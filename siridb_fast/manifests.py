@@ -67,9 +67,9 @@ class Manifests:
         """Where they are."""
         return [manifest.path for manifest in self._manifests.values()]
 
-    def begin(self, file: Path) -> tuple[int, int]:
+    def begin(self, file: Path, passes: str = "") -> tuple[int, int]:
         """Begin with a file; return up to which row it is stored, and up to which it may be."""
-        entry = self._of(file).claim(file, anew=self._start is Start.RESTART)
+        entry = self._of(file).claim(file, passes, anew=self._start is Start.RESTART)
         return entry.delivered, entry.started
 
     def start(self, file: Path, rows: int) -> None:

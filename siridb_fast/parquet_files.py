@@ -2,8 +2,8 @@
 
 A column chunk is read through a small buffer, not in whole, so that the size of row groups does
 not matter; a memory map would show as resident memory of the file's size. What stays in memory
-of each column is its dictionary and one page, about 2 MiB at worst: a file of a thousand columns
-is better read in several passes over some of its ``columns`` each.
+of each column is its dictionary and one page, each up to three times, so that wide files are read
+in several passes over some of their columns each.
 
 This module needs pyarrow (see `siridb_fast.files`).
 """
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from siridb_fast.arrow_columns import (
     batch_rows,
+    chosen,
     encoded,
     encoded_schema,
     guarded,
@@ -26,8 +27,10 @@ from siridb_fast.arrow_columns import (
     reading,
     sliced,
 )
+from siridb_fast.column_groups import column_groups
 from siridb_fast.errors import FileError
 from siridb_fast.file_options import MAX_ROWS, Batches, ReadOptions
+from siridb_fast.parquet_pages import held_bytes
 
 __all__ = ["ParquetTable"]
 
@@ -49,28 +52,38 @@ class ParquetTable(Batches):
             self.size = path.stat().st_size
             self._metadata = pq.read_metadata(path)
             arrow = self._metadata.schema.to_arrow_schema()
-        self._columns = read_columns(arrow, options, path)
-        self._file = self._open(arrow)
-        schema = self._file.schema_arrow
-        self.schema = encoded_schema(schema, self._columns, options.names)
+        columns = read_columns(arrow, options, path)
+        self._texts = [name for name in options.names if _is_text(arrow.field(name).type)]
+        self._file = self._open(len(columns))
+        self.schema = encoded_schema(self._file.schema_arrow, columns, options.names)
         self.rows: int = self._metadata.num_rows
         self._next_row = 0
-        self._batch_rows = self._suitable_rows()
 
     @property
     def bytes_read(self) -> int:
         """The share of the file that the rows behind are."""
         return self.size * self._next_row // self.rows if self.rows else self.size
 
-    def batches(self, start: int = 0) -> Iterator[pa.RecordBatch]:
+    def groups(self, kept: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the values in groups, each to be read with ``kept`` in a pass of its own."""
+        with reading(self.path, WHAT), self.path.open("rb", buffering=0) as file:
+            sizes = held_bytes(file, self._metadata)
+        return column_groups(kept, values, sizes, self._options.pass_bytes)
+
+    def batches(
+        self, start: int = 0, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the batches from row ``start`` on; row groups before it are not read."""
+        schema = chosen(self.schema, columns)
+        self._file.close(force=True)
+        self._file = self._open(len(schema))
         metadata = self._metadata
         sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
         ends = [*accumulate(sizes)]
         groups = [index for index, end in enumerate(ends) if end > start]
         skipped = start - (ends[groups[0]] - sizes[groups[0]]) if groups else 0
         self._next_row = min(start, self.rows)
-        for batch in self._read(groups, self._batch_rows):
+        for batch in self._read(groups, self._suitable_rows(schema), schema):
             left = batch.slice(skipped)  # empty if all of it is to be skipped
             skipped -= batch.num_rows - left.num_rows
             for part in sliced(left, 2 * self._options.batch_bytes):  # texts longer than thought
@@ -85,37 +98,36 @@ class ParquetTable(Batches):
         """Close the file."""
         self._file.close(force=True)
 
-    def _open(self, schema: pa.Schema) -> pq.ParquetFile:
-        texts = [name for name in self._options.names if _is_text(schema.field(name).type)]
-        buffer = self._options.batch_bytes // max(1, len(self._columns))
+    def _open(self, columns: int) -> pq.ParquetFile:
+        buffer = self._options.batch_bytes // max(1, columns)
         with reading(self.path, WHAT):
             return pq.ParquetFile(
                 self.path,
                 metadata=self._metadata,
-                read_dictionary=texts,
+                read_dictionary=self._texts,
                 pre_buffer=False,
                 buffer_size=min(MIB, max(16 * 1024, buffer)),
             )
 
-    def _suitable_rows(self) -> int:
+    def _suitable_rows(self, schema: pa.Schema) -> int:
         """Return how many rows make a batch; texts are measured in the first few rows."""
         size = self._options.batch_bytes
-        if not any(_is_text(field.type) for field in self.schema):
-            return batch_rows(self.schema, size)
+        if not any(_is_text(field.type) for field in schema):
+            return batch_rows(schema, size)
         groups = range(self._metadata.num_row_groups)
         filled = [n for n in groups if self._metadata.row_group(n).num_rows][:1]
-        for batch in self._read(filled, PROBE_ROWS):
+        for batch in self._read(filled, PROBE_ROWS, schema):
             rows: int = size * batch.num_rows // max(1, batch.nbytes)
             return max(1, min(rows, MAX_ROWS))
         return PROBE_ROWS
 
-    def _read(self, groups: list[int], rows: int) -> Iterator[pa.RecordBatch]:
+    def _read(self, groups: list[int], rows: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         if not groups:
             return
         with reading(self.path, WHAT):
-            read = self._file.iter_batches(rows, row_groups=groups, columns=self._columns)
+            read = self._file.iter_batches(rows, row_groups=groups, columns=schema.names)
         for batch in guarded(read, self.path, WHAT):
-            yield encoded(batch, self.schema)
+            yield encoded(batch, schema)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -22,6 +22,13 @@ from siridb_fast.testing import wait_until
 
 START = 1_600_000_000
 ROWS = 900_000
+WIDE_ROWS = 350_000
+ONE_PAGE: dict[str, Any] = {
+    "use_dictionary": False,
+    "compression": "none",
+    "data_page_size": 8 * WIDE_ROWS,
+    "max_rows_per_page": WIDE_ROWS,
+}
 FACTORS = {"s": 1, "ns": 10**9}
 LITTLE = ["--time", "ts", "--max-memory", "4"]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
@@ -51,6 +58,12 @@ def long_texts(unit: str) -> Columns:
     rows = np.arange(ROWS // 3)
     texts = np.array([f"line {k} äöü" + "-" * 60 for k in range(100)], object)
     return {"ts": times(len(rows), unit), "series": names[rows % 5], "v": texts[rows % 100]}
+
+
+def many_numbers() -> Columns:
+    """Return columns that are read in two passes if each is `ONE_PAGE`: 11 of them take 64 MiB."""
+    rows = np.arange(WIDE_ROWS)
+    return {"ts": times(WIDE_ROWS, "s"), **{f"c{k}": rows % (1000 + k) / 8 for k in range(16)}}
 
 
 def by_series(columns: Columns) -> dict[str, tuple[Any, Any]]:
@@ -150,6 +163,29 @@ def test_load_that_was_ended_goes_on_to_the_same_points(
         run_command("load", "--resume", *options, url=database.url)
     rows = len(columns["ts"])
     assert entries(tmp_path) == {path.name: (rows, rows, 1)}
+    assert_holds(database, columns)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("rows", [1, WIDE_ROWS, WIDE_ROWS + 1, 2 * WIDE_ROWS - 50_000])
+def test_wide_file_goes_on_in_the_pass_where_it_ended(
+    make_database: Callable[..., Database], tmp_path: Path, number: signal.Signals, rows: int
+) -> None:
+    database = make_database(time_precision="s")
+    columns = many_numbers()
+    path = written(tmp_path / "w.parquet", columns, **ONE_PAGE)
+    with loading(path, *LITTLE, url=database.url) as process:
+        wait_until(has_left(tmp_path, path.name, rows), timeout=30, what="rows have left")
+        database.server.pause()
+        try:
+            process.send_signal(number)
+        finally:
+            database.server.resume()
+        end(process)
+    if process.returncode:  # else it was quicker
+        assert process.returncode == CODES[number]
+        run_command("load", "--resume", path, *LITTLE, url=database.url)
+    assert entries(tmp_path) == {path.name: (2 * WIDE_ROWS, 2 * WIDE_ROWS, 1)}
     assert_holds(database, columns)
 
 

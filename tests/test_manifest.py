@@ -115,6 +115,23 @@ def test_file_of_which_rows_left_may_not_change(file: Path, start: Start) -> Non
     assert begin(file, Start.RESTART) == (0, 0)
 
 
+def test_rows_that_were_counted_in_other_passes_are_not_taken_for_these(file: Path) -> None:
+    with Manifests([file], JOB, Start.FRESH, HOSTS) as manifests:
+        assert manifests.begin(file, "3 2") == (0, 0)
+    with Manifests([file], JOB, Start.RESUME, HOSTS) as manifests:  # nothing has left
+        assert manifests.begin(file, "4 1") == (0, 0)
+        manifests.start(file, 1)
+    with (
+        Manifests([file], JOB, Start.RESUME, HOSTS) as manifests,
+        pytest.raises(FileError, match=r"in other passes over its columns \(4 1, now 5\)"),
+    ):
+        manifests.begin(file, "5")
+    with Manifests([file], JOB, Start.RESUME, HOSTS) as manifests:
+        assert manifests.begin(file, "4 1") == (0, 1)
+    with Manifests([file], JOB, Start.RESTART, HOSTS) as manifests:
+        assert manifests.begin(file, "5") == (0, 0)
+
+
 @pytest.mark.parametrize("start", Start)
 def test_file_is_of_one_process_at_a_time(file: Path, start: Start) -> None:
     with Manifest(file.parent / MANIFEST_NAME, JOB) as manifest:
@@ -174,11 +191,20 @@ def another_table(path: Path) -> None:
         base.execute("CREATE TABLE files (name TEXT)")
 
 
-@pytest.mark.parametrize("spoil", [a_folder, no_database, another_table])
-def test_manifest_that_is_none_is_named(file: Path, spoil: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (a_folder, "the manifest cannot be written"),
+        (no_database, "the manifest cannot be written"),
+        (another_table, "of version 0, expected 2: it was written by another version"),
+    ],
+)
+def test_manifest_that_is_none_is_named(
+    file: Path, spoil: Callable[[Path], None], text: str
+) -> None:
     path = file.parent / MANIFEST_NAME
     spoil(path)
-    with pytest.raises(FileError, match="the manifest cannot be written") as caught:
+    with pytest.raises(FileError, match=text) as caught:
         begin(file, Start.FRESH)
     assert caught.value.file == str(path)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 
 __all__ = ["keep_memory_small"]
 
@@ -20,6 +21,7 @@ def keep_memory_small() -> None:
     Otherwise both keep what they once had for later, and a load of a large file takes up to twice
     the memory that it ever uses at one time.
     """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for what no pool is passed to
     import pyarrow as pa  # of the extra
 
     pa.set_memory_pool(pa.system_memory_pool())
