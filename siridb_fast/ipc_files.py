@@ -76,7 +76,7 @@ class IpcTable(Batches):
             return [tuple(values)]
         rows = max(self._sizes, default=0)  # there as mapped, as copied from there, and unpacked
         sizes = {field.name: 3 * rows * width(field.type) // 8 for field in self._schema}
-        return column_groups(kept, values, sizes, self._options.pass_bytes)
+        return column_groups(kept, values, sizes, self._options.pass_bytes, len(values))
 
     def batches(
         self, start: int = 0, columns: Sequence[str] | None = None

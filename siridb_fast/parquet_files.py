@@ -27,7 +27,7 @@ from siridb_fast.arrow_columns import (
     reading,
     sliced,
 )
-from siridb_fast.column_groups import column_groups
+from siridb_fast.column_groups import column_groups, suitable_columns
 from siridb_fast.errors import FileError
 from siridb_fast.file_options import MAX_ROWS, Batches, ReadOptions
 from siridb_fast.parquet_pages import held_bytes
@@ -68,7 +68,8 @@ class ParquetTable(Batches):
         """Return the values in groups, each to be read with ``kept`` in a pass of its own."""
         with reading(self.path, WHAT), self.path.open("rb", buffering=0) as file:
             sizes = held_bytes(file, self._metadata)
-        return column_groups(kept, values, sizes, self._options.pass_bytes)
+        most = suitable_columns(self.rows, self._options.batch_bytes)
+        return column_groups(kept, values, sizes, self._options.pass_bytes, most)
 
     def batches(
         self, start: int = 0, columns: Sequence[str] | None = None
