@@ -77,6 +77,7 @@ class ParquetTable(Batches):
         """Yield the batches from row ``start`` on; row groups before it are not read."""
         schema = chosen(self.schema, columns)
         self._file.close(force=True)
+        pa.default_memory_pool().release_unused()  # what another pass has had
         self._file = self._open(len(schema))
         metadata = self._metadata
         sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
@@ -126,7 +127,12 @@ class ParquetTable(Batches):
         if not groups:
             return
         with reading(self.path, WHAT):
-            read = self._file.iter_batches(rows, row_groups=groups, columns=schema.names)
+            read = self._file.iter_batches(
+                rows,
+                row_groups=groups,
+                columns=schema.names,
+                use_threads=False,  # each would keep memory for later, and none is faster
+            )
         for batch in guarded(read, self.path, WHAT):
             yield encoded(batch, schema)
 
