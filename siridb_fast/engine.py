@@ -269,8 +269,7 @@ class Engine:
         Raises:
             RequestTimeout: Not in time; it goes on all the same.
         """
-        if timeout is None:
-            timeout = self._options.delivery_timeout
+        timeout = self._options.delivery_timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(timeout):
                 self.work()
@@ -317,6 +316,7 @@ class Engine:
             retries=self._dispatcher.retries,
             bytes=total.bytes,
             series=self._coalescer.series_count,
+            settled=self._settler.settled,
             buffered_bytes=self._coalescer.buffered_bytes,
             max_buffered=self._options.max_buffered,
         )

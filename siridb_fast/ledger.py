@@ -27,7 +27,8 @@ class Stats:
     20 to 30 times the speed of ``slow`` ones. Texts have no such buffer and count by the length of
     their runs all the same. ``unsafe`` were acknowledged, and may still be lost with the server:
     with ``durability="safe"``. ``spooled`` are on disk, in the spool; those of former writers too,
-    which count as ``delivered`` in the end but not as ``written``.
+    which count as ``delivered`` in the end but not as ``written``. ``settled`` series have a type
+    that the database was asked for.
     """
 
     written: int
@@ -45,6 +46,7 @@ class Stats:
     retries: int
     bytes: int
     series: int
+    settled: int
     buffered_bytes: int
     max_buffered: int
 

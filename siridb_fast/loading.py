@@ -11,20 +11,28 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from siridb_fast._points import PointColumn
 from siridb_fast.bulk import new_delivery
 from siridb_fast.config import Target
-from siridb_fast.delivery import Delivery, Report
-from siridb_fast.errors import DeliveryError, SiriDBError
+from siridb_fast.delivery import Delivery, Failure, Report
+from siridb_fast.errors import (
+    ColumnError,
+    ConnectionLost,
+    DeliveryError,
+    InsertError,
+    RequestTimeout,
+    SiriDBError,
+)
 from siridb_fast.frame_points import FramePoints, FrameReader
 from siridb_fast.groups import Groups, group_rows
 from siridb_fast.load_options import LoadOptions, Progress
+from siridb_fast.patience import while_moving
 from siridb_fast.running import WorkThread, leaving_timeout
 from siridb_fast.sources import Portion
 from siridb_fast.stored import not_stored
@@ -40,6 +48,7 @@ NANOSECONDS = {0: 10**9, 1: 10**6, 2: 10**3, 3: 1}  # of one unit of each time p
 
 logger = logging.getLogger("siridb_fast")
 
+T = TypeVar("T")
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 Parts = list[PointColumn | Groups]
 Read = tuple[Portion, FramePoints]
@@ -143,13 +152,14 @@ class Loader:
 
     def __init__(self, target: Target, options: LoadOptions) -> None:
         self._options = options
-        self._writer = BatchWriter(target, **options.for_writer())
+        self._writer = BatchWriter(target, **options.for_writer(), on_error=self._is_failed)
         self._rows = self._missing = self._rows_done = 0
         self._total_rows: int | None = None
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()
         self._since = time.monotonic()
         self._thread: WorkThread  # that reads
         self._telling: WorkThread  # that writes down what is delivered; reading may take for ever
+        self._hopeless: asyncio.Future[None]  # done when no server took points in time
         self._expiry: Expiry
         self._reader: FrameReader
 
@@ -159,6 +169,7 @@ class Loader:
         Raises:
             ColumnError: A portion cannot be sent as it is; what came before it is delivered.
             DeliveryError: Not all points were delivered; has the report.
+            RequestTimeout: No server took or told anything for ``delivery_timeout`` seconds.
         """
         await self._open()
         progress = asyncio.get_running_loop().create_task(self._show_progress())
@@ -179,7 +190,7 @@ class Loader:
         survey = Survey()
         try:
             async for _, points in _ahead(self._read(source), self._thread):
-                await self._writer.require_fit([*points.columns, *points.mixed])
+                await self._fit(points)
                 survey.add(points)
             survey.expired, survey.expired_series = self._expiry.points, self._expiry.series
             survey.time_precision = self._writer.time_precision
@@ -191,7 +202,35 @@ class Loader:
 
     # ---- inside
 
+    async def _fit(self, points: FramePoints) -> None:
+        await self._in_time(self._writer.require_fit([*points.columns, *points.mixed]))
+
+    async def _in_time(self, taking: Coroutine[Any, Any, T]) -> T:
+        # Packages have a deadline. What waits for the types of series, or for room beside points
+        # that are in no package yet, has none; and where one package was given up, all would be.
+        patience = self._options.delivery_timeout
+        try:
+            return await while_moving(taking, self._moves, patience, self._hopeless)
+        except SiriDBError:
+            raise
+        except TimeoutError:
+            text = f"no server has taken or told anything for {patience:g} seconds"
+            raise RequestTimeout(text) from None
+
+    def _moves(self) -> int | None:
+        stats = self._writer.stats()
+        return None if stats.in_flight else stats.packages + stats.settled
+
+    def _is_failed(self, failure: Failure) -> None:
+        # What is refused or in doubt says nothing of the rest; what nobody took in time does.
+        error = failure.error
+        is_answered = isinstance(error, (InsertError, ColumnError))
+        is_in_doubt = isinstance(error, ConnectionLost) and error.in_doubt
+        if not (is_answered or is_in_doubt or self._hopeless.done()):
+            self._hopeless.set_result(None)
+
     async def _open(self) -> None:
+        self._hopeless = asyncio.get_running_loop().create_future()
         await self._writer.open(self._options.timeout)
         self._thread, self._telling = (
             WorkThread("siridb_fast load"),
@@ -209,7 +248,7 @@ class Loader:
         try:
             async for step in _ahead(self._steps(source), self._thread):
                 if isinstance(step, list):
-                    await self._writer.take(step, delivery)
+                    await self._in_time(self._writer.take(step, delivery))
                 elif isinstance(step, Taken):
                     delivery.seal(time.monotonic())
                     self._pending.append((step.portion, delivery, step.rows))
@@ -217,18 +256,21 @@ class Loader:
                         break
                 else:
                     delivery = await self._begin(*step)
+        except RequestTimeout:
+            if not self._hopeless.done():  # else the report tells
+                raise
         finally:
             delivery.seal(time.monotonic())
 
     async def _begin(self, portion: Portion, points: FramePoints) -> Delivery:
-        await self._writer.require_fit([*points.columns, *points.mixed])
+        await self._fit(points)
         delivery = new_delivery()
         self._total_rows = portion.total_rows
         self._rows += points.rows
         self._missing += points.missing
         if portion.is_doubtful:
             rest = await not_stored(points, self._writer.query_arrays, self._reader.rules)
-            await self._writer.take(rest.columns, delivery)
+            await self._in_time(self._writer.take(rest.columns, delivery))
         return delivery
 
     def _steps(self, source: Iterable[Portion]) -> Generator[Read | Parts | Taken, None, None]:

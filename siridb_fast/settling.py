@@ -58,6 +58,7 @@ class TypeSettler:
         self._todo: dict[Series, None] = {}
         self._postponed: dict[Series, None] = {}
         self._task: asyncio.Task[None] | None = None
+        self.settled = 0  # series, so far
 
     def start(self, *, may_ask: bool = True) -> None:
         """Ask for what is not settled, unless that is under way; call this in the event loop.
@@ -106,6 +107,7 @@ class TypeSettler:
                 if series in self._todo:  # not postponed meanwhile
                     del self._todo[series]
                     self._settle(series, types.get(series.name))
+            self.settled += len(some)
             self._on_settled()
 
     def _settle(self, series: Series, type_: str | None) -> None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     "errors processes pools backoff builtin_values",
     "forking",
-    "running spool_lock column_groups parquet_pages ipc_messages",
+    "running spool_lock patience column_groups parquet_pages ipc_messages",
     "_wire _buffer _arrays _grouping delivery naming file_options file_paths csv_lines csv_values",
     "spool_options _qpack _records hosts arrow_columns selects manifest spool_pages",
     "_blocks _package _answer _runs _session config replies csv_blocks spool_file",

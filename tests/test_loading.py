@@ -8,7 +8,7 @@ import pytest
 from conftest import INSERT, QUERY, respond
 
 from siridb_fast import Report, packb
-from siridb_fast.errors import DeliveryError
+from siridb_fast.errors import DeliveryError, RequestTimeout
 from siridb_fast.frame_points import FramePoints, FrameReader
 from siridb_fast.load_options import LoadOptions
 from siridb_fast.loading import Loader
@@ -26,9 +26,10 @@ class Recorded:
     reports: list[Report] = field(default_factory=list)
     total_rows: int | None = None
     is_doubtful: bool = False
+    points: int = 200_000
 
     def read(self, reader: FrameReader) -> FramePoints:
-        rows = np.arange(200_000)
+        rows = np.arange(self.points)
         return SeriesPortion(((self.name, rows, rows / 2),)).read(reader)
 
     def delivered(self, report: Report) -> None:
@@ -63,6 +64,65 @@ async def test_portion_behind_one_that_was_not_delivered_is_not_told_so() -> Non
             await Loader(url, LoadOptions()).load(sources)
     assert not any(report.is_complete for report in sources[0].reports)
     assert sources[1].reports == sources[2].reports == []
+
+
+class Leaving:
+    """A server that is gone for good once it got a question of a kind, or a package of points."""
+
+    def __init__(self, until: bytes | None) -> None:
+        self.until = until
+        self.is_gone = False
+
+    async def serve(self, peer: ScriptedPeer) -> None:
+        """Answer as `answer` does, until then."""
+        if self.is_gone:
+            peer.abort()
+            return
+        await peer.accept_auth()
+        while not self.is_gone:
+            package = await peer.read_package(timeout=30)
+            is_end = (
+                package.type == INSERT if self.until is None else self.until in package.payload
+            )
+            if is_end or self.is_gone:
+                self.is_gone = True
+                peer.abort()
+            elif package.type == QUERY and b"expiration" in package.payload:
+                settings = [{"name": f"expiration_{n}", "value": None} for n in ("num", "log")]
+                await peer.send(package.pid, QUERY, packb({"data": settings}))
+            else:
+                await respond(peer, package)
+
+
+async def test_load_that_asks_for_types_ends_when_its_server_is_gone() -> None:
+    async with ScriptedServer(Leaving(b"list series").serve) as server:
+        url = f"siridb://user:word@{server.host}:{server.port}/db"
+        loader = Loader(url, LoadOptions(delivery_timeout=0.3))
+        with pytest.raises(RequestTimeout, match="no server has taken or told anything") as caught:
+            await asyncio.wait_for(loader.load([Recorded("s")]), 30)
+    assert caught.value.points_inserted == 0
+
+
+async def test_load_does_not_wait_for_each_package_when_its_server_is_gone() -> None:
+    async with ScriptedServer(Leaving(None).serve) as server:
+        url = f"siridb://user:word@{server.host}:{server.port}/db"
+        loader = Loader(url, LoadOptions(delivery_timeout=0.3, on_doubt="report"))
+        with pytest.raises(DeliveryError) as caught:
+            await asyncio.wait_for(loader.load([Recorded("s", points=2_000_000)]), 30)
+    report = caught.value.report
+    assert isinstance(report, Report)
+    assert report.points == 0
+    assert 0 < report.rejected_points + report.in_doubt_points < 1_000_000
+
+
+async def test_load_that_waits_for_room_ends_when_its_server_is_gone() -> None:
+    # Of many small columns nothing is in a package without a server, and so nothing gets old.
+    small = SeriesPortion(tuple((f"s{n}", np.arange(2000), np.arange(2000)) for n in range(100)))
+    async with ScriptedServer(Leaving(None).serve) as server:
+        url = f"siridb://user:word@{server.host}:{server.port}/db"
+        options = LoadOptions(delivery_timeout=0.3, max_buffered=4 << 20, on_doubt="report")
+        with pytest.raises((DeliveryError, RequestTimeout)):
+            await asyncio.wait_for(Loader(url, options).load([small] * 40), 30)
 
 
 async def test_portion_that_was_taken_in_part_is_told_nothing() -> None:
