@@ -24,7 +24,6 @@ from benchmarks.contest import Contest
 from benchmarks.frames import DICTIONARIES, TEXTS, Long, Wide
 from benchmarks.load_entrants import by_command, by_frame_reference, by_load
 from benchmarks.loads import (
-    INTERVALS,
     TRANSPORTS,
     Ways,
     address,
@@ -48,12 +47,11 @@ MIB = 1024 * 1024
 MOST_MEMORY = 400.0  # MiB
 
 
-@pytest.mark.parametrize("interval", INTERVALS)
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_wide(contest: Contest, ways: Ways, transport: str, interval: int) -> None:
-    wide, way = Wide(**WIDE), ways.best(transport, interval)
+def test_wide(contest: Contest, ways: Ways, transport: str) -> None:
+    wide, way = Wide(**WIDE), ways.best(transport, 500)
     with ExitStack() as stack:
-        server = stack.enter_context(new_server(interval))
+        server = stack.enter_context(new_server(500))
         url = database_url(server, transport)
         bare = bare_entrant(address(server, transport), way, wide.points)
         entrants = [
@@ -68,7 +66,7 @@ def test_wide(contest: Contest, ways: Ways, transport: str, interval: int) -> No
             ]
         compete(contest, ROUNDS, entrants, server)
     contest.row(
-        f"wide pandas frame, 100 k x 100, {transport}, sync {interval} / ceiling",
+        f"wide pandas frame, 100 k x 100, {transport}, sync 500 / ceiling",
         "ns/point",
         wide.points,
         ours="load",

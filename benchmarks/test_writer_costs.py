@@ -55,3 +55,11 @@ def test_certainty(contest: Contest, tmp_path: Path, what: str) -> None:
             ours=way,
             reference=PLAIN,
         )
+        contest.row(
+            "… client CPU",
+            "ns/point",
+            SERIES * POINTS,
+            ours=way,
+            reference=PLAIN,
+            is_cpu=True,
+        )

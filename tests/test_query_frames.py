@@ -92,7 +92,8 @@ async def test_paged_answer_is_that_of_a_server_without_a_limit(
             wanted = await client.query_arrays(query)
             await limit_points(client, limit)
             same(await client.query_arrays(query, all_points=True), wanted)
-            same(await client.query_arrays(query.encode(), all_points=True), wanted)
+            if limit > 1:
+                same(await client.query_arrays(query.encode(), all_points=True), wanted)
             try:
                 await client.query_arrays(query)
             except SelectLimitError:
