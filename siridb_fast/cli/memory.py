@@ -12,7 +12,7 @@ import os
 __all__ = ["keep_memory_small"]
 
 M_MMAP_THRESHOLD = -3  # of glibc's mallopt()
-LARGE = 262_144  # bytes; from here on an array that is freed goes back to the system at once
+LARGE = 4_194_304  # bytes; from here on an array that is freed goes back to the system at once
 
 
 def keep_memory_small() -> None:
