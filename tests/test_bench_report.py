@@ -12,12 +12,16 @@ from benchmarks.record import Chart, Mark, Row, Run
 from benchmarks.report import (
     BEGIN,
     END,
+    HIGHLIGHTS,
     JSON,
+    README,
     quoted,
     with_quotes,
     write_report,
 )
 from benchmarks.table import lines, number, verdict
+
+COMMITTED = README.parent / "benchmarks" / "report" / JSON
 
 
 def row(key: str, *ratios: float, bound: float | None = None, what: str = "") -> Row:
@@ -173,3 +177,16 @@ def test_quotes_are_of_rows_that_are_there(tmp_path: Path) -> None:
     )
     with pytest.raises(KeyError):
         quoted(run(row("long", 1.0)), highlights)
+
+
+def test_every_figure_of_the_readme_is_in_the_committed_report() -> None:
+    text = README.read_text()
+    assert with_quotes(text, quoted(Run.read(COMMITTED), HIGHLIGHTS)) == text
+
+
+def test_committed_report_has_every_bound() -> None:
+    report = Run.read(COMMITTED)
+    assert Bounds.read().unmet(report.rows) == []
+    by_place = {(each.file, each.key): each.bound for each in report.rows}
+    bounds = Bounds.read()
+    assert all(bounds.of(*place) == bound for place, bound in by_place.items())
