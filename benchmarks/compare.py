@@ -1,7 +1,8 @@
 """Compare two runs of the measurements by their ratios: ``make bench-compare BASE=old.json``.
 
 Only ratios are compared, to a peer or a ceiling of the same run. Two ratios are the same where the
-ranges of their rounds overlap; what differs is printed, and what only one of the runs has.
+ranges of their rounds overlap, or 5 % apart at most; what differs is printed, and what only one of
+the runs has. A single round has no spread, so nothing is said of it.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from benchmarks.table import number
 
 __all__ = ["difference", "differences"]
 
-BETTER, WORSE, SAME = "better", "worse", "same"
+BETTER, WORSE, SAME, UNKNOWN = "better", "worse", "same", "unknown"
+NOISE = 1.05  # between two ranges, which a few rounds do not show
 
 
 def difference(old: Row, new: Row) -> str:
-    """Tell whether a row is the same within the spread of both, better or worse."""
-    if min(new.ratios) > max(old.ratios):
+    """Tell whether a row is the same within the spread of both, better, worse or unknown."""
+    if len(old.ratios) < 2 or len(new.ratios) < 2:
+        return UNKNOWN
+    if min(new.ratios) > max(old.ratios) * NOISE:
         return BETTER
-    return WORSE if max(new.ratios) < min(old.ratios) else SAME
+    return WORSE if max(new.ratios) * NOISE < min(old.ratios) else SAME
 
 
 def differences(old: Run, new: Run) -> Iterator[str]:
@@ -35,17 +39,17 @@ def differences(old: Run, new: Run) -> Iterator[str]:
         if place in before:
             verdict = difference(before[place], row)
             counts[verdict] += 1
-            if verdict != SAME:
+            if verdict in (BETTER, WORSE):
                 yield f"{verdict:<6}  {_change(before[place], row)}"
     for title, only in (
         ("only before", [place for place in before if place not in after]),
         ("only after", [place for place in after if place not in before]),
     ):
         yield from (f"{title}: {file}: {key}" for file, key in only)
-    total = counts.total()
+    judged = counts.total() - counts[UNKNOWN]
     yield (
-        f"{counts[SAME]} of {total} ratios agree within the spread of both runs; "
-        f"{counts[BETTER]} better, {counts[WORSE]} worse"
+        f"{counts[SAME]} of {judged} ratios agree within the spread of both runs; "
+        f"{counts[BETTER]} better, {counts[WORSE]} worse; {counts[UNKNOWN]} of a single round"
     )
 
 

@@ -35,7 +35,7 @@ from benchmarks.loads import (
     new_server,
 )
 
-ROUNDS = 5
+ROUNDS = 4
 LAP_POINTS = 3_000_000
 SLOW = "… points that were slow for the server / allowed"
 SLOW_AT_MOST = 1.0  # percent

@@ -98,8 +98,10 @@ def test_bound_without_a_row_is_named() -> None:
     [
         pytest.param((1.0, 1.2), (1.1, 1.5), "same", id="overlap"),
         pytest.param((1.0, 1.2), (1.2, 1.5), "same", id="touch"),
+        pytest.param((1.0, 1.2), (1.25, 1.5), "same", id="hardly apart"),
         pytest.param((1.0, 1.2), (1.3, 1.5), "better", id="above"),
         pytest.param((1.0, 1.2), (0.5, 0.9), "worse", id="below"),
+        pytest.param((1.0, 1.2), (0.5,), "unknown", id="a single round"),
     ],
 )
 def test_rows_differ_where_their_rounds_do_not_overlap(
@@ -109,13 +111,16 @@ def test_rows_differ_where_their_rounds_do_not_overlap(
 
 
 def test_two_runs_are_compared_row_by_row() -> None:
-    old = run(row("wide", 1.0), row("long", 1.0), row("gone", 1.0))
-    new = run(row("wide", 1.0), row("long", 2.0), row("new", 1.0))
+    old = run(row("wide", 1.0, 1.0), row("long", 1.0, 1.0), row("gone", 1.0), row("once", 1.0))
+    new = run(row("wide", 1.0, 1.0), row("long", 2.0, 2.0), row("new", 1.0), row("once", 2.0))
     assert list(differences(old, new)) == [
         "better  x2.00  1.00 (1.00..1.00) -> 2.00 (2.00..2.00)  load: long",
         "only before: load: gone",
         "only after: load: new",
-        "1 of 2 ratios agree within the spread of both runs; 1 better, 0 worse",
+        (
+            "1 of 2 ratios agree within the spread of both runs; 1 better, 0 worse; "
+            "1 of a single round"
+        ),
     ]
 
 
