@@ -33,6 +33,7 @@ MARKERS = "osD^vPX"
 WIDTH = 9.0  # inches
 HEIGHT = 4.2
 ROW_HEIGHT = 0.24
+SUMMARY_ROWS = 40
 LINE = 84  # characters below all bars, beside a legend
 FEW = 5  # places that have a name each
 SHORT = "#d55e00"
@@ -55,8 +56,8 @@ def draw_chart(chart: Chart, folder: Path, form: str = "svg") -> str:
 
 
 def draw_summary(rows: Sequence[Row], folder: Path, form: str = "svg") -> str:
-    """Draw what was reached of all bounds; return as `draw_chart` does."""
-    asked = sorted((row for row in rows if row.bound), key=_reached)
+    """Draw what was reached of the bounds, the closest ones; return as `draw_chart` does."""
+    asked = sorted((row for row in rows if row.bound), key=_reached)[:SUMMARY_ROWS]
     height = 1.2 + ROW_HEIGHT * len(asked)
     _draw_themes(lambda axes, theme: _summary(axes, asked, theme), folder, "summary", form, height)
     return "summary"
@@ -188,8 +189,9 @@ def _summary(axes: Axes, rows: Sequence[Row], theme: dict[str, str]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _compact(value)))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
-    axes.set_xlabel("ratio reached / ratio asked; a line from the least round to the greatest")
-    axes.set_title("What is asked, and what was reached", loc="left", fontweight="bold")
+    axes.set_xlabel("reached / asked, from the least round to the greatest")
+    title = f"What was reached of what is asked: the {len(rows)} closest"
+    axes.set_title(title, loc="left", fontweight="bold")
 
 
 def _shortened(text: str, most: int = 78) -> str:
