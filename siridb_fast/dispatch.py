@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -193,7 +194,7 @@ class Dispatcher:
     # ---- sending
 
     def _send(self, package: Package, connection: Connection) -> bool:
-        package.sent_at = self._loop.time()
+        package.sent_at = time.monotonic()
         if self.safety is not None:
             package.receivers = self.safety.receivers(connection)
         try:
@@ -225,7 +226,7 @@ class Dispatcher:
     def _is_delivered(self, package: Package, connection: Connection, _: object) -> None:
         self._backoff.reset()
         self._cluster.resume(connection)
-        package.seconds = self._loop.time() - package.sent_at
+        package.seconds = time.monotonic() - package.sent_at
         if self.safety is None or not package.receivers:
             self.is_stored(package, connection.name)
         else:

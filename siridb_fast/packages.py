@@ -16,13 +16,13 @@ Line = TypeVar("Line", contravariant=True)
 
 @dataclass(slots=True, eq=False)
 class Package:
-    """A sealed batch; times are on the event loop's clock."""
+    """A sealed batch; its deadline is on the event loop's clock, in whole ms with uvloop."""
 
     batch: Batch
     number: int
     deadline: float
     held: int  # bytes of memory
-    sent_at: float = 0.0
+    sent_at: float = 0.0  # by `time.monotonic`
     seconds: float = 0.0  # that the server took to answer
     error: SiriDBError | None = None  # of the last attempt
     is_in_doubt: bool = False  # an attempt may have been stored
