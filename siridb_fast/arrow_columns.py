@@ -22,6 +22,7 @@ __all__ = [
     "encoded",
     "encoded_schema",
     "guarded",
+    "nested_columns",
     "read_columns",
     "reading",
     "sliced",
@@ -35,7 +36,8 @@ def read_columns(schema: pa.Schema, options: ReadOptions, path: Path) -> list[st
     """Return the names of the columns to read; nested ones are left out unless asked for."""
     check_columns(schema.names, options, path)
     if options.columns is None:
-        flat = [field.name for field in schema if not _is_nested(field.type)]
+        nested = nested_columns(schema, options)
+        flat = [name for name in schema.names if name not in nested]
         if not flat:
             raise FileError("all columns are nested, and cannot be read", file=str(path))
         return flat
@@ -44,6 +46,13 @@ def read_columns(schema: pa.Schema, options: ReadOptions, path: Path) -> list[st
             text = f"the column is nested ({kind}), and cannot be read"
             raise FileError(text, file=str(path), column=name)
     return [*options.columns]
+
+
+def nested_columns(schema: pa.Schema, options: ReadOptions) -> tuple[str, ...]:
+    """Return the names of the columns that are left out because they are nested."""
+    if options.columns is not None:
+        return ()  # a nested one that is asked for is an error
+    return tuple(field.name for field in schema if _is_nested(field.type))
 
 
 def check_columns(names: list[str], options: ReadOptions, path: Path) -> None:

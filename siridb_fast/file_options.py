@@ -89,6 +89,8 @@ class ReadOptions:
 class Batches:
     """What all table files share: a block ends with `close`, iterating yields the batches."""
 
+    left_out: Sequence[str] = ()  # columns that cannot be read and were not asked for
+
     def groups(self, kept: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
         """Return the values as one group: all are read in one pass."""
         return [tuple(values)]
@@ -144,6 +146,10 @@ class TableFile(Protocol):
     @property
     def bytes_read(self) -> int:
         """Bytes on disk that are behind, for a progress bar; compressed ones where they are."""
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """The columns that are not read because they are nested; none if columns are chosen."""
 
     @property
     def bad_lines(self) -> int:

@@ -6,6 +6,7 @@ the other. Names rows as the file does. Runs in the thread that reads.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["FilePortions", "Progressing"]
+
+logger = logging.getLogger("siridb_fast")
 
 
 class Progressing(Protocol):
@@ -64,6 +67,7 @@ class FilePortions:
         self.size = sum(file.stat().st_size for file in self.files)
         self.bad_lines = 0
         self.first_bad: list[FileError] = []
+        self.left_out: dict[str, None] = {}  # columns that are nested
         self._progress = progress
         self._options = options
         self._read_options = _read_options(options)
@@ -91,6 +95,7 @@ class FilePortions:
             with open_file(file, self._read_options) as table:
                 self._passes_behind, self._passes = 0, 1
                 self._current = table
+                self._note_left_out(file, table)
                 try:
                     yield from self._portions(file, table)
                 finally:
@@ -98,6 +103,12 @@ class FilePortions:
                     self.bad_lines += table.bad_lines
                     self.first_bad.extend(table.first_bad)
             self._size_before += file.stat().st_size
+
+    def _note_left_out(self, file: Path, table: TableFile) -> None:
+        for name in table.left_out:
+            if name not in self.left_out:
+                logger.warning("%s: column %r is nested, and left out", file, name)
+                self.left_out[name] = None
 
     def _portions(self, file: Path, table: TableFile) -> Iterator[FilePortion]:
         # Of the rows that are not delivered; those that may be come by themselves.

@@ -22,6 +22,7 @@ from siridb_fast.arrow_columns import (
     encoded,
     encoded_schema,
     guarded,
+    nested_columns,
     read_columns,
     reading,
     sliced,
@@ -57,6 +58,7 @@ class IpcTable(Batches):
             self._source = pa.BufferReader(content)
             self._schema = self._open(None).schema
         columns = read_columns(self._schema, options, path)
+        self.left_out = nested_columns(self._schema, options)
         self.schema = encoded_schema(self._schema, columns, options.names)
         self._sizes = self._batch_sizes() if self._is_file else []
         self._is_compressed = self._is_file and is_compressed(content)

@@ -23,6 +23,7 @@ from siridb_fast.arrow_columns import (
     encoded,
     encoded_schema,
     guarded,
+    nested_columns,
     read_columns,
     reading,
     sliced,
@@ -53,6 +54,7 @@ class ParquetTable(Batches):
             self._metadata = pq.read_metadata(path)
             arrow = self._metadata.schema.to_arrow_schema()
         columns = read_columns(arrow, options, path)
+        self.left_out = nested_columns(arrow, options)
         self._texts = [name for name in options.names if _is_text(arrow.field(name).type)]
         self._file = self._open(len(columns))
         self.schema = encoded_schema(self._file.schema_arrow, columns, options.names)

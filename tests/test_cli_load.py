@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from commands import run_command
 from conftest import Database
@@ -117,6 +119,15 @@ def test_bad_line_is_named_and_nothing_behind_it_is_loaded(
     assert f"{path}:3" in done.stderr
     assert "column 'v'" in done.stderr
     assert stored(seconds.url) == {}
+
+
+def test_nested_column_is_left_out_and_named(seconds: Database, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"ts": [1, 2], "a": [0.5, 1.5], "tags": [["x"], ["y"]]}), path)
+    done = run_command("load", path, "--time", "ts", url=seconds.url)
+    assert "Warning: column 'tags' is nested, and was left out" in done.stderr
+    with siridb_fast.connect(seconds.url) as client:
+        assert client.query("list series name")["series"] == [["a"]]
 
 
 def test_skip_bad_counts_the_bad_lines_and_names_them(seconds: Database, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def print_report(report: Report, source: FilePortions) -> None:
     if report.in_doubt_points:
         rows.append(("in doubt", f"{report.in_doubt_points:,}"))
     _print("Loaded" if report.is_complete else "Loaded in part", rows)
-    _warn_of_bad_lines(source)
+    _warn_of_left_out(source)
     if report.expired:
         _warn_of_expired(report.expired, report.expired_series)
     for failure in (*report.rejected, *report.in_doubt)[:SHOWN_BAD_LINES]:
@@ -160,7 +160,7 @@ def print_survey(survey: Survey, source: FilePortions) -> None:
     if len(survey.types) > SHOWN_SERIES:
         rows.append(("", f"and {len(survey.types) - SHOWN_SERIES:,} series more"))
     _print("Would load (nothing was sent)", rows)
-    _warn_of_bad_lines(source)
+    _warn_of_left_out(source)
     if survey.expired:
         _warn_of_expired(survey.expired, survey.expired_series)
     if limits is not None and not _are_plausible(limits):
@@ -189,7 +189,11 @@ def _print(title: str, rows: Iterable[tuple[str, str]]) -> None:
     Console().print(table)
 
 
-def _warn_of_bad_lines(source: FilePortions) -> None:
+def _warn_of_left_out(source: FilePortions) -> None:
+    for name in list(source.left_out)[:SHOWN_BAD_LINES]:
+        warn(f"column {name!r} is nested, and was left out")
+    if len(source.left_out) > SHOWN_BAD_LINES:
+        warn(f"{len(source.left_out) - SHOWN_BAD_LINES:,} nested columns more were left out")
     for fault in source.first_bad[:SHOWN_BAD_LINES]:
         warn(f"left out: {fault}")
     if source.bad_lines > SHOWN_BAD_LINES:
