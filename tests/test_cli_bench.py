@@ -312,6 +312,7 @@ def test_socket_of_another_server_is_refused(inhabited: Database, own_database: 
         (["--url", "nonsense"], "a URL starts with siridb://"),
         (["--plot", "--json"], "exclude each other"),
         (["--plot=bench.txt"], "a picture ends in .png"),
+        (["--plot", "not/there/bench.png"], "there is no folder not/there"),
         (["--seconds", "1"], "Invalid value for '--seconds'"),
         ([], "SIRIDB_URL is not set"),
     ],

@@ -99,7 +99,7 @@ def draw_picture(arrays: PointArrays, unit: str | None, title: str, path: Path) 
 
 
 def check_picture(path: Path) -> None:
-    """Refuse a name that does not say which kind of picture it is.
+    """Refuse a name that does not say which kind of picture it is, and a folder that is not there.
 
     Raises:
         UsageFault: matplotlib is missing, or the name is wrong.
@@ -107,6 +107,8 @@ def check_picture(path: Path) -> None:
     require("matplotlib")
     if path.suffix.lower() not in PICTURES:
         raise UsageFault(f"{path}: a picture ends in {', '.join(PICTURES)}")
+    if not path.parent.is_dir():
+        raise UsageFault(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def save(figure: Figure, path: Path) -> None:
