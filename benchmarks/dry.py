@@ -20,7 +20,6 @@ from siridb_fast.asking import Asking
 from siridb_fast.dispatch import Dispatcher
 from siridb_fast.doubt import Doubts
 from siridb_fast.engine import Engine
-from siridb_fast.entrance import Entrance
 from siridb_fast.introduction import Facts
 
 __all__ = ["NOWHERE", "no_sockets"]
@@ -52,14 +51,7 @@ class DryEngine(Engine):
             on_doubt="report",
             doubts=Doubts(self._cluster, self.asking, lambda: 0),
         )
-        self.entrance = Entrance(
-            coalescer,
-            self._dispatcher,
-            self.gate,
-            options.package_bytes,
-            work=self.work,
-            fail=self.fail,
-        )
+        self.entrance = self._new_entrance()
 
     async def connect(self, timeout: float | None = None) -> None:
         """Do nothing."""

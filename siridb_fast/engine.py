@@ -95,15 +95,12 @@ class Engine:
         self._is_running = False
         self._points_in_packages = 0
         self.gate = Gate(self._loop, self.notice)
-        self.entrance = Entrance(
-            coalescer,
-            self._dispatcher,
-            self.gate,
-            options.package_bytes,
-            work=self.work,
-            fail=self.fail,
-        )
+        self.entrance = self._new_entrance()
         own(self)
+
+    def _new_entrance(self) -> Entrance:
+        parts, size = (self._coalescer, self._dispatcher, self.gate), self._options.package_bytes
+        return Entrance(*parts, size, work=self.work, fail=self.fail)
 
     # ---- life
 
