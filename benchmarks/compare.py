@@ -68,7 +68,11 @@ def main() -> None:
     parser.add_argument("base", type=Path, help="the JSON file of the earlier run")
     parser.add_argument("new", type=Path, help="of the later one")
     arguments = parser.parse_args()
-    for line in differences(Run.read(arguments.base), Run.read(arguments.new)):
+    try:
+        runs = [Run.read(path) for path in (arguments.base, arguments.new)]
+    except (OSError, ValueError) as exc:
+        raise SystemExit(f"bench-compare: {exc}") from None
+    for line in differences(*runs):
         print(line)
 
 

@@ -125,9 +125,12 @@ class Run:
         """Read what `write` wrote.
 
         Raises:
-            ValueError: It is of another format.
+            ValueError: It is no JSON, or of another format.
         """
-        content: dict[str, Any] = json.loads(path.read_text())
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+        except ValueError as exc:
+            raise ValueError(f"{path} is no JSON: {exc}") from None
         if content.pop("format", None) != FORMAT:
             raise ValueError(f"{path}: expected format {FORMAT} of `make bench`")
         rows = [Row(**{**row, "ratios": tuple(row["ratios"])}) for row in content.pop("rows")]

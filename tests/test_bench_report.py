@@ -59,9 +59,10 @@ def test_run_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_file_of_another_format_is_refused(tmp_path: Path) -> None:
-    (tmp_path / JSON).write_text('{"format": 0}')
-    with pytest.raises(ValueError, match=r"expected format 1"):
-        Run.read(tmp_path / JSON)
+    for text, error in (('{"format": 0}', "expected format 1"), ("# Soaks", "is no JSON")):
+        (tmp_path / JSON).write_text(text)
+        with pytest.raises(ValueError, match=error):
+            Run.read(tmp_path / JSON)
 
 
 @pytest.mark.parametrize(
