@@ -90,8 +90,10 @@ $(FUZZ)/.built: $(VENV)/.installed $(FUZZ_SOURCES)
 		--build-base ../$(FUZZ) --build-lib ../$(FUZZ)/lib
 	@touch $@
 
+# What pip compiles of an installed package, it leaves to Python here, which may not keep it.
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)
 	$(BIN)/pip install -qq --no-build-isolation --no-deps -e .
+	$(BIN)/python -m compileall -q siridb_fast
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml
