@@ -1,6 +1,6 @@
 """The command line `siridb-fast`, where the extra ``cli`` is installed (typer, rich, pyarrow).
 
-Every command is a module of its own; `app` puts them together, `faults` turns errors into one line
+A command is a function in a module; `app` puts them together, `faults` turns errors into one line
 and an exit code, `options` has what all of them take. Nothing of this is imported by
 ``import siridb_fast``.
 """
@@ -20,16 +20,17 @@ def main() -> None:
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         print(ADVICE, file=sys.stderr)
         sys.exit(1)
-    from siridb_fast.cli.app import app
+    from siridb_fast.cli.app import command_line
     from siridb_fast.cli.faults import guarded
 
+    arguments = sys.argv[1:]
     try:
-        code = guarded(app, sys.argv[1:])
+        code = guarded(command_line(arguments), arguments)
     except SystemExit as exc:
         if not isinstance(exc.code, int):
             raise
         code = exc.code
-    if sys.argv[1:2] == ["load"]:
+    if arguments[:1] == ["load"]:
         # Arrow's threads may still be at work: an orderly end of Python would pull the ground
         # from under them. All is delivered, closed and said.
         sys.stdout.flush()

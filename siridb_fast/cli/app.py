@@ -1,21 +1,31 @@
-"""The commands put together. A command is a function in a module of its own, listed here."""
+"""The commands put together. Each is a function in a module, imported if it is asked for.
 
+To import the others too would take a load a tenth of a second.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import siridb_fast
-from siridb_fast.cli.bench import bench
 from siridb_fast.cli.faults import silence_stdout
-from siridb_fast.cli.load import load
 from siridb_fast.cli.plot_option import PlotCommand
-from siridb_fast.cli.query import query
-from siridb_fast.cli.server import server
-from siridb_fast.cli.show import info, ping
-from siridb_fast.cli.spool import spool
 
-__all__ = ["app"]
+__all__ = ["command_line"]
+
+COMMANDS = {  # in the order of the help; each with its module
+    "load": "load",
+    "query": "query",
+    "ping": "show",
+    "info": "show",
+    "server": "server",
+    "bench": "bench",
+    "spool": "spool",
+}
+WITH_PLOT = ("query", "bench")
 
 EPILOG = (
     "Exit codes: 0 all is well; 1 the server or the connection failed, or bench could not remove "
@@ -37,14 +47,24 @@ class Commands(TyperGroup):
             raise typer.Exit from None
 
 
-app = typer.Typer(
-    cls=Commands,
-    epilog=EPILOG,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+def command_line(arguments: Sequence[str]) -> typer.Typer:
+    """Return the command that these arguments begin with, or all of them if none is named."""
+    app = typer.Typer(
+        cls=Commands,
+        epilog=EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in [asked for asked in arguments[:1] if asked in COMMANDS] or COMMANDS:
+        command = getattr(import_module(f"siridb_fast.cli.{COMMANDS[name]}"), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(cls=PlotCommand if name in WITH_PLOT else None)(command)
+    return app
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -53,8 +73,7 @@ def _show_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def options(
+def _options(
     *,
     version: Annotated[
         bool,
@@ -64,12 +83,3 @@ def options(
     ] = False,
 ) -> None:
     """Work with a SiriDB time series database."""
-
-
-app.command()(load)
-app.command(cls=PlotCommand)(query)
-app.command()(ping)
-app.command()(info)
-app.command()(server)
-app.command(cls=PlotCommand)(bench)
-app.add_typer(spool, name="spool")

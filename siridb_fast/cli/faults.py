@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.text import Text
 
 from siridb_fast.errors import ColumnError, ConfigError, FileError, SiriDBError, SpoolError
-from siridb_fast.testing import HttpApiError, ServerNotFound, ServerStartError
 
 __all__ = [
     "ExitCode",
     "UsageFault",
+    "expect",
     "guarded",
     "note",
     "reason_of",
@@ -36,6 +36,7 @@ __all__ = [
 
 # typer keeps click's classes in a place of its own that depends on its version.
 CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]
+EXPECTED: list[type[Exception]] = [SiriDBError, OSError]  # that are not a bug of ours
 CREDENTIALS = re.compile(r"(siridb://).*@", re.DOTALL)
 
 
@@ -54,6 +55,11 @@ class UsageFault(SiriDBError, ValueError):
     """Refuse what the user has asked for, or a file that cannot be used."""
 
 
+def expect(*errors: type[Exception]) -> None:
+    """Tell these as failures; for the modules of commands that use what others do not."""
+    EXPECTED.extend(errors)
+
+
 def guarded(app: Callable[..., object], arguments: Sequence[str]) -> int:
     """Run the command line; return its exit code, with every error told on stderr."""
     logging.getLogger("siridb_fast").addHandler(logging.NullHandler())
@@ -67,7 +73,7 @@ def guarded(app: Callable[..., object], arguments: Sequence[str]) -> int:
     except (UsageFault, ConfigError, ColumnError, FileError, SpoolError) as exc:
         _tell("Error", reason_of(exc), "red")
         return ExitCode.USAGE
-    except (SiriDBError, OSError, ServerNotFound, ServerStartError, HttpApiError) as exc:
+    except tuple(EXPECTED) as exc:
         _tell("Error", reason_of(exc), "red")
         return ExitCode.FAILED
 
