@@ -52,6 +52,8 @@ class NameTable:
     def __init__(self, naming: SeriesNaming) -> None:
         self._naming = naming
         self._names: dict[tuple[Any, ...], str] = {}
+        # Of each column those that came last, if all of them are texts.
+        self._last: dict[str, tuple[Sequence[tuple[Any, ...]], list[str]]] = {}
 
     def names(
         self,
@@ -71,6 +73,9 @@ class NameTable:
         """
         if not self._naming.uses_column:
             column = ""
+        last, found = self._last.get(column, (None, []))
+        if labels == last and _are_texts(labels):  # as the next rows of a file have, most often
+            return found
         found = []
         for place, combination in enumerate(labels):
             # 1, 1.0 and True are equal, but not the same label
@@ -79,6 +84,8 @@ class NameTable:
             if name is None:
                 name = self._names[key] = self._made(column, combination, first_row, place)
             found.append(name)
+        if _are_texts(labels):
+            self._last[column] = labels, found
         return found
 
     def _made(
@@ -96,6 +103,10 @@ class NameTable:
         except ColumnError as exc:
             raise ColumnError(exc.text, series=name, index=first_row(place)) from None
         return name
+
+
+def _are_texts(labels: Sequence[tuple[Any, ...]]) -> bool:
+    return {type(label) for combination in labels for label in combination} == {str}
 
 
 def _as_text(label: Any) -> Any:

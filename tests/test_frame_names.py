@@ -9,7 +9,9 @@ import pytest
 from frame_makers import read
 
 from siridb_fast import ColumnError, ConfigError
+from siridb_fast.labels import NameTable
 from siridb_fast.load_options import LoadOptions
+from siridb_fast.naming import SeriesNaming
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")
 DAY = 86_400
@@ -111,6 +113,21 @@ def test_labels_are_written_as_the_template_says(
     data = long_frame(labels[:0]) | {"t": np.arange(len(labels)), "h": objects}
     data["v"] = np.ones(len(labels))
     assert names(data, time="t", series=template) == wanted
+
+
+def test_names_are_used_again_for_the_same_labels_only() -> None:
+    table = NameTable(SeriesNaming("{h!r}"))
+    first = table.names("v", [("a",), ("b",)])
+    assert table.names("v", [("a",), ("b",)]) is first
+    assert table.names("v", [(np.str_("a"),), ("b",)]) == [repr(np.str_("a")), "'b'"]
+    assert table.names("v", [("b",), ("a",)]) == ["'b'", "'a'"]
+    assert [table.names("v", [(label,)]) for label in (1, True, 1)] == [["1"], ["True"], ["1"]]
+
+
+def test_names_with_the_column_in_them_are_not_those_of_another_column() -> None:
+    table = NameTable(SeriesNaming("{h}.{column}"))
+    assert table.names("v", [("a",)]) == ["a.v"]
+    assert table.names("w", [("a",)]) == ["a.w"]
 
 
 @pytest.mark.parametrize(
