@@ -205,9 +205,12 @@ class FilePortion:
             )
         except ColumnError as exc:
             raise self._in_file(exc) from None
+        return points if self.within.is_last else replace(points, rows=0)
+
+    def leaving(self) -> None:
+        """Write down that its rows may be stored from now on."""
         if self.progress is not None:
             self.progress.start(self.file, self.stop)
-        return points if self.within.is_last else replace(points, rows=0)
 
     def delivered(self, report: Report) -> None:
         """Write it down."""

@@ -158,7 +158,7 @@ class Loader:
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()
         self._since = time.monotonic()
         self._thread: WorkThread  # that reads
-        self._telling: WorkThread  # that writes down what is delivered; reading may take for ever
+        self._telling: WorkThread  # that writes down what leaves and is delivered
         self._hopeless: asyncio.Future[None]  # done when no server took points in time
         self._expiry: Expiry
         self._reader: FrameReader
@@ -264,6 +264,7 @@ class Loader:
 
     async def _begin(self, portion: Portion, points: FramePoints) -> Delivery:
         await self._fit(points)
+        await self._telling.call(portion.leaving)  # while the next is read
         delivery = new_delivery()
         self._total_rows = portion.total_rows
         self._rows += points.rows

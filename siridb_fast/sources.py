@@ -44,6 +44,13 @@ class Portion(Protocol):
             FileError: The same, of a file.
         """
 
+    def leaving(self) -> None:
+        """Take note that its first point is about to leave.
+
+        Raises:
+            FileError: Of a file, it cannot be noted.
+        """
+
     def delivered(self, report: Report) -> None:
         """Take note that its fate is known."""
 
@@ -63,6 +70,9 @@ class FramePortion:
             return reader.read(self.frame)
         except ColumnError as exc:
             raise _in_frame(exc, self.place) from None
+
+    def leaving(self) -> None:
+        """Nobody has to know."""
 
     def delivered(self, report: Report) -> None:
         """Nobody has to know."""
@@ -84,6 +94,9 @@ class SeriesPortion:
                 for name, timestamps, values in self.columns
             ]
         )
+
+    def leaving(self) -> None:
+        """Nobody has to know."""
 
     def delivered(self, report: Report) -> None:
         """Nobody has to know."""

@@ -1,7 +1,9 @@
 """A load tells its portions what became of them, in their order, and none of them too early."""
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pytest
@@ -27,10 +29,15 @@ class Recorded:
     total_rows: int | None = None
     is_doubtful: bool = False
     points: int = 200_000
+    may_leave: threading.Event | None = None
 
     def read(self, reader: FrameReader) -> FramePoints:
         rows = np.arange(self.points)
         return SeriesPortion(((self.name, rows, rows / 2),)).read(reader)
+
+    def leaving(self) -> None:
+        if self.may_leave is not None:
+            assert self.may_leave.wait(30)
 
     def delivered(self, report: Report) -> None:
         self.reports.append(report)
@@ -64,6 +71,19 @@ async def test_portion_behind_one_that_was_not_delivered_is_not_told_so() -> Non
             await Loader(url, LoadOptions()).load(sources)
     assert not any(report.is_complete for report in sources[0].reports)
     assert sources[1].reports == sources[2].reports == []
+
+
+async def test_no_point_leaves_before_that_is_written_down() -> None:
+    came, may_leave = asyncio.Event(), threading.Event()
+    async with ScriptedServer(partial(answer, came=came)) as server:
+        url = f"siridb://user:word@{server.host}:{server.port}/db"
+        load = asyncio.create_task(
+            Loader(url, LoadOptions()).load([Recorded("s", may_leave=may_leave)])
+        )
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(came.wait(), 0.3)
+        may_leave.set()
+        assert (await load).points == 200_000
 
 
 class Leaving:
