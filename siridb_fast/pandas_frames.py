@@ -29,7 +29,8 @@ class PandasFrame:
         if not hasattr(frame, "columns"):
             frame = frame.to_frame(name=frame.name if frame.name is not None else "value")
         self._frame = frame
-        self._places = {name: i for i, name in enumerate(text_names(list(frame.columns)))}
+        self._labels = list(frame.columns)
+        self._places = {name: i for i, name in enumerate(text_names(self._labels))}
         self._index = frame.index.set_names(range(frame.index.nlevels))  # levels by place
         names = [_level_name(frame.index, i, self._places) for i in range(frame.index.nlevels)]
         self._levels = {name: i for i, name in enumerate(text_names(names))}
@@ -82,6 +83,9 @@ class PandasFrame:
 
     def _column(self, name: str) -> Any:
         if name in self._places:
+            label = self._labels[self._places[name]]
+            if isinstance(label, str):  # pandas finds it in half the time
+                return self._frame[label]
             return self._frame.iloc[:, self._places[name]]
         return self._index.get_level_values(self._levels[name])
 
