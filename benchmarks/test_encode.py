@@ -108,7 +108,7 @@ def _compare_with_lists(
 ) -> None:
     timestamps, values = timestamps_of(data.SOME), values_of(data.SOME)
     contest.run(
-        3,
+        2,
         {
             "ours": partial(_cut, timestamps, values),
             "reference": partial(_pack_lists_in_packages, timestamps, values),

@@ -38,9 +38,9 @@ ROUNDS = 3
 TCP = TRANSPORTS[0]
 WIDE = {"rows": 100_000, "series": 100}
 LONG = {"series": 1000, "ticks": 10_000}
-REFERENCE_COLUMNS = 10
+REFERENCE_COLUMNS = 5
 
-QUERY_ROUNDS = 5
+QUERY_ROUNDS = 3
 QUERY_POINTS = 1_000_000  # the server's limit of one select
 
 MIB = 1024 * 1024

@@ -40,12 +40,12 @@ from siridb_fast.load_options import LoadOptions
 from siridb_fast.loading import Expiry
 from siridb_fast.pandas_frames import PandasFrame
 
-ROUNDS = 5
+ROUNDS = 4
 WIDE = {"rows": 100_000, "series": 100}
 SLICE_ROWS = 10_000
 COMPRESSED_ROWS = 20_000
-CONNECTOR_COLUMNS = 5
-INFLUX_ROWS = 1_000
+CONNECTOR_COLUMNS = 2
+INFLUX_ROWS = 300
 
 SENSORS = Sensors(series=1000, ticks=500)
 QUESTDB_TICKS = CONNECTOR_TICKS = 100

@@ -40,8 +40,7 @@ from benchmarks.record import Mark
 from benchmarks.rungs import KINDS, Inputs, memory_of
 from benchmarks.sink import HOST, Sink
 
-ROUNDS = 5
-SERVER_ROUNDS = 3
+ROUNDS = 3
 ENCODE, ONE, EIGHT, SERVER = "encode only", "one sink", "eight sinks", "real server"
 SINKS = 8
 PACKAGE = Shape(50_000, 1)
@@ -146,7 +145,7 @@ def test_server(contest: Contest, ways: Ways, board: Board, tmp_path: Path) -> N
         url = database_url(server, "TCP")
         entrants = {kind: inputs.entrant(kind, url, stack) for kind in KINDS}
         bare = stack.enter_context(bare_entrant(address(server, "TCP"), way, TOTAL))
-        compete(contest, SERVER_ROUNDS, [*entrants.values(), bare, _copy()], server)
+        compete(contest, ROUNDS, [*entrants.values(), bare, _copy()], server)
     for kind, entrant in entrants.items():
         _beside_ceiling(contest, board, SERVER, kind, entrant, bare, {})
     board.add(contest, SERVER, LIMIT, bare)

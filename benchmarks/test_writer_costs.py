@@ -17,7 +17,7 @@ from benchmarks.entrants import by_arrays, by_ticker
 from benchmarks.loads import Sensors, Writing, compete, new_server
 from siridb_fast import SpoolOptions
 
-ROUNDS = 9
+ROUNDS = 7
 SERIES, POINTS = 300, 10_000
 PLAIN = "plain"
 WAYS = ("verify", "safe", "overflow", "always")

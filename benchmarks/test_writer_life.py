@@ -38,7 +38,7 @@ SORTED, SHUFFLED = "in order", "shuffled"
 
 MIB = 1024 * 1024
 MAX_BUFFERED, EXTRA = 64, 32  # MiB
-PAUSE, BEFORE_PAUSE, AFTER_PAUSE = 20.0, 2.0, 2.0
+PAUSE, BEFORE_PAUSE, AFTER_PAUSE = 10.0, 1.0, 2.0
 
 
 def test_client_cpu(contest: Contest) -> None:
