@@ -22,13 +22,15 @@ from siridb_fast import (
 )
 
 FIRST = 1_600_000_000_000_000_000
+pytestmark = pytest.mark.usefixtures("fast_retry")
+
 LATER = {"wait_for_server": "in_background", "time_precision": NANOSECOND}
 
 
 @pytest.fixture
 def absent(own_database: Database) -> Database:
     """A database whose server is not there yet; `own_database.server.start()` starts it."""
-    own_database.server.stop()
+    own_database.server.kill()  # it holds nothing that an orderly end of 2 seconds would save
     return own_database
 
 
@@ -43,7 +45,7 @@ async def values_of(database: Database, name: str) -> list[float]:
 
 
 async def test_open_waits_for_a_server_as_long_as_it_is_told(absent: Database) -> None:
-    starting = threading.Timer(1.0, absent.server.start)
+    starting = threading.Timer(0.3, absent.server.start)
     starting.start()
     try:
         async with BatchWriter(url_of(absent), wait_for_server=50) as writer:
@@ -77,7 +79,7 @@ async def test_points_wait_for_a_server_in_memory(absent: Database) -> None:
 async def test_points_wait_for_a_server_on_disk_beyond_the_end_of_their_writer(
     absent: Database, tmp_path: Path
 ) -> None:
-    options = {**LATER, "spool": tmp_path / "spool", "durability": "safe"}
+    options = {**LATER, "spool": tmp_path / "spool", "durability": "safe", "linger": 0.05}
     async with BatchWriter(url_of(absent), **options) as writer:  # type: ignore[arg-type]
         writer.write("one", FIRST, 1.5)
         assert (await writer.flush()).spooled == 1
