@@ -1,11 +1,22 @@
-"""The command line as tests run it: a process of its own, without the caller's `SIRIDB_URL`."""
+"""The command line as tests run it, without the caller's `SIRIDB_URL`.
 
+A process of its own takes most of a second to start. So it is for what has to do with processes,
+and for each command once in a while; `run_command` does the same in this one, by the same `main`.
+"""
+
+import io
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
-__all__ = ["COMMAND", "environment", "run_command"]
+import siridb_fast.cli
+
+__all__ = ["COMMAND", "environment", "run_command", "run_process"]
 
 COMMAND = [sys.executable, "-m", "siridb_fast"]
 
@@ -17,10 +28,10 @@ def environment(url: str | None = None, **changes: str) -> dict[str, str]:
     return kept if url is None else {**kept, "SIRIDB_URL": url}
 
 
-def run_command(
+def run_process(
     *arguments: str | Path, url: str | None = None, code: int = 0, **changes: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; its exit code has to be the expected one."""
+    """Run a command to its end, in a process; its exit code has to be the expected one."""
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
         env=environment(url, **changes),
@@ -33,3 +44,51 @@ def run_command(
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
+
+
+def run_command(
+    *arguments: str | Path, url: str | None = None, code: int = 0, **changes: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in this process; what `run_process` looks at is looked at."""
+    command = ["siridb-fast", *map(str, arguments)]
+    stdout, stderr = _buffer(), _buffer()
+    with ExitStack() as stack:
+        stack.enter_context(_as_if_alone(command, environment(url, **changes)))
+        stack.enter_context(redirect_stdout(stdout))
+        stack.enter_context(redirect_stderr(stderr))
+        try:
+            siridb_fast.cli.main()
+        except SystemExit as exc:
+            found = exc.code
+    done = subprocess.CompletedProcess(command, _as_int(found), _text(stdout), _text(stderr))
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@contextmanager
+def _as_if_alone(command: list[str], variables: dict[str, str]) -> Iterator[None]:
+    # Nothing of what a command does to its process stays.
+    logger = logging.getLogger("siridb_fast")
+    with (
+        mock.patch.object(sys, "argv", command),
+        mock.patch.dict(os.environ, variables, clear=True),
+        mock.patch.object(os, "_exit", sys.exit),
+        mock.patch.object(logger, "handlers", [*logger.handlers]),
+        mock.patch("siridb_fast.cli.load.keep_memory_small"),
+    ):
+        yield
+
+
+def _buffer() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+
+
+def _text(buffer: io.TextIOWrapper) -> str:
+    buffer.seek(0)
+    return buffer.read()
+
+
+def _as_int(code: object) -> int:
+    assert isinstance(code, int)
+    return int(code)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import run_command
+from commands import run_command, run_process
 from conftest import Database
 
 import siridb_fast
@@ -36,7 +36,7 @@ def test_help_is_readable(command: list[str], width: int) -> None:
 
 
 def test_help_documents_the_exit_codes() -> None:
-    text = " ".join(run_command("--help").stdout.split())
+    text = " ".join(run_process("--help").stdout.split())
     for code in (
         "0 all",
         "1 the server",
@@ -50,7 +50,7 @@ def test_help_documents_the_exit_codes() -> None:
 
 
 def test_version_is_that_of_the_package() -> None:
-    assert run_command("--version").stdout == f"siridb-fast {siridb_fast.__version__}\n"
+    assert run_process("--version").stdout == f"siridb-fast {siridb_fast.__version__}\n"
 
 
 def test_importing_the_package_leaves_the_command_line_out() -> None:
@@ -138,7 +138,7 @@ def test_wrong_password_is_not_shown(database: Database, command: list[str]) -> 
 def test_ping_shows_each_server_up_or_down(database: Database, unused_port: int) -> None:
     server = database.server
     good, bad = f"127.0.0.1:{server.port}", f"127.0.0.1:{unused_port}"
-    text = run_command(
+    text = run_process(
         "ping", "-c", "3", url=f"siridb://iris:siri@{good},{bad}/{database.name}"
     ).stdout
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
@@ -148,7 +148,7 @@ def test_ping_shows_each_server_up_or_down(database: Database, unused_port: int)
     assert lines[good][5].startswith("2.")
     assert lines[bad][1] == "down:"
     assert (
-        run_command("ping", url=f"siridb://iris:siri@{bad}/{database.name}", code=1).stdout.count(
+        run_process("ping", url=f"siridb://iris:siri@{bad}/{database.name}", code=1).stdout.count(
             "down"
         )
         == 1
@@ -157,7 +157,7 @@ def test_ping_shows_each_server_up_or_down(database: Database, unused_port: int)
 
 def test_one_server_of_two_that_is_down_is_a_warning(database: Database, unused_port: int) -> None:
     places = f"127.0.0.1:{database.server.port},127.0.0.1:{unused_port}"
-    done = run_command("query", "count series", url=f"siridb://iris:siri@{places}/{database.name}")
+    done = run_process("query", "count series", url=f"siridb://iris:siri@{places}/{database.name}")
     assert done.stdout == "series\n0\n"
     assert done.stderr.startswith(f"Warning: no connection to 127.0.0.1:{unused_port}: ")
 
@@ -166,8 +166,8 @@ def test_info_is_what_the_database_says(database: Database) -> None:
     with siridb_fast.connect(database.url) as client:
         client.insert({"a": [[1, 0.5], [2, 1.5]], "b": [[1, 1]]})
         client.query("alter database set select_points_limit 5000")
-    text = run_command("info", url=database.url).stdout
-    facts = json.loads(run_command("info", "--json", url=database.url).stdout)
+    text = run_process("info", url=database.url).stdout
+    facts = json.loads(run_process("info", "--json", url=database.url).stdout)
     assert (facts["database"], facts["user"], facts["rights"]) == (database.name, "iris", "full")
     assert (facts["series"], facts["points"]) == (2, 3)
     assert facts["settings"]["buffer_size"] == 1024

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import COMMAND, environment, run_command
+from commands import COMMAND, environment, run_command, run_process
 from conftest import Database
 from test_cli_server import children
 
@@ -132,7 +132,7 @@ def test_database_of_any_precision_and_expiration_keeps_what_it_acknowledges(
 def test_tables_recommendations_and_plots_are_printed(inhabited: Database, tmp_path: Path) -> None:
     picture = tmp_path / "bench.png"
     options: list[str | Path] = ["--seconds", SECONDS, "--plot", picture, "--series", "20"]
-    done = run_command("bench", *options, url=inhabited.url)
+    done = run_process("bench", *options, url=inhabited.url)
     assert done.stderr == ""
     for heading in (*HEADINGS, "single points of 20 series", "Recommendations"):
         assert heading in done.stdout
@@ -146,7 +146,7 @@ def test_tables_recommendations_and_plots_are_printed(inhabited: Database, tmp_p
 
 
 def test_plot_is_drawn_in_the_terminal(inhabited: Database) -> None:
-    done = run_command("bench", "--seconds", SECONDS, "--plot", url=inhabited.url)
+    done = run_process("bench", "--seconds", SECONDS, "--plot", url=inhabited.url)
     lines = done.stdout.splitlines()
     start = next(i for i, line in enumerate(lines) if "Points/s by points of a series" in line)
     assert len(lines) - start == 20
@@ -202,7 +202,7 @@ def test_points_of_others_in_the_same_years_stay(make_database: Callable[..., Da
     theirs = [[3_944_678_400 + k, float(k)] for k in range(100)]  # 2095, past the buffer
     with siridb_fast.connect(database.url) as client:
         client.insert({"theirs": theirs})
-        run_command("bench", "--seconds", "2", url=database.url)
+        run_process("bench", "--seconds", "2", url=database.url)
         assert client.query("list series name")["series"] == [["theirs"]]
         assert client.query("select * from 'theirs'") == {"theirs": theirs}
 
@@ -287,7 +287,7 @@ def test_throw_away_server_is_gone_after_a_signal() -> None:
 
 def test_server_that_is_not_there_ends_with_code_1(unused_port: int) -> None:
     url = f"siridb://iris:se-cret@127.0.0.1:{unused_port}/db"
-    error = run_command("bench", "--timeout", "1", url=url, code=1).stderr
+    error = run_process("bench", "--timeout", "1", url=url, code=1).stderr
     assert f"no connection to 127.0.0.1:{unused_port}" in error
     assert "se-cret" not in error
 

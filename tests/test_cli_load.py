@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from commands import run_command
+from commands import run_command, run_process
 from conftest import Database
 from loads import entries, loading, stored, written
 
@@ -58,7 +58,7 @@ def test_wide_file_is_a_series_for_each_column(
     seconds: Database, tmp_path: Path, suffix: str
 ) -> None:
     path = written(tmp_path / f"w{suffix}", WIDE)
-    done = run_command("load", path, "--time", "ts", url=seconds.url)
+    done = run_process("load", path, "--time", "ts", url=seconds.url)
     assert stored(seconds.url) == pairs(["temp", "count", "text"], WIDE)
     rows = figures(done.stdout)
     assert "Loaded" in done.stdout
@@ -115,7 +115,7 @@ def test_bad_line_is_named_and_nothing_behind_it_is_loaded(
     path = tmp_path / "bad.csv"
     path.write_text(BAD_LINES)
     options = ["--time", "ts", "--type", "v=integer"]
-    done = run_command("load", path, *options, url=seconds.url, code=2)
+    done = run_process("load", path, *options, url=seconds.url, code=2)
     assert f"{path}:3" in done.stderr
     assert "column 'v'" in done.stderr
     assert stored(seconds.url) == {}
@@ -134,7 +134,7 @@ def test_skip_bad_counts_the_bad_lines_and_names_them(seconds: Database, tmp_pat
     path = tmp_path / "bad.csv"
     path.write_text(BAD_LINES)
     options = ["--time", "ts", "--type", "v=integer", "--skip-bad"]
-    done = run_command("load", path, *options, url=seconds.url)
+    done = run_process("load", path, *options, url=seconds.url)
     assert stored(seconds.url) == {"v": Counter([(START, 1), (START + 3, 4)])}
     assert figures(done.stdout)["bad lines left out"] == "2"
     assert figures(done.stdout)["rows"] == "2"
@@ -185,7 +185,7 @@ def test_dry_run_sends_nothing_and_says_what_it_would(own_database: Database) ->
     server, folder = own_database.server, own_database.server.folder
     path = written(folder / "w.csv", {**WIDE, "ts": [t * 10**9 for t in WIDE["ts"]]})
     before = received(server.url("dbtest"))
-    done = run_command("load", path, "--time", "ts", "--dry-run", url=own_database.url)
+    done = run_process("load", path, "--time", "ts", "--dry-run", url=own_database.url)
     assert received(own_database.url) == before
     assert not (folder / "siridb-load.sqlite").exists()
     rows = figures(done.stdout)
@@ -246,7 +246,7 @@ def test_little_memory_is_enough(seconds: Database, tmp_path: Path) -> None:
     count = 300_000
     times, values = START + np.arange(count), np.arange(count)
     path = written(tmp_path / "m.parquet", {"ts": times, "v": values})
-    run_command("load", path, "--time", "ts", "--max-memory", "4", url=seconds.url)
+    run_process("load", path, "--time", "ts", "--max-memory", "4", url=seconds.url)
     with siridb_fast.connect(seconds.url) as client:
         found, stored_values = client.query_arrays('select * from "v"')["v"]
     np.testing.assert_array_equal(found, times)
@@ -311,7 +311,7 @@ def test_path_that_does_not_exist_is_named(seconds: Database, tmp_path: Path) ->
 def test_server_that_is_not_there_ends_with_code_1(tmp_path: Path, unused_port: int) -> None:
     path = written(tmp_path / "w.csv", WIDE)
     url = f"siridb://iris:{SECRET}@127.0.0.1:{unused_port}/db"
-    done = run_command("load", path, "--time", "ts", "--timeout", "1", url=url, code=1)
+    done = run_process("load", path, "--time", "ts", "--timeout", "1", url=url, code=1)
     assert f"127.0.0.1:{unused_port}" in done.stderr
     assert SECRET not in done.stdout + done.stderr
 
@@ -392,7 +392,7 @@ def test_file_that_another_process_loads_is_refused(
         own_database.server.resume()
         os.kill(process.pid, signal.SIGSTOP)
         try:
-            done = run_command("load", *options, "--resume", url=own_database.url, code=2)
+            done = run_process("load", *options, "--resume", url=own_database.url, code=2)
             assert f"process {process.pid} is loading it" in done.stderr
         finally:
             os.kill(process.pid, signal.SIGCONT)

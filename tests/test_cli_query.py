@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from commands import COMMAND, environment, run_command
+from commands import COMMAND, environment, run_command, run_process
 from conftest import Database
 
 import siridb_fast
@@ -45,7 +45,7 @@ def long_series(database: Database) -> Database:
 
 
 def test_csv_has_a_column_for_each_series(filled: Database) -> None:
-    text = run_command("query", "select * from *", url=filled.url).stdout
+    text = run_process("query", "select * from *", url=filled.url).stdout
     header, *rows = csv.reader(io.StringIO(text))
     assert header == ["time", "f", "i", "t"]
     assert [row[0] for row in rows] == ISO
@@ -80,7 +80,7 @@ def test_times_have_the_digits_of_the_precision(filled: Database) -> None:
 
 
 def test_json_is_valid_and_exact(filled: Database) -> None:
-    text = run_command("query", "select * from *", "-f", "json", url=filled.url).stdout
+    text = run_process("query", "select * from *", "-f", "json", url=filled.url).stdout
     answer = json.loads(text, parse_constant=pytest.fail)
     assert answer == {
         "f": {"times": ISO, "values": [0.1, None, None, -1e300]},
@@ -114,7 +114,7 @@ def test_name_of_the_file_decides(filled: Database, tmp_path: Path, name: str, s
 def test_failed_query_leaves_the_file_as_it_was(filled: Database, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("before")
-    error = run_command("query", "select * fro", "-o", path, url=filled.url, code=1).stderr
+    error = run_process("query", "select * fro", "-o", path, url=filled.url, code=1).stderr
     assert error.startswith("Error: Query error at position")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
@@ -126,14 +126,14 @@ def test_table_shows_both_ends_of_a_long_answer(long_series: Database) -> None:
     values = [line.split()[-1] for line in text.splitlines() if line.strip()]
     assert values[2:7] == ["0.0", "0.125", "…", "2499.75", "2499.875"]
     assert "20,000 rows, 19,996 not shown" in text
-    command[-1] = "0"
-    assert run_command(*command, url=long_series.url).stdout.count("2026-01-01T") == 20_000
+    command[1:] = ["select * from 'a' head 2000", "-f", "table", "--limit", "0"]
+    assert run_command(*command, url=long_series.url).stdout.count("2026-01-01T") == 2000
 
 
 def test_control_characters_do_not_reach_the_terminal(database: Database) -> None:
     with siridb_fast.connect(database.url) as client:
         client.insert({"evil\x1b[31m": [[1, "\x1b]0;x\x07"]]})
-    text = run_command("query", "select * from *", "-f", "table", url=database.url).stdout
+    text = run_process("query", "select * from *", "-f", "table", url=database.url).stdout
     assert "\x1b" not in text
     assert r"evil\x1b[31m" in text
 
@@ -182,7 +182,7 @@ def test_plot_writes_a_picture(long_series: Database, tmp_path: Path, suffix: st
 
 def test_plot_alone_draws_in_the_terminal(long_series: Database) -> None:
     command = ["query", "--plot", "select * from 'a'"]
-    text = run_command(*command, url=long_series.url, COLUMNS="90").stdout
+    text = run_process(*command, url=long_series.url, COLUMNS="90").stdout
     assert "select * from 'a'" in text
     assert "UTC" in text
     assert max(map(len, text.splitlines())) == 90

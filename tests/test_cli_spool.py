@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from commands import run_command
+from commands import run_command, run_process
 from conftest import Database
 from spools import writer_process
 
@@ -98,7 +98,7 @@ def test_status_is_what_is_in_it(filled: Path) -> None:
         "packages": 2, "points": 4, "sent": 1, "series": 2, "top": {"room": 3, "hall": 1},
         "fault": None, "damaged": 0, "set_aside": {},
     }  # fmt: skip
-    text = run_command("spool", "status", filled).stdout
+    text = run_process("spool", "status", filled).stdout
     lines = dict(re.findall(r"^(\w+(?: \w+)*) +(\S.*?) *$", text, re.MULTILINE))
     assert lines["database"] == "plant"
     assert lines["open in"] == "no process"
@@ -172,7 +172,7 @@ def test_export_is_one_row_for_each_point(
 
 
 def test_export_says_how_much_it_was(filled: Path, tmp_path: Path) -> None:
-    done = run_command("spool", "export", filled, "-o", tmp_path / "out.csv")
+    done = run_process("spool", "export", filled, "-o", tmp_path / "out.csv")
     assert done.stderr == "4 points of 2 packages\n"
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 5
 
@@ -282,9 +282,9 @@ def test_replay_delivers_and_empties_a_spool(database: Database, path: Path) -> 
     with Spool(path, dbname=database.name, time_precision="ns") as spool:
         for first in range(0, 1000, 100):
             put(spool, {"room": points["room"][first : first + 100]})
-    done = run_command("spool", "replay", path, url=database.url)
+    done = run_process("spool", "replay", path, url=database.url)
     assert "1,000 points delivered in 10 packages" in done.stderr
-    found = run_command("query", "select count() from 'room'", url=database.url)
+    found = run_process("query", "select count() from 'room'", url=database.url)
     assert "1000" in found.stdout
     with Spool(path) as spool:
         assert spool.packages == 0
@@ -293,10 +293,10 @@ def test_replay_delivers_and_empties_a_spool(database: Database, path: Path) -> 
 def test_replay_of_what_does_not_fit_is_incomplete(database: Database, path: Path) -> None:
     with Spool(path, dbname=database.name, time_precision="ns") as spool:
         put(spool, {"room": [[1, 0.5]]})
-    run_command("spool", "replay", path, url=database.url)
+    run_process("spool", "replay", path, url=database.url)
     with Spool(path, dbname=database.name, time_precision="ns") as spool:
         put(spool, {"room": [[2, "warm"]]})
-    done = run_command("spool", "replay", path, url=database.url, code=3)
+    done = run_process("spool", "replay", path, url=database.url, code=3)
     assert "1 points of series 'room'" in done.stderr
 
 
