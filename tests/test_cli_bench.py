@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from conftest import Database
 from test_cli_server import children
 
 import siridb_fast
-from siridb_fast.testing import wait_until
+from siridb_fast.testing import SiriDBServer, wait_until
 
 SECONDS = "4"
 OURS = r"count series /siridb_fast\.bench\..*/"
 KINDS = {"runs": 7, "lines": 5, "latency": 1, "writer": 2}  # cells over one transport
+KILLED = "siridb_fast.bench.0badcafe.1"
+THEIRS = [[3_944_678_400 + k, float(k)] for k in range(100)]  # 2095, past the buffer
 HEADINGS = ["Points of a series × series", "Connections ×", "Round trips", "BatchWriter", "Linger"]
 
 
@@ -37,6 +40,28 @@ def inhabited(make_database: Callable[..., Database]) -> Iterator[Database]:
         assert client.query("list series name") == {"columns": ["name"], "series": [["theirs"]]}
         assert client.query("select * from 'theirs'") == {"theirs": [[1, 0.5], [2, 1.5]]}
         assert client.query("count shards") == shards
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a bench printed, and the database that it was of."""
+
+    database: Database
+    stdout: str
+    stderr: str
+    series: set[str]
+
+
+@pytest.fixture(scope="module")
+def printed(server: SiriDBServer) -> Printed:
+    """Print a bench of a database with points of its years, and a series of a killed bench."""
+    database = Database(server, "printed")
+    server.create_database(database.name, time_precision="s")
+    with siridb_fast.connect(database.url) as client:
+        client.insert({"theirs": THEIRS, KILLED: [[1, 0.5]]})
+        done = run_process("bench", "--seconds", SECONDS, "--plot", url=database.url)
+        series = {name for (name,) in client.query("list series name")["series"]}
+    return Printed(database, done.stdout, done.stderr, series)
 
 
 @contextmanager
@@ -122,7 +147,7 @@ def test_database_of_any_precision_and_expiration_keeps_what_it_acknowledges(
     with siridb_fast.connect(database.url) as client:
         client.query("alter database set expiration_num 1w")
         client.query("alter database set drop_threshold 0.1")
-        (survey,) = bench_json(url=database.url)["surveys"]
+        (survey,) = bench_json("--seconds", "2", url=database.url)["surveys"]
         check_survey(survey)
         assert survey["buffer_points"] == 32
         assert client.query("count series") == {"series": 0}
@@ -145,13 +170,25 @@ def test_tables_recommendations_and_plots_are_printed(inhabited: Database, tmp_p
     assert len(content) > 20_000
 
 
-def test_plot_is_drawn_in_the_terminal(inhabited: Database) -> None:
-    done = run_process("bench", "--seconds", SECONDS, "--plot", url=inhabited.url)
-    lines = done.stdout.splitlines()
+def test_plot_is_drawn_in_the_terminal(printed: Printed) -> None:
+    lines = printed.stdout.splitlines()
     start = next(i for i, line in enumerate(lines) if "Points/s by points of a series" in line)
     assert len(lines) - start == 20
     assert max(map(len, lines[start:])) <= 80
     assert "1,000" in lines[-1]
+
+
+def test_series_of_a_killed_bench_are_told_and_not_touched(printed: Printed) -> None:
+    assert "Warning: 1 series of a bench that was killed" in printed.stderr
+    assert printed.series == {KILLED, "theirs"}
+    query = printed.stderr.split("this removes them: ")[1]
+    with siridb_fast.connect(printed.database.url) as client:
+        assert client.query(query) == {"success_msg": "Successfully dropped 1 series."}
+
+
+def test_points_of_others_in_the_same_years_stay(printed: Printed) -> None:
+    with siridb_fast.connect(printed.database.url) as client:
+        assert client.query("select * from 'theirs'") == {"theirs": THEIRS}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -182,29 +219,6 @@ def test_dead_server_is_told_with_what_may_be_left(own_database: Database) -> No
     assert r"this removes them: drop series /siridb_fast\.bench\." in errors
     assert errors.splitlines()[-1].startswith("Error: ")
     assert "Traceback" not in errors
-
-
-def test_series_of_a_killed_bench_are_told_and_not_touched(
-    make_database: Callable[..., Database],
-) -> None:
-    database = make_database()
-    with siridb_fast.connect(database.url) as client:
-        client.insert({"siridb_fast.bench.0badcafe.1": [[1, 0.5]]})
-        done = run_command("bench", "--seconds", "2", url=database.url)
-        assert "Warning: 1 series of a bench that was killed" in done.stderr
-        assert client.query("list series name")["series"] == [["siridb_fast.bench.0badcafe.1"]]
-        query = done.stderr.split("this removes them: ")[1]
-        assert client.query(query) == {"success_msg": "Successfully dropped 1 series."}
-
-
-def test_points_of_others_in_the_same_years_stay(make_database: Callable[..., Database]) -> None:
-    database = make_database(time_precision="s")
-    theirs = [[3_944_678_400 + k, float(k)] for k in range(100)]  # 2095, past the buffer
-    with siridb_fast.connect(database.url) as client:
-        client.insert({"theirs": theirs})
-        run_process("bench", "--seconds", "2", url=database.url)
-        assert client.query("list series name")["series"] == [["theirs"]]
-        assert client.query("select * from 'theirs'") == {"theirs": theirs}
 
 
 @pytest.mark.parametrize("rights", ["select", "write", "insert"])
