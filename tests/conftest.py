@@ -1,7 +1,8 @@
 """Fixtures that all tests share: event loops, and one real server for the whole run.
 
-A coroutine test runs once in asyncio's event loop and once in uvloop. `database` is a fresh
-database of the shared server; a test that stops, kills or pauses a server starts one of its own.
+A coroutine test runs once in asyncio's event loop and once in uvloop; one marked `one_loop`, which
+is long and about what no loop has a part in, in uvloop alone. `database` is a fresh database of
+the shared server; a test that stops, kills or pauses a server starts one of its own.
 """
 
 import asyncio
@@ -43,7 +44,9 @@ class Database:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if inspect.iscoroutinefunction(metafunc.function):
         metafunc.fixturenames.append("event_loop_factory")
-        metafunc.parametrize("event_loop_factory", LOOPS.values(), ids=LOOPS)
+        is_one = metafunc.definition.get_closest_marker("one_loop") is not None
+        names = ["uvloop"] if is_one else list(LOOPS)
+        metafunc.parametrize("event_loop_factory", [LOOPS[name] for name in names], ids=names)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -52,7 +52,6 @@ FAULTS: dict[str, Callable[[FaultProxy], None]] = {
     "cut before an answer": lambda proxy: proxy.cut(after=1, direction="answers"),
     "cut in the header of an answer": lambda proxy: proxy.cut(after=5, direction="answers"),
     "garbage in the length of an answer": lambda proxy: proxy.corrupt(after=3),
-    "garbage in the number of an answer": lambda proxy: proxy.corrupt(after=4),
     "garbage in the type of an answer": lambda proxy: proxy.corrupt(after=6),
     "stalled": lambda proxy: proxy.stall(1.0),
     "slow": lambda proxy: proxy.throttle(200_000),
@@ -66,6 +65,25 @@ FAULTS: dict[str, Callable[[FaultProxy], None]] = {
 async def test_every_point_is_stored_once(
     database: Database, proxy: FaultProxy, fault: str, durability: str
 ) -> None:
+    pause = 1.0 if fault in ("black hole", "refused") else 0
+    await write_under(FAULTS[fault], database, proxy, durability, pause)
+
+
+@pytest.mark.one_loop
+@pytest.mark.parametrize("durability", ["acked", "safe"])
+async def test_every_point_is_stored_once_though_an_answer_has_the_wrong_number(
+    database: Database, proxy: FaultProxy, durability: str
+) -> None:
+    await write_under(lambda proxy: proxy.corrupt(after=4), database, proxy, durability, 0)
+
+
+async def write_under(
+    fault: Callable[[FaultProxy], None],
+    database: Database,
+    proxy: FaultProxy,
+    durability: str,
+    pause: float,
+) -> None:
     writer = BatchWriter(
         url_through(proxy, database),
         linger=0.01,
@@ -76,12 +94,12 @@ async def test_every_point_is_stored_once(
     async with writer:
         writer.write("a", 0, 0)
         await writer.flush()
-        FAULTS[fault](proxy)
+        fault(proxy)
         for n in range(1, POINTS):
             writer.write("a", n, n)
             if n % 1000 == 0:
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(1.0 if fault in ("black hole", "refused") else 0)
+        await asyncio.sleep(pause)
         proxy.heal()
         report = await writer.flush(timeout=30)
         assert report.is_complete

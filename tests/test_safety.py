@@ -94,6 +94,7 @@ async def test_acknowledged_points_are_sent_again_after_a_restart(
     assert await stored(own_database) == {"young": list(range(1000))}
 
 
+@pytest.mark.one_loop
 async def test_points_that_another_pool_has_lost_are_sent_again(
     fast_retry: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
