@@ -90,9 +90,9 @@ $(FUZZ)/.built: $(VENV)/.installed $(FUZZ_SOURCES)
 		--build-base ../$(FUZZ) --build-lib ../$(FUZZ)/lib
 	@touch $@
 
-# What pip compiles of an installed package, it leaves to Python here, which may not keep it.
+# As fast to start as an installed package: without a finder of modules, and compiled beforehand.
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)
-	$(BIN)/pip install -qq --no-build-isolation --no-deps -e .
+	$(BIN)/pip install -qq --no-build-isolation --no-deps -C editable_mode=compat -e .
 	$(BIN)/python -m compileall -q siridb_fast
 	@touch $@
 

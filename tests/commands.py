@@ -4,6 +4,7 @@ A process of its own takes most of a second to start. So it is for what has to d
 and for each command once in a while; `run_command` does the same in this one, by the same `main`.
 """
 
+import gc
 import io
 import logging
 import os
@@ -69,7 +70,7 @@ def run_command(
 @contextmanager
 def _as_if_alone(command: list[str], variables: dict[str, str]) -> Iterator[None]:
     # Nothing of what a command does to its process stays.
-    logger = logging.getLogger("siridb_fast")
+    logger, threshold = logging.getLogger("siridb_fast"), gc.get_threshold()
     with (
         mock.patch.object(sys, "argv", command),
         mock.patch.dict(os.environ, variables, clear=True),
@@ -77,7 +78,10 @@ def _as_if_alone(command: list[str], variables: dict[str, str]) -> Iterator[None
         mock.patch.object(logger, "handlers", [*logger.handlers]),
         mock.patch("siridb_fast.cli.load.keep_memory_small"),
     ):
-        yield
+        try:
+            yield
+        finally:
+            gc.set_threshold(*threshold)
 
 
 def _buffer() -> io.TextIOWrapper:

@@ -5,12 +5,14 @@ and an exit code, `options` has what all of them take. Nothing of this is import
 ``import siridb_fast``.
 """
 
+import gc
 import importlib.util
 import os
 import sys
 
 __all__ = ["main"]
 
+YOUNG = 50_000  # objects, until they are searched for garbage: in what is imported there is none
 NEEDED = ("typer", "rich")
 ADVICE = 'siridb-fast needs typer and rich: pip install "siridb_fast[cli]"'
 
@@ -20,6 +22,7 @@ def main() -> None:
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         print(ADVICE, file=sys.stderr)
         sys.exit(1)
+    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     from siridb_fast.cli.app import command_line
     from siridb_fast.cli.faults import guarded
 
