@@ -18,10 +18,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.bounds import Bounds
 from benchmarks.record import Chart, Mark, Row, Run
 
-__all__ = ["CONTINUES", "WARM_UPS", "Contest"]
+__all__ = ["CONTINUES", "SECONDS", "WARM_UPS", "Contest"]
 
 SCALES = {"ns": 1e9, "us": 1e6, "ms": 1e3}
 WARM_UPS = 1
+LEAST_ROUNDS = 2  # so that there is a spread
+SECONDS = 8.0  # for the rounds that count, so that all measurements end in time on a slow machine
 CONTINUES = "…"  # begins what is measured of the same as in the row above
 
 
@@ -58,14 +60,16 @@ class Contest:
         prepare: Mapping[str, Callable[[], object]] | None = None,
         *,
         warm_ups: int = WARM_UPS,
+        seconds: float = SECONDS,
     ) -> None:
-        """Run all contestants in turn; a first round only warms up.
+        """Run all contestants in turn; a first round only warms up, and tells how long one takes.
 
         Args:
-            rounds: How many count.
+            rounds: How many count; fewer, but two, where they would take longer than ``seconds``.
             contestants: By name.
             prepare: What is called before each lap of a contestant; its time does not count.
             warm_ups: How many rounds go before; `row` and `median_time` need the usual one.
+            seconds: For the rounds that count.
         """
         timed = [self._timed(name, action) for name, action in contestants.items()]
         before = [(prepare or {}).get(name, _nothing) for name in contestants]
@@ -76,8 +80,15 @@ class Contest:
                 timed[i]()
             before[0]()
 
+        began = time.perf_counter()
+        for _ in range(warm_ups):
+            run_others()
+            timed[0]()
+        if warm_ups:
+            fitting = int(seconds * warm_ups / (time.perf_counter() - began))
+            rounds = min(rounds, max(LEAST_ROUNDS, fitting))
         self._benchmark.pedantic(  # type: ignore[no-untyped-call]
-            timed[0], setup=run_others, rounds=rounds, warmup_rounds=warm_ups
+            timed[0], setup=run_others, rounds=rounds
         )
 
     def row(

@@ -18,7 +18,7 @@ from siridb.connector import SiriDBClient as ReferenceClient
 
 from benchmarks import ceiling, data
 from benchmarks.ceiling import SHAPES, Address, BareSockets, Contestant
-from benchmarks.contest import Contest
+from benchmarks.contest import SECONDS, Contest
 from siridb_fast import BatchWriter, Report
 from siridb_fast.running import new_event_loop
 from siridb_fast.testing import SiriDBServer
@@ -78,7 +78,12 @@ class Entrant:
 
 
 def compete(
-    contest: Contest, rounds: int, entrants: Sequence[Entrant], server: SiriDBServer | None = None
+    contest: Contest,
+    rounds: int,
+    entrants: Sequence[Entrant],
+    server: SiriDBServer | None = None,
+    *,
+    seconds: float = SECONDS,
 ) -> None:
     """Let all send in turn, then see that the server has stored all points of each."""
 
@@ -91,6 +96,7 @@ def compete(
         rounds,
         {entrant.name: entrant.run for entrant in entrants},
         {entrant.name: partial(prepare, entrant) for entrant in entrants},
+        seconds=seconds,
     )
     if server is not None:
         require_stored(server, entrants)

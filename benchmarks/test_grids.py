@@ -25,7 +25,7 @@ from benchmarks.server_cpu import ServerCpu
 from siridb_fast import BatchWriter
 
 ROUNDS = 2
-FAST_POINTS = 300_000  # of a lap
+FAST_POINTS = 400_000  # of a lap
 SLOW_POINTS, SLOW_PACKAGES = 40_000, 1000
 BUFFER = 64  # points of a series that the server keeps before it stores them
 POINTS = (1, 10, 50, 64, 65, 100, 500, 1000, 10_000)

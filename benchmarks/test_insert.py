@@ -29,7 +29,7 @@ from siridb_fast.testing import SiriDBServer
 AT_ONCE = 64
 BULK_POINTS = 10_000
 FIRST = 1_600_000_000_000_000_000
-ROUNDS = 5
+ROUNDS = 7
 
 LOOPS = {"uvloop": new_event_loop, "asyncio": asyncio.new_event_loop}  # the first is run()'s
 QUICK = "reference asyncio, quick"

@@ -40,7 +40,7 @@ from siridb_fast.load_options import LoadOptions
 from siridb_fast.loading import Expiry
 from siridb_fast.pandas_frames import PandasFrame
 
-ROUNDS = 4
+ROUNDS = 5
 WIDE = {"rows": 100_000, "series": 100}
 SLICE_ROWS = 10_000
 COMPRESSED_ROWS = 20_000

@@ -40,7 +40,7 @@ from benchmarks.record import Mark
 from benchmarks.rungs import KINDS, Inputs, memory_of
 from benchmarks.sink import HOST, Sink
 
-ROUNDS = 3
+ROUNDS = 4
 ENCODE, ONE, EIGHT, SERVER = "encode only", "one sink", "eight sinks", "real server"
 SINKS = 8
 PACKAGE = Shape(50_000, 1)

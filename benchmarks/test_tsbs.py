@@ -29,7 +29,7 @@ from benchmarks.tsbs_entrants import (
 )
 from benchmarks.tsbs_iot import Iot
 
-TIMES = {100: 3000, 1000: 200, 4000: 85}  # of a lap, by hosts
+TIMES = {100: 2000, 1000: 150, 4000: 85}  # of a lap, by hosts
 TRUCK_TIMES = {100: 1000, 1000: 150, 4000: 85}
 ROUNDS = {100: 2, 1000: 2, 4000: 1}
 # Many series need room for more than 64 points each, and time until they have come.

@@ -36,7 +36,7 @@ from benchmarks.loads import (
 )
 
 ROUNDS = 4
-LAP_POINTS = 3_000_000
+LAP_POINTS = 2_000_000
 SLOW = "… points that were slow for the server / allowed"
 SLOW_AT_MOST = 1.0  # percent
 
@@ -44,7 +44,7 @@ SLOW_AT_MOST = 1.0  # percent
 @pytest.mark.parametrize("interval", INTERVALS)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_ticks(contest: Contest, ways: Ways, transport: str, interval: int) -> None:
-    sensors = Sensors(series=1000, ticks=3000)
+    sensors = Sensors(series=1000, ticks=2000)
     way, where = ways.best(transport, interval), f"{transport}, sync {interval}"
     with ExitStack() as stack:
         server = stack.enter_context(new_server(interval))

@@ -17,7 +17,7 @@ from benchmarks.entrants import by_arrays, by_ticker
 from benchmarks.loads import Sensors, Writing, compete, new_server
 from siridb_fast import SpoolOptions
 
-ROUNDS = 7
+ROUNDS, SECONDS = 9, 12.0
 SERIES, POINTS = 300, 10_000
 PLAIN = "plain"
 WAYS = ("verify", "safe", "overflow", "always")
@@ -46,7 +46,7 @@ def test_certainty(contest: Contest, tmp_path: Path, what: str) -> None:
                 if what == "arrays"
                 else by_ticker(writing, sensors, way)
             )
-        compete(contest, ROUNDS, entrants, server)
+        compete(contest, ROUNDS, entrants, server, seconds=SECONDS)
     for way in WAYS:
         contest.row(
             f"{way} / without, {what}",
