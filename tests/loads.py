@@ -18,9 +18,17 @@ from commands import COMMAND, environment
 import siridb_fast
 from siridb_fast.selects import quote
 
-__all__ = ["Points", "entries", "loading", "stored", "written"]
+__all__ = ["START", "WIDE", "Points", "entries", "loading", "pairs", "stored", "written"]
 
 Points = dict[str, Counter[tuple[int, Any]]]
+
+START = 1_767_225_600  # 2026-01-01
+WIDE: dict[str, list[Any]] = {
+    "ts": [START + k for k in range(4)],
+    "temp": [0.5, 1.5, 2.5, 2.5],
+    "count": [1, 2, 3, 4],
+    "text": ["a", "b", "c", "c"],
+}
 
 
 def written(path: Path, columns: Mapping[str, Any], **options: Any) -> Path:
@@ -80,3 +88,8 @@ def loading(*arguments: str | Path, url: str) -> Iterator[subprocess.Popen[str]]
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+def pairs(names: list[str], columns: dict[str, list[Any]]) -> Points:
+    """Return the points of some columns, as `stored` does."""
+    return {name: Counter(zip(columns["ts"], columns[name], strict=True)) for name in names}
