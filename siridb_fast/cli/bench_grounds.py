@@ -22,19 +22,13 @@ from siridb_fast._qpack import packb
 from siridb_fast.cli.bench_cells import Facts, Transport
 from siridb_fast.cli.bench_cpu import local_pid
 from siridb_fast.cli.bench_sending import BEGINNING, UNITS_PER_SECOND
-from siridb_fast.cli.faults import UsageFault, expect, note, reason_of, warn
+from siridb_fast.cli.faults import UsageFault, note, reason_of, warn
 from siridb_fast.cluster import open_connection
 from siridb_fast.config import Config, parse_url
 from siridb_fast.connection import Connection
 from siridb_fast.errors import ConnectionLost, QueryError, SiriDBError, UserAuthError
 from siridb_fast.hosts import Host
-from siridb_fast.testing import (
-    HttpApi,
-    HttpApiError,
-    ServerNotFound,
-    ServerStartError,
-    SiriDBServer,
-)
+from siridb_fast.testing import HttpApi, HttpApiError, SiriDBServer
 
 __all__ = [
     "Account",
@@ -47,8 +41,6 @@ __all__ = [
     "new_database",
     "throw_away_server",
 ]
-
-expect(HttpApiError, ServerNotFound, ServerStartError)
 
 FAMILY = "siridb_fast.bench."
 DATABASE_USER = ("iris", "siri")  # of every new database

@@ -23,7 +23,6 @@ from siridb_fast.errors import ColumnError, ConfigError, FileError, SiriDBError,
 __all__ = [
     "ExitCode",
     "UsageFault",
-    "expect",
     "guarded",
     "note",
     "reason_of",
@@ -36,7 +35,6 @@ __all__ = [
 
 # typer keeps click's classes in a place of its own that depends on its version.
 CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]
-EXPECTED: list[type[Exception]] = [SiriDBError, OSError]  # that are not a bug of ours
 CREDENTIALS = re.compile(r"(siridb://).*@", re.DOTALL)
 
 
@@ -55,11 +53,6 @@ class UsageFault(SiriDBError, ValueError):
     """Refuse what the user has asked for, or a file that cannot be used."""
 
 
-def expect(*errors: type[Exception]) -> None:
-    """Tell these as failures; for the modules of commands that use what others do not."""
-    EXPECTED.extend(errors)
-
-
 def guarded(app: Callable[..., object], arguments: Sequence[str]) -> int:
     """Run the command line; return its exit code, with every error told on stderr."""
     logging.getLogger("siridb_fast").addHandler(logging.NullHandler())
@@ -73,9 +66,18 @@ def guarded(app: Callable[..., object], arguments: Sequence[str]) -> int:
     except (UsageFault, ConfigError, ColumnError, FileError, SpoolError) as exc:
         _tell("Error", reason_of(exc), "red")
         return ExitCode.USAGE
-    except tuple(EXPECTED) as exc:
+    except _failures() as exc:
         _tell("Error", reason_of(exc), "red")
         return ExitCode.FAILED
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    # Those of servers that commands start can only come where these are imported, which is slow.
+    if "siridb_fast.testing" not in sys.modules:
+        return SiriDBError, OSError
+    from siridb_fast.testing import HttpApiError, ServerNotFound, ServerStartError
+
+    return SiriDBError, OSError, HttpApiError, ServerNotFound, ServerStartError
 
 
 @contextmanager

@@ -9,13 +9,11 @@ from typing import Annotated
 
 import typer
 
-from siridb_fast.cli.faults import UsageFault, expect, note, terminable
+from siridb_fast.cli.faults import UsageFault, note, terminable
 from siridb_fast.cli.options import Precision
-from siridb_fast.testing import HttpApiError, ServerNotFound, ServerStartError, SiriDBServer
+from siridb_fast.testing import HttpApiError, ServerStartError, SiriDBServer
 
 __all__ = ["server"]
-
-expect(HttpApiError, ServerNotFound, ServerStartError)
 
 BUFFER_STEP = 512
 WATCH_INTERVAL = 0.5
