@@ -120,10 +120,10 @@ class Bulk:
         parts = [(self._coalescer.series(column.name), column) for column in columns]
         await self._entrance.settle([series for series, column in parts if self._is_large(column)])
         parts = [(series, self._fitted(series, column)) for series, column in parts]
+        large = [column for _, column in parts if self._is_large(column)]
+        await self._entrance.send(large, delivery)
         for series, column in parts:
-            if self._is_large(column):
-                await self._entrance.send(column, delivery)
-            else:
+            if not self._is_large(column):
                 await self._entrance.append(series, column, delivery, self._fitted)
                 await self.give_turn(POINTS_BETWEEN_TURNS)
 
@@ -142,11 +142,14 @@ class Bulk:
         """
         all_series = await self.settle(groups.names)
         groups = self._widened(groups, all_series)
-        for part in self._parts(groups, self._other_columns(groups, all_series)):
-            if isinstance(part, PointColumn):
-                await self.take_columns([part], delivery)
-            else:
-                await self._append(groups, all_series, part, delivery)
+        others = self._other_columns(groups, all_series)
+        alone = self._alone(groups, others)
+        columns = [
+            others[place] if place in others else self._column(groups, place) for place in alone
+        ]
+        await self.take_columns(columns, delivery)
+        for part in _between(groups, alone):
+            await self._append(groups, all_series, part, delivery)
 
     async def refit(self, payload: bytes) -> Batch | None:
         """Return a batch of the points of a package, in the types that their series have by now.
@@ -201,17 +204,6 @@ class Bulk:
             await asyncio.sleep(0)
 
     # ---- rows
-
-    def _parts(
-        self, groups: Groups, others: dict[int, PointColumn]
-    ) -> Iterator[PointColumn | slice]:
-        # Neighbours that go into the coalescer together, and columns that go their own way.
-        first = 0
-        for place in [*self._alone(groups, others), len(groups.names)]:
-            yield from _neighbours(groups.stops, first, place)
-            if place < len(groups.names):
-                yield others[place] if place in others else self._column(groups, place)
-            first = place + 1
 
     def _alone(self, groups: Groups, others: dict[int, PointColumn]) -> list[int]:
         # The places of those that go their own way: long ones, texts, and of another type.
@@ -284,6 +276,14 @@ class Bulk:
             refuse_inexact(column.name, column.shown_values)
             on_type = "cast"
         return fitted_column(column, type_, on_type, self._rules)
+
+
+def _between(groups: Groups, alone: Sequence[int]) -> Iterator[slice]:
+    # Neighbours that go into the coalescer together: all but those alone.
+    first = 0
+    for place in [*alone, len(groups.names)]:
+        yield from _neighbours(groups.stops, first, place)
+        first = place + 1
 
 
 def _neighbours(stops: NumpyArray, first: int, last: int) -> Iterator[slice]:

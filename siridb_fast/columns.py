@@ -52,7 +52,7 @@ MICROSECOND: Final = 2
 NANOSECOND: Final = 3
 
 MAX_NAME_BYTES = 65_534
-PACKAGE_BYTES = 1_000_000  # 52,000 points: one long run is what the server takes fastest
+PACKAGE_BYTES = 1_000_000  # 52,000 points: few long runs are what the server takes fastest
 MIN_POINT_BYTES = 7
 ATTOSECONDS = {
     "as": 1,

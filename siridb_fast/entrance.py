@@ -6,12 +6,14 @@ or of how packages leave.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from siridb_fast._appending import append_column, append_groups, append_texts, room_for
+from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._points import PointColumn
 from siridb_fast._runs import Series
@@ -22,9 +24,17 @@ from siridb_fast.gate import Gate
 
 __all__ = ["Entrance"]
 
+LONG_RUN = 25_000  # points: longer ones are no cheaper for the server, and leave its caches
 READY_PACKAGES = 2  # beside those in flight: enough to keep the line busy
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+class _Rest(NamedTuple):
+    # What of a column is still to be sent, so many points at a time.
+    column: PointColumn
+    start: int
+    step: int
 
 
 class Entrance:
@@ -122,27 +132,44 @@ class Entrance:
             delivery.expect(len(timestamps))
             return
 
-    async def send(self, column: PointColumn, delivery: Delivery) -> None:
-        """Send a column past the coalescer, of a settled series.
+    async def send(self, columns: Iterable[PointColumn], delivery: Delivery) -> None:
+        """Send columns past the coalescer, of settled series.
 
-        It goes in even parts, encoded from the caller's memory when there is somewhere to send
-        them.
+        They take turns, a run of each in a package, encoded from the caller's memory when there is
+        somewhere to send it.
         """
-        step = even_part(len(column), column.max_bytes, self.package_bytes)
-        start = 0
-        while start < len(column):
+        left = deque(_Rest(column, 0, self._step(column)) for column in columns)
+        while left:
             await self._gate.until(self._takes_package)
             self._check_open()
-            stop = max(start + 1, min(start + step, column.fit(start, self.package_bytes)))
             batch = self._dispatcher.outgoing.new_batch()
-            points = batch.append_column(column, start, stop)
-            start = stop
-            if points:
-                batch.share(delivery, 0, points)
-                delivery.expect(points)
-                self.direct_points += points
+            self._fill(batch, left, delivery)
+            if batch.points:
+                delivery.expect(batch.points)
+                self.direct_points += batch.points
                 self._dispatcher.submit(batch)
                 self._dispatcher.pump()
+
+    def _step(self, column: PointColumn) -> int:
+        return even_part(len(column), column.max_bytes, self.package_bytes)
+
+    def _fill(self, batch: Batch, left: deque[_Rest], delivery: Delivery) -> None:
+        # With the next runs: one of a column at most, and one of a series.
+        names: set[str] = set()
+        for _ in range(len(left)):
+            column, start, step = left[0]
+            stop = min(start + step, len(column))
+            fitting = column.fit(start, self.package_bytes - batch.size)
+            if column.name in names or (names and fitting < stop):
+                return
+            names.add(column.name)
+            left.popleft()
+            stop = max(start + 1, min(stop, fitting))  # a text may be larger than a package
+            points = batch.append_column(column, start, stop)
+            if points:
+                batch.share(delivery, len(batch) - 1, points)
+            if stop < len(column):
+                left.append(_Rest(column, stop, step))
 
     def _takes_package(self) -> bool:
         has_room = self._coalescer.may_take(self.package_bytes)
@@ -154,6 +181,6 @@ class Entrance:
 
 
 def even_part(points: int, size: int, package_bytes: int) -> int:
-    """Return how many points to send at a time, so that no package is left with a few."""
-    packages = -(-size // package_bytes)
-    return -(-points // packages)
+    """Return how many points to send at a time, so that no run is left with a few."""
+    parts = max(-(-size // package_bytes), -(-points // LONG_RUN))
+    return -(-points // parts)

@@ -110,7 +110,15 @@ def test_what_an_answer_means(error: BaseException | None, verdict: Verdict) -> 
 
 @pytest.mark.parametrize(
     ("points", "size", "part"),
-    [(1, 30, 1), (100, 1000, 100), (100, 1001, 50), (101, 1500, 51), (100, 100_000, 1)],
+    [
+        (1, 30, 1),
+        (100, 1000, 100),
+        (100, 1001, 50),
+        (101, 1500, 51),
+        (100, 100_000, 1),
+        (100_000, 1000, 25_000),
+        (100_001, 1000, 20_001),
+    ],
 )
 def test_a_long_column_is_cut_in_even_parts(points: int, size: int, part: int) -> None:
     assert even_part(points, size, package_bytes=1000) == part
