@@ -18,6 +18,7 @@ class Coalescer:
     flushed_until: float
     is_closed: bool
     is_hungry: bool
+    is_hasty: bool
     on_blocked: Callable[[int], None]
     notify: Callable[[], None]
     def __init__(

@@ -1,11 +1,11 @@
 """What of a load of files was delivered: kept in SQLite, beside the files, so that it can go on.
 
 Of each file two numbers are kept: rows up to ``delivered`` are stored for certain, rows up to
-``started`` may be. The second is written down before a row leaves, the first when its fate is
-known, so that after any end of the process the rows between them are all that is in doubt. A file
-that is read in several ``passes``, each over some of its columns, counts its rows anew in each of
-them: row 5 of the second pass over 100 rows is row 105. So they have to be the same when it goes
-on. Knows nothing of formats, servers or event loops.
+``started`` may be. The second is written down before a row leaves, the first with what is written
+down next, so that after any end of the process the rows between them are all that is in doubt. A
+file that is read in several ``passes``, each over some of its columns, counts its rows anew in
+each of them: row 5 of the second pass over 100 rows is row 105. So they have to be the same when
+it goes on. Knows nothing of formats, servers or event loops.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Manifest:
         self._job = job
         self._hosts = hosts
         try:
+            self._delivered: dict[str, int] = {}  # by file: what is not written down yet
             self._lock = threading.Lock()  # one thread reads, another one hears of deliveries
             self._base = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
             try:
@@ -93,6 +94,7 @@ class Manifest:
     def close(self) -> None:
         """Give up the files, and close."""
         with closing(self._base), self._transaction():
+            self._write_delivered()
             own = (_owner(os.getpid()),)
             self._base.execute("UPDATE files SET owner = NULL WHERE owner = ?", own)
 
@@ -145,8 +147,8 @@ class Manifest:
         self._set("started = max(started, ?)", rows, file)
 
     def deliver(self, file: Path, rows: int) -> None:
-        """Note that rows up to this one are stored."""
-        self._set("delivered = max(delivered, ?)", rows, file)
+        """Note that rows up to this one are stored; written down with what comes next."""
+        self._delivered[file.name] = rows
 
     def finish(self, file: Path) -> None:
         """Note that all of a file is stored."""
@@ -206,10 +208,19 @@ class Manifest:
 
     def _set(self, change: str, value: int, file: Path) -> None:
         with self._transaction():
-            self._base.execute(
-                f"UPDATE files SET {change} WHERE job = ? AND file = ?",  # noqa: S608 - three texts
-                (value, self._job, file.name),
-            )
+            self._write_delivered()
+            self._update(change, value, file.name)
+
+    def _write_delivered(self) -> None:
+        while self._delivered:
+            name, rows = self._delivered.popitem()
+            self._update("delivered = max(delivered, ?)", rows, name)
+
+    def _update(self, change: str, value: int, name: str) -> None:
+        self._base.execute(
+            f"UPDATE files SET {change} WHERE job = ? AND file = ?",  # noqa: S608 - three texts
+            (value, self._job, name),
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

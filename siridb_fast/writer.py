@@ -316,6 +316,12 @@ class BatchWriter(Unpicklable, Intake):
         assert self._bulk is not None  # noqa: S101 - it comes with the engine
         await self._bulk.require_fit(parts)
 
+    def hasten(self, is_hasty: bool) -> None:
+        """Send what is fast for a server without waiting for more, or no longer, for `load`."""
+        engine = self._check_open()
+        self._coalescer.is_hasty = is_hasty
+        engine.notice()
+
     async def query_arrays(self, query: str) -> PointArrays:
         """Run a select over the writer's own connections; see `SiriDBClient.query_arrays`."""
         return await self._check_open().asking.arrays(query)

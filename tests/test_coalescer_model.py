@@ -39,7 +39,8 @@ class CoalescerMachine(RuleBasedStateMachine):
         self.notes = 0
         self.is_hungry = True
         self.flushed = -inf
-        self.worthy = max(512, buffer_points + 1)
+        self.is_hasty = False
+        self.buffer_points = buffer_points
         self.held: list[int] = []
         self.owed: dict[str, int] = {}
         self.models: dict[str, Model] = {}
@@ -97,6 +98,13 @@ class CoalescerMachine(RuleBasedStateMachine):
     def is_short(self) -> bool:
         return self.coalescer.buffered_bytes * 2 > self.coalescer.max_buffered
 
+    @property
+    def least_class(self) -> int:
+        if self.is_short:
+            return 0
+        least = max(1 if self.is_hasty else 512, self.buffer_points + 1)
+        return max(0, (least - 1).bit_length() - 5)
+
     def ripe(self, only_by_length: bool = False) -> list[str]:
         """Return the series that have to leave at once."""
         due = max(self.now - LINGER, self.flushed)
@@ -104,8 +112,7 @@ class CoalescerMachine(RuleBasedStateMachine):
         found = []
         is_free = not only_by_length
         for model in by_age:
-            least = class_of(model, len(model.points))
-            is_long = least >= (0 if self.is_short else (self.worthy - 1).bit_length() - 5)
+            is_long = class_of(model, len(model.points)) >= self.least_class
             if model.is_settled and (
                 is_long or (is_free and (self.is_short or model.since <= due))
             ):
@@ -185,6 +192,11 @@ class CoalescerMachine(RuleBasedStateMachine):
     def flush(self) -> None:
         self.coalescer.flush(self.now)
         self.flushed = self.now
+
+    @rule(is_hasty=st.booleans())
+    def hasten(self, is_hasty: bool) -> None:
+        self.coalescer.is_hasty = self.is_hasty = is_hasty
+        self.look_soon()
 
     @rule()
     def take(self) -> None:

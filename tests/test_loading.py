@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import pytest
 from conftest import INSERT, QUERY, respond
+from held_inserts import points_of
 
 from siridb_fast import Report, packb
 from siridb_fast.errors import DeliveryError, RequestTimeout
@@ -43,8 +45,12 @@ class Recorded:
         self.reports.append(report)
 
 
-async def answer(peer: ScriptedPeer, came: asyncio.Event) -> None:
-    """Refuse what has points of the series "refused", accept the rest."""
+async def answer(
+    peer: ScriptedPeer,
+    came: asyncio.Event | threading.Event,
+    inserts: list[list[str]] | None = None,
+) -> None:
+    """Refuse what has points of the series "refused", accept the rest; note what came."""
     await peer.accept_auth()
     while True:
         package = await peer.read_package(timeout=30)
@@ -56,6 +62,8 @@ async def answer(peer: ScriptedPeer, came: asyncio.Event) -> None:
         else:
             await respond(peer, package)
         if package.type == INSERT:
+            if inserts is not None:
+                inserts.append(sorted(points_of(package)))
             came.set()
 
 
@@ -84,6 +92,23 @@ async def test_no_point_leaves_before_that_is_written_down() -> None:
             await asyncio.wait_for(came.wait(), 0.3)
         may_leave.set()
         assert (await load).points == 200_000
+
+
+async def test_servers_do_not_wait_for_the_second_portion() -> None:
+    came = threading.Event()
+    inserts: list[list[str]] = []
+
+    def portions() -> Iterator[SeriesPortion]:
+        lengths = {"fast": 300, "slow": 10}  # for the server, whose buffer has 64 points
+        yield SeriesPortion(tuple((s, np.arange(n), np.arange(n)) for s, n in lengths.items()))
+        assert came.wait(10)
+        yield SeriesPortion((("last", np.arange(10), np.arange(10)),))
+
+    async with ScriptedServer(partial(answer, came=came, inserts=inserts)) as server:
+        url = f"siridb://user:word@{server.host}:{server.port}/db"
+        report = await Loader(url, LoadOptions()).load(portions())
+    assert report.points == 320
+    assert inserts == [["fast"], ["last", "slow"]]
 
 
 class Leaving:

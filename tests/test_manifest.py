@@ -68,11 +68,11 @@ def test_what_was_written_down_is_there_in_the_next_process(file: Path) -> None:
         "from siridb_fast.manifests import Manifests, Start; file = Path(sys.argv[1]); "
         "m = Manifests([file], sys.argv[2], Start.FRESH, ['a:9000', 'b:9000']); "
         "m.begin(file); m.start(file, 20); "
-        "m.deliver(file, 10); os._exit(9)"
+        "m.deliver(file, 10); m.start(file, 30); m.deliver(file, 20); os._exit(9)"
     )
     done = subprocess.run([sys.executable, "-c", script, file, JOB], check=False)
     assert done.returncode == 9
-    assert begin(file, Start.RESUME) == (10, 20)
+    assert begin(file, Start.RESUME) == (10, 30)  # what is stored comes with what is next
 
 
 def test_rows_only_go_up(file: Path) -> None:

@@ -15,8 +15,6 @@ from enum import IntEnum
 from types import FrameType
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from siridb_fast.errors import ColumnError, ConfigError, FileError, SiriDBError, SpoolError
 
@@ -108,7 +106,7 @@ def warn(text: str) -> None:
 
 def note(text: str) -> None:
     """Tell the user something on stderr that is no part of the output."""
-    Console(stderr=True).print(Text(text), soft_wrap=True)
+    _print(text)
 
 
 def reason_of(error: BaseException) -> str:
@@ -146,4 +144,11 @@ def _refuse(exc: Exception) -> int:
 def _tell(kind: str, text: str, style: str) -> None:
     # A server's log, say, has several lines, and all of them are needed.
     lines = [shown(line) for line in text.splitlines()]
-    Console(stderr=True).print(Text(f"{kind}: " + "\n".join(lines), style=style), soft_wrap=True)
+    _print(f"{kind}: " + "\n".join(lines), style)
+
+
+def _print(text: str, style: str = "") -> None:
+    from rich.console import Console  # where there is nothing to tell, nobody waits for it
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(text, style=style), soft_wrap=True)

@@ -14,7 +14,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from siridb_fast.cli.faults import ExitCode, UsageFault, note, reason_of, warn
-from siridb_fast.cli.load_output import LoadBar, print_report, print_survey
+from siridb_fast.cli.load_bar import LoadBar
 from siridb_fast.cli.memory import keep_memory_small
 from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption, target_of
 from siridb_fast.delivery import Report
@@ -184,6 +184,8 @@ def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
     with LoadBar(source) as bar:
         loader = Loader(target.config, options)
         survey = run(loader.survey(bar.watched(source)))
+    from siridb_fast.cli.load_output import print_survey
+
     print_survey(survey, source)
 
 
@@ -208,7 +210,7 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
         except DeliveryError as exc:
             bar.stop()
             if isinstance(exc.report, Report):
-                print_report(exc.report, source)
+                _print_report(exc.report, source)
             warn(reason_of(exc))
             note(_how_to_go_on())
             raise typer.Exit(ExitCode.INCOMPLETE) from None
@@ -217,7 +219,13 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             _tell_stopped(exc)
             raise
         bar.stop()
-        print_report(report, source)
+        _print_report(report, source)
+
+
+def _print_report(report: Report, source: FilePortions) -> None:
+    from siridb_fast.cli.load_output import print_report
+
+    print_report(report, source)
 
 
 def _job(options: LoadOptions, dbname: str) -> str:

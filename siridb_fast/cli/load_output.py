@@ -1,4 +1,4 @@
-"""How a load looks: the bar while it runs, on stderr, and the summary when it ends.
+"""How a load looks: a bar while it runs, on stderr, and the summary when it ends.
 
 Knows nothing of how points are read or sent.
 """
@@ -6,10 +6,7 @@ Knows nothing of how points are read or sent.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterable
 
 import numpy as np
 from rich.console import Console
@@ -19,6 +16,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -28,12 +26,9 @@ from rich.text import Text
 from siridb_fast.cli.faults import shown, warn
 from siridb_fast.delivery import Report
 from siridb_fast.file_portions import FilePortions
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.load_options import Progress as LoadProgress
 from siridb_fast.loading import Survey
-from siridb_fast.sources import Portion
 
-__all__ = ["LoadBar", "print_report", "print_survey"]
+__all__ = ["new_bar", "print_report", "print_survey"]
 
 SHOWN_SERIES = 10
 SHOWN_BAD_LINES = 3
@@ -52,66 +47,20 @@ class Amount(ProgressColumn):
         return Text(f"{points:,} points  {rate / 1e6:.2f} M/s  {decimal(task.fields['bytes'])}")
 
 
-class LoadBar:
-    """The bar of one load, if stderr is a terminal; a context manager.
-
-    Args:
-        source: Of the load; the bar is about the bytes of its files.
-    """
-
-    def __init__(self, source: FilePortions) -> None:
-        self._source = source
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.percentage:>3.0f} %"),
-            BarColumn(),
-            Amount(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[faults]}", style="yellow"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task(
-            "", total=max(1, source.size), points=0, bytes=0, seconds=0.0, faults=""
-        )
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
-
-    def stop(self) -> None:
-        """Leave the bar as it is, for what is printed below it."""
-        self._bar.stop()
-
-    def shown_in(self, options: LoadOptions) -> LoadOptions:
-        """Return the options of a load that moves the bar."""
-        return replace(options, progress=self._show)
-
-    def watched(self, source: FilePortions) -> Iterator[Portion]:
-        """Yield the portions of a source, and move the bar."""
-        began = time.monotonic()
-        for portion in source:
-            self._show(LoadProgress(0, source.bytes_read, 0, None, time.monotonic() - began))
-            yield portion
-
-    def _show(self, progress: LoadProgress) -> None:
-        bad = self._source.bad_so_far
-        self._bar.update(
-            self._task,
-            completed=self._source.bytes_read,
-            points=progress.points,
-            bytes=progress.bytes,
-            seconds=progress.seconds,
-            faults=f"{bad:,} bad lines" if bad else "",
-        )
+def new_bar(total: int) -> tuple[Progress, TaskID]:
+    """Return a bar of so many bytes that is shown if stderr is a terminal, and its only task."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.percentage:>3.0f} %"),
+        BarColumn(),
+        Amount(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[faults]}", style="yellow"),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("", total=max(1, total), points=0, bytes=0, seconds=0.0, faults="")
+    return bar, task
 
 
 def print_report(report: Report, source: FilePortions) -> None:

@@ -11,19 +11,22 @@ import os
 
 __all__ = ["keep_memory_small"]
 
-M_MMAP_THRESHOLD = -3  # of glibc's mallopt()
-LARGE = 4_194_304  # bytes; from here on an array that is freed goes back to the system at once
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt()
+LARGE = 33_554_432  # bytes; from here on an array that is freed goes back to the system at once
+KEPT = 67_108_864  # bytes at most that a thread keeps; without, each portion has new pages
 
 
 def keep_memory_small() -> None:
-    """Give freed memory back to the system, in Arrow and in the C library.
+    """Give most of what is freed back to the system, in Arrow and in the C library.
 
-    Otherwise both keep what they once had for later, and a load of a large file takes up to twice
-    the memory that it ever uses at one time.
+    Otherwise both keep all that they once had, and a load of a large file takes up to twice the
+    memory that it ever uses at one time.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for what no pool is passed to
     import pyarrow as pa  # of the extra
 
     pa.set_memory_pool(pa.system_memory_pool())
     with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT)

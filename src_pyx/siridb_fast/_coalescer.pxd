@@ -31,7 +31,9 @@ cdef class Coalescer:
         Pool pool                         # at most an eighth of `max_buffered`
         Py_ssize_t max_idle               # series to keep that have nothing pending
         Py_ssize_t chunk_limit            # samples; smaller the more series there are
-        int worthy                        # class from which on a run is worth sending by itself
+        int fast                          # class from which on the server takes a run fast
+        int worthy                        # and from which on it is worth sending by itself
+        public bint is_hasty              # send what is fast, to a server that has nothing to do
         RunQueue queue                    # the runs of settled series
 
     cdef Series find(self, str name)

@@ -83,7 +83,8 @@ cdef class Coalescer:
 
     def set_buffer(self, Py_ssize_t buffer_points) -> None:
         """Learn that only a run of over ``buffer_points`` takes the server's fast path."""
-        self.worthy = bit_length(max(<Py_ssize_t>LONG_RUN, buffer_points + 1) - 1) - CLASS_BITS
+        self.fast = max(0, bit_length(buffer_points) - CLASS_BITS)
+        self.worthy = max(self.fast, bit_length(LONG_RUN - 1) - CLASS_BITS)
 
     def close(self) -> None:
         """Refuse further points."""
@@ -106,7 +107,7 @@ cdef class Coalescer:
 
     @property
     def is_crowded(self) -> bool:
-        """Tell whether memory is short: half of it is in use."""
+        """Tell whether half of the memory is in use."""
         return self.is_short()
 
     @property
@@ -262,8 +263,7 @@ cdef class Coalescer:
     cdef bint has_room(self, Py_ssize_t extra) noexcept:
         return self.run_bytes + self.held_bytes + extra <= self.max_buffered
 
-    cdef bint is_short(self) noexcept:
-        # of memory: half of it is in use
+    cdef bint is_short(self) noexcept:  # of memory
         return (self.run_bytes + self.held_bytes) * 2 > self.max_buffered
 
     # Each of these tells whether it had to wait, so that all may differ: types too, and then there
@@ -346,7 +346,7 @@ cdef class Coalescer:
 
     cdef int _least(self) noexcept:
         # The class from which on runs leave for their length.
-        return 0 if self.is_short() else self.worthy
+        return 0 if self.is_short() else self.fast if self.is_hasty else self.worthy
 
     # ---- taking
 

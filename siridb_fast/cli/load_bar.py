@@ -1,0 +1,90 @@
+"""The bar of a load. What draws it is imported in a thread, once the load is under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from threading import Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from siridb_fast.file_portions import FilePortions
+from siridb_fast.load_options import LoadOptions, Progress
+from siridb_fast.sources import Portion
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+__all__ = ["LoadBar"]
+
+
+class LoadBar:
+    """The bar of one load, if stderr is a terminal; a context manager.
+
+    Args:
+        source: Of the load; the bar is about the bytes of its files.
+    """
+
+    def __init__(self, source: FilePortions) -> None:
+        self._source = source
+        self._bar: tuple[Bar, TaskID] | None = None
+        self._making = Thread(target=self._make, name="siridb_fast bar")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leave the bar as it is, for what is printed below it."""
+        if self._making.ident is not None:
+            self._making.join()
+        if self._bar is not None:
+            self._bar[0].stop()
+
+    def shown_in(self, options: LoadOptions) -> LoadOptions:
+        """Return the options of a load that moves the bar."""
+        return replace(options, progress=self._show)
+
+    def watched(self, source: FilePortions) -> Iterator[Portion]:
+        """Yield the portions of a source, and move the bar."""
+        began = time.monotonic()
+        self._make()
+        for portion in source:
+            self._move(Progress(0, source.bytes_read, 0, None, time.monotonic() - began))
+            yield portion
+
+    def _show(self, progress: Progress) -> None:
+        # The servers have something to do from the first delivery on.
+        if progress.points and self._making.ident is None:
+            self._making.start()
+        self._move(progress)
+
+    def _move(self, progress: Progress) -> None:
+        if self._bar is None:
+            return
+        bar, task = self._bar
+        bad = self._source.bad_so_far
+        bar.update(
+            task,
+            completed=self._source.bytes_read,
+            points=progress.points,
+            bytes=progress.bytes,
+            seconds=progress.seconds,
+            faults=f"{bad:,} bad lines" if bad else "",
+        )
+
+    def _make(self) -> None:
+        from siridb_fast.cli.load_output import new_bar
+
+        bar, task = new_bar(self._source.size)
+        bar.start()
+        self._bar = bar, task
