@@ -1,8 +1,8 @@
 """Compare two runs of the measurements by their ratios: ``make bench-compare BASE=old.json``.
 
-Only ratios are compared, to a peer or a ceiling of the same run. Two ratios are the same where the
-ranges of their rounds overlap, or 5 % apart at most; what differs is printed, and what only one of
-the runs has. A single round has no spread, so nothing is said of it.
+Only ratios are compared, to a peer or a ceiling of the same run. Two ratios are the same where
+their spreads overlap: the range of their rounds, with what a round scatters by on either side, as
+each run's report states it. What differs is printed, and what only one of the runs has.
 """
 
 from __future__ import annotations
@@ -17,17 +17,14 @@ from benchmarks.table import number
 
 __all__ = ["difference", "differences"]
 
-BETTER, WORSE, SAME, UNKNOWN = "better", "worse", "same", "unknown"
-NOISE = 1.05  # between two ranges, which a few rounds do not show
+BETTER, WORSE, SAME = "better", "worse", "same"
 
 
-def difference(old: Row, new: Row) -> str:
-    """Tell whether a row is the same within the spread of both, better, worse or unknown."""
-    if len(old.ratios) < 2 or len(new.ratios) < 2:
-        return UNKNOWN
-    if min(new.ratios) > max(old.ratios) * NOISE:
+def difference(old: tuple[float, float], new: tuple[float, float]) -> str:
+    """Tell whether the new one of two spreads is better, worse or the same."""
+    if new[0] > old[1]:
         return BETTER
-    return WORSE if max(new.ratios) * NOISE < min(old.ratios) else SAME
+    return WORSE if new[1] < old[0] else SAME
 
 
 def differences(old: Run, new: Run) -> Iterator[str]:
@@ -37,7 +34,7 @@ def differences(old: Run, new: Run) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for place, row in after.items():
         if place in before:
-            verdict = difference(before[place], row)
+            verdict = difference(old.spread(before[place]), new.spread(row))
             counts[verdict] += 1
             if verdict in (BETTER, WORSE):
                 yield f"{verdict:<6}  {_change(before[place], row)}"
@@ -46,19 +43,18 @@ def differences(old: Run, new: Run) -> Iterator[str]:
         ("only after", [place for place in after if place not in before]),
     ):
         yield from (f"{title}: {file}: {key}" for file, key in only)
-    judged = counts.total() - counts[UNKNOWN]
     yield (
-        f"{counts[SAME]} of {judged} ratios agree within the spread of both runs; "
-        f"{counts[BETTER]} better, {counts[WORSE]} worse; {counts[UNKNOWN]} of a single round"
+        f"{counts[SAME]} of {counts.total()} ratios agree within the spread of both runs; "
+        f"{counts[BETTER]} better, {counts[WORSE]} worse"
     )
 
 
 def _change(old: Row, new: Row) -> str:
     factor = new.ratio / old.ratio
-    return f"x{factor:.2f}  {_spread(old)} -> {_spread(new)}  {new.file}: {new.key}"
+    return f"x{factor:.2f}  {_range(old)} -> {_range(new)}  {new.file}: {new.key}"
 
 
-def _spread(row: Row) -> str:
+def _range(row: Row) -> str:
     return f"{number(row.ratio)} ({number(min(row.ratios))}..{number(max(row.ratios))})"
 
 

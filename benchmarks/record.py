@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Literal, Self
 
 from siridb_fast.testing.binary import find_server
@@ -23,6 +24,7 @@ __all__ = ["Chart", "Mark", "Row", "Run", "machine_facts"]
 
 FORMAT = 1
 PEERS = ("siridb-connector", "qpack", "questdb", "clickhouse-connect", "influxdb-client")
+LEAST_SCATTER = 1.05  # of a round: some noise is the same for all rounds of a run
 LIBRARIES = ("numpy", "uvloop", "pandas", "pyarrow", "polars")
 
 
@@ -115,6 +117,21 @@ class Run:
     seconds: float = 0.0
     questions: dict[str, str] = field(default_factory=dict)  # that each file answers
 
+    def scatter(self, file: str) -> float:
+        """Return the factor by which a ratio of a single round in a file is off.
+
+        It is one standard deviation over all rows of the file that have several rounds; over all
+        rows of the run, where the file has none.
+        """
+        several = [row.ratios for row in self.rows if len(row.ratios) > 1]
+        own = [row.ratios for row in self.rows if row.file == file and len(row.ratios) > 1]
+        return max(LEAST_SCATTER, _scatter(own or several))
+
+    def spread(self, row: Row) -> tuple[float, float]:
+        """Return between what a ratio is: its least and greatest round, and their scatter."""
+        scatter = self.scatter(row.file)
+        return min(row.ratios) / scatter, max(row.ratios) * scatter
+
     def write(self, path: Path) -> None:
         """Write it as JSON."""
         content = {"format": FORMAT, **asdict(self)}
@@ -150,6 +167,16 @@ def machine_facts() -> dict[str, str]:
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "peers": ", ".join(f"{name} {version(name)}" for name in PEERS),
     }
+
+
+def _scatter(rows: Iterable[Sequence[float]]) -> float:
+    squares = degrees = 0.0
+    for ratios in rows:
+        logs = [math.log(ratio) for ratio in ratios]
+        mean = fmean(logs)
+        squares += sum((value - mean) ** 2 for value in logs)
+        degrees += len(logs) - 1
+    return math.exp(math.sqrt(squares / degrees)) if degrees else 1.0
 
 
 def _chart(content: dict[str, Any]) -> Chart:

@@ -28,8 +28,10 @@ BEGIN, END = "<!-- figures: make bench -->\n", "<!-- end of figures -->\n"
 HEAD = """# Measurements
 
 Made by `make bench`. A ratio is that of two times of the same round, ours and the reference's, and
-over 1 where ours is faster or takes less; it stands with the least and the greatest of its rounds,
-which are its spread. [README.md](../README.md) says what is compared with what.
+over 1 where ours is faster or takes less; it stands with the least and the greatest of its rounds.
+Its spread is that range, with what a single round scatters by on either side (one standard
+deviation, over all rows of a question): two runs agree where their spreads overlap.
+[README.md](../README.md) says what is compared with what.
 """
 
 
@@ -95,7 +97,8 @@ def _page(run: Run, folder: Path, unmet: Sequence[str]) -> Iterator[str]:
     yield from ("", *_picture(draw_summary(run.rows, folder), "ratios reached and asked"), "")
     for file in dict.fromkeys([row.file for row in run.rows] + [c.file for c in run.charts]):
         question = run.questions.get(file, file)
-        yield from (f"## {question}", "", f"`benchmarks/test_{file}.py`", "")
+        scatter = f"a round scatters by {run.scatter(file) - 1:.0%}"
+        yield from (f"## {question}", "", f"`benchmarks/test_{file}.py`; {scatter}", "")
         yield from _table([row for row in run.rows if row.file == file])
         for chart in run.charts:
             if chart.file == file:

@@ -99,29 +99,49 @@ def test_bound_without_a_row_is_named() -> None:
     [
         pytest.param((1.0, 1.2), (1.1, 1.5), "same", id="overlap"),
         pytest.param((1.0, 1.2), (1.2, 1.5), "same", id="touch"),
-        pytest.param((1.0, 1.2), (1.25, 1.5), "same", id="hardly apart"),
         pytest.param((1.0, 1.2), (1.3, 1.5), "better", id="above"),
         pytest.param((1.0, 1.2), (0.5, 0.9), "worse", id="below"),
-        pytest.param((1.0, 1.2), (0.5,), "unknown", id="a single round"),
     ],
 )
-def test_rows_differ_where_their_rounds_do_not_overlap(
-    old: tuple[float, ...], new: tuple[float, ...], expected: str
+def test_ratios_differ_where_their_spreads_do_not_overlap(
+    old: tuple[float, float], new: tuple[float, float], expected: str
 ) -> None:
-    assert difference(row("wide", *old), row("wide", *new)) == expected
+    assert difference(old, new) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "scatter"),
+    [
+        pytest.param([(1.0, 1.0)], 1.05, id="the least"),
+        pytest.param([(1.0,), (3.0,)], 1.05, id="no row has several rounds"),
+        pytest.param([(1.0, 1.21)], 1.1**2**0.5, id="two rounds"),
+        pytest.param([(2.0, 2.42), (5.0, 6.05)], 1.1**2**0.5, id="two rows, each by itself"),
+        pytest.param([(1.0, 1.21), (7.0, 7.0), (9.0,)], 1.1, id="one of them is quiet"),
+    ],
+)
+def test_scatter_is_a_standard_deviation_over_all_rows(
+    rows: list[tuple[float, ...]], scatter: float
+) -> None:
+    found = run(*(row(f"row {n}", *ratios) for n, ratios in enumerate(rows)))
+    assert found.scatter("load") == pytest.approx(scatter)
+    low, high = found.spread(found.rows[0])
+    assert (low, high) == pytest.approx((min(rows[0]) / scatter, max(rows[0]) * scatter))
+
+
+def test_file_of_single_rounds_has_the_scatter_of_the_run() -> None:
+    found = run(row("wide", 1.0, 1.21), dataclasses.replace(row("once", 1.0), file="growth"))
+    assert found.scatter("growth") == found.scatter("load") > 1.1
 
 
 def test_two_runs_are_compared_row_by_row() -> None:
     old = run(row("wide", 1.0, 1.0), row("long", 1.0, 1.0), row("gone", 1.0), row("once", 1.0))
-    new = run(row("wide", 1.0, 1.0), row("long", 2.0, 2.0), row("new", 1.0), row("once", 2.0))
+    new = run(row("wide", 1.1, 1.1), row("long", 2.0, 2.0), row("new", 1.0), row("once", 0.5))
     assert list(differences(old, new)) == [
         "better  x2.00  1.00 (1.00..1.00) -> 2.00 (2.00..2.00)  load: long",
+        "worse   x0.50  1.00 (1.00..1.00) -> 0.50 (0.50..0.50)  load: once",
         "only before: load: gone",
         "only after: load: new",
-        (
-            "1 of 2 ratios agree within the spread of both runs; 1 better, 0 worse; "
-            "1 of a single round"
-        ),
+        "1 of 3 ratios agree within the spread of both runs; 1 better, 1 worse",
     ]
 
 
