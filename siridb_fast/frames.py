@@ -41,7 +41,7 @@ class Cells:
 class Coded:
     """One column of labels: that of row i is ``labels[codes[i]]``. A missing one has code -1."""
 
-    codes: NumpyArray  # int32, shape (n,)
+    codes: NumpyArray  # int8, int16 or int32, shape (n,)
     labels: Sequence[Any]
 
 

@@ -127,7 +127,7 @@ def mixed_points(
 
     Args:
         names: Of the series.
-        codes: int32, shape (n,): the place of each row's series in ``names``.
+        codes: int8, int16 or int32, shape (n,): the place of each row's series in ``names``.
         timestamps: Shape (n,): integers in the database's precision, or datetime64.
         values: Shape (n,), of any dtype that `point_column` takes.
         rules: What to do about missing values and precision.
@@ -147,7 +147,7 @@ def mixed_points(
         _refuse_missing(names, codes, is_missing_there, rules)
         rows = np.flatnonzero(~is_missing_there)
         codes, timestamps, values = codes[rows], timestamps[rows], values[rows]
-    codes = np.ascontiguousarray(codes, np.int32)
+    codes = np.ascontiguousarray(codes)
     has_plain_values = values.dtype in PLAIN_TYPES and values.flags.c_contiguous
     if has_plain_values and (are_times_plain or are_plain(timestamps, rules)):
         return Mixed(names, codes, timestamps, values, PLAIN_TYPES[values.dtype], rows)
@@ -171,7 +171,8 @@ def are_plain(timestamps: NumpyArray, rules: ColumnRules) -> bool:
 
 def group_rows(mixed: Mixed) -> Groups:
     """Return the same points with those of each series together."""
-    present, stops, places = group(mixed.codes, len(mixed.names))
+    codes = np.ascontiguousarray(mixed.codes, np.int32)
+    present, stops, places = group(codes, len(mixed.names))
     names = [mixed.names[code] for code in present.tolist()]
     timestamps, values = mixed.timestamps, mixed.values
     if places is not None:

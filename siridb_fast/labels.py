@@ -28,7 +28,7 @@ def combined(keys: Sequence[Coded]) -> tuple[Codes, list[tuple[Any, ...]]]:
         keys: Columns of labels, one or more; none is missing.
 
     Returns:
-        codes: int32, shape (n,). labels: For each code a tuple with one of each key.
+        codes: int8 to int32, shape (n,). labels: For each code a tuple with one of each key.
     """
     codes, labels = _compact(keys[0].codes, len(keys[0].labels))
     combinations: list[tuple[Any, ...]] = [(keys[0].labels[code],) for code in labels]
@@ -122,7 +122,9 @@ def _compact(codes: np.ndarray[Any, Any], labels: int) -> tuple[Codes, list[int]
     if labels > SMALL_TABLE + DENSE * len(codes):
         different, inverse = np.unique(codes, return_inverse=True)
         return inverse.astype(np.int32), different.tolist()
-    codes = np.ascontiguousarray(codes, np.int32)  # the table is far smaller than 2**31
+    if codes.itemsize > 4:
+        codes = codes.astype(np.int32)  # the table is far smaller than 2**31
+    codes = np.ascontiguousarray(codes)
     there = present(codes, labels)
     if len(there) == labels:
         return codes, there

@@ -71,9 +71,7 @@ class PandasFrame:
         """Return a column as labels."""
         column = self._column(name)
         if hasattr(column.dtype, "categories"):
-            return Coded(
-                column.array.codes.astype(np.int32, copy=False), column.array.categories.tolist()
-            )
+            return Coded(column.array.codes, column.array.categories.tolist())
         if _is_arrow(column):
             from siridb_fast.arrow_frames import arrow_coded  # needs pyarrow
 

@@ -9,7 +9,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t
 
 import numpy as np
 
@@ -17,6 +17,12 @@ cdef enum:
     SLOT_BITS = 13
     SLOTS = 1 << SLOT_BITS
     MOST_OBJECTS = SLOTS // 2  # kept by their place in memory; further ones are looked up
+
+
+ctypedef fused Code:
+    int8_t
+    int16_t
+    int32_t
 
 
 cdef struct Slot:
@@ -115,7 +121,7 @@ def count(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
     return counts_array, is_ascending
 
 
-def present(const int32_t[::1] codes not None, Py_ssize_t labels) -> list:
+def present(const Code[::1] codes not None, Py_ssize_t labels) -> list:
     """Return the codes that some row has, ascending; looks no further once it has seen all.
 
     Args:
