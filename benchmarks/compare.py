@@ -2,7 +2,8 @@
 
 Only ratios are compared, to a peer or a ceiling of the same run. Two ratios are the same where
 their spreads overlap: the range of their rounds, with what a round scatters by on either side, as
-each run's report states it. What differs is printed, and what only one of the runs has.
+each run's report states it. Of a limit, such as that of points that are slow for the server, all
+that counts is whether both keep it. What differs is printed, and what only one of the runs has.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def differences(old: Run, new: Run) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for place, row in after.items():
         if place in before:
-            verdict = difference(old.spread(before[place]), new.spread(row))
+            verdict = difference(_compared(old, before[place]), _compared(new, row))
             counts[verdict] += 1
             if verdict in (BETTER, WORSE):
                 yield f"{verdict:<6}  {_change(before[place], row)}"
@@ -47,6 +48,10 @@ def differences(old: Run, new: Run) -> Iterator[str]:
         f"{counts[SAME]} of {counts.total()} ratios agree within the spread of both runs; "
         f"{counts[BETTER]} better, {counts[WORSE]} worse"
     )
+
+
+def _compared(run: Run, row: Row) -> tuple[float, float]:
+    return (float(not row.is_short),) * 2 if row.is_limit else run.spread(row)
 
 
 def _change(old: Row, new: Row) -> str:

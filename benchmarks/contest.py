@@ -133,6 +133,7 @@ class Contest:
         *,
         note: str = "",
         facts: Mapping[str, float] | None = None,
+        is_limit: bool = False,
     ) -> None:
         """Add a row of figures measured otherwise, less is better; a limit is a reference too."""
         if not what.startswith(CONTINUES):
@@ -149,6 +150,7 @@ class Contest:
             self._bounds.of(self._file, key),
             note,
             dict(facts or {}),
+            is_limit,
         )
         self._record.rows.append(row)
         self._benchmark.extra_info[key] = {"ratios": row.ratios, "bound": row.bound}

@@ -41,6 +41,8 @@ class Row:
         bound: The least that is asked for, if anything is.
         note: What may change from run to run.
         facts: Other figures of ours by name and unit, such as "CPU ns/point".
+        is_limit: A count beside what is allowed, not a time beside another: all that says
+            something is whether it is kept.
     """
 
     file: str
@@ -53,6 +55,7 @@ class Row:
     bound: float | None = None
     note: str = ""
     facts: dict[str, float] = field(default_factory=dict)
+    is_limit: bool = False
 
     @property
     def ratio(self) -> float:

@@ -127,7 +127,7 @@ def _measure(
         slow = [writing.slow_percent() for writing in writers]
     for (name, title), percent in zip(titles.items(), slow, strict=True):
         _rows(contest, title, name, tsbs, entrants[3:])
-        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST])
+        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST], is_limit=True)
     return tsbs, entrants
 
 

@@ -78,7 +78,7 @@ def test_ticks(contest: Contest, ways: Ways, transport: str, interval: int) -> N
         )
         if transport == "TCP":
             _reference_rows(contest, name, points)
-        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST])
+        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST], is_limit=True)
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
