@@ -35,7 +35,7 @@ def differences(old: Run, new: Run) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for place, row in after.items():
         if place in before:
-            verdict = difference(_compared(old, before[place]), _compared(new, row))
+            verdict = _verdict(old, before[place], new, row)
             counts[verdict] += 1
             if verdict in (BETTER, WORSE):
                 yield f"{verdict:<6}  {_change(before[place], row)}"
@@ -50,8 +50,12 @@ def differences(old: Run, new: Run) -> Iterator[str]:
     )
 
 
-def _compared(run: Run, row: Row) -> tuple[float, float]:
-    return (float(not row.is_short),) * 2 if row.is_limit else run.spread(row)
+def _verdict(old: Run, before: Row, new: Run, after: Row) -> str:
+    if not after.is_limit:
+        return difference(old.spread(before), new.spread(after))
+    if before.is_short == after.is_short:
+        return SAME
+    return WORSE if after.is_short else BETTER
 
 
 def _change(old: Row, new: Row) -> str:

@@ -23,7 +23,7 @@ __all__ = ["CONTINUES", "SECONDS", "WARM_UPS", "Contest"]
 SCALES = {"ns": 1e9, "us": 1e6, "ms": 1e3}
 WARM_UPS = 1
 LEAST_ROUNDS = 2  # so that there is a spread
-SECONDS = 8.0  # for the rounds that count, so that all measurements end in time on a slow machine
+SECONDS = 7.0  # for the rounds that count, so that all measurements end in time on a slow machine
 CONTINUES = "…"  # begins what is measured of the same as in the row above
 
 
