@@ -2,8 +2,9 @@
 
 Only ratios are compared, to a peer or a ceiling of the same run. Two ratios are the same where
 their spreads overlap: the range of their rounds, with what a round scatters by on either side, as
-each run's report states it. Of a limit, such as that of points that are slow for the server, all
-that counts is whether both keep it. What differs is printed, and what only one of the runs has.
+each run's report states it (twice that, of a single round). Of a limit, such as that of points
+that are slow for the server, all that counts is whether both keep it. What differs is printed, and
+what only one of the runs has.
 """
 
 from __future__ import annotations

@@ -131,8 +131,11 @@ class Run:
         return max(LEAST_SCATTER, _scatter(own or several))
 
     def spread(self, row: Row) -> tuple[float, float]:
-        """Return between what a ratio is: its least and greatest round, and their scatter."""
-        scatter = self.scatter(row.file)
+        """Return between what a ratio is: its least and greatest round, and their scatter.
+
+        Of a single round twice the scatter: nothing else tells how lucky it was.
+        """
+        scatter = self.scatter(row.file) ** (1 if len(row.ratios) > 1 else 2)
         return min(row.ratios) / scatter, max(row.ratios) * scatter
 
     def write(self, path: Path) -> None:

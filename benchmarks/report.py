@@ -30,7 +30,8 @@ HEAD = """# Measurements
 Made by `make bench`. A ratio is that of two times of the same round, ours and the reference's, and
 over 1 where ours is faster or takes less; it stands with the least and the greatest of its rounds.
 Its spread is that range, with what a single round scatters by on either side (one standard
-deviation, over all rows of a question): two runs agree where their spreads overlap.
+deviation, over all rows of a question; two, where there is one round only): two runs agree where
+their spreads overlap.
 [README.md](../README.md) says what is compared with what.
 """
 
