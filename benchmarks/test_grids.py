@@ -33,6 +33,10 @@ SERIES = (10, 100, 1000)
 MOST = 100_000  # points of a package: 1.9 MB
 SHOWN = ((1, 1000), (10, 1000), (64, 100), (65, 100), (1000, 100))
 
+LONG_RUNS = (Shape(25_000, 2), Shape(50_000, 1), Shape(10_000, 5), Shape(500, 100))
+LONG_ROUNDS = 12
+LONG_POINTS, LONG_SERIES = 2_000_000, 100  # of a lap
+
 RUNS = {1000: 400_000, 10_000: 80_000, 40_000: 40_000}  # and points of a lap where order is bad
 MILD = ORDERS[:3]
 RUN_SERIES = 10
@@ -81,6 +85,35 @@ def test_shapes(contest: Contest) -> None:
     x = "points of each series at a time"
     contest.chart("Points at a time, rate", x, "points/s", rates, log="xy")
     contest.chart("Points at a time, server CPU", x, "ns of CPU/point", costs, log="xy")
+
+
+def test_long_runs(contest: Contest) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(500))
+        to = address(server, "TCP")
+        entrants = [
+            stack.enter_context(
+                bare_entrant(
+                    to,
+                    Contestant(shape, 2, 1),
+                    LONG_POINTS,
+                    name=f"long_{shape.points}_",
+                    distinct_series=LONG_SERIES,
+                )
+            )
+            for shape in LONG_RUNS
+        ]
+        compete(contest, LONG_ROUNDS, entrants, server)
+    ours, *others = entrants
+    for shape, other in zip(LONG_RUNS[1:], others, strict=True):
+        contest.row(
+            f"ready-made packages of 1 MB, runs of 25,000 points / of {shape.points:,}",
+            "ns/point",
+            ours.points,
+            ours=ours.name,
+            reference=other.name,
+            reference_count=other.points,
+        )
 
 
 @pytest.mark.parametrize("length", RUNS)
