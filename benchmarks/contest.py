@@ -24,6 +24,7 @@ SCALES = {"ns": 1e9, "us": 1e6, "ms": 1e3}
 WARM_UPS = 1
 LEAST_ROUNDS = 2  # so that there is a spread
 SECONDS = 7.0  # for the rounds that count, so that all measurements end in time on a slow machine
+SLOW_AT_MOST = 1.0  # percent of points
 CONTINUES = "…"  # begins what is measured of the same as in the row above
 
 
@@ -154,6 +155,11 @@ class Contest:
         )
         self._record.rows.append(row)
         self._benchmark.extra_info[key] = {"ratios": row.ratios, "bound": row.bound}
+
+    def slow_points(self, percent: float) -> None:
+        """Add a row of how many points, of those of the row above, were slow for the server."""
+        what = f"{CONTINUES} points that were slow for the server / allowed"
+        self.figures(what, "% points", [percent], [SLOW_AT_MOST], is_limit=True)
 
     def chart(
         self,

@@ -38,8 +38,6 @@ OPTIONS = {1000: ROOMY, 4000: ROOMY}
 SMALL_BATCH_ROWS = 1000
 SMALL_BATCHES = 5
 BATCHES = {100: 2}  # of 10,000 rows: 100 points of each series, which is fast; otherwise 1
-SLOW = "… points that were slow for the server / allowed"
-SLOW_AT_MOST = 1.0  # percent
 WAYS = {"hosts": "a ticker for each host", "whole": "rows that came together"}
 LOADERS = {SMALL_BATCH_ROWS: "packages of 1,000 rows", BATCH_ROWS: "packages of 10,000 rows"}
 
@@ -127,7 +125,7 @@ def _measure(
         slow = [writing.slow_percent() for writing in writers]
     for (name, title), percent in zip(titles.items(), slow, strict=True):
         _rows(contest, title, name, tsbs, entrants[3:])
-        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST], is_limit=True)
+        contest.slow_points(percent)
     return tsbs, entrants
 
 

@@ -37,8 +37,6 @@ from benchmarks.loads import (
 
 ROUNDS = 4
 LAP_POINTS = 2_000_000
-SLOW = "… points that were slow for the server / allowed"
-SLOW_AT_MOST = 1.0  # percent
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
@@ -78,7 +76,7 @@ def test_ticks(contest: Contest, ways: Ways, transport: str, interval: int) -> N
         )
         if transport == "TCP":
             _reference_rows(contest, name, points)
-        contest.figures(SLOW, "% points", [percent], [SLOW_AT_MOST], is_limit=True)
+        contest.slow_points(percent)
 
 
 @pytest.mark.parametrize("interval", INTERVALS)

@@ -117,13 +117,12 @@ class Bulk:
         Raises:
             ColumnError: A column is of another type than its series. Nothing was taken.
         """
-        parts = [(self._coalescer.series(column.name), column) for column in columns]
-        await self._entrance.settle([series for series, column in parts if self._is_large(column)])
-        parts = [(series, self._fitted(series, column)) for series, column in parts]
-        large = [column for _, column in parts if self._is_large(column)]
-        await self._entrance.send(large, delivery)
-        for series, column in parts:
-            if not self._is_large(column):
+        parts = [(self._coalescer.series(c.name), c, self._is_large(c)) for c in columns]
+        await self._entrance.settle([series for series, _, is_large in parts if is_large])
+        parts = [(s, self._fitted(s, column), is_large) for s, column, is_large in parts]
+        await self._entrance.send([column for _, column, is_large in parts if is_large], delivery)
+        for series, column, is_large in parts:
+            if not is_large:
                 await self._entrance.append(series, column, delivery, self._fitted)
                 await self.give_turn(POINTS_BETWEEN_TURNS)
 

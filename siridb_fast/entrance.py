@@ -24,7 +24,7 @@ from siridb_fast.gate import Gate
 
 __all__ = ["Entrance"]
 
-LONG_RUN = 25_000  # points: longer ones are no cheaper for the server, and leave its caches
+LONG_RUN = 25_000  # points; longer ones cost the server more (benchmarks/test_grids.py)
 READY_PACKAGES = 2  # beside those in flight: enough to keep the line busy
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]

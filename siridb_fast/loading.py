@@ -153,7 +153,7 @@ class Loader:
     def __init__(self, target: Target, options: LoadOptions) -> None:
         self._options = options
         self._writer = BatchWriter(target, **options.for_writer(), on_error=self._is_failed)
-        self._rows = self._missing = self._rows_done = self._portions = 0
+        self._rows = self._missing = self._rows_done = 0
         self._total_rows: int | None = None
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()
         self._since = time.monotonic()
@@ -250,8 +250,8 @@ class Loader:
                 if isinstance(step, list):
                     await self._in_time(self._writer.take(step, delivery))
                 elif isinstance(step, Taken):
-                    self._portions += 1
-                    self._writer.hasten(self._portions == 1)  # the servers wait for the first
+                    is_first = not self._pending and not self._rows_done
+                    self._writer.hasten(is_first)  # the servers wait for it
                     delivery.seal(time.monotonic())
                     self._pending.append((step.portion, delivery, step.rows))
                     if not await self._settle_portions():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Annotated, TypeVar
 
 import typer
@@ -181,10 +181,10 @@ def load(
 
 def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
     source = FilePortions(paths, options)
-    with LoadBar(source) as bar:
+    with closing(LoadBar(source)) as bar:
         loader = Loader(target.config, options)
         survey = run(loader.survey(bar.watched(source)))
-    from siridb_fast.cli.load_output import print_survey
+    from siridb_fast.cli.load_output import print_survey  # late, as the bar
 
     print_survey(survey, source)
 
@@ -203,27 +203,27 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             for file in manifests.unknown:
                 note(f"{file}: not known from an earlier load, loaded from the start")
         source = FilePortions(manifests.todo, options, manifests)
-        bar = stack.enter_context(LoadBar(source))
+        bar = stack.enter_context(closing(LoadBar(source)))
         loader = Loader(target.config, bar.shown_in(options))
         try:
             report = run(loader.load(source))
         except DeliveryError as exc:
-            bar.stop()
+            bar.close()
             if isinstance(exc.report, Report):
                 _print_report(exc.report, source)
             warn(reason_of(exc))
             note(_how_to_go_on())
             raise typer.Exit(ExitCode.INCOMPLETE) from None
         except (SiriDBError, OSError, KeyboardInterrupt, SystemExit) as exc:
-            bar.stop()
+            bar.close()
             _tell_stopped(exc)
             raise
-        bar.stop()
+        bar.close()
         _print_report(report, source)
 
 
 def _print_report(report: Report, source: FilePortions) -> None:
-    from siridb_fast.cli.load_output import print_report
+    from siridb_fast.cli.load_output import print_report  # late, as the bar
 
     print_report(report, source)
 

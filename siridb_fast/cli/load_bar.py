@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Thread
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from siridb_fast.file_portions import FilePortions
 from siridb_fast.load_options import LoadOptions, Progress
@@ -21,7 +20,7 @@ __all__ = ["LoadBar"]
 
 
 class LoadBar:
-    """The bar of one load, if stderr is a terminal; a context manager.
+    """The bar of one load, if stderr is a terminal; it has to be closed.
 
     Args:
         source: Of the load; the bar is about the bytes of its files.
@@ -32,18 +31,7 @@ class LoadBar:
         self._bar: tuple[Bar, TaskID] | None = None
         self._making = Thread(target=self._make, name="siridb_fast bar")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
+    def close(self) -> None:
         """Leave the bar as it is, for what is printed below it."""
         if self._making.ident is not None:
             self._making.join()
