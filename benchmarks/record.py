@@ -148,7 +148,7 @@ class Run:
         """Read what `write` wrote.
 
         Raises:
-            ValueError: It is no JSON, or of another format.
+            ValueError: It is no JSON, or of another format; names the row that is not as written.
         """
         try:
             content: dict[str, Any] = json.loads(path.read_text())
@@ -156,8 +156,17 @@ class Run:
             raise ValueError(f"{path} is no JSON: {exc}") from None
         if content.pop("format", None) != FORMAT:
             raise ValueError(f"{path}: expected format {FORMAT} of `make bench`")
-        rows = [Row(**{**row, "ratios": tuple(row["ratios"])}) for row in content.pop("rows")]
-        return cls(rows=rows, charts=[_chart(one) for one in content.pop("charts")], **content)
+        rows = []
+        for number, row in enumerate(content.pop("rows", ()), 1):
+            try:
+                rows.append(Row(**{**row, "ratios": tuple(row["ratios"])}))
+            except (TypeError, KeyError) as exc:
+                raise ValueError(f"{path}: row {number}: {exc}") from None
+        try:
+            charts = [_chart(one) for one in content.pop("charts", ())]
+            return cls(rows=rows, charts=charts, **content)
+        except (TypeError, KeyError, AttributeError) as exc:
+            raise ValueError(f"{path} is not as `make bench` writes it: {exc}") from None
 
 
 def machine_facts() -> dict[str, str]:

@@ -59,7 +59,13 @@ def test_run_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_file_of_another_format_is_refused(tmp_path: Path) -> None:
-    for text, error in (('{"format": 0}', "expected format 1"), ("# Soaks", "is no JSON")):
+    for text, error in (
+        ('{"format": 0}', "expected format 1"),
+        ("# Soaks", "is no JSON"),
+        ('{"format": 1, "rows": [{"file": "load"}]}', "row 1: 'ratios'"),
+        ('{"format": 1, "charts": [{}]}', "not as `make bench` writes it"),
+        ('{"format": 1}', "not as `make bench` writes it"),
+    ):
         (tmp_path / JSON).write_text(text)
         with pytest.raises(ValueError, match=error):
             Run.read(tmp_path / JSON)
