@@ -13,7 +13,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard src_pyx/siridb_fast/*.pyx src_pyx/siridb_fast/*.pxd) setup.py
+SOURCES := $(shell find src_pyx -name "*.p[xy][dx]") setup.py
 DEBUG := build/debug
 
 # The same extensions with AddressSanitizer, UndefinedBehaviorSanitizer and coverage, by gcc alone.
@@ -106,4 +106,4 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf build dist *.egg-info siridb_fast/*.so
+	rm -rf build dist *.egg-info siridb_fast/*/*.so

@@ -31,11 +31,12 @@ DIRECTIVES = {
 
 
 def extensions() -> list[Extension]:
-    """Return one extension for each source in the mirrored folder."""
-    sources = sorted(Path("src_pyx/siridb_fast").glob("*.pyx"))
+    """Return one extension for each source in the mirrored folders."""
+    root = Path("src_pyx")
+    sources = sorted(root.rglob("*.pyx"))
     return [
         Extension(
-            f"siridb_fast.{path.stem}",
+            ".".join(path.relative_to(root).with_suffix("").parts),
             [str(path)],
             extra_compile_args=COMPILE_ARGS,
             extra_link_args=LINK_ARGS,
