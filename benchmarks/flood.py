@@ -21,7 +21,7 @@ from siridb_fast import BatchWriter
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast.columns import ColumnRules
-from siridb_fast.running import new_event_loop
+from siridb_fast.concurrency.loops import new_event_loop
 
 SERIES, TICKS = 1000, 1000
 NAME_BYTES = 24

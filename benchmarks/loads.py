@@ -20,7 +20,7 @@ from benchmarks import ceiling, data
 from benchmarks.ceiling import SHAPES, Address, BareSockets, Contestant
 from benchmarks.contest import SECONDS, Contest
 from siridb_fast import BatchWriter, Report
-from siridb_fast.running import new_event_loop
+from siridb_fast.concurrency.loops import new_event_loop
 from siridb_fast.testing import SiriDBServer
 
 __all__ = [

@@ -23,7 +23,7 @@ from siridb.connector import SiriDBClient as ReferenceClient
 from benchmarks import data
 from benchmarks.contest import Contest
 from siridb_fast import SiriDBClient
-from siridb_fast.running import new_event_loop
+from siridb_fast.concurrency.loops import new_event_loop
 from siridb_fast.testing import SiriDBServer
 
 AT_ONCE = 64

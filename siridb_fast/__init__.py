@@ -11,6 +11,7 @@ from siridb_fast.blocking import SiriDBConnection, connect
 from siridb_fast.blocking_client import BlockingClient, BlockingDelivery, BlockingWriter, load
 from siridb_fast.client import SiriDBClient
 from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.concurrency.loops import run
 from siridb_fast.config import Config
 from siridb_fast.delivery import Delivered, Delivery, Failure, Report
 from siridb_fast.errors import (
@@ -53,7 +54,6 @@ from siridb_fast.reference import (
     async_connect,
     async_server_info,
 )
-from siridb_fast.running import run
 from siridb_fast.spool_options import SpoolOptions
 from siridb_fast.writer import BatchWriter
 

@@ -10,9 +10,9 @@ import logging
 from enum import Enum
 
 from siridb_fast.cluster import Cluster, first_failure
+from siridb_fast.concurrency.fork import Home
 from siridb_fast.config import Config
 from siridb_fast.errors import PoolError
-from siridb_fast.forking import Home
 
 __all__ = ["Attachment", "State"]
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from siridb_fast import _wire
 from siridb_fast._qpack import packb
 from siridb_fast.blocking_client import BlockingClient, BlockingWriter
+from siridb_fast.concurrency.fork import Home, Unpicklable
+from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
 from siridb_fast.config import Config, is_url
 from siridb_fast.database import (
     Database,
@@ -22,10 +24,8 @@ from siridb_fast.database import (
     PointArrays,
 )
 from siridb_fast.errors import ConnectionLost
-from siridb_fast.forking import Home, Unpicklable
 from siridb_fast.hosts import DEFAULT_PORT
 from siridb_fast.reference import Protocol, SiriDBProtocol, dial, target_of
-from siridb_fast.running import new_event_loop, refuse_running_loop
 from siridb_fast.writer_options import WriterKeywords
 
 if TYPE_CHECKING:

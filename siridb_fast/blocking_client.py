@@ -15,21 +15,21 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.client import SiriDBClient
-from siridb_fast.config import Config, Target
-from siridb_fast.database import FrameKeywords, InsertKeywords, PointArrays
-from siridb_fast.delivery import Delivery, Report
-from siridb_fast.errors import ConnectionLost, WriterClosedError
-from siridb_fast.forking import Unpicklable
-from siridb_fast.ledger import Stats
-from siridb_fast.load_options import LoadKeywords, LoadOptions
-from siridb_fast.loading import Loader
-from siridb_fast.running import (
+from siridb_fast.concurrency.fork import Unpicklable
+from siridb_fast.concurrency.loops import (
     LEAVING_TIMEOUT,
     LoopThread,
     leaving_timeout,
     refuse_running_loop,
     run,
 )
+from siridb_fast.config import Config, Target
+from siridb_fast.database import FrameKeywords, InsertKeywords, PointArrays
+from siridb_fast.delivery import Delivery, Report
+from siridb_fast.errors import ConnectionLost, WriterClosedError
+from siridb_fast.ledger import Stats
+from siridb_fast.load_options import LoadKeywords, LoadOptions
+from siridb_fast.loading import Loader
 from siridb_fast.sources import portions
 from siridb_fast.writer import BatchWriter
 from siridb_fast.writer_options import WriterKeywords, WriterOptions

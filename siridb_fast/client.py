@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.attachment import Attachment, State
 from siridb_fast.carrying import carry
+from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.config import Config, OnDoubt, config_of, parse_url
 from siridb_fast.database import (
     Database,
@@ -23,7 +24,6 @@ from siridb_fast.database import (
     PointArrays,
 )
 from siridb_fast.delivery import Report
-from siridb_fast.forking import Unpicklable
 from siridb_fast.hosts import parse_hostlist
 from siridb_fast.load_options import LoadKeywords, LoadOptions
 from siridb_fast.loading import Loader

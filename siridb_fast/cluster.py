@@ -11,10 +11,10 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
+from siridb_fast.concurrency.fork import own
 from siridb_fast.config import Config
 from siridb_fast.connection import Connection
 from siridb_fast.errors import ConnectionLost, ProtocolError, RequestTimeout, SiriDBError
-from siridb_fast.forking import own
 from siridb_fast.hosts import Host, HostSelector
 from siridb_fast.processes import Process
 

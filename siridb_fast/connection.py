@@ -22,8 +22,8 @@ from siridb_fast import _wire
 from siridb_fast._qpack import packb
 from siridb_fast._session import DEFAULT_MAX_ANSWER, DEFAULT_WINDOW, Reply, Session
 from siridb_fast._wire import pack_header
+from siridb_fast.concurrency.fork import Home, Unpicklable, detach, own
 from siridb_fast.errors import ConnectionLost, PackageTooLargeError, RequestTimeout, SiriDBError
-from siridb_fast.forking import Home, Unpicklable, detach, own
 from siridb_fast.processes import Process
 from siridb_fast.replies import value_of
 

@@ -16,8 +16,8 @@ from functools import partial
 from siridb_fast import _wire
 from siridb_fast._batch import Batch
 from siridb_fast.backlog import Backlog
-from siridb_fast.backoff import Backoff
 from siridb_fast.cluster import Cluster
+from siridb_fast.concurrency.backoff import Backoff
 from siridb_fast.config import OnDoubt
 from siridb_fast.connection import Connection
 from siridb_fast.delivery import Verdict, verdict_of

@@ -20,6 +20,8 @@ from siridb_fast.asking import ASSUMED_BUFFER_POINTS, Asking
 from siridb_fast.backlog import Backlog
 from siridb_fast.cluster import Cluster, first_failure
 from siridb_fast.columns import PRECISIONS
+from siridb_fast.concurrency.fork import own
+from siridb_fast.concurrency.waiting import Gate
 from siridb_fast.config import Config
 from siridb_fast.connection import Connection
 from siridb_fast.delivery import Delivery, Failure, Report
@@ -36,8 +38,6 @@ from siridb_fast.errors import (
     UnpackError,
     WriterClosedError,
 )
-from siridb_fast.forking import own
-from siridb_fast.gate import Gate
 from siridb_fast.introduction import Facts, Introduction
 from siridb_fast.ledger import Ledger, Stats
 from siridb_fast.packages import Package

@@ -17,10 +17,10 @@ from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._points import PointColumn
 from siridb_fast._runs import Series
+from siridb_fast.concurrency.waiting import Gate
 from siridb_fast.delivery import Delivery, Failure
 from siridb_fast.dispatch import Dispatcher
 from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
-from siridb_fast.gate import Gate
 
 __all__ = ["Entrance"]
 

@@ -19,6 +19,8 @@ import numpy as np
 
 from siridb_fast._points import PointColumn
 from siridb_fast.bulk import new_delivery
+from siridb_fast.concurrency.loops import WorkThread, leaving_timeout
+from siridb_fast.concurrency.patience import while_moving
 from siridb_fast.config import Target
 from siridb_fast.delivery import Delivery, Failure, Report
 from siridb_fast.errors import (
@@ -32,8 +34,6 @@ from siridb_fast.errors import (
 from siridb_fast.frame_points import FramePoints, FrameReader
 from siridb_fast.groups import Groups, group_rows
 from siridb_fast.load_options import LoadOptions, Progress
-from siridb_fast.patience import while_moving
-from siridb_fast.running import WorkThread, leaving_timeout
 from siridb_fast.sources import Portion
 from siridb_fast.stored import not_stored
 from siridb_fast.writer import BatchWriter

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from siridb_fast import _wire
 from siridb_fast._qpack import packb
+from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.config import Config, is_url, parse_url
 from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
 from siridb_fast.database import Database, InsertKeywords, PointArrays
@@ -23,7 +24,6 @@ from siridb_fast.errors import (
     RequestTimeout,
     ServerError,
 )
-from siridb_fast.forking import Unpicklable
 from siridb_fast.hosts import DEFAULT_PORT, Host
 
 if TYPE_CHECKING:

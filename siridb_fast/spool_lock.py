@@ -10,8 +10,8 @@ import os
 import time
 from pathlib import Path
 
+from siridb_fast.concurrency.fork import own
 from siridb_fast.errors import SpoolError, SpoolLockedError
-from siridb_fast.forking import own
 
 __all__ = ["SpoolLock", "holder_of"]
 

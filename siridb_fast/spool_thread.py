@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from siridb_fast.concurrency.loops import WorkThread
 from siridb_fast.packages import Package
-from siridb_fast.running import WorkThread
 from siridb_fast.spool import Spool, Spooled
 from siridb_fast.spool_options import SpoolOptions
 

@@ -20,6 +20,8 @@ from siridb_fast._intake import Intake
 from siridb_fast._points import PointColumn
 from siridb_fast._ticker import Ticker
 from siridb_fast.bulk import Bulk, checked_columns, grouped_rows, new_delivery
+from siridb_fast.concurrency.fork import Home, Unpicklable
+from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.config import Target, config_of
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.engine import Engine
@@ -29,11 +31,9 @@ from siridb_fast.errors import (
     RequestTimeout,
     WriterClosedError,
 )
-from siridb_fast.forking import Home, Unpicklable
 from siridb_fast.groups import Groups, Mixed
 from siridb_fast.ledger import Stats
 from siridb_fast.paging import PointArrays
-from siridb_fast.running import leaving_timeout
 from siridb_fast.writer_options import WriterKeywords, WriterOptions
 
 __all__ = ["BatchWriter"]

@@ -44,7 +44,9 @@ def imports(path: Path) -> list[str]:
 def test_only_folders_above_are_imported(folder: str) -> None:
     for path in sources(folder):
         others = {name.split(".")[1] for name in imports(path) if name.startswith("siridb_fast.")}
-        assert [name for name in others - {folder} if LEVELS.get(name, -1) >= LEVELS[folder]] == [], path
+        assert [
+            name for name in others - {folder} if LEVELS.get(name, -1) >= LEVELS[folder]
+        ] == [], path
 
 
 @pytest.mark.parametrize("place", WITHOUT_IO)

@@ -20,9 +20,9 @@ from siridb_fast import (
     UserAuthError,
     WriterClosedError,
 )
+from siridb_fast.concurrency.waiting import Gate
 from siridb_fast.delivery import Delivery, Failure, Report, Tally, Verdict, verdict_of
 from siridb_fast.entrance import even_part
-from siridb_fast.gate import Gate
 from siridb_fast.testing import wait_until
 
 URL = "siridb://iris:secret-word@localhost/db"

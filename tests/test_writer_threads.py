@@ -11,7 +11,7 @@ import pytest
 from conftest import Database, answer_all, eventually
 from held_inserts import HeldInserts, fill, scripted_writer
 
-import siridb_fast.gate
+import siridb_fast.concurrency.waiting
 from siridb_fast import BatchWriter, WriterClosedError
 from siridb_fast.testing import ScriptedServer
 
@@ -176,7 +176,9 @@ async def test_point_leaves_when_its_linger_is_over_however_early_the_timer_was(
 async def test_threads_that_wait_for_room_are_told_that_the_writer_was_closed(
     threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(siridb_fast.gate, "LONGEST_TURN", 60.0)  # they look no more themselves
+    monkeypatch.setattr(
+        siridb_fast.concurrency.waiting, "LONGEST_TURN", 60.0
+    )  # they look no more themselves
     async with ScriptedServer(HeldInserts()) as server:
         writer = scripted_writer(server, max_buffered=MIB, package_bytes=100_000)
         await writer.open()

@@ -34,7 +34,7 @@ from siridb_fast.cli.bench_run import survey
 from siridb_fast.cli.faults import ExitCode, UsageFault, note, warn
 from siridb_fast.cli.options import ANSWER_TIMEOUT, Target, TimeoutOption, UrlOption, target_of
 from siridb_fast.cli.plot_option import IN_TERMINAL
-from siridb_fast.running import run
+from siridb_fast.concurrency.loops import run
 
 __all__ = ["bench"]
 

@@ -17,6 +17,7 @@ from siridb_fast.cli.faults import ExitCode, UsageFault, note, reason_of, warn
 from siridb_fast.cli.load_bar import LoadBar
 from siridb_fast.cli.memory import keep_memory_small
 from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption, target_of
+from siridb_fast.concurrency.loops import run
 from siridb_fast.delivery import Report
 from siridb_fast.errors import DeliveryError, SiriDBError
 from siridb_fast.file_portions import FilePortions
@@ -25,7 +26,6 @@ from siridb_fast.load_options import LoadOptions
 from siridb_fast.loading import Loader
 from siridb_fast.manifest import job_key
 from siridb_fast.manifests import Manifests, Start
-from siridb_fast.running import run
 
 __all__ = ["load"]
 

@@ -34,8 +34,8 @@ from siridb_fast.cli.output import (
 )
 from siridb_fast.cli.plot_option import IN_TERMINAL
 from siridb_fast.cli.plots import check_plottable, draw_in_terminal, draw_picture
+from siridb_fast.concurrency.loops import run
 from siridb_fast.errors import UserAuthError
-from siridb_fast.running import run
 
 if TYPE_CHECKING:
     import pyarrow as pa

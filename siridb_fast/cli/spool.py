@@ -27,8 +27,8 @@ from siridb_fast.cli.options import UrlOption, target_of
 from siridb_fast.cli.output import is_terminal, opened
 from siridb_fast.cli.spool_export import Exporter, ExportFormat, unit_of
 from siridb_fast.cli.spool_replay import replay
+from siridb_fast.concurrency.loops import run
 from siridb_fast.errors import UnpackError
-from siridb_fast.running import run
 from siridb_fast.spool_reader import Snapshot, SpoolReader
 
 __all__ = ["spool"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from siridb_fast.forking import Home
+from siridb_fast.concurrency.fork import Home
 
 try:
     import uvloop
