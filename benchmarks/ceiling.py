@@ -23,7 +23,7 @@ from typing import Self
 
 from benchmarks import data
 from siridb_fast import encode_insert, packb
-from siridb_fast._wire import (
+from siridb_fast.protocol._wire import (
     HEADER_SIZE,
     REQ_AUTH,
     REQ_INSERT,

@@ -21,7 +21,7 @@ from benchmarks.soak import BURSTS, PATIENCE, Source, accepted_by, empty, writin
 from benchmarks.soak_oracle import Found, NumpyArray, Times, compare
 from siridb_fast import BatchWriter, Report, decode_points
 from siridb_fast.dispatch import Dispatcher
-from siridb_fast.pools import pool_of
+from siridb_fast.protocol.pools import pool_of
 from siridb_fast.testing import SiriDBCluster, SiriDBServer
 
 VICTIM = 1  # the pool whose server is killed

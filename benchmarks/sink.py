@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from siridb_fast import packb, unpackb
-from siridb_fast._wire import (
+from siridb_fast.protocol._wire import (
     HEADER_SIZE,
     REQ_AUTH,
     REQ_INSERT,

@@ -22,7 +22,7 @@ from siridb.connector import SiriDBClient as ReferenceClient
 
 from benchmarks.soak_oracle import Found, NumpyArray, compare, value_of
 from siridb_fast import BatchWriter, Report
-from siridb_fast.pools import name_in_pool
+from siridb_fast.protocol.pools import name_in_pool
 from siridb_fast.testing import FaultProxy, SiriDBServer
 
 THREADS = 4

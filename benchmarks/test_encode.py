@@ -18,10 +18,10 @@ import qpack
 from benchmarks import data
 from benchmarks.contest import Contest
 from siridb_fast import NANOSECOND
-from siridb_fast._buffer import PackageBuffer
 from siridb_fast._package import restart_package, start_package
 from siridb_fast._points import PointColumn
 from siridb_fast.columns import PACKAGE_BYTES, ColumnRules, cut_packages, point_column
+from siridb_fast.protocol._buffer import PackageBuffer
 
 RULES = ColumnRules(time_precision=NANOSECOND)
 NAME = "room.12.temperature"

@@ -6,7 +6,6 @@
 """
 
 from siridb_fast._answer import decode_points
-from siridb_fast._qpack import packb, unpackb
 from siridb_fast.blocking import SiriDBConnection, connect
 from siridb_fast.blocking_client import BlockingClient, BlockingDelivery, BlockingWriter, load
 from siridb_fast.client import SiriDBClient
@@ -47,6 +46,7 @@ from siridb_fast.errors import (
 from siridb_fast.inserts import encode_insert
 from siridb_fast.ledger import Stats
 from siridb_fast.load_options import Progress
+from siridb_fast.protocol._qpack import packb, unpackb
 from siridb_fast.reference import (
     SiriDBAsyncConnection,
     SiriDBConn,

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._wire import Payload
+from siridb_fast.protocol._wire import Payload
 
 def decode_points(
     payload: Payload,

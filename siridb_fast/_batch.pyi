@@ -1,7 +1,7 @@
 from typing import Any
 
-from siridb_fast._buffer import PackageBuffer
 from siridb_fast._points import PointColumn
+from siridb_fast.protocol._buffer import PackageBuffer
 
 class Batch:
     buffer: PackageBuffer

@@ -4,7 +4,7 @@ import numpy as np
 
 from siridb_fast._arrays import Kind
 from siridb_fast._blocks import OnMissing
-from siridb_fast._buffer import PackageBuffer
+from siridb_fast.protocol._buffer import PackageBuffer
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 

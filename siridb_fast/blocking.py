@@ -10,8 +10,6 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from siridb_fast import _wire
-from siridb_fast._qpack import packb
 from siridb_fast.blocking_client import BlockingClient, BlockingWriter
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
@@ -25,6 +23,8 @@ from siridb_fast.database import (
 )
 from siridb_fast.errors import ConnectionLost
 from siridb_fast.hosts import DEFAULT_PORT
+from siridb_fast.protocol import _wire
+from siridb_fast.protocol._qpack import packb
 from siridb_fast.reference import Protocol, SiriDBProtocol, dial, target_of
 from siridb_fast.writer_options import WriterKeywords
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from siridb_fast._wire import Payload
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = ["SiriDBConnection", "connect"]
 

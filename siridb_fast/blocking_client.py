@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from siridb_fast._intake import SeriesHandle
     from siridb_fast._ticker import Ticker
-    from siridb_fast._wire import Payload
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = ["BlockingClient", "BlockingDelivery", "BlockingWriter", "load"]
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from siridb_fast import _wire
 from siridb_fast.cluster import Cluster
 from siridb_fast.config import OnDoubt
 from siridb_fast.errors import (
@@ -19,9 +18,10 @@ from siridb_fast.errors import (
     ServerError,
     SiriDBError,
 )
+from siridb_fast.protocol import _wire
 
 if TYPE_CHECKING:
-    from siridb_fast._wire import Payload
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = ["carry"]
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from siridb_fast._wire import Payload
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = ["SiriDBClient"]
 

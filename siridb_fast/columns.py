@@ -17,7 +17,6 @@ import numpy as np
 
 from siridb_fast._arrays import Kind
 from siridb_fast._blocks import OnMissing
-from siridb_fast._buffer import PackageBuffer
 from siridb_fast._package import (
     append_series,
     finish_package,
@@ -25,8 +24,9 @@ from siridb_fast._package import (
     start_package,
 )
 from siridb_fast._points import PointColumn
-from siridb_fast._wire import MAX_PAYLOAD
 from siridb_fast.errors import ColumnError, PackageTooLargeError
+from siridb_fast.protocol._buffer import PackageBuffer
+from siridb_fast.protocol._wire import MAX_PAYLOAD
 
 __all__ = [
     "MICROSECOND",

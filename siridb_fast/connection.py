@@ -18,17 +18,17 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from siridb_fast import _wire
-from siridb_fast._qpack import packb
-from siridb_fast._session import DEFAULT_MAX_ANSWER, DEFAULT_WINDOW, Reply, Session
-from siridb_fast._wire import pack_header
 from siridb_fast.concurrency.fork import Home, Unpicklable, detach, own
 from siridb_fast.errors import ConnectionLost, PackageTooLargeError, RequestTimeout, SiriDBError
 from siridb_fast.processes import Process
-from siridb_fast.replies import value_of
+from siridb_fast.protocol import _wire
+from siridb_fast.protocol._qpack import packb
+from siridb_fast.protocol._session import DEFAULT_MAX_ANSWER, DEFAULT_WINDOW, Reply, Session
+from siridb_fast.protocol._wire import pack_header
+from siridb_fast.protocol.responses import value_of
 
 if TYPE_CHECKING:
-    from siridb_fast._wire import Payload
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_TIMEOUT", "Answer", "Connection"]
 

@@ -12,10 +12,8 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
-from siridb_fast import _wire
 from siridb_fast._answer import decode_points
 from siridb_fast._points import PointColumn
-from siridb_fast._qpack import packb
 from siridb_fast.casting import fitted_column
 from siridb_fast.catalog import Catalog
 from siridb_fast.columns import (
@@ -28,6 +26,8 @@ from siridb_fast.columns import (
 from siridb_fast.errors import SiriDBError, TableError
 from siridb_fast.inserts import parts_of, plain_payload
 from siridb_fast.paging import Answer, Pager, PointArrays
+from siridb_fast.protocol import _wire
+from siridb_fast.protocol._qpack import packb
 from siridb_fast.tables import (
     Form,
     arrow_table,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from siridb_fast._wire import Payload
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = [
     "Carrier",

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from siridb_fast import _wire
 from siridb_fast._batch import Batch
 from siridb_fast.backlog import Backlog
 from siridb_fast.cluster import Cluster
@@ -31,6 +30,7 @@ from siridb_fast.errors import (
 )
 from siridb_fast.outgoing import Outgoing
 from siridb_fast.packages import Outcome, Package, PackageAnswer
+from siridb_fast.protocol import _wire
 from siridb_fast.safety import Safety
 
 __all__ = ["Dispatcher"]

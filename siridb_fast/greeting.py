@@ -10,11 +10,11 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from siridb_fast import _wire
-from siridb_fast._qpack import packb
 from siridb_fast.connection import Connection
 from siridb_fast.errors import UserAuthError
 from siridb_fast.processes import Process
+from siridb_fast.protocol import _wire
+from siridb_fast.protocol._qpack import packb
 
 __all__ = ["Processes"]
 

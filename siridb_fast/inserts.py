@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from siridb_fast._points import PointColumn
-from siridb_fast._qpack import packb
 from siridb_fast.columns import (
     ColumnRules,
     Part,
@@ -21,9 +20,10 @@ from siridb_fast.columns import (
     raw_series_name,
 )
 from siridb_fast.errors import ColumnError
+from siridb_fast.protocol._qpack import packb
 
 if TYPE_CHECKING:
-    from siridb_fast._buffer import PackageBuffer
+    from siridb_fast.protocol._buffer import PackageBuffer
 
 __all__ = ["encode_insert", "parts_of", "plain_payload"]
 

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable
 
 from siridb_fast._batch import Batch
-from siridb_fast._buffer import PackageBuffer
 from siridb_fast.packages import Outcome, Package, part
+from siridb_fast.protocol._buffer import PackageBuffer
 
 __all__ = ["Outgoing"]
 

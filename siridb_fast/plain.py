@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._wire import MAX_PAYLOAD
 from siridb_fast.columns import ColumnRules, point_column
 from siridb_fast.errors import ColumnError
+from siridb_fast.protocol._wire import MAX_PAYLOAD
 
 __all__ = ["plain_array", "plain_timestamp", "plain_value", "shown_integer"]
 

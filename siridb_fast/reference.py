@@ -11,8 +11,6 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from siridb_fast import _wire
-from siridb_fast._qpack import packb
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.config import Config, is_url, parse_url
 from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
@@ -25,9 +23,11 @@ from siridb_fast.errors import (
     ServerError,
 )
 from siridb_fast.hosts import DEFAULT_PORT, Host
+from siridb_fast.protocol import _wire
+from siridb_fast.protocol._qpack import packb
 
 if TYPE_CHECKING:
-    from siridb_fast._wire import Payload
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = [
     "Protocol",

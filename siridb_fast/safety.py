@@ -18,14 +18,14 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from siridb_fast import _wire
-from siridb_fast._qpack import packb
 from siridb_fast.cluster import Cluster
 from siridb_fast.connection import Connection
 from siridb_fast.errors import SiriDBError
 from siridb_fast.packages import Package
-from siridb_fast.pools import name_in_pool
 from siridb_fast.processes import Process
+from siridb_fast.protocol import _wire
+from siridb_fast.protocol._qpack import packb
+from siridb_fast.protocol.pools import name_in_pool
 
 __all__ = ["Safety", "clock_of"]
 

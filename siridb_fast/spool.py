@@ -38,7 +38,7 @@ from siridb_fast.spool_pages import PAGE_SIZE
 from siridb_fast.spool_recovery import set_aside
 
 if TYPE_CHECKING:
-    from siridb_fast._wire import Payload
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = ["Spool", "Spooled"]
 

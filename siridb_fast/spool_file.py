@@ -20,7 +20,7 @@ from siridb_fast.errors import SpoolError
 from siridb_fast.spool_pages import PAGE_SIZE, read_log
 
 if TYPE_CHECKING:
-    from siridb_fast._wire import Payload
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = [
     "LONGEST_PAYLOAD",

@@ -145,7 +145,7 @@ def test_random_bytes_give_arrays_or_an_error(raw: bytes) -> None:
 GUARDED = """
 import ctypes, mmap, sys
 from siridb_fast import UnpackError, decode_points, unpackb
-from siridb_fast._session import Session
+from siridb_fast.protocol._session import Session
 
 page = mmap.PAGESIZE
 memory = mmap.mmap(-1, 2 * page)

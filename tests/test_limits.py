@@ -7,8 +7,8 @@ import pytest
 import reference_qpack
 
 from siridb_fast import encode_insert, unpackb
-from siridb_fast._session import Session
-from siridb_fast._wire import RES_ACK, pack_header
+from siridb_fast.protocol._session import Session
+from siridb_fast.protocol._wire import RES_ACK, pack_header
 
 
 def test_urgent_requests_stop_when_every_id_waits_for_a_late_answer() -> None:

@@ -9,8 +9,8 @@ from conftest import Database, eventually
 
 import siridb_fast.safety
 from siridb_fast import BatchWriter, ConfigError, SiriDBClient
-from siridb_fast.pools import name_in_pool, pool_of
 from siridb_fast.processes import Process
+from siridb_fast.protocol.pools import name_in_pool, pool_of
 from siridb_fast.testing import SiriDBCluster, SiriDBServer
 
 FIRST = 1_600_000_000_000_000_000

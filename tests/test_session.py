@@ -9,9 +9,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from siridb_fast._session import Reply, Session
-from siridb_fast._wire import ERR_QUERY, HEADER_SIZE, RES_ACK, RES_INSERT, RES_QUERY, pack_header
 from siridb_fast.errors import ProtocolError
+from siridb_fast.protocol._session import Reply, Session
+from siridb_fast.protocol._wire import (
+    ERR_QUERY,
+    HEADER_SIZE,
+    RES_ACK,
+    RES_INSERT,
+    RES_QUERY,
+    pack_header,
+)
 
 
 def frame(pid: int, kind: int, body: bytes = b"") -> bytes:

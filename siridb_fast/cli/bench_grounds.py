@@ -17,8 +17,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from siridb_fast import _wire
-from siridb_fast._qpack import packb
 from siridb_fast.cli.bench_cells import Facts, Transport
 from siridb_fast.cli.bench_cpu import local_pid
 from siridb_fast.cli.bench_sending import BEGINNING, UNITS_PER_SECOND
@@ -28,6 +26,8 @@ from siridb_fast.config import Config, parse_url
 from siridb_fast.connection import Connection
 from siridb_fast.errors import ConnectionLost, QueryError, SiriDBError, UserAuthError
 from siridb_fast.hosts import Host
+from siridb_fast.protocol import _wire
+from siridb_fast.protocol._qpack import packb
 from siridb_fast.testing import HttpApi, HttpApiError, SiriDBServer
 
 __all__ = [

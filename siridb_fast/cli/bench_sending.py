@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siridb_fast import _wire
 from siridb_fast.cli.bench_cells import Cell
 from siridb_fast.errors import SiriDBError
 from siridb_fast.inserts import encode_insert
+from siridb_fast.protocol import _wire
 
 if TYPE_CHECKING:
-    from siridb_fast._wire import Payload
     from siridb_fast.connection import Connection
+    from siridb_fast.protocol._wire import Payload
 
 __all__ = ["BEGINNING", "Sender", "Supply"]
 

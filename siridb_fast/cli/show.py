@@ -18,8 +18,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from siridb_fast import _wire
-from siridb_fast._qpack import packb
 from siridb_fast.cli.faults import ExitCode, reason_of, shown
 from siridb_fast.cli.options import Target, TimeoutOption, UrlOption, connected, target_of
 from siridb_fast.client import SiriDBClient
@@ -28,6 +26,8 @@ from siridb_fast.concurrency.loops import run
 from siridb_fast.connection import Connection
 from siridb_fast.errors import SiriDBError, UserAuthError
 from siridb_fast.hosts import Host
+from siridb_fast.protocol import _wire
+from siridb_fast.protocol._qpack import packb
 
 __all__ = ["info", "ping"]
 

@@ -11,7 +11,7 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from siridb_fast._wire cimport (
+from siridb_fast.protocol._wire cimport (
     QP_ARRAY0, QP_ARRAY2, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, QP_DOUBLE, QP_DOUBLE_0, QP_DOUBLE_1,
     QP_DOUBLE_N1, QP_HOOK, QP_INT8, QP_INT32, QP_INT64, QP_MAP0, QP_MAP_CLOSE, QP_MAP_OPEN,
     QP_RAW, QP_RAW8, QP_RAW64, QP_TRUE,

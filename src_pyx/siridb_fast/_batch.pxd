@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
-from siridb_fast._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PackageBuffer
 
 
 cdef struct Entry:

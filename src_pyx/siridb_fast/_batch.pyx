@@ -8,7 +8,7 @@ cimport cython
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.math cimport INFINITY
 
-from siridb_fast._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PackageBuffer
 
 from siridb_fast._package import finish_package, restart_package
 

@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 
 from siridb_fast._arrays cimport BLOCK, UINT64, Array, read_doubles, read_ints
 from siridb_fast._records cimport Block, Seen, put_block, put_timestamp, see
-from siridb_fast._wire cimport put_raw_header
+from siridb_fast.protocol._wire cimport put_raw_header
 
 cdef enum:
     # what stands for a timestamp that cannot be scaled

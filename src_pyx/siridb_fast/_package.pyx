@@ -4,9 +4,9 @@ Columns of arrays write themselves in between (``_points``), lists of points are
 are.
 """
 
-from siridb_fast._buffer cimport PackageBuffer, room
-from siridb_fast._qpack cimport pack_value
-from siridb_fast._wire cimport MAX_PAYLOAD, QP_MAP_CLOSE, QP_MAP_OPEN
+from siridb_fast.protocol._buffer cimport PackageBuffer, room
+from siridb_fast.protocol._qpack cimport pack_value
+from siridb_fast.protocol._wire cimport MAX_PAYLOAD, QP_MAP_CLOSE, QP_MAP_OPEN
 
 from siridb_fast.errors import PackageTooLargeError
 

@@ -3,7 +3,7 @@
 from cpython.buffer cimport Py_buffer
 
 from siridb_fast._blocks cimport Cursor, Points
-from siridb_fast._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PackageBuffer
 
 
 cdef class PointColumn:

@@ -15,10 +15,10 @@ from siridb_fast._blocks cimport (
     KEEP, NO_FAULT, TIMESTAMP_INEXACT, TIMESTAMP_MISSING, TIMESTAMP_RANGE, VALUE_RANGE, Cursor,
     Fault, OnMissing, Points, Rules, copy_numbers, is_scaled, write_numbers, write_texts,
 )
-from siridb_fast._buffer cimport PackageBuffer
-from siridb_fast._qpack cimport pack_raw
+from siridb_fast.protocol._buffer cimport PackageBuffer
+from siridb_fast.protocol._qpack cimport pack_raw
 from siridb_fast._records cimport MAX_RECORD, SLACK, Seen
-from siridb_fast._wire cimport MAX_RAW_HEADER, QP_ARRAY_CLOSE, QP_ARRAY_OPEN
+from siridb_fast.protocol._wire cimport MAX_RAW_HEADER, QP_ARRAY_CLOSE, QP_ARRAY_OPEN
 
 import numpy as np
 

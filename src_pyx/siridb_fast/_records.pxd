@@ -14,7 +14,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from siridb_fast._wire cimport QP_INT8, QP_INT16, QP_INT32, QP_INT64, put_double
+from siridb_fast.protocol._wire cimport QP_INT8, QP_INT16, QP_INT32, QP_INT64, put_double
 
 
 cdef enum:

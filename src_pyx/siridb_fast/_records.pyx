@@ -6,7 +6,7 @@ block holds; the kernels have no choice left to make.
 
 from libc.stdint cimport int64_t, uint64_t
 
-from siridb_fast._wire cimport QP_INT8, QP_INT16, QP_INT32, QP_INT64
+from siridb_fast.protocol._wire cimport QP_INT8, QP_INT16, QP_INT32, QP_INT64
 
 cdef enum:
     INT_FORMS = 65  # an integer has 1 to 64 bits

@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdint cimport int8_t, int32_t, int64_t
 
-from siridb_fast._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PackageBuffer
 
 
 cdef enum:

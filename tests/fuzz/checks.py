@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from siridb_fast import UnpackError, decode_points, packb, unpackb
-from siridb_fast._session import Reply, Session
+from siridb_fast.protocol._session import Reply, Session
 
 __all__ = ["MAX_ANSWER", "Broken", "Checks"]
 

@@ -11,7 +11,7 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.buffer cimport PyBUF_WRITE
 from libc.string cimport memcpy, memmove
 
-from siridb_fast._wire cimport HEADER_SIZE, Header, get_header
+from siridb_fast.protocol._wire cimport HEADER_SIZE, Header, get_header
 
 from siridb_fast.errors import ProtocolError
 

@@ -1,6 +1,6 @@
 from typing import Final
 
-from siridb_fast._buffer import PackageBuffer
+from siridb_fast.protocol._buffer import PackageBuffer
 
 Payload = bytes | bytearray | memoryview | PackageBuffer
 

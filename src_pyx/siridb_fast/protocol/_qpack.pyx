@@ -16,14 +16,14 @@ from cpython.unicode cimport PyUnicode_DecodeLatin1, PyUnicode_DecodeUTF8
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
-from siridb_fast._buffer cimport PackageBuffer, room
-from siridb_fast._wire cimport (
+from siridb_fast.protocol._buffer cimport PackageBuffer, room
+from siridb_fast.protocol._wire cimport (
     MAX_NUMBER, MAX_RAW_HEADER, QP_ARRAY0, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, QP_DOUBLE, QP_DOUBLE_0,
     QP_FALSE, QP_HOOK, QP_INT8, QP_INT16, QP_INT32, QP_INT64, QP_MAP0, QP_MAP_CLOSE, QP_MAP_OPEN,
     QP_NULL, QP_RAW, QP_RAW8, QP_RAW64, QP_TRUE, put_double, put_int, put_raw_header,
 )
 
-from siridb_fast.builtin_values import builtin_of
+from siridb_fast.protocol.builtin_values import builtin_of
 from siridb_fast.errors import PackingOverflowError, UnpackError
 
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from siridb_fast._wire import Payload
+from siridb_fast.protocol._wire import Payload
 
 def packb(value: object) -> bytes: ...
 def unpackb(

@@ -1,6 +1,6 @@
 # Session: the client's side of one connection, without the connection.
 
-from siridb_fast._wire cimport Header
+from siridb_fast.protocol._wire cimport Header
 
 
 cdef class Reply:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from siridb_fast import _wire
-from siridb_fast._qpack import unpackb
 from siridb_fast.errors import (
     AuthenticationError,
     InsertError,
@@ -23,6 +21,8 @@ from siridb_fast.errors import (
     UnknownPackageError,
     UserAuthError,
 )
+from siridb_fast.protocol import _wire
+from siridb_fast.protocol._qpack import unpackb
 
 __all__ = ["value_of"]
 
