@@ -20,7 +20,7 @@ from benchmarks.residency import peak, resident
 from siridb_fast import BatchWriter
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
-from siridb_fast.columns import ColumnRules
+from siridb_fast.columns.column import ColumnRules
 from siridb_fast.concurrency.loops import new_event_loop
 
 SERIES, TICKS = 1000, 1000

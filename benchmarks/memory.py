@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
-from siridb_fast.columns import ColumnRules
+from siridb_fast.columns.column import ColumnRules
 
 __all__ = ["Memory"]
 

@@ -18,9 +18,9 @@ import qpack
 from benchmarks import data
 from benchmarks.contest import Contest
 from siridb_fast import NANOSECOND
-from siridb_fast._package import restart_package, start_package
-from siridb_fast._points import PointColumn
-from siridb_fast.columns import PACKAGE_BYTES, ColumnRules, cut_packages, point_column
+from siridb_fast.columns._payload import restart_package, start_package
+from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, cut_packages, point_column
 from siridb_fast.protocol._buffer import PackageBuffer
 
 RULES = ColumnRules(time_precision=NANOSECOND)

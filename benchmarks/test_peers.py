@@ -34,7 +34,7 @@ from benchmarks.peers import (
     influx_points,
 )
 from benchmarks.record import Mark
-from siridb_fast.columns import NANOSECOND, cut_packages
+from siridb_fast.columns.column import NANOSECOND, cut_packages
 from siridb_fast.frame_points import FrameReader
 from siridb_fast.load_options import LoadOptions
 from siridb_fast.loading import Expiry

@@ -5,11 +5,12 @@
 `siridb_fast.testing` starts real servers for tests.
 """
 
-from siridb_fast._answer import decode_points
 from siridb_fast.blocking import SiriDBConnection, connect
 from siridb_fast.blocking_client import BlockingClient, BlockingDelivery, BlockingWriter, load
 from siridb_fast.client import SiriDBClient
-from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.columns._decode import decode_points
+from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.columns.insert_data import encode_insert
 from siridb_fast.concurrency.loops import run
 from siridb_fast.config import Config
 from siridb_fast.delivery import Delivered, Delivery, Failure, Report
@@ -43,7 +44,6 @@ from siridb_fast.errors import (
     UserAuthError,
     WriterClosedError,
 )
-from siridb_fast.inserts import encode_insert
 from siridb_fast.ledger import Stats
 from siridb_fast.load_options import Progress
 from siridb_fast.protocol._qpack import packb, unpackb

@@ -1,6 +1,6 @@
 from typing import Any
 
-from siridb_fast._points import PointColumn
+from siridb_fast.columns._points import PointColumn
 from siridb_fast.protocol._buffer import PackageBuffer
 
 class Batch:

@@ -15,17 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._answer import decode_points
 from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
-from siridb_fast._points import PointColumn
 from siridb_fast._runs import Series
-from siridb_fast.casting import fitted_column, is_exact_as_float, refuse_inexact
-from siridb_fast.columns import ColumnRules, one_dimension, point_column
+from siridb_fast.columns._decode import decode_points
+from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.casting import fitted_column, is_exact_as_float, refuse_inexact
+from siridb_fast.columns.column import ColumnRules, one_dimension, point_column
+from siridb_fast.columns.rows import (
+    Groups,
+    Mixed,
+    codes_of,
+    group_rows,
+    mixed_points,
+    require_cast,
+)
 from siridb_fast.delivery import Delivery, Failure
 from siridb_fast.entrance import Entrance
 from siridb_fast.errors import ColumnError
-from siridb_fast.groups import Groups, Mixed, codes_of, group_rows, mixed_points, require_cast
 
 __all__ = ["Bulk", "checked_columns", "grouped_rows", "new_delivery"]
 

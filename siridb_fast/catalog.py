@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-from siridb_fast.columns import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.errors import UserAuthError
 from siridb_fast.selects import NAMES_PER_QUERY, QUERY_BYTES, name_batches, quote, quoted_bytes
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.casting import cast_values
 from siridb_fast.catalog import quote
+from siridb_fast.columns.casting import cast_values
 from siridb_fast.errors import SelectLimitError
 
 __all__ = ["Arrays", "Ask", "missing_points"]

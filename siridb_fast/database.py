@@ -12,19 +12,19 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
-from siridb_fast._answer import decode_points
-from siridb_fast._points import PointColumn
-from siridb_fast.casting import fitted_column
 from siridb_fast.catalog import Catalog
-from siridb_fast.columns import (
+from siridb_fast.columns._decode import decode_points
+from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.casting import fitted_column
+from siridb_fast.columns.column import (
     PACKAGE_BYTES,
     ColumnRules,
     Package,
     Part,
     cut_packages,
 )
+from siridb_fast.columns.insert_data import parts_of, plain_payload
 from siridb_fast.errors import SiriDBError, TableError
-from siridb_fast.inserts import parts_of, plain_payload
 from siridb_fast.paging import Answer, Pager, PointArrays
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb

@@ -19,7 +19,7 @@ from siridb_fast._coalescer import Coalescer
 from siridb_fast.asking import ASSUMED_BUFFER_POINTS, Asking
 from siridb_fast.backlog import Backlog
 from siridb_fast.cluster import Cluster, first_failure
-from siridb_fast.columns import PRECISIONS
+from siridb_fast.columns.column import PRECISIONS
 from siridb_fast.concurrency.fork import own
 from siridb_fast.concurrency.waiting import Gate
 from siridb_fast.config import Config

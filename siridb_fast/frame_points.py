@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._points import PointColumn
-from siridb_fast.columns import PRECISIONS, point_column, raw_series_name
+from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.column import PRECISIONS, point_column, raw_series_name
+from siridb_fast.columns.rows import PLAIN_TYPES, Mixed, are_plain, has_nan, mixed_points
 from siridb_fast.errors import ColumnError
 from siridb_fast.frames import Cells, Coded, Frame
-from siridb_fast.groups import PLAIN_TYPES, Mixed, are_plain, has_nan, mixed_points
 from siridb_fast.labels import NameTable, combined
 from siridb_fast.layout import Layout, layout_of
 from siridb_fast.load_options import LoadOptions

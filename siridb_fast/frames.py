@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from siridb_fast._grouping import encode_objects
-from siridb_fast.casting import EXACT_INTEGERS
-from siridb_fast.columns import is_missing
+from siridb_fast.columns._grouping import encode_objects
+from siridb_fast.columns.casting import EXACT_INTEGERS
+from siridb_fast.columns.column import is_missing
 from siridb_fast.errors import ColumnError
 
 __all__ = ["ArrayFrame", "Cells", "Coded", "Frame", "coded_array", "text_names"]

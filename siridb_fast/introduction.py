@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from siridb_fast.asking import Asking
-from siridb_fast.columns import PRECISIONS
+from siridb_fast.columns.column import PRECISIONS
 from siridb_fast.config import OnDoubt
 from siridb_fast.connection import Connection
 from siridb_fast.errors import ConfigError

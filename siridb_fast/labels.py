@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._grouping import present
-from siridb_fast.columns import raw_series_name
+from siridb_fast.columns._grouping import present
+from siridb_fast.columns.column import raw_series_name
 from siridb_fast.errors import ColumnError, ConfigError
 from siridb_fast.frames import Coded
 from siridb_fast.naming import SeriesNaming

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
-from siridb_fast.columns import ColumnRules
+from siridb_fast.columns.column import ColumnRules
 from siridb_fast.config import OnDoubt
 from siridb_fast.errors import ConfigError
 from siridb_fast.naming import SeriesNaming

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from siridb_fast._points import PointColumn
 from siridb_fast.bulk import new_delivery
+from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.rows import Groups, group_rows
 from siridb_fast.concurrency.loops import WorkThread, leaving_timeout
 from siridb_fast.concurrency.patience import while_moving
 from siridb_fast.config import Target
@@ -32,7 +33,6 @@ from siridb_fast.errors import (
     SiriDBError,
 )
 from siridb_fast.frame_points import FramePoints, FrameReader
-from siridb_fast.groups import Groups, group_rows
 from siridb_fast.load_options import LoadOptions, Progress
 from siridb_fast.sources import Portion
 from siridb_fast.stored import not_stored

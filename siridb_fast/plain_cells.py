@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.casting import EXACT_INTEGERS
-from siridb_fast.columns import ColumnRules, is_missing
+from siridb_fast.columns.casting import EXACT_INTEGERS
+from siridb_fast.columns.column import ColumnRules, is_missing
+from siridb_fast.columns.rows import has_nat
+from siridb_fast.columns.scalars import plain_timestamp, shown_integer
 from siridb_fast.errors import ColumnError
 from siridb_fast.frames import Cells
-from siridb_fast.groups import has_nat
-from siridb_fast.plain import plain_timestamp, shown_integer
 
 __all__ = ["plain_cells", "plain_times"]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.columns import ColumnRules, point_column
+from siridb_fast.columns.column import ColumnRules, point_column
+from siridb_fast.columns.rows import group_rows
 from siridb_fast.comparing import Arrays, Ask, missing_points
 from siridb_fast.frame_points import FramePoints
-from siridb_fast.groups import group_rows
 
 __all__ = ["not_stored"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from siridb_fast.casting import is_exact_as_float
+from siridb_fast.columns.casting import is_exact_as_float
 from siridb_fast.errors import TableError
 
 if TYPE_CHECKING:

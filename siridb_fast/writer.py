@@ -17,9 +17,10 @@ from typing import Self, Unpack
 
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
-from siridb_fast._points import PointColumn
 from siridb_fast._ticker import Ticker
 from siridb_fast.bulk import Bulk, checked_columns, grouped_rows, new_delivery
+from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.rows import Groups, Mixed
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.config import Target, config_of
@@ -31,7 +32,6 @@ from siridb_fast.errors import (
     RequestTimeout,
     WriterClosedError,
 )
-from siridb_fast.groups import Groups, Mixed
 from siridb_fast.ledger import Stats
 from siridb_fast.paging import PointArrays
 from siridb_fast.writer_options import WriterKeywords, WriterOptions

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
-from siridb_fast.columns import PACKAGE_BYTES, ColumnRules, raw_series_name
+from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, raw_series_name
 from siridb_fast.config import OnDoubt
 from siridb_fast.delivery import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError

@@ -9,7 +9,7 @@ from siridb_fast import ColumnError
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._ticker import Ticker
-from siridb_fast.columns import NANOSECOND, ColumnRules
+from siridb_fast.columns.column import NANOSECOND, ColumnRules
 
 Call = Callable[[Intake, Any, Any], None]
 

@@ -15,8 +15,8 @@ from siridb_fast import ColumnError, unpackb
 from siridb_fast._appending import append_column
 from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
-from siridb_fast._points import PointColumn
-from siridb_fast.columns import ColumnRules, point_column
+from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.column import ColumnRules, point_column
 
 RULES = ColumnRules()
 FIRST = 10**18

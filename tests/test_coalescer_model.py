@@ -19,7 +19,7 @@ from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._ticker import Ticker
-from siridb_fast.columns import ColumnRules
+from siridb_fast.columns.column import ColumnRules
 
 LINGER = 10.0
 

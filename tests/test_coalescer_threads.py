@@ -14,7 +14,7 @@ from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._ticker import Ticker
-from siridb_fast.columns import ColumnRules
+from siridb_fast.columns.column import ColumnRules
 
 THREADS = 8
 POINTS = 6000  # of each thread

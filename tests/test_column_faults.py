@@ -22,9 +22,9 @@ from siridb_fast import (
     encode_insert,
     unpackb,
 )
-from siridb_fast._package import start_package
-from siridb_fast.casting import cast_values
-from siridb_fast.columns import ColumnRules, point_column
+from siridb_fast.columns._payload import start_package
+from siridb_fast.columns.casting import cast_values
+from siridb_fast.columns.column import ColumnRules, point_column
 
 AHEAD = (0, 1, 509, 510, 511, 512, 5000)
 NAN = float("nan")

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siridb_fast import ColumnError
-from siridb_fast._grouping import encode_objects, group, scatter
-from siridb_fast.columns import ColumnRules, is_missing
+from siridb_fast.columns._grouping import encode_objects, group, scatter
+from siridb_fast.columns.column import ColumnRules, is_missing
+from siridb_fast.columns.rows import group_rows, mixed_points
 from siridb_fast.frames import Coded
-from siridb_fast.groups import group_rows, mixed_points
 from siridb_fast.labels import combined
 
 NAMES = [f"s{i}" for i in range(6)]

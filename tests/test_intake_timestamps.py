@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from intakes import Call, check_refused, intake, shown, stored, ways, with_earlier_points
 
-from siridb_fast.columns import SECOND
+from siridb_fast.columns.column import SECOND
 
 
 class Whole(enum.IntEnum):

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siridb_fast import ColumnError, PackingOverflowError, encode_insert, packb, unpackb
-from siridb_fast.columns import PACKAGE_BYTES, ColumnRules, Package, Part, cut_packages
-from siridb_fast.inserts import parts_of
+from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, Package, Part, cut_packages
+from siridb_fast.columns.insert_data import parts_of
 
 RULES = ColumnRules()
 

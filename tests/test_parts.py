@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from siridb_fast import errors, packb
-from siridb_fast._package import finish_package, restart_package, start_package
-from siridb_fast.casting import cast_values
+from siridb_fast.columns._payload import finish_package, restart_package, start_package
+from siridb_fast.columns.casting import cast_values
 from siridb_fast.protocol._buffer import PackageBuffer
 from siridb_fast.protocol._wire import MAX_PAYLOAD, pack_header, parse_header
 from siridb_fast.protocol.responses import value_of

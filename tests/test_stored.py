@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import siridb_fast
-from siridb_fast.columns import NANOSECOND, SECOND, ColumnRules, point_column
+from siridb_fast.columns.column import NANOSECOND, SECOND, ColumnRules, point_column
+from siridb_fast.columns.rows import Mixed
 from siridb_fast.frame_points import FramePoints
-from siridb_fast.groups import Mixed
 from siridb_fast.stored import not_stored
 
 RULES = ColumnRules(time_precision=NANOSECOND, on_missing="keep")

@@ -9,7 +9,7 @@ from conftest import INSERT, QUERY, Database, Held, eventually
 from held_inserts import fill, points_of, scripted_writer
 
 from siridb_fast import BatchWriter, ColumnError, packb, settling, unpackb
-from siridb_fast.casting import cast_values
+from siridb_fast.columns.casting import cast_values
 from siridb_fast.testing import ScriptedServer
 
 FIRST = 1_600_000_000_000_000_000

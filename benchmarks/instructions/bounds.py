@@ -18,7 +18,7 @@ from typing import Self
 
 import numpy as np
 
-from siridb_fast import _points
+from siridb_fast.columns import _points
 
 __all__ = ["BOUNDS", "Bounds", "Build", "Verdict", "machine"]
 

@@ -20,9 +20,9 @@ from benchmarks import data
 from benchmarks.memory import Memory
 from siridb_fast import NANOSECOND, decode_points, packb, unpackb
 from siridb_fast._batch import Batch
-from siridb_fast._grouping import encode_objects, group, scatter
 from siridb_fast._ticker import Ticker
-from siridb_fast.columns import ColumnRules, cut_packages, point_column
+from siridb_fast.columns._grouping import encode_objects, group, scatter
+from siridb_fast.columns.column import ColumnRules, cut_packages, point_column
 from siridb_fast.protocol._buffer import PackageBuffer
 from siridb_fast.protocol._session import Session
 from siridb_fast.protocol._wire import RES_INSERT, pack_header, parse_header

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siridb_fast.cli.bench_cells import Cell
+from siridb_fast.columns.insert_data import encode_insert
 from siridb_fast.errors import SiriDBError
-from siridb_fast.inserts import encode_insert
 from siridb_fast.protocol import _wire
 
 if TYPE_CHECKING:

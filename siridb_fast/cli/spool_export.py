@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from siridb_fast._answer import decode_points
 from siridb_fast.cli.faults import UsageFault
 from siridb_fast.cli.grids import iso
 from siridb_fast.cli.output import text_of
+from siridb_fast.columns._decode import decode_points
 from siridb_fast.errors import UnpackError
 
 if TYPE_CHECKING:

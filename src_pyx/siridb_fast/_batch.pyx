@@ -10,7 +10,7 @@ from libc.math cimport INFINITY
 
 from siridb_fast.protocol._buffer cimport PackageBuffer
 
-from siridb_fast._package import finish_package, restart_package
+from siridb_fast.columns._payload import finish_package, restart_package
 
 cdef enum:
     FIRST_ENTRIES = 8

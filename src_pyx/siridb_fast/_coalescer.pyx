@@ -19,7 +19,7 @@ from libc.stdint cimport int64_t
 
 from siridb_fast._batch cimport Batch
 from siridb_fast._queue cimport CLASS_BITS, RunQueue
-from siridb_fast._records cimport bit_length
+from siridb_fast.columns._records cimport bit_length
 from siridb_fast._runs cimport (
     FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Sample, Series, SeriesType,
     Value, add_chunk, typed_arrays_of, chunk_bytes, drop_points, empty_pool, free_places,

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from siridb_fast._blocks cimport OnMissing
+from siridb_fast.columns._blocks cimport OnMissing
 from siridb_fast._coalescer cimport Coalescer
 from siridb_fast._runs cimport Series, SeriesType, Value
 

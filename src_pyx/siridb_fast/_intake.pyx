@@ -14,7 +14,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
-from siridb_fast._blocks cimport DROP, ERROR, KEEP
+from siridb_fast.columns._blocks cimport DROP, ERROR, KEEP
 from siridb_fast._appending cimport room_of_texts
 from siridb_fast._coalescer cimport Coalescer, append_sample
 from siridb_fast._runs cimport (
@@ -24,10 +24,10 @@ from siridb_fast._runs cimport (
 
 import numpy as np
 
-from siridb_fast.casting import EXACT_INTEGERS, cast_values, text_of
-from siridb_fast.columns import MISSING, SECOND, raw_series_name
+from siridb_fast.columns.casting import EXACT_INTEGERS, cast_values, text_of
+from siridb_fast.columns.column import MISSING, SECOND, raw_series_name
 from siridb_fast.errors import ColumnError
-from siridb_fast.plain import plain_timestamp, plain_value, shown_integer
+from siridb_fast.columns.scalars import plain_timestamp, plain_value, shown_integer
 
 cdef enum:
     NO_INDEX = -1

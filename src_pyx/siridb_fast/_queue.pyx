@@ -8,7 +8,7 @@ and nothing runs Python.
 cimport cython
 from cpython.object cimport PyObject
 
-from siridb_fast._records cimport bit_length
+from siridb_fast.columns._records cimport bit_length
 from siridb_fast._runs cimport STRING, Series
 
 

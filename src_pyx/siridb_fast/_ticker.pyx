@@ -9,7 +9,7 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
-from siridb_fast._blocks cimport ERROR, KEEP
+from siridb_fast.columns._blocks cimport ERROR, KEEP
 from siridb_fast._coalescer cimport Coalescer, append_sample
 from siridb_fast._intake cimport Intake, make_places
 from siridb_fast._runs cimport (
@@ -21,10 +21,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from siridb_fast.casting import cast_values, is_exact_as_float
-from siridb_fast.columns import is_array, one_dimension, point_column
+from siridb_fast.columns.casting import cast_values, is_exact_as_float
+from siridb_fast.columns.column import is_array, one_dimension, point_column
 from siridb_fast.errors import ColumnError
-from siridb_fast.plain import plain_array
+from siridb_fast.columns.scalars import plain_array
 
 ARRAY = np.ndarray
 FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)

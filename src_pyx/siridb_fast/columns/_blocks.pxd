@@ -2,8 +2,8 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from siridb_fast._arrays cimport Array
-from siridb_fast._records cimport Seen
+from siridb_fast.columns._arrays cimport Array
+from siridb_fast.columns._records cimport Seen
 
 
 cpdef enum OnMissing:

@@ -2,8 +2,8 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._arrays import Kind
-from siridb_fast._blocks import OnMissing
+from siridb_fast.columns._arrays import Kind
+from siridb_fast.columns._blocks import OnMissing
 from siridb_fast.protocol._buffer import PackageBuffer
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]

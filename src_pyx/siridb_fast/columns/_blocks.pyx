@@ -9,8 +9,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
 from libc.string cimport memcpy
 
-from siridb_fast._arrays cimport BLOCK, UINT64, Array, read_doubles, read_ints
-from siridb_fast._records cimport Block, Seen, put_block, put_timestamp, see
+from siridb_fast.columns._arrays cimport BLOCK, UINT64, Array, read_doubles, read_ints
+from siridb_fast.columns._records cimport Block, Seen, put_block, put_timestamp, see
 from siridb_fast.protocol._wire cimport put_raw_header
 
 cdef enum:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from siridb_fast._points import PointColumn
-from siridb_fast.columns import (
+from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.column import (
     ColumnRules,
     Part,
     is_array,

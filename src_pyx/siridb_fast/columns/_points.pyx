@@ -3,21 +3,21 @@
 A column is checked and written in blocks, straight from the caller's memory, without the GIL where
 it is long. Points out of order are sorted first (stable), because the server's insertion sort
 takes time that grows with the square. Knows nothing of packages' headers, of sockets, or of what
-arrays a caller may give: ``siridb_fast.columns`` turns those into what is taken here.
+arrays a caller may give: ``siridb_fast.columns.column`` turns those into what is taken here.
 """
 
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
-from siridb_fast._arrays cimport FLOAT64, INT64, Array, Kind, is_float
-from siridb_fast._blocks cimport (
+from siridb_fast.columns._arrays cimport FLOAT64, INT64, Array, Kind, is_float
+from siridb_fast.columns._blocks cimport (
     KEEP, NO_FAULT, TIMESTAMP_INEXACT, TIMESTAMP_MISSING, TIMESTAMP_RANGE, VALUE_RANGE, Cursor,
     Fault, OnMissing, Points, Rules, copy_numbers, is_scaled, write_numbers, write_texts,
 )
 from siridb_fast.protocol._buffer cimport PackageBuffer
 from siridb_fast.protocol._qpack cimport pack_raw
-from siridb_fast._records cimport MAX_RECORD, SLACK, Seen
+from siridb_fast.columns._records cimport MAX_RECORD, SLACK, Seen
 from siridb_fast.protocol._wire cimport MAX_RAW_HEADER, QP_ARRAY_CLOSE, QP_ARRAY_OPEN
 
 import numpy as np

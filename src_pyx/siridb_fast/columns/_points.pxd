@@ -2,7 +2,7 @@
 
 from cpython.buffer cimport Py_buffer
 
-from siridb_fast._blocks cimport Cursor, Points
+from siridb_fast.columns._blocks cimport Cursor, Points
 from siridb_fast.protocol._buffer cimport PackageBuffer
 
 

@@ -15,15 +15,15 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from siridb_fast._arrays import Kind
-from siridb_fast._blocks import OnMissing
-from siridb_fast._package import (
+from siridb_fast.columns._arrays import Kind
+from siridb_fast.columns._blocks import OnMissing
+from siridb_fast.columns._payload import (
     append_series,
     finish_package,
     restart_package,
     start_package,
 )
-from siridb_fast._points import PointColumn
+from siridb_fast.columns._points import PointColumn
 from siridb_fast.errors import ColumnError, PackageTooLargeError
 from siridb_fast.protocol._buffer import PackageBuffer
 from siridb_fast.protocol._wire import MAX_PAYLOAD
