@@ -12,7 +12,7 @@ from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.columns.insert_data import encode_insert
 from siridb_fast.concurrency.loops import run
-from siridb_fast.config import Config
+from siridb_fast.connection.config import Config
 from siridb_fast.delivery import Delivered, Delivery, Failure, Report
 from siridb_fast.errors import (
     AuthenticationError,

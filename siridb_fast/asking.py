@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from siridb_fast.carrying import carry
 from siridb_fast.catalog import Catalog, quote
-from siridb_fast.cluster import Cluster
 from siridb_fast.columns._decode import decode_points
-from siridb_fast.connection import Connection
+from siridb_fast.connection.cluster import Cluster
+from siridb_fast.connection.connection import Connection
+from siridb_fast.connection.failover import carry
 from siridb_fast.errors import UserAuthError
 from siridb_fast.paging import PointArrays
 from siridb_fast.protocol import _wire

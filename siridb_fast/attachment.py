@@ -9,9 +9,9 @@ import asyncio
 import logging
 from enum import Enum
 
-from siridb_fast.cluster import Cluster, first_failure
 from siridb_fast.concurrency.fork import Home
-from siridb_fast.config import Config
+from siridb_fast.connection.cluster import Cluster, first_failure
+from siridb_fast.connection.config import Config
 from siridb_fast.errors import PoolError
 
 __all__ = ["Attachment", "State"]

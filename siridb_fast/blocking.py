@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from siridb_fast.blocking_client import BlockingClient, BlockingWriter
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
-from siridb_fast.config import Config, is_url
+from siridb_fast.connection.config import Config, is_url
+from siridb_fast.connection.hosts import DEFAULT_PORT
 from siridb_fast.database import (
     Database,
     FrameKeywords,
@@ -22,7 +23,6 @@ from siridb_fast.database import (
     PointArrays,
 )
 from siridb_fast.errors import ConnectionLost
-from siridb_fast.hosts import DEFAULT_PORT
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.reference import Protocol, SiriDBProtocol, dial, target_of

@@ -23,7 +23,7 @@ from siridb_fast.concurrency.loops import (
     refuse_running_loop,
     run,
 )
-from siridb_fast.config import Config, Target
+from siridb_fast.connection.config import Config, Target
 from siridb_fast.database import FrameKeywords, InsertKeywords, PointArrays
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError

@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.attachment import Attachment, State
-from siridb_fast.carrying import carry
 from siridb_fast.concurrency.fork import Unpicklable
-from siridb_fast.config import Config, OnDoubt, config_of, parse_url
+from siridb_fast.connection.config import Config, OnDoubt, config_of, parse_url
+from siridb_fast.connection.failover import carry
+from siridb_fast.connection.hosts import parse_hostlist
 from siridb_fast.database import (
     Database,
     FrameKeywords,
@@ -24,7 +25,6 @@ from siridb_fast.database import (
     PointArrays,
 )
 from siridb_fast.delivery import Report
-from siridb_fast.hosts import parse_hostlist
 from siridb_fast.load_options import LoadKeywords, LoadOptions
 from siridb_fast.loading import Loader
 from siridb_fast.sources import portions

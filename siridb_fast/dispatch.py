@@ -15,10 +15,10 @@ from functools import partial
 
 from siridb_fast._batch import Batch
 from siridb_fast.backlog import Backlog
-from siridb_fast.cluster import Cluster
 from siridb_fast.concurrency.backoff import Backoff
-from siridb_fast.config import OnDoubt
-from siridb_fast.connection import Connection
+from siridb_fast.connection.cluster import Cluster
+from siridb_fast.connection.config import OnDoubt
+from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery import Verdict, verdict_of
 from siridb_fast.doubt import Doubts, Settled
 from siridb_fast.errors import (

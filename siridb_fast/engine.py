@@ -18,12 +18,12 @@ from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
 from siridb_fast.asking import ASSUMED_BUFFER_POINTS, Asking
 from siridb_fast.backlog import Backlog
-from siridb_fast.cluster import Cluster, first_failure
 from siridb_fast.columns.column import PRECISIONS
 from siridb_fast.concurrency.fork import own
 from siridb_fast.concurrency.waiting import Gate
-from siridb_fast.config import Config
-from siridb_fast.connection import Connection
+from siridb_fast.connection.cluster import Cluster, first_failure
+from siridb_fast.connection.config import Config
+from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery import Delivery, Failure, Report
 from siridb_fast.dispatch import Dispatcher
 from siridb_fast.doubt import Doubts, batch_of

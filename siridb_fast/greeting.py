@@ -10,9 +10,9 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from siridb_fast.connection import Connection
+from siridb_fast.connection.connection import Connection
+from siridb_fast.connection.server_process import Process
 from siridb_fast.errors import UserAuthError
-from siridb_fast.processes import Process
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 

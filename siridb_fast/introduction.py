@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from siridb_fast.asking import Asking
 from siridb_fast.columns.column import PRECISIONS
-from siridb_fast.config import OnDoubt
-from siridb_fast.connection import Connection
+from siridb_fast.connection.config import OnDoubt
+from siridb_fast.connection.connection import Connection
+from siridb_fast.connection.server_process import Process
 from siridb_fast.errors import ConfigError
 from siridb_fast.greeting import Processes
-from siridb_fast.processes import Process
 from siridb_fast.writer_options import WriterOptions
 
 __all__ = ["Facts", "Introduction"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from siridb_fast.columns.column import ColumnRules
-from siridb_fast.config import OnDoubt
+from siridb_fast.connection.config import OnDoubt
 from siridb_fast.errors import ConfigError
 from siridb_fast.naming import SeriesNaming
 

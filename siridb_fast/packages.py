@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from siridb_fast._batch import Batch
+from siridb_fast.connection.server_process import Process
 from siridb_fast.errors import SiriDBError
-from siridb_fast.processes import Process
 
 __all__ = ["Outcome", "Package", "PackageAnswer", "part"]
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
 from siridb_fast.concurrency.fork import Unpicklable
-from siridb_fast.config import Config, is_url, parse_url
-from siridb_fast.connection import KEEPALIVE_INTERVAL, Connection
+from siridb_fast.connection.config import Config, is_url, parse_url
+from siridb_fast.connection.connection import KEEPALIVE_INTERVAL, Connection
+from siridb_fast.connection.hosts import DEFAULT_PORT, Host
 from siridb_fast.database import Database, InsertKeywords, PointArrays
 from siridb_fast.errors import (
     ConfigError,
@@ -22,7 +23,6 @@ from siridb_fast.errors import (
     RequestTimeout,
     ServerError,
 )
-from siridb_fast.hosts import DEFAULT_PORT, Host
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 

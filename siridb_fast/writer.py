@@ -23,7 +23,7 @@ from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import Groups, Mixed
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
-from siridb_fast.config import Target, config_of
+from siridb_fast.connection.config import Target, config_of
 from siridb_fast.delivery import Delivery, Report
 from siridb_fast.engine import Engine
 from siridb_fast.errors import (

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
 from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, raw_series_name
-from siridb_fast.config import OnDoubt
+from siridb_fast.connection.config import OnDoubt
+from siridb_fast.connection.hosts import Host
 from siridb_fast.delivery import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
-from siridb_fast.hosts import Host
 from siridb_fast.spool_options import SpoolOptions
 
 __all__ = ["IN_BACKGROUND", "WriterKeywords", "WriterOptions"]

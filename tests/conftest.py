@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import uvloop
 
-import siridb_fast.cluster
+import siridb_fast.connection.cluster
 from siridb_fast import SiriDBClient, packb, unpackb
 from siridb_fast.testing import ScriptedPackage, ScriptedPeer, ScriptedServer, SiriDBServer
 
@@ -108,7 +108,7 @@ def own_database() -> Iterator[Database]:
 @pytest.fixture
 def fast_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connect again after 10 ms instead of a second."""
-    monkeypatch.setattr(siridb_fast.cluster, "FIRST_RETRY", 0.01)
+    monkeypatch.setattr(siridb_fast.connection.cluster, "FIRST_RETRY", 0.01)
 
 
 QUERY, INSERT, AUTH, PING = 0, 1, 2, 3  # requests, and the types of their answers

@@ -11,7 +11,7 @@ import pytest
 from commands import COMMAND, environment, run_command
 
 import siridb_fast
-from siridb_fast.config import parse_url
+from siridb_fast.connection.config import parse_url
 from siridb_fast.testing import find_server, wait_until
 
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import Database
 
 from siridb_fast import BatchWriter, ConfigError, SiriDBClient
-from siridb_fast.config import URL_VARIABLE, Config, is_url, parse_url
-from siridb_fast.hosts import Host
+from siridb_fast.connection.config import URL_VARIABLE, Config, is_url, parse_url
+from siridb_fast.connection.hosts import Host
 
 SECRET = "s3cr3t-w0rd"  # noqa: S105 - what must never be shown
 HOSTS = (Host("h"),)

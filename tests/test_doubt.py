@@ -10,14 +10,14 @@ from conftest import Database, eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
-import siridb_fast.cluster
+import siridb_fast.connection.cluster
 import siridb_fast.dispatch
 import siridb_fast.doubt
 from siridb_fast import BatchWriter, ConnectionLost, decode_points, packb
 from siridb_fast._batch import Batch
 from siridb_fast.asking import Asking
-from siridb_fast.cluster import Cluster
-from siridb_fast.config import parse_url
+from siridb_fast.connection.cluster import Cluster
+from siridb_fast.connection.config import parse_url
 from siridb_fast.doubt import Doubts, Settled, Turns, batch_of, split
 from siridb_fast.writer_options import WriterOptions
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from conftest import Held, eventually, scripted_client
 
-import siridb_fast.carrying
+import siridb_fast.connection.failover
 from siridb_fast import ConfigError, PoolError, SiriDBClient, packb
-from siridb_fast.hosts import Host, HostSelector, parse_hostlist
+from siridb_fast.connection.hosts import Host, HostSelector, parse_hostlist
 from siridb_fast.testing import ScriptedServer
 
 HOSTLISTS: list[tuple[list[Any], list[Host]]] = [
@@ -199,7 +199,7 @@ async def test_inactive_server_is_tried_when_no_other_is_left() -> None:
 
 
 async def test_pool_that_comes_back_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(siridb_fast.carrying, "POOL_RETRY", 0.01)
+    monkeypatch.setattr(siridb_fast.connection.failover, "POOL_RETRY", 0.01)
     held = Held()
     async with ScriptedServer(held) as server, scripted_client(server) as client:
         insert = asyncio.create_task(client.insert({"a": [[1, 1]]}))

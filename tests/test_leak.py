@@ -11,7 +11,7 @@ import pytest
 from conftest import Database
 
 from siridb_fast import SiriDBClient, SiriDBError
-from siridb_fast.connection import Connection
+from siridb_fast.connection.connection import Connection
 
 BOUND = 16 * 2**20
 POINTS = 100_000

@@ -23,7 +23,7 @@ from siridb_fast import (
     SiriDBClient,
     WriterClosedError,
 )
-from siridb_fast.hosts import Host
+from siridb_fast.connection.hosts import Host
 from siridb_fast.testing import SiriDBServer
 from siridb_fast.writer_options import WriterOptions
 

@@ -9,7 +9,7 @@ from conftest import Database, eventually
 
 import siridb_fast.safety
 from siridb_fast import BatchWriter, ConfigError, SiriDBClient
-from siridb_fast.processes import Process
+from siridb_fast.connection.server_process import Process
 from siridb_fast.protocol.pools import name_in_pool, pool_of
 from siridb_fast.testing import SiriDBCluster, SiriDBServer
 

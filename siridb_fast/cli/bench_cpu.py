@@ -13,7 +13,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
-from siridb_fast.hosts import Host
+from siridb_fast.connection.hosts import Host
 
 __all__ = ["cpu_seconds", "local_pid"]
 

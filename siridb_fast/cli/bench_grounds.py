@@ -21,11 +21,11 @@ from siridb_fast.cli.bench_cells import Facts, Transport
 from siridb_fast.cli.bench_cpu import local_pid
 from siridb_fast.cli.bench_sending import BEGINNING, UNITS_PER_SECOND
 from siridb_fast.cli.faults import UsageFault, note, reason_of, warn
-from siridb_fast.cluster import open_connection
-from siridb_fast.config import Config, parse_url
-from siridb_fast.connection import Connection
+from siridb_fast.connection.cluster import open_connection
+from siridb_fast.connection.config import Config, parse_url
+from siridb_fast.connection.connection import Connection
+from siridb_fast.connection.hosts import Host
 from siridb_fast.errors import ConnectionLost, QueryError, SiriDBError, UserAuthError
-from siridb_fast.hosts import Host
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.testing import HttpApi, HttpApiError, SiriDBServer

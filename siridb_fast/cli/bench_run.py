@@ -19,7 +19,7 @@ from siridb_fast.cli.bench_cells import Cell, Kind, Latency, Measured, Survey, T
 from siridb_fast.cli.bench_cpu import cpu_seconds
 from siridb_fast.cli.bench_grounds import Ground
 from siridb_fast.cli.bench_sending import Sender, Supply
-from siridb_fast.connection import Connection
+from siridb_fast.connection.connection import Connection
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.writer import BatchWriter

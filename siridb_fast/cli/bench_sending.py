@@ -20,7 +20,7 @@ from siridb_fast.errors import SiriDBError
 from siridb_fast.protocol import _wire
 
 if TYPE_CHECKING:
-    from siridb_fast.connection import Connection
+    from siridb_fast.connection.connection import Connection
     from siridb_fast.protocol._wire import Payload
 
 __all__ = ["BEGINNING", "Sender", "Supply"]

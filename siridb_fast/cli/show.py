@@ -21,11 +21,11 @@ from rich.text import Text
 from siridb_fast.cli.faults import ExitCode, reason_of, shown
 from siridb_fast.cli.options import Target, TimeoutOption, UrlOption, connected, target_of
 from siridb_fast.client import SiriDBClient
-from siridb_fast.cluster import open_connection
 from siridb_fast.concurrency.loops import run
-from siridb_fast.connection import Connection
+from siridb_fast.connection.cluster import open_connection
+from siridb_fast.connection.connection import Connection
+from siridb_fast.connection.hosts import Host
 from siridb_fast.errors import SiriDBError, UserAuthError
-from siridb_fast.hosts import Host
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 

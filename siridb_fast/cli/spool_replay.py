@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from siridb_fast.config import Config
+from siridb_fast.connection.config import Config
 from siridb_fast.delivery import Report
 from siridb_fast.spool_options import SpoolOptions
 from siridb_fast.spool_reader import SpoolReader

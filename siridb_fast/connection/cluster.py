@@ -12,11 +12,11 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from siridb_fast.concurrency.fork import own
-from siridb_fast.config import Config
-from siridb_fast.connection import Connection
+from siridb_fast.connection.config import Config
+from siridb_fast.connection.connection import Connection
+from siridb_fast.connection.hosts import Host, HostSelector
+from siridb_fast.connection.server_process import Process
 from siridb_fast.errors import ConnectionLost, ProtocolError, RequestTimeout, SiriDBError
-from siridb_fast.hosts import Host, HostSelector
-from siridb_fast.processes import Process
 
 __all__ = ["AUTH_TIMEOUT", "Cluster", "first_failure", "open_connection"]
 

@@ -9,8 +9,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from siridb_fast.cluster import Cluster
-from siridb_fast.config import OnDoubt
+from siridb_fast.connection.cluster import Cluster
+from siridb_fast.connection.config import OnDoubt
 from siridb_fast.errors import (
     ConnectionLost,
     PoolError,

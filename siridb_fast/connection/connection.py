@@ -19,8 +19,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from siridb_fast.concurrency.fork import Home, Unpicklable, detach, own
+from siridb_fast.connection.server_process import Process
 from siridb_fast.errors import ConnectionLost, PackageTooLargeError, RequestTimeout, SiriDBError
-from siridb_fast.processes import Process
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.protocol._session import DEFAULT_MAX_ANSWER, DEFAULT_WINDOW, Reply, Session

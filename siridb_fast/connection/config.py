@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from siridb_fast.connection.hosts import DEFAULT_PORT, Host, check_hosts
 from siridb_fast.errors import ConfigError
-from siridb_fast.hosts import DEFAULT_PORT, Host, check_hosts
 
 if TYPE_CHECKING:
     import ssl as tls
