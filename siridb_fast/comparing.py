@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.catalog import quote
 from siridb_fast.columns.casting import cast_values
 from siridb_fast.errors import SelectLimitError
+from siridb_fast.query.catalog import quote
 
 __all__ = ["Arrays", "Ask", "missing_points"]
 

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
-from siridb_fast.catalog import Catalog
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import fitted_column
@@ -25,10 +24,11 @@ from siridb_fast.columns.column import (
 )
 from siridb_fast.columns.insert_data import parts_of, plain_payload
 from siridb_fast.errors import SiriDBError, TableError
-from siridb_fast.paging import Answer, Pager, PointArrays
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
-from siridb_fast.tables import (
+from siridb_fast.query.catalog import Catalog
+from siridb_fast.query.paging import Answer, Pager, PointArrays
+from siridb_fast.query.result_frames import (
     Form,
     arrow_table,
     check_form,

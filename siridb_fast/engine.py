@@ -16,7 +16,6 @@ from math import inf
 
 from siridb_fast._batch import Batch
 from siridb_fast._coalescer import Coalescer
-from siridb_fast.asking import ASSUMED_BUFFER_POINTS, Asking
 from siridb_fast.backlog import Backlog
 from siridb_fast.columns.column import PRECISIONS
 from siridb_fast.concurrency.fork import own
@@ -41,6 +40,7 @@ from siridb_fast.errors import (
 from siridb_fast.introduction import Facts, Introduction
 from siridb_fast.ledger import Ledger, Stats
 from siridb_fast.packages import Package
+from siridb_fast.query.server_queries import ASSUMED_BUFFER_POINTS, Asking
 from siridb_fast.safety import Safety, clock_of
 from siridb_fast.settling import TypeSettler
 from siridb_fast.spool import Spooled

@@ -33,7 +33,7 @@ from siridb_fast.errors import (
     WriterClosedError,
 )
 from siridb_fast.ledger import Stats
-from siridb_fast.paging import PointArrays
+from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer_options import WriterKeywords, WriterOptions
 
 __all__ = ["BatchWriter"]

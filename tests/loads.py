@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from commands import COMMAND, environment
 
 import siridb_fast
-from siridb_fast.selects import quote
+from siridb_fast.query.select import quote
 
 __all__ = ["START", "WIDE", "Points", "entries", "loading", "pairs", "stored", "written"]
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import Database
 
 from siridb_fast import ColumnError, InsertError, PoolError, SiriDBClient, UserAuthError
-from siridb_fast.catalog import Catalog, quote
+from siridb_fast.query.catalog import Catalog, quote
 
 ONE = np.array([1])
 VALUES: dict[str, Any] = {

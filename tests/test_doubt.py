@@ -15,10 +15,10 @@ import siridb_fast.dispatch
 import siridb_fast.doubt
 from siridb_fast import BatchWriter, ConnectionLost, decode_points, packb
 from siridb_fast._batch import Batch
-from siridb_fast.asking import Asking
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import parse_url
 from siridb_fast.doubt import Doubts, Settled, Turns, batch_of, split
+from siridb_fast.query.server_queries import Asking
 from siridb_fast.writer_options import WriterOptions
 
 FIRST = 1_600_000_000_000_000_000

@@ -17,7 +17,7 @@ from conftest import Database
 from loads import entries, loading, written
 
 import siridb_fast
-from siridb_fast.selects import quote
+from siridb_fast.query.select import quote
 from siridb_fast.testing import wait_until
 
 START = 1_600_000_000

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from siridb_fast import QueryError, SelectLimitError
-from siridb_fast.paging import Answer, Pager
-from siridb_fast.selects import Select, name_batches, parse_select, quote
+from siridb_fast.query.paging import Answer, Pager
+from siridb_fast.query.select import Select, name_batches, parse_select, quote
 
 SELECTS: list[tuple[str, Select]] = [
     ("select * from *", Select("*", "*", is_plain=True)),

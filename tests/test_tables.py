@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from siridb_fast import MICROSECOND, NANOSECOND, SECOND, TableError
-from siridb_fast.tables import arrow_table, pandas_frame
+from siridb_fast.query.result_frames import arrow_table, pandas_frame
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
 
@@ -166,7 +166,7 @@ def test_a_million_points_take_no_python_each(series: int, length: int, is_share
 def test_missing_extra_is_named(module: str, extra: str) -> None:
     program = (
         f"import sys; sys.modules[{module!r}] = None\n"
-        f"from siridb_fast.tables import require_{module}\nrequire_{module}()"
+        f"from siridb_fast.query.result_frames import require_{module}\nrequire_{module}()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert f"pip install siridb_fast[{extra}]" in done.stderr

@@ -12,7 +12,13 @@ from typing import Any
 
 from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.errors import UserAuthError
-from siridb_fast.selects import NAMES_PER_QUERY, QUERY_BYTES, name_batches, quote, quoted_bytes
+from siridb_fast.query.select import (
+    NAMES_PER_QUERY,
+    QUERY_BYTES,
+    name_batches,
+    quote,
+    quoted_bytes,
+)
 
 __all__ = ["Catalog", "quote"]
 

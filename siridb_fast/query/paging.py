@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from siridb_fast.errors import QueryError, SelectLimitError
-from siridb_fast.selects import (
+from siridb_fast.query.select import (
     QUERY_BYTES,
     Select,
     name_batches,

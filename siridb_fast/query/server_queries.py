@@ -8,15 +8,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from siridb_fast.catalog import Catalog, quote
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.failover import carry
 from siridb_fast.errors import UserAuthError
-from siridb_fast.paging import PointArrays
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
+from siridb_fast.query.catalog import Catalog, quote
+from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer_options import WriterOptions
 
 __all__ = ["ASSUMED_BUFFER_POINTS", "Asking"]
