@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.loads import Sensors
 from benchmarks.residency import peak, resident
 from siridb_fast import BatchWriter
-from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
+from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
 from siridb_fast.concurrency.loops import new_event_loop
 

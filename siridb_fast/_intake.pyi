@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from siridb_fast._coalescer import Coalescer
+from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
 
 Timestamp = Any

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from siridb_fast._batch import Batch
+from siridb_fast.batching._batch import Batch
 from siridb_fast.errors import SiriDBError, SpoolError, SpoolFullError, UnpackError
 from siridb_fast.outgoing import Outgoing
 from siridb_fast.packages import Package

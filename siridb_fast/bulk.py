@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._batch import Batch
-from siridb_fast._coalescer import Coalescer
-from siridb_fast._runs import Series
+from siridb_fast.batching._batch import Batch
+from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.batching._series import Series
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import fitted_column, is_exact_as_float, refuse_inexact

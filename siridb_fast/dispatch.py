@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from siridb_fast._batch import Batch
 from siridb_fast.backlog import Backlog
+from siridb_fast.batching._batch import Batch
 from siridb_fast.concurrency.backoff import Backoff
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import OnDoubt

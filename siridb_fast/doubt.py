@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._batch import Batch
+from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.column import ColumnRules, point_column
 from siridb_fast.comparing import Arrays, missing_points

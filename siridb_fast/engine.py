@@ -14,9 +14,9 @@ import time
 from collections.abc import Awaitable, Callable
 from math import inf
 
-from siridb_fast._batch import Batch
-from siridb_fast._coalescer import Coalescer
 from siridb_fast.backlog import Backlog
+from siridb_fast.batching._batch import Batch
+from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import PRECISIONS
 from siridb_fast.concurrency.fork import own
 from siridb_fast.concurrency.waiting import Gate

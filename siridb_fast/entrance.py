@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from siridb_fast._appending import append_column, append_groups, append_texts, room_for
-from siridb_fast._batch import Batch
-from siridb_fast._coalescer import Coalescer
-from siridb_fast._runs import Series
+from siridb_fast.batching._append import append_column, append_groups, append_texts, room_for
+from siridb_fast.batching._batch import Batch
+from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.concurrency.waiting import Gate
 from siridb_fast.delivery import Delivery, Failure

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from siridb_fast._batch import Batch
+from siridb_fast.batching._batch import Batch
 from siridb_fast.delivery import Delivered, Delivery, Failure, Report, Tally
 
 __all__ = ["Ledger", "Stats"]

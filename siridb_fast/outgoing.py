@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from siridb_fast._batch import Batch
+from siridb_fast.batching._batch import Batch
 from siridb_fast.packages import Outcome, Package, part
 from siridb_fast.protocol._buffer import PackageBuffer
 

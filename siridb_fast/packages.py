@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from siridb_fast._batch import Batch
+from siridb_fast.batching._batch import Batch
 from siridb_fast.connection.server_process import Process
 from siridb_fast.errors import SiriDBError
 

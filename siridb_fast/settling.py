@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._coalescer import Coalescer
-from siridb_fast._runs import Series
+from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.batching._series import Series
 from siridb_fast.columns.casting import cast_values, is_exact_as_float, text_of
 from siridb_fast.delivery import Failure
 from siridb_fast.errors import ColumnError

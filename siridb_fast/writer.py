@@ -15,9 +15,9 @@ from enum import Enum
 from types import TracebackType
 from typing import Self, Unpack
 
-from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._ticker import Ticker
+from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.bulk import Bulk, checked_columns, grouped_rows, new_delivery
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import Groups, Mixed

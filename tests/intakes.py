@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from siridb_fast import ColumnError
-from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._ticker import Ticker
+from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import NANOSECOND, ColumnRules
 
 Call = Callable[[Intake, Any, Any], None]

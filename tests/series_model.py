@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from siridb_fast._runs import Series
+from siridb_fast.batching._series import Series
 
 TICKING = ("t0", "t1", "t2")
 NAMES = {

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from reference_qpack import pack_double, pack_int, pack_raw
 
 from siridb_fast import ColumnError, unpackb
-from siridb_fast._appending import append_column
-from siridb_fast._batch import Batch
-from siridb_fast._coalescer import Coalescer
+from siridb_fast.batching._append import append_column
+from siridb_fast.batching._batch import Batch
+from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import ColumnRules, point_column
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from siridb_fast import unpackb
-from siridb_fast._batch import Batch
-from siridb_fast._coalescer import Coalescer
 from siridb_fast._intake import Intake
 from siridb_fast._ticker import Ticker
+from siridb_fast.batching._batch import Batch
+from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
 
 THREADS = 8

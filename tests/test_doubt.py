@@ -14,7 +14,7 @@ import siridb_fast.connection.cluster
 import siridb_fast.dispatch
 import siridb_fast.doubt
 from siridb_fast import BatchWriter, ConnectionLost, decode_points, packb
-from siridb_fast._batch import Batch
+from siridb_fast.batching._batch import Batch
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import parse_url
 from siridb_fast.doubt import Doubts, Settled, Turns, batch_of, split

@@ -3,8 +3,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from siridb_fast.columns._blocks cimport OnMissing
-from siridb_fast._coalescer cimport Coalescer
-from siridb_fast._runs cimport Series, SeriesType, Value
+from siridb_fast.batching._coalescer cimport Coalescer
+from siridb_fast.batching._series cimport Series, SeriesType, Value
 
 
 # One value as it is stored; `text` of the caller holds the bytes of a text.

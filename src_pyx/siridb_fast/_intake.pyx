@@ -15,9 +15,9 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from siridb_fast.columns._blocks cimport DROP, ERROR, KEEP
-from siridb_fast._appending cimport room_of_texts
-from siridb_fast._coalescer cimport Coalescer, append_sample
-from siridb_fast._runs cimport (
+from siridb_fast.batching._append cimport room_of_texts
+from siridb_fast.batching._coalescer cimport Coalescer, append_sample
+from siridb_fast.batching._series cimport (
     FLOAT, INTEGER, NO_TYPE, STRING, TEXT_OVERHEAD, Series, SeriesType, Value, chunk_bytes,
     has_place, next_capacity,
 )

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from siridb_fast._intake cimport Intake
-from siridb_fast._runs cimport NO_TYPE, SeriesType
+from siridb_fast.batching._series cimport NO_TYPE, SeriesType
 
 
 cdef class Ticker:

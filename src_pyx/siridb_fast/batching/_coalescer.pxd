@@ -2,10 +2,10 @@
 
 from libc.stdint cimport int64_t
 
-from siridb_fast._batch cimport Batch
-from siridb_fast._queue cimport RunQueue
-from siridb_fast._runs cimport Pool, Series, Value, put_sample, put_samples
-from siridb_fast._watchers cimport Watchers
+from siridb_fast.batching._batch cimport Batch
+from siridb_fast.batching._run_queue cimport RunQueue
+from siridb_fast.batching._series cimport Pool, Series, Value, put_sample, put_samples
+from siridb_fast.batching._waiters cimport Watchers
 
 
 cdef class Coalescer:

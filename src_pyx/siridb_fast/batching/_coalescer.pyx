@@ -17,15 +17,15 @@ from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 
-from siridb_fast._batch cimport Batch
-from siridb_fast._queue cimport CLASS_BITS, RunQueue
+from siridb_fast.batching._batch cimport Batch
+from siridb_fast.batching._run_queue cimport CLASS_BITS, RunQueue
 from siridb_fast.columns._records cimport bit_length
-from siridb_fast._runs cimport (
+from siridb_fast.batching._series cimport (
     FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Sample, Series, SeriesType,
     Value, add_chunk, typed_arrays_of, chunk_bytes, drop_points, empty_pool, free_places,
     has_place, next_capacity, own_text, points_within, put_run, replace_values, run_bound,
 )
-from siridb_fast._watchers cimport Watchers
+from siridb_fast.batching._waiters cimport Watchers
 
 import numpy as np
 

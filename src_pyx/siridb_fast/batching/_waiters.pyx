@@ -5,8 +5,8 @@ Points of a series are counted from its first one on; knows nothing of what beco
 
 cimport cython
 
-from siridb_fast._batch cimport Batch
-from siridb_fast._runs cimport Series
+from siridb_fast.batching._batch cimport Batch
+from siridb_fast.batching._series cimport Series
 
 
 @cython.final

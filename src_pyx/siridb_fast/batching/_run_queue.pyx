@@ -9,7 +9,7 @@ cimport cython
 from cpython.object cimport PyObject
 
 from siridb_fast.columns._records cimport bit_length
-from siridb_fast._runs cimport STRING, Series
+from siridb_fast.batching._series cimport STRING, Series
 
 
 @cython.final

@@ -1,7 +1,7 @@
 # Watchers: who waits for which pending points of which series.
 
-from siridb_fast._batch cimport Batch
-from siridb_fast._runs cimport Series
+from siridb_fast.batching._batch cimport Batch
+from siridb_fast.batching._series cimport Series
 
 
 cdef class Watchers:

@@ -3,8 +3,8 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._batch import Batch
-from siridb_fast._runs import Series
+from siridb_fast.batching._batch import Batch
+from siridb_fast.batching._series import Series
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 

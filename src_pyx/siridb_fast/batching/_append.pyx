@@ -7,8 +7,8 @@ for it. Types are the series' own: whoever calls has seen to it.
 from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
-from siridb_fast._coalescer cimport Coalescer, append_samples
-from siridb_fast._runs cimport (
+from siridb_fast.batching._coalescer cimport Coalescer, append_samples
+from siridb_fast.batching._series cimport (
     MAX_CAPACITY, TEXT_OVERHEAD, Series, column_bytes, free_places, has_place,
 )
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._coalescer import Coalescer
-from siridb_fast._runs import Series
+from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.batching._series import Series
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 

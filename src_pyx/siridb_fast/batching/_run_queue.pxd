@@ -2,7 +2,7 @@
 
 from cpython.object cimport PyObject
 
-from siridb_fast._runs cimport Series
+from siridb_fast.batching._series cimport Series
 
 
 cdef enum:
