@@ -54,7 +54,7 @@ from siridb_fast.reference import (
     async_connect,
     async_server_info,
 )
-from siridb_fast.spool_options import SpoolOptions
+from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.writer import BatchWriter
 
 __version__ = "0.1.0"

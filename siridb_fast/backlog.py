@@ -18,7 +18,7 @@ from siridb_fast.batching._batch import Batch
 from siridb_fast.errors import SiriDBError, SpoolError, SpoolFullError, UnpackError
 from siridb_fast.outgoing import Outgoing
 from siridb_fast.packages import Package
-from siridb_fast.spool import Spooled
+from siridb_fast.spool.store import Spooled
 from siridb_fast.spool_thread import Incoming, SpoolThread
 
 __all__ = ["Backlog", "Way"]

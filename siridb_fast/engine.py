@@ -43,7 +43,7 @@ from siridb_fast.packages import Package
 from siridb_fast.query.server_queries import ASSUMED_BUFFER_POINTS, Asking
 from siridb_fast.safety import Safety, clock_of
 from siridb_fast.settling import TypeSettler
-from siridb_fast.spool import Spooled
+from siridb_fast.spool.store import Spooled
 from siridb_fast.spool_thread import SpoolThread
 from siridb_fast.writer_options import IN_BACKGROUND, WriterOptions
 

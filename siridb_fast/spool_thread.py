@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from siridb_fast.concurrency.loops import WorkThread
 from siridb_fast.packages import Package
-from siridb_fast.spool import Spool, Spooled
-from siridb_fast.spool_options import SpoolOptions
+from siridb_fast.spool.options import SpoolOptions
+from siridb_fast.spool.store import Spool, Spooled
 
 __all__ = ["Incoming", "SpoolThread"]
 

@@ -12,7 +12,7 @@ from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.hosts import Host
 from siridb_fast.delivery import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
-from siridb_fast.spool_options import SpoolOptions
+from siridb_fast.spool.options import SpoolOptions
 
 __all__ = ["IN_BACKGROUND", "WriterKeywords", "WriterOptions"]
 

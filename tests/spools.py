@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from siridb_fast.spool import Spool, Spooled
+from siridb_fast.spool.store import Spool, Spooled
 
 __all__ = ["WRITER", "contents", "filled", "payload", "read_all", "writer_process"]
 
 # Puts packages for ever; prints the id of each when it is on disk.
 WRITER = """
 import sys
-from siridb_fast.spool import Spool
+from siridb_fast.spool.store import Spool
 from spools import payload
 spool = Spool(sys.argv[1])
 print("open", flush=True)

@@ -20,7 +20,7 @@ from spools import writer_process
 
 import siridb_fast
 from siridb_fast import encode_insert
-from siridb_fast.spool import Spool
+from siridb_fast.spool.store import Spool
 
 START = 1_767_225_600_000  # 2026-01-01, in milliseconds
 ROWS = [
@@ -29,7 +29,7 @@ ROWS = [
 ]  # fmt: skip
 HOLDER = """
 import sys
-from siridb_fast.spool import Spool
+from siridb_fast.spool.store import Spool
 from siridb_fast import encode_insert
 spool = Spool(sys.argv[1], dbname="plant", time_precision="ms")
 for number in range(5):

@@ -10,7 +10,7 @@ import pytest
 from spools import contents, filled, payload, read_all
 
 from siridb_fast.errors import ConfigError, SiriDBError, SpoolError, SpoolFullError
-from siridb_fast.spool import Spool
+from siridb_fast.spool.store import Spool
 
 MIB = 1024 * 1024
 

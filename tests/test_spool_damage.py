@@ -12,8 +12,8 @@ import pytest
 from spools import contents, filled, read_all, writer_process
 
 from siridb_fast.errors import SpoolError
-from siridb_fast.spool import Spool
-from siridb_fast.spool_pages import PAGE_SIZE
+from siridb_fast.spool.log_replay import PAGE_SIZE
+from siridb_fast.spool.store import Spool
 
 PACKAGES = 12
 
@@ -178,7 +178,7 @@ def test_log_of_another_boot_puts_all_in_doubt_unless_sync_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boot = tmp_path / "boot"
-    monkeypatch.setattr("siridb_fast.spool_opening.BOOT", boot)
+    monkeypatch.setattr("siridb_fast.spool.open.BOOT", boot)
     for sync, expected in (("normal", True), ("full", False)):
         path = tmp_path / sync
         boot.write_text("first")
@@ -312,7 +312,7 @@ def test_recovery_that_is_interrupted_behind_the_new_file_drops_the_old_log(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("siridb_fast.spool_recovery._drop_sides", stopped)
+        patched.setattr("siridb_fast.spool.salvage._drop_sides", stopped)
         with pytest.raises(KeyboardInterrupt):
             Spool(path)
     assert path.with_name("spool-wal").exists()
@@ -329,7 +329,7 @@ def test_recovery_that_is_interrupted_before_the_new_file_has_the_log_still(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("siridb_fast.spool_recovery._write", stopped)
+        patched.setattr("siridb_fast.spool.salvage._write", stopped)
         with pytest.raises(KeyboardInterrupt):
             Spool(path)
     assert not path.with_name("spool-wal").exists()
@@ -341,7 +341,7 @@ def test_no_room_for_a_second_file_keeps_what_could_be_written(
 ) -> None:
     payloads = filled(path, PACKAGES)
     flip(path, 0)
-    monkeypatch.setattr("siridb_fast.spool_recovery.BATCH_BYTES", 1)
+    monkeypatch.setattr("siridb_fast.spool.salvage.BATCH_BYTES", 1)
     written: list[int] = []
 
     def limited(base: sqlite3.Connection, number: int, *args: object, **options: object) -> None:
@@ -350,9 +350,9 @@ def test_no_room_for_a_second_file_keeps_what_could_be_written(
         written.append(number)
         insert(base, number, *args, **options)  # type: ignore[arg-type]
 
-    from siridb_fast.spool_file import insert
+    from siridb_fast.spool.schema import insert
 
-    monkeypatch.setattr("siridb_fast.spool_recovery.insert", limited)
+    monkeypatch.setattr("siridb_fast.spool.salvage.insert", limited)
     with Spool(path) as spool:
         assert contents(spool) == {number: payloads[number] for number in written}
     assert "more may be left in it: database or disk is full" in caplog.text

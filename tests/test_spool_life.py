@@ -13,15 +13,15 @@ import pytest
 from spools import contents, payload, read_all, writer_process
 
 from siridb_fast.errors import SpoolError, SpoolLockedError
-from siridb_fast.spool import Spool
-from siridb_fast.spool_lock import holder_of
-from siridb_fast.spool_pages import PAGE_SIZE
-from siridb_fast.spool_reader import SpoolReader
+from siridb_fast.spool.lock import holder_of
+from siridb_fast.spool.log_replay import PAGE_SIZE
+from siridb_fast.spool.reader import SpoolReader
+from siridb_fast.spool.store import Spool
 
 FORK = """
 import os, sys
 from siridb_fast.errors import SpoolError
-from siridb_fast.spool import Spool
+from siridb_fast.spool.store import Spool
 spool = Spool(sys.argv[1])
 spool.put(b"parent", 1)
 pid = os.fork()
@@ -39,7 +39,7 @@ spool.close()
 """
 ORPHAN = """
 import os, sys
-from siridb_fast.spool import Spool
+from siridb_fast.spool.store import Spool
 spool = Spool(sys.argv[1])
 pid = os.fork()
 if not pid:
@@ -51,7 +51,7 @@ os.kill(os.getpid(), 9)
 SMALL_FILES = """
 import resource, sys
 from siridb_fast.errors import SpoolFullError
-from siridb_fast.spool import Spool
+from siridb_fast.spool.store import Spool
 from spools import payload
 spool = Spool(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))

@@ -26,7 +26,7 @@ from siridb_fast import (
     SpoolOptions,
     encode_insert,
 )
-from siridb_fast.spool import Spool
+from siridb_fast.spool.store import Spool
 
 pytestmark = pytest.mark.usefixtures("fast_retry")
 

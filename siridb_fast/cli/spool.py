@@ -29,7 +29,7 @@ from siridb_fast.cli.spool_replay import replay
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.concurrency.loops import run
 from siridb_fast.errors import UnpackError
-from siridb_fast.spool_reader import Snapshot, SpoolReader
+from siridb_fast.spool.reader import Snapshot, SpoolReader
 
 __all__ = ["spool"]
 

@@ -25,7 +25,7 @@ from siridb_fast.errors import UnpackError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from siridb_fast.spool_reader import SpoolReader
+    from siridb_fast.spool.reader import SpoolReader
 
 __all__ = ["ExportFormat", "Exporter", "unit_of"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from siridb_fast.connection.config import Config
 from siridb_fast.delivery import Report
-from siridb_fast.spool_options import SpoolOptions
-from siridb_fast.spool_reader import SpoolReader
+from siridb_fast.spool.options import SpoolOptions
+from siridb_fast.spool.reader import SpoolReader
 from siridb_fast.writer import BatchWriter
 
 __all__ = ["Replayed", "replay"]

@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from siridb_fast.errors import SpoolError
-from siridb_fast.spool_file import (
+from siridb_fast.spool.lock import holder_of
+from siridb_fast.spool.log_replay import is_log_damaged, read_log
+from siridb_fast.spool.open import check_place
+from siridb_fast.spool.salvage import Salvage, damaged_files
+from siridb_fast.spool.schema import (
     DamagedSpoolError,
     Settings,
     Spooled,
@@ -25,10 +29,6 @@ from siridb_fast.spool_file import (
     read_packages,
     read_settings,
 )
-from siridb_fast.spool_lock import holder_of
-from siridb_fast.spool_opening import check_place
-from siridb_fast.spool_pages import is_log_damaged, read_log
-from siridb_fast.spool_recovery import Salvage, damaged_files
 
 __all__ = ["Snapshot", "SpoolReader"]
 

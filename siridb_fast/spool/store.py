@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from siridb_fast.errors import SpoolError, SpoolFullError
-from siridb_fast.spool_file import (
+from siridb_fast.spool.lock import SpoolLock
+from siridb_fast.spool.log_replay import PAGE_SIZE
+from siridb_fast.spool.open import check_place, open_spool, recover
+from siridb_fast.spool.options import SpoolOptions
+from siridb_fast.spool.salvage import set_aside
+from siridb_fast.spool.schema import (
     LONGEST_PAYLOAD,
     DamagedSpoolError,
     Precision,
@@ -31,11 +36,6 @@ from siridb_fast.spool_file import (
     size_of,
     write_settings,
 )
-from siridb_fast.spool_lock import SpoolLock
-from siridb_fast.spool_opening import check_place, open_spool, recover
-from siridb_fast.spool_options import SpoolOptions
-from siridb_fast.spool_pages import PAGE_SIZE
-from siridb_fast.spool_recovery import set_aside
 
 if TYPE_CHECKING:
     from siridb_fast.protocol._wire import Payload

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from siridb_fast.errors import SpoolError
-from siridb_fast.spool_file import (
+from siridb_fast.spool.log_replay import Pages, read_log
+from siridb_fast.spool.schema import (
     PACKAGES_ROOT,
     SETTINGS_ROOT,
     DamagedSpoolError,
@@ -29,7 +30,6 @@ from siridb_fast.spool_file import (
     set_up,
     settings_of,
 )
-from siridb_fast.spool_pages import Pages, read_log
 
 __all__ = [
     "Recovery",

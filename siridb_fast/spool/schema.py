@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from siridb_fast.errors import SpoolError
-from siridb_fast.spool_pages import PAGE_SIZE, read_log
+from siridb_fast.spool.log_replay import PAGE_SIZE, read_log
 
 if TYPE_CHECKING:
     from siridb_fast.protocol._wire import Payload

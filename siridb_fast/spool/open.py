@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from siridb_fast.errors import SpoolError
-from siridb_fast.spool_file import (
+from siridb_fast.spool.log_replay import Log, is_log_damaged, read_log
+from siridb_fast.spool.salvage import (
+    Recovery,
+    finish,
+    is_empty,
+    new_file,
+    rebuild,
+    set_aside,
+)
+from siridb_fast.spool.schema import (
     DamagedSpoolError,
     Settings,
     beside,
@@ -22,15 +31,6 @@ from siridb_fast.spool_file import (
     keep_private,
     read_settings,
     write_settings,
-)
-from siridb_fast.spool_pages import Log, is_log_damaged, read_log
-from siridb_fast.spool_recovery import (
-    Recovery,
-    finish,
-    is_empty,
-    new_file,
-    rebuild,
-    set_aside,
 )
 
 __all__ = ["Opened", "check_place", "open_spool", "recover"]

@@ -1,0 +1,5 @@
+"""Sealed packages on disk, in SQLite: the store, its lock, its reader, and what saves a damaged one.
+
+It knows nothing of servers or of a package's life; it keeps bytes, in order, with checksums. It
+imports `protocol` and `concurrency`.
+"""
