@@ -16,8 +16,8 @@ from unittest import mock
 
 import siridb_fast.writer
 from siridb_fast import NANOSECOND
-from siridb_fast.dispatch import Dispatcher
-from siridb_fast.doubt import Doubts
+from siridb_fast.delivery.dispatcher import Dispatcher
+from siridb_fast.delivery.doubt import Doubts
 from siridb_fast.engine import Engine
 from siridb_fast.introduction import Facts
 from siridb_fast.query.server_queries import Asking

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.soak import BURSTS, PATIENCE, Source, accepted_by, empty, writing
 from benchmarks.soak_oracle import Found, NumpyArray, Times, compare
 from siridb_fast import BatchWriter, Report, decode_points
-from siridb_fast.dispatch import Dispatcher
+from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.protocol.pools import pool_of
 from siridb_fast.testing import SiriDBCluster, SiriDBServer
 

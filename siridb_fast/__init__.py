@@ -13,7 +13,8 @@ from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SEC
 from siridb_fast.columns.insert_data import encode_insert
 from siridb_fast.concurrency.loops import run
 from siridb_fast.connection.config import Config
-from siridb_fast.delivery import Delivered, Delivery, Failure, Report
+from siridb_fast.delivery.accounts import Stats
+from siridb_fast.delivery.report import Delivered, Delivery, Failure, Report
 from siridb_fast.errors import (
     AuthenticationError,
     BufferFullError,
@@ -44,7 +45,6 @@ from siridb_fast.errors import (
     UserAuthError,
     WriterClosedError,
 )
-from siridb_fast.ledger import Stats
 from siridb_fast.load_options import Progress
 from siridb_fast.protocol._qpack import packb, unpackb
 from siridb_fast.reference import (

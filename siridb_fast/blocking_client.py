@@ -25,9 +25,9 @@ from siridb_fast.concurrency.loops import (
 )
 from siridb_fast.connection.config import Config, Target
 from siridb_fast.database import FrameKeywords, InsertKeywords, PointArrays
-from siridb_fast.delivery import Delivery, Report
+from siridb_fast.delivery.accounts import Stats
+from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError
-from siridb_fast.ledger import Stats
 from siridb_fast.load_options import LoadKeywords, LoadOptions
 from siridb_fast.loading import Loader
 from siridb_fast.sources import portions

@@ -30,7 +30,7 @@ from siridb_fast.columns.rows import (
     mixed_points,
     require_cast,
 )
-from siridb_fast.delivery import Delivery, Failure
+from siridb_fast.delivery.report import Delivery, Failure
 from siridb_fast.entrance import Entrance
 from siridb_fast.errors import ColumnError
 

@@ -24,7 +24,7 @@ from siridb_fast.database import (
     InsertKeywords,
     PointArrays,
 )
-from siridb_fast.delivery import Report
+from siridb_fast.delivery.report import Report
 from siridb_fast.load_options import LoadKeywords, LoadOptions
 from siridb_fast.loading import Loader
 from siridb_fast.sources import portions

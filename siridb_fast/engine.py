@@ -14,7 +14,6 @@ import time
 from collections.abc import Awaitable, Callable
 from math import inf
 
-from siridb_fast.backlog import Backlog
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import PRECISIONS
@@ -23,9 +22,14 @@ from siridb_fast.concurrency.waiting import Gate
 from siridb_fast.connection.cluster import Cluster, first_failure
 from siridb_fast.connection.config import Config
 from siridb_fast.connection.connection import Connection
-from siridb_fast.delivery import Delivery, Failure, Report
-from siridb_fast.dispatch import Dispatcher
-from siridb_fast.doubt import Doubts, batch_of
+from siridb_fast.delivery.accounts import Ledger, Stats
+from siridb_fast.delivery.disk_queue import Backlog
+from siridb_fast.delivery.dispatcher import Dispatcher
+from siridb_fast.delivery.doubt import Doubts, batch_of
+from siridb_fast.delivery.durability import Safety, clock_of
+from siridb_fast.delivery.package import Package
+from siridb_fast.delivery.report import Delivery, Failure, Report
+from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.entrance import Entrance
 from siridb_fast.errors import (
     AuthenticationError,
@@ -38,13 +42,9 @@ from siridb_fast.errors import (
     WriterClosedError,
 )
 from siridb_fast.introduction import Facts, Introduction
-from siridb_fast.ledger import Ledger, Stats
-from siridb_fast.packages import Package
 from siridb_fast.query.server_queries import ASSUMED_BUFFER_POINTS, Asking
-from siridb_fast.safety import Safety, clock_of
 from siridb_fast.settling import TypeSettler
 from siridb_fast.spool.store import Spooled
-from siridb_fast.spool_thread import SpoolThread
 from siridb_fast.writer_options import IN_BACKGROUND, WriterOptions
 
 __all__ = ["Engine"]

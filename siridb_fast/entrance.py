@@ -18,8 +18,8 @@ from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.concurrency.waiting import Gate
-from siridb_fast.delivery import Delivery, Failure
-from siridb_fast.dispatch import Dispatcher
+from siridb_fast.delivery.dispatcher import Dispatcher
+from siridb_fast.delivery.report import Delivery, Failure
 from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
 
 __all__ = ["Entrance"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from siridb_fast.arrow_frames import ArrowFrame
-from siridb_fast.delivery import Report
+from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError, FileError
 from siridb_fast.files import ReadOptions, TableFile, find_files, open_file
 from siridb_fast.frame_points import FramePoints, FrameReader

@@ -23,7 +23,7 @@ from siridb_fast.columns.rows import Groups, group_rows
 from siridb_fast.concurrency.loops import WorkThread, leaving_timeout
 from siridb_fast.concurrency.patience import while_moving
 from siridb_fast.connection.config import Target
-from siridb_fast.delivery import Delivery, Failure, Report
+from siridb_fast.delivery.report import Delivery, Failure, Report
 from siridb_fast.errors import (
     ColumnError,
     ConnectionLost,

@@ -18,7 +18,7 @@ import numpy as np
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns.casting import cast_values, is_exact_as_float, text_of
-from siridb_fast.delivery import Failure
+from siridb_fast.delivery.report import Failure
 from siridb_fast.errors import ColumnError
 
 __all__ = ["TypeSettler"]

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from siridb_fast.arrow_frames import arrow_frames, arrow_values, is_arrow
-from siridb_fast.delivery import Report
+from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError
 from siridb_fast.file_portions import FilePortions
 from siridb_fast.frame_points import FramePoints, FrameReader

@@ -24,7 +24,8 @@ from siridb_fast.columns.rows import Groups, Mixed
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.connection.config import Target, config_of
-from siridb_fast.delivery import Delivery, Report
+from siridb_fast.delivery.accounts import Stats
+from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.engine import Engine
 from siridb_fast.errors import (
     BufferFullError,
@@ -32,7 +33,6 @@ from siridb_fast.errors import (
     RequestTimeout,
     WriterClosedError,
 )
-from siridb_fast.ledger import Stats
 from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer_options import WriterKeywords, WriterOptions
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, get_args
 from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, raw_series_name
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.hosts import Host
-from siridb_fast.delivery import Delivered, Failure
+from siridb_fast.delivery.report import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
 from siridb_fast.spool.options import SpoolOptions
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import siridb_fast.connection.cluster
-import siridb_fast.dispatch
-import siridb_fast.doubt
+import siridb_fast.delivery.dispatcher
+import siridb_fast.delivery.doubt
 from siridb_fast import BatchWriter, ConnectionLost, decode_points, packb
 from siridb_fast.batching._batch import Batch
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import parse_url
-from siridb_fast.doubt import Doubts, Settled, Turns, batch_of, split
+from siridb_fast.delivery.doubt import Doubts, Settled, Turns, batch_of, split
 from siridb_fast.query.server_queries import Asking
 from siridb_fast.writer_options import WriterOptions
 
@@ -119,7 +119,7 @@ async def test_packages_in_doubt_are_patient_with_a_busy_server_all_at_once(
     settled, began = await settle_all(database, batches)
     assert [points_of(one.missing) for one in settled] == [points_of(batch) for batch in batches]
     assert len(ends) == len(batches)
-    assert max(ends) <= began + siridb_fast.doubt.PATIENCE
+    assert max(ends) <= began + siridb_fast.delivery.doubt.PATIENCE
 
 
 async def test_busy_server_is_looked_at_twice_once_patience_is_over(
@@ -132,7 +132,7 @@ async def test_busy_server_is_looked_at_twice_once_patience_is_over(
         return 99
 
     monkeypatch.setattr(Asking, "active_tasks", active_tasks)
-    monkeypatch.setattr(siridb_fast.doubt, "PATIENCE", 0.0)
+    monkeypatch.setattr(siridb_fast.delivery.doubt, "PATIENCE", 0.0)
     batch = batch_of(packb({"busy": [[1, 0.5]]}))
     assert points_of((await settle(database, batch)).missing) == points_of(batch)
     assert not asked
@@ -268,7 +268,7 @@ async def test_without_the_right_to_select_the_fallback_is_taken(
 async def test_doubt_that_nobody_settles_is_reported_in_the_end(
     monkeypatch: pytest.MonkeyPatch, own_database: Database
 ) -> None:
-    monkeypatch.setattr(siridb_fast.doubt, "LOOK_TIMEOUT", 0.3)
+    monkeypatch.setattr(siridb_fast.delivery.doubt, "LOOK_TIMEOUT", 0.3)
     writer = BatchWriter(own_database.url, linger=0.01, delivery_timeout=0.3)
     await writer.open()
     writer.write("a", FIRST, 0.5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import Database, eventually
 
-import siridb_fast.safety
+import siridb_fast.delivery.durability
 from siridb_fast import BatchWriter, ConfigError, SiriDBClient
 from siridb_fast.connection.server_process import Process
 from siridb_fast.protocol.pools import name_in_pool, pool_of
@@ -77,9 +77,11 @@ async def test_acknowledged_points_are_sent_again_after_a_restart(
 ) -> None:
     # No sentinel goes out before the restart.
     is_held = True
-    ask = siridb_fast.safety.Safety._ask
+    ask = siridb_fast.delivery.durability.Safety._ask
     monkeypatch.setattr(
-        siridb_fast.safety.Safety, "_ask", lambda *args: None if is_held else ask(*args)
+        siridb_fast.delivery.durability.Safety,
+        "_ask",
+        lambda *args: None if is_held else ask(*args),
     )
     async with BatchWriter(own_database.url, durability="safe", linger=0.01) as writer:
         delivery = await writer.write_arrays("young", np.arange(1000), np.arange(1000.0))
@@ -100,9 +102,11 @@ async def test_points_that_another_pool_has_lost_are_sent_again(
 ) -> None:
     # Whichever server a package went to: half of its points are in the other pool.
     is_held = True
-    ask = siridb_fast.safety.Safety._ask
+    ask = siridb_fast.delivery.durability.Safety._ask
     monkeypatch.setattr(
-        siridb_fast.safety.Safety, "_ask", lambda *args: None if is_held else ask(*args)
+        siridb_fast.delivery.durability.Safety,
+        "_ask",
+        lambda *args: None if is_held else ask(*args),
     )
     names = [name_in_pool(f"young-{n}", n % 2, 2) for n in range(4)]
     column = np.arange(1000), np.arange(1000.0)
@@ -132,7 +136,7 @@ async def test_point_is_safe_only_when_the_server_says_so(
     async with BatchWriter(own_database.url, durability="safe", delivery_timeout=0.5) as writer:
         writer.write("a", FIRST, 0.5)
         await writer.flush()
-        monkeypatch.setattr(siridb_fast.safety.Safety, "_ask", lambda *_: None)
+        monkeypatch.setattr(siridb_fast.delivery.durability.Safety, "_ask", lambda *_: None)
         writer.write("a", FIRST, 1.5)
         report = await writer.flush(timeout=60)
         assert (report.points, report.in_doubt_points) == (0, 1)

@@ -16,7 +16,7 @@ from conftest import Database
 
 import siridb_fast
 from siridb_fast.column_groups import column_groups, suitable_columns
-from siridb_fast.delivery import Report
+from siridb_fast.delivery.report import Report
 from siridb_fast.errors import FileError
 from siridb_fast.file_portions import FilePortion, FilePortions
 from siridb_fast.files import ReadOptions, TableFile, open_file

@@ -21,7 +21,7 @@ from siridb_fast import (
     WriterClosedError,
 )
 from siridb_fast.concurrency.waiting import Gate
-from siridb_fast.delivery import Delivery, Failure, Report, Tally, Verdict, verdict_of
+from siridb_fast.delivery.report import Delivery, Failure, Report, Tally, Verdict, verdict_of
 from siridb_fast.entrance import even_part
 from siridb_fast.testing import wait_until
 

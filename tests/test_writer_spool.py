@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import Database, eventually
 
-import siridb_fast.backlog
+import siridb_fast.delivery.disk_queue
 from siridb_fast import (
     BatchWriter,
     BufferFullError,
@@ -230,7 +230,9 @@ async def test_full_spool_makes_the_writer_wait(own_database: Database, path: Pa
 async def test_full_spool_gives_up_the_oldest_if_told_so(
     own_database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(siridb_fast.backlog, "GATHERING", 0.005)  # each flush waits for it
+    monkeypatch.setattr(
+        siridb_fast.delivery.disk_queue, "GATHERING", 0.005
+    )  # each flush waits for it
     failures: list[Failure] = []
     options = SpoolOptions(path, max_bytes=200_000, on_full="drop_oldest")
     writer = BatchWriter(

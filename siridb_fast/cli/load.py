@@ -18,7 +18,7 @@ from siridb_fast.cli.load_bar import LoadBar
 from siridb_fast.cli.memory import keep_memory_small
 from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption, target_of
 from siridb_fast.concurrency.loops import run
-from siridb_fast.delivery import Report
+from siridb_fast.delivery.report import Report
 from siridb_fast.errors import DeliveryError, SiriDBError
 from siridb_fast.file_portions import FilePortions
 from siridb_fast.files import find_files

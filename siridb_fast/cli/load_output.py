@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from siridb_fast.cli.faults import shown, warn
-from siridb_fast.delivery import Report
+from siridb_fast.delivery.report import Report
 from siridb_fast.file_portions import FilePortions
 from siridb_fast.loading import Survey
 

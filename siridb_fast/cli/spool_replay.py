@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siridb_fast.connection.config import Config
-from siridb_fast.delivery import Report
+from siridb_fast.delivery.report import Report
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.spool.reader import SpoolReader
 from siridb_fast.writer import BatchWriter

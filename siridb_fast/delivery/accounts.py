@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from siridb_fast.batching._batch import Batch
-from siridb_fast.delivery import Delivered, Delivery, Failure, Report, Tally
+from siridb_fast.delivery.report import Delivered, Delivery, Failure, Report, Tally
 
 __all__ = ["Ledger", "Stats"]
 

@@ -21,8 +21,8 @@ from typing import Any
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import Process
+from siridb_fast.delivery.package import Package
 from siridb_fast.errors import SiriDBError
-from siridb_fast.packages import Package
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.protocol.pools import name_in_pool

@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from siridb_fast.backlog import Backlog
 from siridb_fast.batching._batch import Batch
 from siridb_fast.concurrency.backoff import Backoff
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.connection import Connection
-from siridb_fast.delivery import Verdict, verdict_of
-from siridb_fast.doubt import Doubts, Settled
+from siridb_fast.delivery.disk_queue import Backlog
+from siridb_fast.delivery.doubt import Doubts, Settled
+from siridb_fast.delivery.durability import Safety
+from siridb_fast.delivery.package import Outcome, Package, PackageAnswer
+from siridb_fast.delivery.report import Verdict, verdict_of
+from siridb_fast.delivery.send_queue import Outgoing
 from siridb_fast.errors import (
     ConnectionLost,
     InsertError,
@@ -28,10 +31,7 @@ from siridb_fast.errors import (
     RequestTimeout,
     SiriDBError,
 )
-from siridb_fast.outgoing import Outgoing
-from siridb_fast.packages import Outcome, Package, PackageAnswer
 from siridb_fast.protocol import _wire
-from siridb_fast.safety import Safety
 
 __all__ = ["Dispatcher"]
 

@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from siridb_fast.batching._batch import Batch
+from siridb_fast.delivery.package import Package
+from siridb_fast.delivery.send_queue import Outgoing
+from siridb_fast.delivery.spool_thread import Incoming, SpoolThread
 from siridb_fast.errors import SiriDBError, SpoolError, SpoolFullError, UnpackError
-from siridb_fast.outgoing import Outgoing
-from siridb_fast.packages import Package
 from siridb_fast.spool.store import Spooled
-from siridb_fast.spool_thread import Incoming, SpoolThread
 
 __all__ = ["Backlog", "Way"]
 

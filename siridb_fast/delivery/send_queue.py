@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from siridb_fast.batching._batch import Batch
-from siridb_fast.packages import Outcome, Package, part
+from siridb_fast.delivery.package import Outcome, Package, part
 from siridb_fast.protocol._buffer import PackageBuffer
 
 __all__ = ["Outgoing"]

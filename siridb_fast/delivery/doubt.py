@@ -21,9 +21,9 @@ import numpy as np
 from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.column import ColumnRules, point_column
-from siridb_fast.comparing import Arrays, missing_points
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
+from siridb_fast.delivery.missing_points import Arrays, missing_points
 from siridb_fast.errors import SiriDBError
 from siridb_fast.query.server_queries import Asking
 
