@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from siridb_fast.arrow_frames import ArrowFrame
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError, FileError
-from siridb_fast.files import ReadOptions, TableFile, find_files, open_file
+from siridb_fast.files.open import ReadOptions, TableFile, find_files, open_file
 from siridb_fast.frame_points import FramePoints, FrameReader
 from siridb_fast.layout import Layout, layout_of
 from siridb_fast.load_options import LoadOptions

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siridb_fast.csv_lines import LineMap, records_end, records_lines
 from siridb_fast.errors import FileError
-from siridb_fast.file_options import TableFile
-from siridb_fast.files import ReadOptions, open_file
+from siridb_fast.files.base import TableFile
+from siridb_fast.files.csv.lines import LineMap, records_end, records_lines
+from siridb_fast.files.open import ReadOptions, open_file
 
 
 def opened(folder: Path, text: str | bytes, **options: Any) -> TableFile:
@@ -169,7 +169,7 @@ def test_line_that_was_forgotten_is_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "line,v\n" + "".join(f"\n{3 + 2 * row},1\n" for row in range(300))
-    monkeypatch.setattr("siridb_fast.csv_files.LineMap", lambda: LineMap(50))
+    monkeypatch.setattr("siridb_fast.files.csv.reader.LineMap", lambda: LineMap(50))
     with opened(tmp_path, text, batch_bytes=256) as file:
         lines = [line for batch in file for line in batch["line"].to_pylist()]
         places = [file.place(row) for row in range(0, 300, 23)]

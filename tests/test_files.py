@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from siridb_fast.errors import ConfigError, FileError
-from siridb_fast.files import ReadOptions, find_files, open_file
+from siridb_fast.files.open import ReadOptions, find_files, open_file
 
 ROWS = 1000
 TABLE = pa.table(
@@ -353,13 +353,13 @@ def test_missing_pyarrow_says_what_to_install(
 
 
 def test_files_import_without_pyarrow() -> None:
-    code = "import sys, siridb_fast.files; assert 'pyarrow' not in sys.modules"
+    code = "import sys, siridb_fast.files.open; assert 'pyarrow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 READ = r"""
 import re, sys
-from siridb_fast.files import ReadOptions, open_file
+from siridb_fast.files.open import ReadOptions, open_file
 with open_file(sys.argv[1], ReadOptions(names=("name",), time="ts")) as file:
     assert sum(batch.num_rows for batch in file) == 10_000_000
 print(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])  # not a parent's

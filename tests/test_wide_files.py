@@ -15,15 +15,15 @@ import pytest
 from conftest import Database
 
 import siridb_fast
-from siridb_fast.column_groups import column_groups, suitable_columns
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import FileError
 from siridb_fast.file_portions import FilePortion, FilePortions
-from siridb_fast.files import ReadOptions, TableFile, open_file
+from siridb_fast.files.ipc_messages import is_compressed
+from siridb_fast.files.open import ReadOptions, TableFile, open_file
+from siridb_fast.files.parquet_pages import held_bytes
+from siridb_fast.files.passes import column_groups, suitable_columns
 from siridb_fast.frame_points import FrameReader
-from siridb_fast.ipc_messages import is_compressed
 from siridb_fast.load_options import LoadOptions
-from siridb_fast.parquet_pages import held_bytes
 
 ROWS = 1000
 KEPT = ("ts", "host")

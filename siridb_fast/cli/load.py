@@ -21,7 +21,7 @@ from siridb_fast.concurrency.loops import run
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import DeliveryError, SiriDBError
 from siridb_fast.file_portions import FilePortions
-from siridb_fast.files import find_files
+from siridb_fast.files.open import find_files
 from siridb_fast.load_options import LoadOptions
 from siridb_fast.loading import Loader
 from siridb_fast.manifest import job_key

@@ -9,7 +9,7 @@ A column without a type takes that of its first batch: integer if all its values
 if at least half are numbers (the others are bad then, rather than all of them text), else text. If
 it has none, it is float.
 
-This module needs pyarrow (see `siridb_fast.files`). It knows nothing of lines and files.
+This module needs pyarrow (see `siridb_fast.files.open`). It knows nothing of lines and files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Arrow columns of a file: which are read, how names are encoded, how large a row is.
 
 This module needs pyarrow and is imported by those that need it too, inside functions only
-(`siridb_fast.files` says how to install it). It knows nothing of files but their names.
+(`siridb_fast.files.open` says how to install it). It knows nothing of files but their names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from siridb_fast.errors import FileError
-from siridb_fast.file_options import MAX_ROWS, ReadOptions
+from siridb_fast.files.base import MAX_ROWS, ReadOptions
 
 __all__ = [
     "batch_rows",

@@ -5,7 +5,7 @@ column (see `csv_values`), so that a value that does not fit is found, not just 
 too few or too many fields, a value that its column's type cannot take, or is not UTF-8. Blank
 lines are passed over.
 
-This module needs pyarrow (see `siridb_fast.files`).
+This module needs pyarrow (see `siridb_fast.files.open`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
-from siridb_fast.arrow_columns import check_columns, reading, sliced
-from siridb_fast.csv_blocks import Block, CsvBlocks, split_header
-from siridb_fast.csv_lines import LineMap, records_lines
-from siridb_fast.csv_values import ARROW_TYPES, EXPECTED, convert, decide_time, decide_type
 from siridb_fast.errors import FileError
-from siridb_fast.file_options import Batches, ReadOptions
+from siridb_fast.files.arrow_schema import check_columns, reading, sliced
+from siridb_fast.files.base import Batches, ReadOptions
+from siridb_fast.files.csv.blocks import Block, CsvBlocks, split_header
+from siridb_fast.files.csv.lines import LineMap, records_lines
+from siridb_fast.files.csv.values import ARROW_TYPES, EXPECTED, convert, decide_time, decide_type
 
 __all__ = ["CsvTable"]
 
@@ -57,7 +57,7 @@ class _Texts:
 
 
 class CsvTable(Batches):
-    """A CSV file, as `siridb_fast.file_options.TableFile` says."""
+    """A CSV file, as `siridb_fast.files.base.TableFile` says."""
 
     rows: int | None = None
 

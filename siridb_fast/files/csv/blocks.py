@@ -1,7 +1,7 @@
 """The text of a CSV file, in blocks of whole records, decompressed; and its header.
 
 A block is about as large as asked for, more only if a record is. This module needs pyarrow, for
-its decompression (see `siridb_fast.files`). It knows nothing of values.
+its decompression (see `siridb_fast.files.open`). It knows nothing of values.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from siridb_fast.arrow_columns import reading
-from siridb_fast.csv_lines import has_open_quote, records_end
 from siridb_fast.errors import FileError
-from siridb_fast.file_paths import compression
+from siridb_fast.files.arrow_schema import reading
+from siridb_fast.files.csv.lines import has_open_quote, records_end
+from siridb_fast.files.paths import compression
 
 __all__ = ["Block", "CsvBlocks", "split_header"]
 

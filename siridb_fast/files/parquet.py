@@ -5,7 +5,7 @@ not matter; a memory map would show as resident memory of the file's size. What 
 of each column is its dictionary and one page, each up to three times, so that wide files are read
 in several passes over some of their columns each.
 
-This module needs pyarrow (see `siridb_fast.files`).
+This module needs pyarrow (see `siridb_fast.files.open`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from siridb_fast.arrow_columns import (
+from siridb_fast.errors import FileError
+from siridb_fast.files.arrow_schema import (
     batch_rows,
     chosen,
     encoded,
@@ -28,10 +29,9 @@ from siridb_fast.arrow_columns import (
     reading,
     sliced,
 )
-from siridb_fast.column_groups import column_groups, suitable_columns
-from siridb_fast.errors import FileError
-from siridb_fast.file_options import MAX_ROWS, Batches, ReadOptions
-from siridb_fast.parquet_pages import held_bytes
+from siridb_fast.files.base import MAX_ROWS, Batches, ReadOptions
+from siridb_fast.files.parquet_pages import held_bytes
+from siridb_fast.files.passes import column_groups, suitable_columns
 
 __all__ = ["ParquetTable"]
 
@@ -41,7 +41,7 @@ PROBE_ROWS = 1024  # to learn how long texts are
 
 
 class ParquetTable(Batches):
-    """A Parquet file, as `siridb_fast.file_options.TableFile` says."""
+    """A Parquet file, as `siridb_fast.files.base.TableFile` says."""
 
     bad_lines = 0
     first_bad: Sequence[FileError] = ()

@@ -4,7 +4,7 @@ A file is a stream of messages behind eight bytes. The head of a message is a fl
 begins with the distance back to its vtable, which has two bytes of size, two more, and then for
 each field its place in the table, or 0 if it is not there.
 
-This module needs pyarrow (see `siridb_fast.files`).
+This module needs pyarrow (see `siridb_fast.files.open`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ as resident memory. Of compressed batches, one is in memory at a time, whose siz
 the file has chosen: if it is large, a file (not a stream) is read in several passes over some of
 its columns each.
 
-This module needs pyarrow (see `siridb_fast.files`).
+This module needs pyarrow (see `siridb_fast.files.open`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from siridb_fast.arrow_columns import (
+from siridb_fast.errors import FileError
+from siridb_fast.files.arrow_schema import (
     chosen,
     encoded,
     encoded_schema,
@@ -28,10 +29,9 @@ from siridb_fast.arrow_columns import (
     sliced,
     width,
 )
-from siridb_fast.column_groups import column_groups
-from siridb_fast.errors import FileError
-from siridb_fast.file_options import Batches, ReadOptions
-from siridb_fast.ipc_messages import is_compressed
+from siridb_fast.files.base import Batches, ReadOptions
+from siridb_fast.files.ipc_messages import is_compressed
+from siridb_fast.files.passes import column_groups
 
 __all__ = ["IpcTable"]
 
@@ -42,7 +42,7 @@ MADV_DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)  # not on Windo
 
 
 class IpcTable(Batches):
-    """An Arrow file or stream, as `siridb_fast.file_options.TableFile` says."""
+    """An Arrow file or stream, as `siridb_fast.files.base.TableFile` says."""
 
     bad_lines = 0
     first_bad: Sequence[FileError] = ()

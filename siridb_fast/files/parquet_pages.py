@@ -4,7 +4,7 @@ That is the dictionary and one page, each as it is in the file and unpacked: the
 size of neither. A page begins with a header in Thrift's compact form, whose first three fields are
 the type and both sizes, each written as a byte 0x15 (the next field, an i32) and a zigzag varint.
 
-This module needs pyarrow (see `siridb_fast.files`).
+This module needs pyarrow (see `siridb_fast.files.open`).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 
 from siridb_fast.errors import FileError
-from siridb_fast.file_options import ReadOptions, TableFile
-from siridb_fast.file_paths import FORMATS, file_format, find_files
+from siridb_fast.files.base import ReadOptions, TableFile
+from siridb_fast.files.paths import FORMATS, file_format, find_files
 
 __all__ = ["ReadOptions", "TableFile", "find_files", "open_file"]
 
@@ -41,13 +41,13 @@ def _open(path: Path, kind: str, options: ReadOptions) -> TableFile:
         text = "files are read by pyarrow: pip install siridb_fast[arrow]"
         raise ImportError(text, name="pyarrow") from error
     if kind == "parquet":
-        from siridb_fast.parquet_files import ParquetTable
+        from siridb_fast.files.parquet import ParquetTable
 
         return ParquetTable(path, options)
     if kind == "ipc":
-        from siridb_fast.ipc_files import IpcTable
+        from siridb_fast.files.ipc import IpcTable
 
         return IpcTable(path, options)
-    from siridb_fast.csv_files import CsvTable
+    from siridb_fast.files.csv.reader import CsvTable
 
     return CsvTable(path, options)
