@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-import siridb_fast.writer
+import siridb_fast.writer.writer
 from siridb_fast import NANOSECOND
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.doubt import Doubts
-from siridb_fast.engine import Engine
-from siridb_fast.introduction import Facts
 from siridb_fast.query.server_queries import Asking
+from siridb_fast.writer.engine import Engine
+from siridb_fast.writer.handshake import Facts
 
 __all__ = ["NOWHERE", "no_sockets"]
 
@@ -32,7 +32,7 @@ TIMEOUT = 120.0
 @contextmanager
 def no_sockets() -> Iterator[None]:
     """Give no writer that is opened meanwhile a socket; `NOWHERE` is a URL for them."""
-    with mock.patch.object(siridb_fast.writer, "Engine", DryEngine):
+    with mock.patch.object(siridb_fast.writer.writer, "Engine", DryEngine):
         yield
 
 

@@ -18,10 +18,10 @@ from typing import Any
 from benchmarks.loads import Sensors
 from benchmarks.residency import peak, resident
 from siridb_fast import BatchWriter
-from siridb_fast._intake import Intake
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
 from siridb_fast.concurrency.loops import new_event_loop
+from siridb_fast.writer._point_intake import Intake
 
 SERIES, TICKS = 1000, 1000
 NAME_BYTES = 24

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from siridb_fast._intake import Intake
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
+from siridb_fast.writer._point_intake import Intake
 
 __all__ = ["Memory"]
 

@@ -55,7 +55,7 @@ from siridb_fast.reference import (
     async_server_info,
 )
 from siridb_fast.spool.options import SpoolOptions
-from siridb_fast.writer import BatchWriter
+from siridb_fast.writer.writer import BatchWriter
 
 __version__ = "0.1.0"
 

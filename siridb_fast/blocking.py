@@ -26,7 +26,7 @@ from siridb_fast.errors import ConnectionLost
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.reference import Protocol, SiriDBProtocol, dial, target_of
-from siridb_fast.writer_options import WriterKeywords
+from siridb_fast.writer.options import WriterKeywords
 
 if TYPE_CHECKING:
     import ssl as tls

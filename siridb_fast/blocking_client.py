@@ -31,8 +31,8 @@ from siridb_fast.errors import ConnectionLost, WriterClosedError
 from siridb_fast.load_options import LoadKeywords, LoadOptions
 from siridb_fast.loading import Loader
 from siridb_fast.sources import portions
-from siridb_fast.writer import BatchWriter
-from siridb_fast.writer_options import WriterKeywords, WriterOptions
+from siridb_fast.writer.options import WriterKeywords, WriterOptions
+from siridb_fast.writer.writer import BatchWriter
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from siridb_fast._intake import SeriesHandle
-    from siridb_fast._ticker import Ticker
     from siridb_fast.protocol._wire import Payload
+    from siridb_fast.writer._point_intake import SeriesHandle
+    from siridb_fast.writer._ticker import Ticker
 
 __all__ = ["BlockingClient", "BlockingDelivery", "BlockingWriter", "load"]
 

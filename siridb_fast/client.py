@@ -28,8 +28,8 @@ from siridb_fast.delivery.report import Report
 from siridb_fast.load_options import LoadKeywords, LoadOptions
 from siridb_fast.loading import Loader
 from siridb_fast.sources import portions
-from siridb_fast.writer import BatchWriter
-from siridb_fast.writer_options import WriterKeywords
+from siridb_fast.writer.options import WriterKeywords
+from siridb_fast.writer.writer import BatchWriter
 
 if TYPE_CHECKING:
     import ssl as tls

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from siridb_fast.bulk import new_delivery
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import Groups, group_rows
 from siridb_fast.concurrency.loops import WorkThread, leaving_timeout
@@ -36,7 +35,8 @@ from siridb_fast.frame_points import FramePoints, FrameReader
 from siridb_fast.load_options import LoadOptions, Progress
 from siridb_fast.sources import Portion
 from siridb_fast.stored import not_stored
-from siridb_fast.writer import BatchWriter
+from siridb_fast.writer.column_intake import new_delivery
+from siridb_fast.writer.writer import BatchWriter
 
 __all__ = ["Expiry", "Loader", "Survey"]
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from siridb_fast import ColumnError
-from siridb_fast._intake import Intake
-from siridb_fast._ticker import Ticker
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import NANOSECOND, ColumnRules
+from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._ticker import Ticker
 
 Call = Callable[[Intake, Any, Any], None]
 

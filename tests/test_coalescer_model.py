@@ -14,12 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from series_model import MAKE, NAMES, TICKING, Model, Point, class_of
 
 from siridb_fast import BufferFullError, unpackb
-from siridb_fast._intake import Intake
-from siridb_fast._ticker import Ticker
 from siridb_fast.batching._append import append_column, append_texts
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
+from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._ticker import Ticker
 
 LINGER = 10.0
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from siridb_fast import unpackb
-from siridb_fast._intake import Intake
-from siridb_fast._ticker import Ticker
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
+from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._ticker import Ticker
 
 THREADS = 8
 POINTS = 6000  # of each thread

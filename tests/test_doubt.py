@@ -19,7 +19,7 @@ from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import parse_url
 from siridb_fast.delivery.doubt import Doubts, Settled, Turns, batch_of, split
 from siridb_fast.query.server_queries import Asking
-from siridb_fast.writer_options import WriterOptions
+from siridb_fast.writer.options import WriterOptions
 
 FIRST = 1_600_000_000_000_000_000
 NAN = float("nan")

@@ -24,7 +24,7 @@ from intakes import (
 )
 
 from siridb_fast import ColumnError
-from siridb_fast._ticker import Ticker
+from siridb_fast.writer._ticker import Ticker
 
 NAN = math.nan
 

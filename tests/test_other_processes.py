@@ -25,7 +25,7 @@ from siridb_fast import (
 )
 from siridb_fast.connection.hosts import Host
 from siridb_fast.testing import SiriDBServer
-from siridb_fast.writer_options import WriterOptions
+from siridb_fast.writer.options import WriterOptions
 
 FIRST = 1_600_000_000_000_000_000
 PATIENCE = 30.0

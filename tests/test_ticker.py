@@ -11,7 +11,7 @@ import pytest
 from intakes import check_refused, intake, shown, stored, with_earlier_points
 
 from siridb_fast import BufferFullError, ColumnError
-from siridb_fast._ticker import Ticker
+from siridb_fast.writer._ticker import Ticker
 
 NAN = math.nan
 NAMES = ["s", "other"]

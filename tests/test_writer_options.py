@@ -22,8 +22,8 @@ from siridb_fast import (
 )
 from siridb_fast.concurrency.waiting import Gate
 from siridb_fast.delivery.report import Delivery, Failure, Report, Tally, Verdict, verdict_of
-from siridb_fast.entrance import even_part
 from siridb_fast.testing import wait_until
+from siridb_fast.writer.admission import even_part
 
 URL = "siridb://iris:secret-word@localhost/db"
 BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [

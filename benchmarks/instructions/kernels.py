@@ -19,13 +19,13 @@ import numpy as np
 from benchmarks import data
 from benchmarks.memory import Memory
 from siridb_fast import NANOSECOND, decode_points, packb, unpackb
-from siridb_fast._ticker import Ticker
 from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._grouping import encode_objects, group, scatter
 from siridb_fast.columns.column import ColumnRules, cut_packages, point_column
 from siridb_fast.protocol._buffer import PackageBuffer
 from siridb_fast.protocol._session import Session
 from siridb_fast.protocol._wire import RES_INSERT, pack_header, parse_header
+from siridb_fast.writer._ticker import Ticker
 
 __all__ = ["KERNELS", "Kernel", "Work"]
 

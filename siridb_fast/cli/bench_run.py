@@ -22,7 +22,7 @@ from siridb_fast.cli.bench_sending import Sender, Supply
 from siridb_fast.connection.connection import Connection
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
-from siridb_fast.writer import BatchWriter
+from siridb_fast.writer.writer import BatchWriter
 
 __all__ = ["Tell", "survey"]
 

@@ -9,7 +9,7 @@ from siridb_fast.connection.config import Config
 from siridb_fast.delivery.report import Report
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.spool.reader import SpoolReader
-from siridb_fast.writer import BatchWriter
+from siridb_fast.writer.writer import BatchWriter
 
 __all__ = ["Replayed", "replay"]
 

@@ -17,7 +17,7 @@ from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.query.catalog import Catalog, quote
 from siridb_fast.query.paging import PointArrays
-from siridb_fast.writer_options import WriterOptions
+from siridb_fast.writer.options import WriterOptions
 
 __all__ = ["ASSUMED_BUFFER_POINTS", "Asking"]
 

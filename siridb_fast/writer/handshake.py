@@ -14,9 +14,9 @@ from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import Process
 from siridb_fast.errors import ConfigError
-from siridb_fast.greeting import Processes
 from siridb_fast.query.server_queries import Asking
-from siridb_fast.writer_options import WriterOptions
+from siridb_fast.writer.greeting import Processes
+from siridb_fast.writer.options import WriterOptions
 
 __all__ = ["Facts", "Introduction"]
 

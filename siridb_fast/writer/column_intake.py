@@ -31,8 +31,8 @@ from siridb_fast.columns.rows import (
     require_cast,
 )
 from siridb_fast.delivery.report import Delivery, Failure
-from siridb_fast.entrance import Entrance
 from siridb_fast.errors import ColumnError
+from siridb_fast.writer.admission import Entrance
 
 __all__ = ["Bulk", "checked_columns", "grouped_rows", "new_delivery"]
 

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from siridb_fast._intake cimport Intake
+from siridb_fast.writer._point_intake cimport Intake
 from siridb_fast.batching._series cimport NO_TYPE, SeriesType
 
 

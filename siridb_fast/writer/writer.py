@@ -15,10 +15,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Self, Unpack
 
-from siridb_fast._intake import Intake
-from siridb_fast._ticker import Ticker
 from siridb_fast.batching._coalescer import Coalescer
-from siridb_fast.bulk import Bulk, checked_columns, grouped_rows, new_delivery
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import Groups, Mixed
 from siridb_fast.concurrency.fork import Home, Unpicklable
@@ -26,7 +23,6 @@ from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.connection.config import Target, config_of
 from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
-from siridb_fast.engine import Engine
 from siridb_fast.errors import (
     BufferFullError,
     ConfigError,
@@ -34,7 +30,11 @@ from siridb_fast.errors import (
     WriterClosedError,
 )
 from siridb_fast.query.paging import PointArrays
-from siridb_fast.writer_options import WriterKeywords, WriterOptions
+from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._ticker import Ticker
+from siridb_fast.writer.column_intake import Bulk, checked_columns, grouped_rows, new_delivery
+from siridb_fast.writer.engine import Engine
+from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
 __all__ = ["BatchWriter"]
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast._intake import Intake, Timestamp, Value
+from siridb_fast.writer._point_intake import Intake, Timestamp, Value
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 

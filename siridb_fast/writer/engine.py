@@ -30,7 +30,6 @@ from siridb_fast.delivery.durability import Safety, clock_of
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.report import Delivery, Failure, Report
 from siridb_fast.delivery.spool_thread import SpoolThread
-from siridb_fast.entrance import Entrance
 from siridb_fast.errors import (
     AuthenticationError,
     ConfigError,
@@ -41,11 +40,12 @@ from siridb_fast.errors import (
     UnpackError,
     WriterClosedError,
 )
-from siridb_fast.introduction import Facts, Introduction
 from siridb_fast.query.server_queries import ASSUMED_BUFFER_POINTS, Asking
-from siridb_fast.settling import TypeSettler
 from siridb_fast.spool.store import Spooled
-from siridb_fast.writer_options import IN_BACKGROUND, WriterOptions
+from siridb_fast.writer.admission import Entrance
+from siridb_fast.writer.handshake import Facts, Introduction
+from siridb_fast.writer.options import IN_BACKGROUND, WriterOptions
+from siridb_fast.writer.series_types import TypeSettler
 
 __all__ = ["Engine"]
 

@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 
 from siridb_fast.columns._blocks cimport ERROR, KEEP
 from siridb_fast.batching._coalescer cimport Coalescer, append_sample
-from siridb_fast._intake cimport Intake, make_places
+from siridb_fast.writer._point_intake cimport Intake, make_places
 from siridb_fast.batching._series cimport (
     FLOAT, INTEGER, NO_TYPE, STRING, Series, SeriesType, Value, chunk_bytes, free_places,
     has_place,
