@@ -35,10 +35,10 @@ from benchmarks.peers import (
 )
 from benchmarks.record import Mark
 from siridb_fast.columns.column import NANOSECOND, cut_packages
-from siridb_fast.frame_points import FrameReader
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.loading import Expiry
-from siridb_fast.pandas_frames import PandasFrame
+from siridb_fast.loading.frame_reader import FrameReader
+from siridb_fast.loading.frames.pandas_frame import PandasFrame
+from siridb_fast.loading.loader import Expiry
+from siridb_fast.loading.options import LoadOptions
 
 ROUNDS = 5
 WIDE = {"rows": 100_000, "series": 100}

@@ -45,7 +45,7 @@ from siridb_fast.errors import (
     UserAuthError,
     WriterClosedError,
 )
-from siridb_fast.load_options import Progress
+from siridb_fast.loading.options import Progress
 from siridb_fast.protocol._qpack import packb, unpackb
 from siridb_fast.reference import (
     SiriDBAsyncConnection,

@@ -28,9 +28,9 @@ from siridb_fast.database import FrameKeywords, InsertKeywords, PointArrays
 from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError
-from siridb_fast.load_options import LoadKeywords, LoadOptions
-from siridb_fast.loading import Loader
-from siridb_fast.sources import portions
+from siridb_fast.loading.loader import Loader
+from siridb_fast.loading.options import LoadKeywords, LoadOptions
+from siridb_fast.loading.sources import portions
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 from siridb_fast.writer.writer import BatchWriter
 

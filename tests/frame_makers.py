@@ -8,9 +8,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 
-from siridb_fast.frame_points import FrameReader
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.sources import portions
+from siridb_fast.loading.frame_reader import FrameReader
+from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.sources import portions
 
 Points = dict[str, list[tuple[int, Any]]]
 

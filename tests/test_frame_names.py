@@ -9,9 +9,9 @@ import pytest
 from frame_makers import read
 
 from siridb_fast import ColumnError, ConfigError
-from siridb_fast.labels import NameTable
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.naming import SeriesNaming
+from siridb_fast.loading.name_template import SeriesNaming
+from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.series_names import NameTable
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")
 DAY = 86_400

@@ -11,8 +11,8 @@ from siridb_fast import ColumnError
 from siridb_fast.columns._grouping import encode_objects, group, scatter
 from siridb_fast.columns.column import ColumnRules, is_missing
 from siridb_fast.columns.rows import group_rows, mixed_points
-from siridb_fast.frames import Coded
-from siridb_fast.labels import combined
+from siridb_fast.loading.frames.base import Coded
+from siridb_fast.loading.series_names import combined
 
 NAMES = [f"s{i}" for i in range(6)]
 LABELS = st.one_of(

@@ -26,7 +26,7 @@ from siridb_fast import (
     connect,
     load,
 )
-from siridb_fast.load_options import Progress
+from siridb_fast.loading.options import Progress
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")
 FIRST = 1_704_067_200 * 10**9

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import Database
 
-import siridb_fast.loading
+import siridb_fast.loading.loader
 from siridb_fast import ColumnError, DeliveryError, SiriDBClient, connect, load
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")
@@ -59,7 +59,7 @@ def test_program_that_is_told_to_end_delivers_what_was_read(
 async def test_cancelled_load_waits_for_no_source_that_is_silent(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(siridb_fast.loading, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(siridb_fast.loading.loader, "READ_TIMEOUT", 0.2)
     silence, is_silent = threading.Event(), threading.Event()
 
     def stream() -> Iterator[tuple[str, Any, Any]]:

@@ -13,10 +13,10 @@ from held_inserts import points_of
 
 from siridb_fast import Report, packb
 from siridb_fast.errors import DeliveryError, RequestTimeout
-from siridb_fast.frame_points import FramePoints, FrameReader
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.loading import Loader
-from siridb_fast.sources import SeriesPortion
+from siridb_fast.loading.frame_reader import FramePoints, FrameReader
+from siridb_fast.loading.loader import Loader
+from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.sources import SeriesPortion
 from siridb_fast.testing import ScriptedPeer, ScriptedServer
 
 ERR_INSERT = 66

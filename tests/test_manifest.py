@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from siridb_fast.errors import FileError
-from siridb_fast.manifest import MANIFEST_NAME, Entry, Manifest, _owner, job_key
-from siridb_fast.manifests import Manifests, Start
+from siridb_fast.loading.manifest import MANIFEST_NAME, Entry, Manifest, _owner, job_key
+from siridb_fast.loading.resume import Manifests, Start
 
 JOB = job_key("db", time="ts")
 HOSTS = ("b:9000", "a:9000")
@@ -65,7 +65,7 @@ def test_pid_that_is_used_again_is_another_process(file: Path) -> None:
 def test_what_was_written_down_is_there_in_the_next_process(file: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path; "
-        "from siridb_fast.manifests import Manifests, Start; file = Path(sys.argv[1]); "
+        "from siridb_fast.loading.resume import Manifests, Start; file = Path(sys.argv[1]); "
         "m = Manifests([file], sys.argv[2], Start.FRESH, ['a:9000', 'b:9000']); "
         "m.begin(file); m.start(file, 20); "
         "m.deliver(file, 10); m.start(file, 30); m.deliver(file, 20); os._exit(9)"
@@ -212,7 +212,7 @@ def test_manifest_that_is_none_is_named(
 def test_manifest_that_becomes_unwritable_is_named(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("siridb_fast.manifest.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("siridb_fast.loading.manifest.BUSY_TIMEOUT", 0.01)
     path = file.parent / MANIFEST_NAME
     with Manifest(path, JOB) as manifest:
         assert manifest.claim(file, anew=False) == Entry(0, 0, is_done=False)

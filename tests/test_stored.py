@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import siridb_fast
 from siridb_fast.columns.column import NANOSECOND, SECOND, ColumnRules, point_column
 from siridb_fast.columns.rows import Mixed
-from siridb_fast.frame_points import FramePoints
-from siridb_fast.stored import not_stored
+from siridb_fast.loading.already_stored import not_stored
+from siridb_fast.loading.frame_reader import FramePoints
 
 RULES = ColumnRules(time_precision=NANOSECOND, on_missing="keep")
 NAN = float("nan")

@@ -17,13 +17,13 @@ from conftest import Database
 import siridb_fast
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import FileError
-from siridb_fast.file_portions import FilePortion, FilePortions
 from siridb_fast.files.ipc_messages import is_compressed
 from siridb_fast.files.open import ReadOptions, TableFile, open_file
 from siridb_fast.files.parquet_pages import held_bytes
 from siridb_fast.files.passes import column_groups, suitable_columns
-from siridb_fast.frame_points import FrameReader
-from siridb_fast.load_options import LoadOptions
+from siridb_fast.loading.file_source import FilePortion, FilePortions
+from siridb_fast.loading.frame_reader import FrameReader
+from siridb_fast.loading.options import LoadOptions
 
 ROWS = 1000
 KEPT = ("ts", "host")
@@ -70,7 +70,7 @@ def narrow_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_narrow(path: Path, options: ReadOptions) -> TableFile:
         return open_file(path, replace(options, pass_bytes=1, batch_bytes=1000))
 
-    monkeypatch.setattr("siridb_fast.file_portions.open_file", open_narrow)
+    monkeypatch.setattr("siridb_fast.loading.file_source.open_file", open_narrow)
 
 
 @pytest.mark.parametrize(
@@ -297,9 +297,9 @@ def test_columns_that_do_not_fit_are_found_before_the_first_pass(
 
 READ = r"""
 import re, sys
-from siridb_fast.file_portions import FilePortions
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.arrow_frames import arrow_cells
+from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.frames.arrow_frame import arrow_cells
 found = 0
 for one in FilePortions([sys.argv[1]], LoadOptions(time="ts")):
     for column in one.batch.columns[1:]:

@@ -20,12 +20,12 @@ from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption,
 from siridb_fast.concurrency.loops import run
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import DeliveryError, SiriDBError
-from siridb_fast.file_portions import FilePortions
 from siridb_fast.files.open import find_files
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.loading import Loader
-from siridb_fast.manifest import job_key
-from siridb_fast.manifests import Manifests, Start
+from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.loader import Loader
+from siridb_fast.loading.manifest import job_key
+from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.resume import Manifests, Start
 
 __all__ = ["load"]
 

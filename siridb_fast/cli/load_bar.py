@@ -8,9 +8,9 @@ from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from siridb_fast.file_portions import FilePortions
-from siridb_fast.load_options import LoadOptions, Progress
-from siridb_fast.sources import Portion
+from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.options import LoadOptions, Progress
+from siridb_fast.loading.sources import Portion
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -25,8 +25,8 @@ from rich.text import Text
 
 from siridb_fast.cli.faults import shown, warn
 from siridb_fast.delivery.report import Report
-from siridb_fast.file_portions import FilePortions
-from siridb_fast.loading import Survey
+from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.loader import Survey
 
 __all__ = ["new_bar", "print_report", "print_survey"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from siridb_fast.columns._grouping import present
 from siridb_fast.columns.column import raw_series_name
 from siridb_fast.errors import ColumnError, ConfigError
-from siridb_fast.frames import Coded
-from siridb_fast.naming import SeriesNaming
+from siridb_fast.loading.frames.base import Coded
+from siridb_fast.loading.name_template import SeriesNaming
 
 __all__ = ["NameTable", "combined"]
 

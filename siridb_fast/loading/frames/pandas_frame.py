@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.frames import Cells, Coded, coded_array, text_names
+from siridb_fast.loading.frames.base import Cells, Coded, coded_array, text_names
 
 __all__ = ["PandasFrame", "is_pandas"]
 
@@ -58,7 +58,7 @@ class PandasFrame:
         """Return a column."""
         column = self._column(name)
         if _is_arrow(column):
-            from siridb_fast.arrow_frames import arrow_cells  # needs pyarrow
+            from siridb_fast.loading.frames.arrow_frame import arrow_cells  # needs pyarrow
 
             return arrow_cells(name, column.array.__arrow_array__())
         if _is_time(column):
@@ -73,7 +73,7 @@ class PandasFrame:
         if hasattr(column.dtype, "categories"):
             return Coded(column.array.codes, column.array.categories.tolist())
         if _is_arrow(column):
-            from siridb_fast.arrow_frames import arrow_coded  # needs pyarrow
+            from siridb_fast.loading.frames.arrow_frame import arrow_coded  # needs pyarrow
 
             return arrow_coded(name, column.array.__arrow_array__())
         cells = self.cells(name)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from siridb_fast.errors import ColumnError
-from siridb_fast.frames import Frame
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.naming import COLUMN
+from siridb_fast.loading.frames.base import Frame
+from siridb_fast.loading.name_template import COLUMN
+from siridb_fast.loading.options import LoadOptions
 
 __all__ = ["Layout", "layout_of"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from siridb_fast.columns.column import ColumnRules, point_column
 from siridb_fast.columns.rows import group_rows
 from siridb_fast.delivery.missing_points import Arrays, Ask, missing_points
-from siridb_fast.frame_points import FramePoints
+from siridb_fast.loading.frame_reader import FramePoints
 
 __all__ = ["not_stored"]
 

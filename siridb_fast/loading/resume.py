@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from siridb_fast.errors import FileError
-from siridb_fast.manifest import MANIFEST_NAME, Manifest
+from siridb_fast.loading.manifest import MANIFEST_NAME, Manifest
 
 __all__ = ["Manifests", "Start"]
 

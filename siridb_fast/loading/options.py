@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 from siridb_fast.columns.column import ColumnRules
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.errors import ConfigError
-from siridb_fast.naming import SeriesNaming
+from siridb_fast.loading.name_template import SeriesNaming
 
 __all__ = ["LoadKeywords", "LoadOptions", "Progress"]
 

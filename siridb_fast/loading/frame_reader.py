@@ -16,11 +16,11 @@ from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import PRECISIONS, point_column, raw_series_name
 from siridb_fast.columns.rows import PLAIN_TYPES, Mixed, are_plain, has_nan, mixed_points
 from siridb_fast.errors import ColumnError
-from siridb_fast.frames import Cells, Coded, Frame
-from siridb_fast.labels import NameTable, combined
-from siridb_fast.layout import Layout, layout_of
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.plain_cells import plain_cells, plain_times
+from siridb_fast.loading.column_roles import Layout, layout_of
+from siridb_fast.loading.frames.base import Cells, Coded, Frame
+from siridb_fast.loading.frames.cells import plain_cells, plain_times
+from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.series_names import NameTable, combined
 
 __all__ = ["FramePoints", "FrameReader"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siridb_fast.errors import ColumnError
-from siridb_fast.frames import Cells, Coded, coded_array, text_names
+from siridb_fast.loading.frames.base import Cells, Coded, coded_array, text_names
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -31,10 +31,10 @@ from siridb_fast.errors import (
     RequestTimeout,
     SiriDBError,
 )
-from siridb_fast.frame_points import FramePoints, FrameReader
-from siridb_fast.load_options import LoadOptions, Progress
-from siridb_fast.sources import Portion
-from siridb_fast.stored import not_stored
+from siridb_fast.loading.already_stored import not_stored
+from siridb_fast.loading.frame_reader import FramePoints, FrameReader
+from siridb_fast.loading.options import LoadOptions, Progress
+from siridb_fast.loading.sources import Portion
 from siridb_fast.writer.column_intake import new_delivery
 from siridb_fast.writer.writer import BatchWriter
 

@@ -16,7 +16,7 @@ from siridb_fast.columns.column import ColumnRules, is_missing
 from siridb_fast.columns.rows import has_nat
 from siridb_fast.columns.scalars import plain_timestamp, shown_integer
 from siridb_fast.errors import ColumnError
-from siridb_fast.frames import Cells
+from siridb_fast.loading.frames.base import Cells
 
 __all__ = ["plain_cells", "plain_times"]
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from siridb_fast.arrow_frames import ArrowFrame
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError, FileError
 from siridb_fast.files.open import ReadOptions, TableFile, find_files, open_file
-from siridb_fast.frame_points import FramePoints, FrameReader
-from siridb_fast.layout import Layout, layout_of
-from siridb_fast.load_options import LoadOptions
+from siridb_fast.loading.column_roles import Layout, layout_of
+from siridb_fast.loading.frame_reader import FramePoints, FrameReader
+from siridb_fast.loading.frames.arrow_frame import ArrowFrame
+from siridb_fast.loading.options import LoadOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa

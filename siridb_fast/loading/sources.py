@@ -13,14 +13,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from siridb_fast.arrow_frames import arrow_frames, arrow_values, is_arrow
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError
-from siridb_fast.file_portions import FilePortions
-from siridb_fast.frame_points import FramePoints, FrameReader
-from siridb_fast.frames import ArrayFrame, Cells, Frame
-from siridb_fast.load_options import LoadOptions
-from siridb_fast.pandas_frames import PandasFrame, is_pandas
+from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.frame_reader import FramePoints, FrameReader
+from siridb_fast.loading.frames.arrow_frame import arrow_frames, arrow_values, is_arrow
+from siridb_fast.loading.frames.base import ArrayFrame, Cells, Frame
+from siridb_fast.loading.frames.pandas_frame import PandasFrame, is_pandas
+from siridb_fast.loading.options import LoadOptions
 
 __all__ = ["FramePortion", "Portion", "portions"]
 

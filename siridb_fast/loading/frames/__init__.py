@@ -1,0 +1,1 @@
+"""One way to look at frames of pandas and Polars, tables of Arrow, and arrays: columns of cells."""
