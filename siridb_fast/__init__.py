@@ -5,9 +5,16 @@
 `siridb_fast.testing` starts real servers for tests.
 """
 
-from siridb_fast.blocking import SiriDBConnection, connect
-from siridb_fast.blocking_client import BlockingClient, BlockingDelivery, BlockingWriter, load
-from siridb_fast.client import SiriDBClient
+from siridb_fast.client.blocking import BlockingClient, BlockingDelivery, BlockingWriter, load
+from siridb_fast.client.client import SiriDBClient
+from siridb_fast.client.siridb_connector import (
+    SiriDBAsyncConnection,
+    SiriDBConn,
+    SiriDBProtocol,
+    async_connect,
+    async_server_info,
+)
+from siridb_fast.client.siridb_connector_blocking import SiriDBConnection, connect
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.columns.insert_data import encode_insert
@@ -47,13 +54,6 @@ from siridb_fast.errors import (
 )
 from siridb_fast.loading.options import Progress
 from siridb_fast.protocol._qpack import packb, unpackb
-from siridb_fast.reference import (
-    SiriDBAsyncConnection,
-    SiriDBConn,
-    SiriDBProtocol,
-    async_connect,
-    async_server_info,
-)
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.writer.writer import BatchWriter
 

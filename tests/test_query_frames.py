@@ -21,7 +21,7 @@ from siridb_fast import (
     UserAuthError,
     connect,
 )
-from siridb_fast.database import PointArrays
+from siridb_fast.client.database import PointArrays
 
 RNG = np.random.default_rng(4)
 NAMES = ["plain", "two words", 'quo"te', "it's", "`grave`", "é日", "a/b", "# no comment", "Z"]

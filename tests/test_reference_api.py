@@ -13,7 +13,7 @@ import uvloop
 from conftest import PING, Database, Held, answer_all, eventually
 
 import siridb_fast
-import siridb_fast.reference
+import siridb_fast.client.siridb_connector
 from siridb_fast import (
     AuthenticationError,
     BlockingClient,
@@ -214,7 +214,7 @@ async def test_async_connection(target: Target, database: Database) -> None:
 
 
 async def test_async_connection_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(siridb_fast.reference, "KEEPALIVE_INTERVAL", 0.02)
+    monkeypatch.setattr(siridb_fast.client.siridb_connector, "KEEPALIVE_INTERVAL", 0.02)
     held = Held()
     async with ScriptedServer(held) as server:
         connection = await async_connect("u", "p", "d", server.host, server.port, keepalive=True)

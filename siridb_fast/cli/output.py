@@ -28,7 +28,7 @@ from siridb_fast.cli.faults import UsageFault, reason_of, shown
 from siridb_fast.cli.grids import Grid, iso
 
 if TYPE_CHECKING:
-    from siridb_fast.database import PointArrays
+    from siridb_fast.client.database import PointArrays
 
 __all__ = [
     "Format",

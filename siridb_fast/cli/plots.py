@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from siridb_fast.database import PointArrays
+    from siridb_fast.client.database import PointArrays
 
 __all__ = [
     "PICTURES",

@@ -40,8 +40,8 @@ from siridb_fast.errors import UserAuthError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from siridb_fast.client import SiriDBClient
-    from siridb_fast.database import PointArrays
+    from siridb_fast.client.client import SiriDBClient
+    from siridb_fast.client.database import PointArrays
 
 __all__ = ["query"]
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from siridb_fast.cli.faults import ExitCode, reason_of, shown
 from siridb_fast.cli.options import Target, TimeoutOption, UrlOption, connected, target_of
-from siridb_fast.client import SiriDBClient
+from siridb_fast.client.client import SiriDBClient
 from siridb_fast.concurrency.loops import run
 from siridb_fast.connection.cluster import open_connection
 from siridb_fast.connection.connection import Connection

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from siridb_fast.client import SiriDBClient
+from siridb_fast.client.client import SiriDBClient
+from siridb_fast.client.database import FrameKeywords, InsertKeywords, PointArrays
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.concurrency.loops import (
     LEAVING_TIMEOUT,
@@ -24,7 +25,6 @@ from siridb_fast.concurrency.loops import (
     run,
 )
 from siridb_fast.connection.config import Config, Target
-from siridb_fast.database import FrameKeywords, InsertKeywords, PointArrays
 from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError

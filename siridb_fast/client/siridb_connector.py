@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
+from siridb_fast.client.database import Database, InsertKeywords, PointArrays
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.connection.config import Config, is_url, parse_url
 from siridb_fast.connection.connection import KEEPALIVE_INTERVAL, Connection
 from siridb_fast.connection.hosts import DEFAULT_PORT, Host
-from siridb_fast.database import Database, InsertKeywords, PointArrays
 from siridb_fast.errors import (
     ConfigError,
     ConnectionLost,

@@ -10,22 +10,22 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from siridb_fast.blocking_client import BlockingClient, BlockingWriter
-from siridb_fast.concurrency.fork import Home, Unpicklable
-from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
-from siridb_fast.connection.config import Config, is_url
-from siridb_fast.connection.hosts import DEFAULT_PORT
-from siridb_fast.database import (
+from siridb_fast.client.blocking import BlockingClient, BlockingWriter
+from siridb_fast.client.database import (
     Database,
     FrameKeywords,
     FrameOptions,
     InsertKeywords,
     PointArrays,
 )
+from siridb_fast.client.siridb_connector import Protocol, SiriDBProtocol, dial, target_of
+from siridb_fast.concurrency.fork import Home, Unpicklable
+from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
+from siridb_fast.connection.config import Config, is_url
+from siridb_fast.connection.hosts import DEFAULT_PORT
 from siridb_fast.errors import ConnectionLost
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
-from siridb_fast.reference import Protocol, SiriDBProtocol, dial, target_of
 from siridb_fast.writer.options import WriterKeywords
 
 if TYPE_CHECKING:

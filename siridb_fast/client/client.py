@@ -12,18 +12,18 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from siridb_fast.attachment import Attachment, State
-from siridb_fast.concurrency.fork import Unpicklable
-from siridb_fast.connection.config import Config, OnDoubt, config_of, parse_url
-from siridb_fast.connection.failover import carry
-from siridb_fast.connection.hosts import parse_hostlist
-from siridb_fast.database import (
+from siridb_fast.client.binding import Attachment, State
+from siridb_fast.client.database import (
     Database,
     FrameKeywords,
     FrameOptions,
     InsertKeywords,
     PointArrays,
 )
+from siridb_fast.concurrency.fork import Unpicklable
+from siridb_fast.connection.config import Config, OnDoubt, config_of, parse_url
+from siridb_fast.connection.failover import carry
+from siridb_fast.connection.hosts import parse_hostlist
 from siridb_fast.delivery.report import Report
 from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
