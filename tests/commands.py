@@ -76,7 +76,7 @@ def _as_if_alone(command: list[str], variables: dict[str, str]) -> Iterator[None
         mock.patch.dict(os.environ, variables, clear=True),
         mock.patch.object(os, "_exit", sys.exit),
         mock.patch.object(logger, "handlers", [*logger.handlers]),
-        mock.patch("siridb_fast.cli.load.keep_memory_small"),
+        mock.patch("siridb_fast.cli.load.command.keep_memory_small"),
     ):
         try:
             yield

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from siridb_fast.cli.bench_cells import Cell, Facts, Kind, Latency, Measured, Survey, Transport
+from siridb_fast.cli.bench.cells import Cell, Facts, Kind, Latency, Measured, Survey, Transport
 
 __all__ = ["FACTS", "cell", "latency", "measured", "survey"]
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from surveys import LINES, RUNS, cell, latency, measured, survey
 
-from siridb_fast.cli.bench_advice import Advice, advise
-from siridb_fast.cli.bench_cells import (
+from siridb_fast.cli.bench.advice import Advice, advise
+from siridb_fast.cli.bench.cells import (
     Kind,
     Measured,
     Survey,
@@ -14,8 +14,8 @@ from siridb_fast.cli.bench_cells import (
     is_clearly_faster,
     plan,
 )
-from siridb_fast.cli.bench_figures import points_per_second, seconds_text, waits
-from siridb_fast.cli.bench_sending import BEGINNING, Supply
+from siridb_fast.cli.bench.figures import points_per_second, seconds_text, waits
+from siridb_fast.cli.bench.sending import BEGINNING, Supply
 
 NOISY = (0.1, 0.2, 1.0, 10.0, 20.0)
 FLAT = dict.fromkeys(RUNS, 3e6)
@@ -77,7 +77,7 @@ def test_no_point_is_made_twice_and_neighbours_share_no_series(
             points.update(new)
         return b""
 
-    monkeypatch.setattr("siridb_fast.cli.bench_sending.encode_insert", encode)
+    monkeypatch.setattr("siridb_fast.cli.bench.sending.encode_insert", encode)
     supply = Supply("p.", precision)
     small = replace(cell(3, 2, 2), series=30)
     for _ in range(3):

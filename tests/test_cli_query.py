@@ -14,8 +14,8 @@ from commands import COMMAND, environment, run_command, run_process
 from conftest import Database
 
 import siridb_fast
-from siridb_fast.cli.plots import thinned
-from siridb_fast.cli.timeaxis import time_ticks
+from siridb_fast.cli.output.plot import thinned
+from siridb_fast.cli.output.time_axis import time_ticks
 
 START = 1_767_225_600_000  # 2026-01-01 in ms
 FLOATS = [0.1, float("nan"), float("inf"), -1e300]

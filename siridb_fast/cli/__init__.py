@@ -24,7 +24,7 @@ def main() -> None:
         sys.exit(1)
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     from siridb_fast.cli.app import command_line
-    from siridb_fast.cli.faults import guarded
+    from siridb_fast.cli.errors import guarded
 
     arguments = sys.argv[1:]
     try:

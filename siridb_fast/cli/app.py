@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 import siridb_fast
-from siridb_fast.cli.faults import silence_stdout
-from siridb_fast.cli.plot_option import PlotCommand
+from siridb_fast.cli.errors import silence_stdout
+from siridb_fast.cli.output.plot_option import PlotCommand
 
 __all__ = ["command_line"]
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from siridb_fast.cli.faults import UsageFault, reason_of, warn
+from siridb_fast.cli.errors import UsageFault, reason_of, warn
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.connection.config import Config, parse_url

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from siridb_fast.cli.faults import UsageFault, terminable
-from siridb_fast.cli.grids import AnswerGrid, Grid, PointGrid, is_select, without_times
+from siridb_fast.cli.errors import UsageFault, terminable
 from siridb_fast.cli.options import (
     Precision,
     Target,
@@ -22,7 +21,10 @@ from siridb_fast.cli.options import (
     connected,
     target_of,
 )
-from siridb_fast.cli.output import (
+from siridb_fast.cli.output.grid import AnswerGrid, Grid, PointGrid, is_select, without_times
+from siridb_fast.cli.output.plot import check_plottable, draw_in_terminal, draw_picture
+from siridb_fast.cli.output.plot_option import IN_TERMINAL
+from siridb_fast.cli.output.write import (
     Format,
     is_terminal,
     opened,
@@ -32,8 +34,6 @@ from siridb_fast.cli.output import (
     write_csv,
     write_points_json,
 )
-from siridb_fast.cli.plot_option import IN_TERMINAL
-from siridb_fast.cli.plots import check_plottable, draw_in_terminal, draw_picture
 from siridb_fast.concurrency.loops import run
 from siridb_fast.errors import UserAuthError
 

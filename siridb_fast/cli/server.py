@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from siridb_fast.cli.faults import UsageFault, note, terminable
+from siridb_fast.cli.errors import UsageFault, note, terminable
 from siridb_fast.cli.options import Precision
 from siridb_fast.testing import HttpApiError, ServerStartError, SiriDBServer
 

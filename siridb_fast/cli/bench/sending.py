@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siridb_fast.cli.bench_cells import Cell
+from siridb_fast.cli.bench.cells import Cell
 from siridb_fast.columns.insert_data import encode_insert
 from siridb_fast.errors import SiriDBError
 from siridb_fast.protocol import _wire

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from siridb_fast.cli.bench_advice import Advice
-from siridb_fast.cli.bench_cells import (
+from siridb_fast.cli.bench.advice import Advice
+from siridb_fast.cli.bench.cells import (
     Kind,
     Measured,
     Survey,
@@ -25,9 +25,9 @@ from siridb_fast.cli.bench_cells import (
     best_of,
     is_clearly_faster,
 )
-from siridb_fast.cli.bench_figures import fastest, points_per_second, seconds_text, waits
-from siridb_fast.cli.bench_grounds import Removal
-from siridb_fast.cli.faults import shown
+from siridb_fast.cli.bench.figures import fastest, points_per_second, seconds_text, waits
+from siridb_fast.cli.bench.target import Removal
+from siridb_fast.cli.errors import shown
 
 __all__ = ["print_bench", "write_json"]
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from statistics import median, quantiles
 
-from siridb_fast.cli.bench_cells import Cell, Kind, Latency, Measured, Survey, Transport, plan
-from siridb_fast.cli.bench_cpu import cpu_seconds
-from siridb_fast.cli.bench_grounds import Ground
-from siridb_fast.cli.bench_sending import Sender, Supply
+from siridb_fast.cli.bench.cells import Cell, Kind, Latency, Measured, Survey, Transport, plan
+from siridb_fast.cli.bench.cpu import cpu_seconds
+from siridb_fast.cli.bench.sending import Sender, Supply
+from siridb_fast.cli.bench.target import Ground
 from siridb_fast.connection.connection import Connection
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb

@@ -17,10 +17,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from siridb_fast.cli.bench_cells import Facts, Transport
-from siridb_fast.cli.bench_cpu import local_pid
-from siridb_fast.cli.bench_sending import BEGINNING, UNITS_PER_SECOND
-from siridb_fast.cli.faults import UsageFault, note, reason_of, warn
+from siridb_fast.cli.bench.cells import Facts, Transport
+from siridb_fast.cli.bench.cpu import local_pid
+from siridb_fast.cli.bench.sending import BEGINNING, UNITS_PER_SECOND
+from siridb_fast.cli.errors import UsageFault, note, reason_of, warn
 from siridb_fast.connection.cluster import open_connection
 from siridb_fast.connection.config import Config, parse_url
 from siridb_fast.connection.connection import Connection

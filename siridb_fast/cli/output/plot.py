@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siridb_fast.cli.faults import UsageFault, reason_of, shown
-from siridb_fast.cli.timeaxis import NANOSECONDS, TimeTicks, time_ticks
+from siridb_fast.cli.errors import UsageFault, reason_of, shown
+from siridb_fast.cli.output.time_axis import NANOSECONDS, TimeTicks, time_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from siridb_fast.cli.faults import UsageFault
-from siridb_fast.cli.grids import iso
-from siridb_fast.cli.output import text_of
+from siridb_fast.cli.errors import UsageFault
+from siridb_fast.cli.output.grid import iso
+from siridb_fast.cli.output.write import text_of
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.errors import UnpackError
 

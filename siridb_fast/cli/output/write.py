@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from siridb_fast.cli.faults import UsageFault, reason_of, shown
-from siridb_fast.cli.grids import Grid, iso
+from siridb_fast.cli.errors import UsageFault, reason_of, shown
+from siridb_fast.cli.output.grid import Grid, iso
 
 if TYPE_CHECKING:
     from siridb_fast.client.database import PointArrays

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from siridb_fast.cli.faults import shown, warn
+from siridb_fast.cli.errors import shown, warn
 from siridb_fast.delivery.report import Report
 from siridb_fast.loading.file_source import FilePortions
 from siridb_fast.loading.loader import Survey

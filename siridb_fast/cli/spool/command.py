@@ -21,11 +21,11 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from siridb_fast.cli.faults import ExitCode, UsageFault, note, shown, terminable, warn
+from siridb_fast.cli.errors import ExitCode, UsageFault, note, shown, terminable, warn
 from siridb_fast.cli.options import UrlOption, target_of
-from siridb_fast.cli.output import is_terminal, opened
-from siridb_fast.cli.spool_export import Exporter, ExportFormat, unit_of
-from siridb_fast.cli.spool_replay import replay
+from siridb_fast.cli.output.write import is_terminal, opened
+from siridb_fast.cli.spool.export import Exporter, ExportFormat, unit_of
+from siridb_fast.cli.spool.replay import replay
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.concurrency.loops import run
 from siridb_fast.errors import UnpackError

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from siridb_fast.cli.bench_cells import Survey, best_of, is_clearly_faster
+from siridb_fast.cli.bench.cells import Survey, best_of, is_clearly_faster
 
 __all__ = ["Wait", "fastest", "points_per_second", "seconds_text", "waits"]
 

@@ -16,9 +16,12 @@ from typing import Annotated, TypeAlias
 import typer
 from rich.console import Console
 
-from siridb_fast.cli.bench_advice import advise
-from siridb_fast.cli.bench_cells import Survey
-from siridb_fast.cli.bench_grounds import (
+from siridb_fast.cli.bench.advice import advise
+from siridb_fast.cli.bench.cells import Survey
+from siridb_fast.cli.bench.output import print_bench, write_json
+from siridb_fast.cli.bench.plots import check_plot, draw_in_terminal, draw_picture
+from siridb_fast.cli.bench.run import survey
+from siridb_fast.cli.bench.target import (
     Account,
     Ground,
     Line,
@@ -28,12 +31,9 @@ from siridb_fast.cli.bench_grounds import (
     new_database,
     throw_away_server,
 )
-from siridb_fast.cli.bench_output import print_bench, write_json
-from siridb_fast.cli.bench_plots import check_plot, draw_in_terminal, draw_picture
-from siridb_fast.cli.bench_run import survey
-from siridb_fast.cli.faults import ExitCode, UsageFault, note, warn
+from siridb_fast.cli.errors import ExitCode, UsageFault, note, warn
 from siridb_fast.cli.options import ANSWER_TIMEOUT, Target, TimeoutOption, UrlOption, target_of
-from siridb_fast.cli.plot_option import IN_TERMINAL
+from siridb_fast.cli.output.plot_option import IN_TERMINAL
 from siridb_fast.concurrency.loops import run
 
 __all__ = ["bench"]

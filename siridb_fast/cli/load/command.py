@@ -13,9 +13,9 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from siridb_fast.cli.faults import ExitCode, UsageFault, note, reason_of, warn
-from siridb_fast.cli.load_bar import LoadBar
-from siridb_fast.cli.memory import keep_memory_small
+from siridb_fast.cli.errors import ExitCode, UsageFault, note, reason_of, warn
+from siridb_fast.cli.load.allocators import keep_memory_small
+from siridb_fast.cli.load.bar import LoadBar
 from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption, target_of
 from siridb_fast.concurrency.loops import run
 from siridb_fast.delivery.report import Report
@@ -184,7 +184,7 @@ def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
     with closing(LoadBar(source)) as bar:
         loader = Loader(target.config, options)
         survey = run(loader.survey(bar.watched(source)))
-    from siridb_fast.cli.load_output import print_survey  # late, as the bar
+    from siridb_fast.cli.load.output import print_survey  # late, as the bar
 
     print_survey(survey, source)
 
@@ -223,7 +223,7 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
 
 
 def _print_report(report: Report, source: FilePortions) -> None:
-    from siridb_fast.cli.load_output import print_report  # late, as the bar
+    from siridb_fast.cli.load.output import print_report  # late, as the bar
 
     print_report(report, source)
 

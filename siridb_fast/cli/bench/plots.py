@@ -9,10 +9,10 @@ from math import ceil, floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siridb_fast.cli.bench_cells import Kind, Measured, Survey
-from siridb_fast.cli.bench_figures import points_per_second
-from siridb_fast.cli.faults import shown
-from siridb_fast.cli.plots import check_picture, require, save
+from siridb_fast.cli.bench.cells import Kind, Measured, Survey
+from siridb_fast.cli.bench.figures import points_per_second
+from siridb_fast.cli.errors import shown
+from siridb_fast.cli.output.plot import check_picture, require, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

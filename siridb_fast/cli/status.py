@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from siridb_fast.cli.faults import ExitCode, reason_of, shown
+from siridb_fast.cli.errors import ExitCode, reason_of, shown
 from siridb_fast.cli.options import Target, TimeoutOption, UrlOption, connected, target_of
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.concurrency.loops import run

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from siridb_fast.cli.bench_cells import (
+from siridb_fast.cli.bench.cells import (
     BUFFERED_POINT_BYTES,
     FEWEST_REPEATS,
     Kind,
@@ -20,7 +20,7 @@ from siridb_fast.cli.bench_cells import (
     default_lines,
     is_clearly_faster,
 )
-from siridb_fast.cli.bench_figures import fastest, points_per_second, seconds_text
+from siridb_fast.cli.bench.figures import fastest, points_per_second, seconds_text
 
 __all__ = ["Advice", "advise"]
 

@@ -71,7 +71,7 @@ class LoadBar:
         )
 
     def _make(self) -> None:
-        from siridb_fast.cli.load_output import new_bar
+        from siridb_fast.cli.load.output import new_bar
 
         bar, task = new_bar(self._source.size)
         bar.start()

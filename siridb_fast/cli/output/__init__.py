@@ -1,0 +1,1 @@
+"""How answers are written: tables of the terminal, files of each format, plots."""

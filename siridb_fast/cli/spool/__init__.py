@@ -1,0 +1,1 @@
+"""`siridb-fast spool`: look into a spool, export it, replay it."""
