@@ -75,7 +75,7 @@ instructions: $(VENV)/.built
 
 server: $(VENV)/.built
 	@[ -n "$$SIRIDB_SERVER" ] || command -v siridb-server >/dev/null \
-		|| $(BIN)/python -m siridb_fast.testing.unpack
+		|| $(BIN)/python -m siridb_fast.testing.install.unpack
 
 $(SANITIZED)/.built: $(VENV)/.built
 	rm -rf $(SANITIZED)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from siridb_fast.testing import ServerNotFound, find_server
-from siridb_fast.testing.debian import unpack_package
-from siridb_fast.testing.unpack import main
+from siridb_fast.testing.install.debian import unpack_package
+from siridb_fast.testing.install.unpack import main
 
 PRINT_VERSION = "echo SiriDB Server 9.8.7"
 
@@ -93,7 +93,11 @@ def test_server_is_looked_for_in_order(nowhere: Path, monkeypatch: pytest.Monkey
 def test_missing_server_says_what_to_do(nowhere: Path) -> None:
     with pytest.raises(ServerNotFound) as caught:
         find_server()
-    for advice in ("SIRIDB_SERVER", "'siridb-server' package", "siridb_fast.testing.unpack"):
+    for advice in (
+        "SIRIDB_SERVER",
+        "'siridb-server' package",
+        "siridb_fast.testing.install.unpack",
+    ):
         assert advice in str(caught.value)
 
 

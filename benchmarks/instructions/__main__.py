@@ -14,7 +14,7 @@ from benchmarks.instructions.bounds import BOUNDS, Bounds, Build, Verdict, machi
 from benchmarks.instructions.callgrind import CountingError, count_instructions
 from benchmarks.instructions.kernels import KERNELS
 from benchmarks.instructions.valgrind import find_valgrind
-from siridb_fast.testing.debian import PackageError
+from siridb_fast.testing.install.debian import PackageError
 
 FOLDER = Path("build/instructions").absolute()
 TOOLS = Path("build/valgrind").absolute()

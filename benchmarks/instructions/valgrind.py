@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from siridb_fast.testing.debian import PackageError, run, unpack_package
+from siridb_fast.testing.install.debian import PackageError, run, unpack_package
 
 __all__ = ["Valgrind", "find_valgrind"]
 

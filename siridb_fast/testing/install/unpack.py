@@ -1,4 +1,4 @@
-"""`python -m siridb_fast.testing.unpack [FOLDER]`: a siridb-server without installing anything.
+"""`python -m siridb_fast.testing.install.unpack [FOLDER]`: a siridb-server without installing anything.
 
 Debian and Ubuntu have the server as a package. This unpacks it, with the libraries it needs, into
 FOLDER; FOLDER/siridb-server then starts the server with its own libraries and its own dynamic
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from siridb_fast.testing.debian import PackageError, run, unpack_package
+from siridb_fast.testing.install.debian import PackageError, run, unpack_package
 
 __all__ = ["main", "unpack"]
 
@@ -32,7 +32,7 @@ exec "$root/{loader}" --library-path "{libraries}" "$root/{server}" "$@"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m siridb_fast.testing.unpack",
+        prog="python -m siridb_fast.testing.install.unpack",
         description="Unpack siridb-server and its libraries into a folder; install nothing.",
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path(".siridb-server"))

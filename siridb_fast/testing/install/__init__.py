@@ -1,0 +1,1 @@
+"""A siridb-server without installing anything: `python -m siridb_fast.testing.install`."""
