@@ -75,7 +75,7 @@ instructions: $(VENV)/.built
 
 server: $(VENV)/.built
 	@[ -n "$$SIRIDB_SERVER" ] || command -v siridb-server >/dev/null \
-		|| $(BIN)/python -m siridb_fast.testing.install.unpack
+		|| $(BIN)/python -m siridb_fast.testing.install
 
 $(SANITIZED)/.built: $(VENV)/.built
 	rm -rf $(SANITIZED)

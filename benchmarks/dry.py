@@ -17,8 +17,8 @@ from unittest import mock
 import siridb_fast.writer.writer
 from siridb_fast import NANOSECOND
 from siridb_fast.delivery.dispatcher import Dispatcher
-from siridb_fast.delivery.doubt import Doubts
-from siridb_fast.query.server_queries import Asking
+from siridb_fast.delivery.doubt import DoubtResolver
+from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.engine import Engine
 from siridb_fast.writer.handshake import Facts
 
@@ -43,13 +43,13 @@ class DryEngine(Engine):
         super().__init__(config, options, coalescer)
         self._facts = Facts(NANOSECOND, BUFFER_POINTS, True, 1)
         self._ledger.buffer_points = BUFFER_POINTS
-        self.asking = DryAsking(self._cluster, options)
+        self.asking = DryAsking(self._cluster)
         self._dispatcher = DryDispatcher(
             self._cluster,
             self,
             delivery_timeout=TIMEOUT,
             on_doubt="report",
-            doubts=Doubts(self._cluster, self.asking, lambda: 0),
+            doubts=DoubtResolver(self._cluster, self.asking, lambda: 0),
         )
         self.entrance = self._new_entrance()
 
@@ -78,7 +78,7 @@ class DryDispatcher(Dispatcher):
             self.outgoing.settle(package)
 
 
-class DryAsking(Asking):
+class DryAsking(ServerQueries):
     """One that knows without asking."""
 
     async def expirations(self) -> tuple[int | None, int | None]:

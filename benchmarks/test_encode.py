@@ -18,10 +18,10 @@ import qpack
 from benchmarks import data
 from benchmarks.contest import Contest
 from siridb_fast import NANOSECOND
-from siridb_fast.columns._payload import restart_package, start_package
+from siridb_fast.columns._payload import restart_payload, start_payload
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, cut_packages, point_column
-from siridb_fast.protocol._buffer import PackageBuffer
+from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, cut_payloads, point_column
+from siridb_fast.protocol._buffer import PayloadBuffer
 
 RULES = ColumnRules(time_precision=NANOSECOND)
 NAME = "room.12.temperature"
@@ -42,7 +42,7 @@ KINDS = {
 
 def test_float64_column(contest: Contest) -> None:
     timestamps, values = data.nanoseconds(data.MANY), data.doubles(data.MANY)
-    buffer = start_package(data.MANY * FULL_BYTES + 1024)
+    buffer = start_payload(data.MANY * FULL_BYTES + 1024)
     contest.run(
         2,
         {
@@ -70,7 +70,7 @@ def test_kinds(contest: Contest, kind: str) -> None:
 def test_memcpy_in_cache(contest: Contest) -> None:
     points, repeats = data.IN_CACHE, 100
     column = _column(data.nanoseconds(points), data.doubles(points))
-    buffer = start_package(points * FULL_BYTES + 1024)
+    buffer = start_payload(points * FULL_BYTES + 1024)
     source, target = _bytes_like(column, buffer)
     contest.run(
         25,
@@ -85,7 +85,7 @@ def test_memcpy_in_cache(contest: Contest) -> None:
 def test_memcpy_out_of_cache(contest: Contest) -> None:
     timestamps, values = data.nanoseconds(data.MANY), data.doubles(data.MANY)
     column = _column(timestamps, values)
-    buffer = start_package(data.MANY * FULL_BYTES + 1024)
+    buffer = start_payload(data.MANY * FULL_BYTES + 1024)
     source, target = _bytes_like(column, buffer)
     contest.run(
         15,
@@ -126,16 +126,16 @@ def _column(timestamps: data.Array, values: data.Array) -> PointColumn:
 
 def _cut(timestamps: data.Array, values: data.Array) -> int:
     # The way of an insert. No package is held, so one buffer serves them all.
-    packages = cut_packages([_column(timestamps, values)])
+    packages = cut_payloads([_column(timestamps, values)])
     return sum(len(package.buffer) for package in packages)
 
 
-def _write(column: PointColumn, buffer: PackageBuffer) -> None:
-    restart_package(buffer)
+def _write(column: PointColumn, buffer: PayloadBuffer) -> None:
+    restart_payload(buffer)
     column.append_to(buffer, 0, len(column))
 
 
-def _bytes_like(column: PointColumn, buffer: PackageBuffer) -> tuple[data.Array, data.Array]:
+def _bytes_like(column: PointColumn, buffer: PayloadBuffer) -> tuple[data.Array, data.Array]:
     _write(column, buffer)
     source = np.full(len(buffer), 7, np.uint8)
     return source, np.ones_like(source)  # written to, so that the memory is there

@@ -34,7 +34,7 @@ from benchmarks.peers import (
     influx_points,
 )
 from benchmarks.record import Mark
-from siridb_fast.columns.column import NANOSECOND, cut_packages
+from siridb_fast.columns.column import NANOSECOND, cut_payloads
 from siridb_fast.loading.frame_reader import FrameReader
 from siridb_fast.loading.frames.pandas_frame import PandasFrame
 from siridb_fast.loading.loader import Expiry
@@ -159,7 +159,7 @@ def _to_packages(frame: Any) -> int:
     # All that a load does from the frame to packages: read, check, and encode.
     read = FrameReader(LoadOptions(time="time"), NANOSECOND).read(PandasFrame(frame))
     Expiry((None, None), time.time_ns()).look(read)
-    return sum(len(package.buffer) for package in cut_packages(read.columns))
+    return sum(len(package.buffer) for package in cut_payloads(read.columns))
 
 
 def _size_of_lap(entrant: Entrant) -> int:

@@ -22,7 +22,7 @@ from siridb_fast import (
     encode_insert,
     unpackb,
 )
-from siridb_fast.columns._payload import start_package
+from siridb_fast.columns._payload import start_payload
 from siridb_fast.columns.casting import cast_values
 from siridb_fast.columns.column import ColumnRules, point_column
 
@@ -146,7 +146,7 @@ def test_a_unit_too_coarse_to_convert_is_a_column_error() -> None:
 @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (0, 4), (3, 2), (5, 6), (0, 2**40)])
 def test_points_outside_the_column_are_not_read(start: int, stop: int) -> None:
     column = point_column("s", np.arange(3), np.arange(3), ColumnRules())
-    buffer = start_package()
+    buffer = start_payload()
     with pytest.raises(IndexError):
         column.append_to(buffer, start, stop)
     assert len(buffer) == 1

@@ -1,4 +1,4 @@
-"""Doubts: what of a package is stored is found out, and only the rest is sent again."""
+"""DoubtResolver: what of a package is stored is found out, and only the rest is sent again."""
 
 import asyncio
 from functools import partial
@@ -17,9 +17,8 @@ from siridb_fast import BatchWriter, ConnectionLost, decode_points, packb
 from siridb_fast.batching._batch import Batch
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import parse_url
-from siridb_fast.delivery.doubt import Doubts, Settled, Turns, batch_of, split
-from siridb_fast.query.server_queries import Asking
-from siridb_fast.writer.options import WriterOptions
+from siridb_fast.delivery.doubt import DoubtResolver, Settled, Turns, batch_of, split
+from siridb_fast.query.server_queries import ServerQueries
 
 FIRST = 1_600_000_000_000_000_000
 NAN = float("nan")
@@ -42,7 +41,7 @@ async def settle_all(database: Database, batches: list[Batch]) -> tuple[list[Set
     await cluster.open()
     connection = cluster.select()
     assert connection is not None
-    doubts = Doubts(cluster, Asking(cluster, WriterOptions()), lambda: 0)
+    doubts = DoubtResolver(cluster, ServerQueries(cluster), lambda: 0)
     told: list[asyncio.Future[Settled | None]] = []
 
     def tell(one: asyncio.Future[Settled | None], settled: Settled | None, _: object) -> None:
@@ -108,13 +107,13 @@ async def test_packages_in_doubt_are_patient_with_a_busy_server_all_at_once(
 ) -> None:
     # One after the other, the last of many would be given up before they were looked up.
     ends: list[float] = []
-    missing = Doubts._missing
+    missing = DoubtResolver._missing
 
-    async def noting(self: Doubts, arrays: Any, line: Any, patient_until: float) -> Any:
+    async def noting(self: DoubtResolver, arrays: Any, line: Any, patient_until: float) -> Any:
         ends.append(patient_until)
         return await missing(self, arrays, line, patient_until)
 
-    monkeypatch.setattr(Doubts, "_missing", noting)
+    monkeypatch.setattr(DoubtResolver, "_missing", noting)
     batches = [batch_of(packb({f"patience {n}": [[1, 0.5]]})) for n in range(8)]
     settled, began = await settle_all(database, batches)
     assert [points_of(one.missing) for one in settled] == [points_of(batch) for batch in batches]
@@ -127,11 +126,11 @@ async def test_busy_server_is_looked_at_twice_once_patience_is_over(
 ) -> None:
     asked: list[object] = []
 
-    async def active_tasks(_self: Asking, **_: object) -> int:
+    async def active_tasks(_self: ServerQueries, **_: object) -> int:
         asked.append(None)
         return 99
 
-    monkeypatch.setattr(Asking, "active_tasks", active_tasks)
+    monkeypatch.setattr(ServerQueries, "active_tasks", active_tasks)
     monkeypatch.setattr(siridb_fast.delivery.doubt, "PATIENCE", 0.0)
     batch = batch_of(packb({"busy": [[1, 0.5]]}))
     assert points_of((await settle(database, batch)).missing) == points_of(batch)

@@ -40,13 +40,16 @@ def imports(path: Path) -> list[str]:
     return IMPORT.findall(path.read_text())
 
 
+def test_every_folder_has_a_level() -> None:
+    entries = [path for path in (ROOT / "siridb_fast").iterdir() if path.suffix in {"", ".py"}]
+    assert {path.stem for path in entries if path.stem.strip("_") == path.stem} == LEVELS.keys()
+
+
 @pytest.mark.parametrize("folder", LEVELS)
 def test_only_folders_above_are_imported(folder: str) -> None:
     for path in sources(folder):
         others = {name.split(".")[1] for name in imports(path) if name.startswith("siridb_fast.")}
-        assert [
-            name for name in others - {folder} if LEVELS.get(name, -1) >= LEVELS[folder]
-        ] == [], path
+        assert [name for name in others - {folder} if LEVELS[name] >= LEVELS[folder]] == [], path
 
 
 @pytest.mark.parametrize("place", WITHOUT_IO)

@@ -23,6 +23,7 @@ from siridb_fast import (
     SiriDBClient,
     WriterClosedError,
 )
+from siridb_fast.concurrency.loops import new_event_loop
 from siridb_fast.connection.hosts import Host
 from siridb_fast.testing import SiriDBServer
 from siridb_fast.writer.options import WriterOptions
@@ -158,7 +159,7 @@ def test_client_may_connect_again_in_a_child(database: Database) -> None:
             return client.connected
 
     with siridb_fast.connect(database.url):  # whose thread the child lacks
-        loop = siridb_fast.concurrency.loops.new_event_loop()
+        loop = new_event_loop()
         loop.run_until_complete(connect())
         assert in_child(lambda: siridb_fast.run(connect_and_insert())) == "True"
         assert loop.run_until_complete(client.query("show dbname"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from siridb_fast import QueryError, SelectLimitError
-from siridb_fast.query.paging import Answer, Pager
+from siridb_fast.query.paging import Pager, SelectResult
 from siridb_fast.query.select import Select, name_batches, parse_select, quote
 
 SELECTS: list[tuple[str, Select]] = [
@@ -64,7 +64,7 @@ class Server:
         self.point_bytes = point_bytes
         self.asked: list[str] = []
 
-    async def select(self, query: str | bytes) -> Answer:
+    async def select(self, query: str | bytes) -> SelectResult:
         text = query if isinstance(query, str) else query.decode()
         self.asked.append(text)
         select = parse_select(text)
@@ -76,7 +76,7 @@ class Server:
         total = sum(len(times) for times, _ in points.values())
         if total > self.limit:  # as strict as between pools
             raise SelectLimitError(LIMIT.format(self.limit))
-        return Answer(points, total * self.point_bytes)
+        return SelectResult(points, total * self.point_bytes)
 
     def answer(self, select: Select, times: Any) -> tuple[Any, Any]:
         first, stop = (int(text) if text else None for text in select.bounds())

@@ -9,40 +9,40 @@ import numpy as np
 import pytest
 
 from siridb_fast import errors, packb
-from siridb_fast.columns._payload import finish_package, restart_package, start_package
+from siridb_fast.columns._payload import finish_payload, restart_payload, start_payload
 from siridb_fast.columns.casting import cast_values
-from siridb_fast.protocol._buffer import PackageBuffer
+from siridb_fast.protocol._buffer import PayloadBuffer
 from siridb_fast.protocol._wire import MAX_PAYLOAD, pack_header, parse_header
 from siridb_fast.protocol.responses import value_of
 
-# ---- PackageBuffer
+# ---- PayloadBuffer
 
 
 def test_a_buffer_shows_its_bytes_only_when_they_can_change_no_more() -> None:
-    buffer = start_package()
+    buffer = start_payload()
     with pytest.raises(BufferError, match="not sealed"):
         memoryview(buffer)
-    finish_package(buffer)
+    finish_payload(buffer)
     assert bytes(buffer) == b"\xfd\xff"
     with pytest.raises(BufferError, match="sealed"):
-        finish_package(buffer)
+        finish_payload(buffer)
     assert memoryview(buffer).readonly
 
 
 def test_memory_in_use_is_not_cleared() -> None:
-    buffer = finish_package(start_package())
+    buffer = finish_payload(start_payload())
     view = memoryview(buffer)
     assert not buffer.is_free
     with pytest.raises(BufferError, match="1 views"):
-        restart_package(buffer)
+        restart_payload(buffer)
     view.release()
     assert buffer.is_free
-    restart_package(buffer)
+    restart_payload(buffer)
     assert len(buffer) == 1
 
 
 def test_views_of_a_buffer_are_counted_and_leak_nothing() -> None:
-    buffer = finish_package(start_package())
+    buffer = finish_payload(start_payload())
     before = sys.getrefcount(None), sys.getrefcount(buffer)
     for _ in range(10_000):
         with memoryview(buffer) as view:
@@ -54,10 +54,10 @@ def test_views_of_a_buffer_are_counted_and_leak_nothing() -> None:
 
 
 def test_a_view_keeps_the_memory_alive() -> None:
-    view = memoryview(finish_package(start_package()))
+    view = memoryview(finish_payload(start_payload()))
     gc.collect()
     assert bytes(view) == b"\xfd\xff"
-    assert "sealed, 0 bytes" in repr(PackageBuffer().seal())
+    assert "sealed, 0 bytes" in repr(PayloadBuffer().seal())
 
 
 # ---- headers

@@ -9,7 +9,7 @@ from conftest import Database, eventually
 
 import siridb_fast.delivery.durability
 from siridb_fast import BatchWriter, ConfigError, SiriDBClient
-from siridb_fast.connection.server_process import Process
+from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.protocol.pools import name_in_pool, pool_of
 from siridb_fast.testing import SiriDBCluster, SiriDBServer
 
@@ -77,9 +77,9 @@ async def test_acknowledged_points_are_sent_again_after_a_restart(
 ) -> None:
     # No sentinel goes out before the restart.
     is_held = True
-    ask = siridb_fast.delivery.durability.Safety._ask
+    ask = siridb_fast.delivery.durability.SentinelTracker._ask
     monkeypatch.setattr(
-        siridb_fast.delivery.durability.Safety,
+        siridb_fast.delivery.durability.SentinelTracker,
         "_ask",
         lambda *args: None if is_held else ask(*args),
     )
@@ -102,9 +102,9 @@ async def test_points_that_another_pool_has_lost_are_sent_again(
 ) -> None:
     # Whichever server a package went to: half of its points are in the other pool.
     is_held = True
-    ask = siridb_fast.delivery.durability.Safety._ask
+    ask = siridb_fast.delivery.durability.SentinelTracker._ask
     monkeypatch.setattr(
-        siridb_fast.delivery.durability.Safety,
+        siridb_fast.delivery.durability.SentinelTracker,
         "_ask",
         lambda *args: None if is_held else ask(*args),
     )
@@ -136,7 +136,9 @@ async def test_point_is_safe_only_when_the_server_says_so(
     async with BatchWriter(own_database.url, durability="safe", delivery_timeout=0.5) as writer:
         writer.write("a", FIRST, 0.5)
         await writer.flush()
-        monkeypatch.setattr(siridb_fast.delivery.durability.Safety, "_ask", lambda *_: None)
+        monkeypatch.setattr(
+            siridb_fast.delivery.durability.SentinelTracker, "_ask", lambda *_: None
+        )
         writer.write("a", FIRST, 1.5)
         report = await writer.flush(timeout=60)
         assert (report.points, report.in_doubt_points) == (0, 1)
@@ -162,8 +164,8 @@ def test_odd_option_is_refused(options: dict[str, Any], text: str) -> None:
         BatchWriter("siridb://iris:siri@localhost/dbtest", **options)
 
 
-def process(earliest: float, received: int, uuid: str = "a") -> Process:
-    return Process(uuid, 0, earliest, earliest + 1.0, received)
+def process(earliest: float, received: int, uuid: str = "a") -> ServerProcess:
+    return ServerProcess(uuid, 0, earliest, earliest + 1.0, received)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def process(earliest: float, received: int, uuid: str = "a") -> Process:
         (process(10.5, 7, "b"), False),
     ],
 )
-def test_process_is_told_from_the_next_one(seen: Process, is_same: bool) -> None:
+def test_process_is_told_from_the_next_one(seen: ServerProcess, is_same: bool) -> None:
     assert seen.may_be(process(10.0, 7), 7) is is_same
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import siridb_fast
 from siridb_fast.columns.column import NANOSECOND, SECOND, ColumnRules, point_column
-from siridb_fast.columns.rows import Mixed
+from siridb_fast.columns.rows import MixedRows
 from siridb_fast.loading.already_stored import not_stored
 from siridb_fast.loading.frame_reader import FramePoints
 
@@ -54,7 +54,7 @@ def long(data: dict[str, tuple[Pairs, str]]) -> FramePoints:
         texts = [text.encode() for text in values.tolist()] if kind == "string" else values
         codes = np.array([code for code, _, _ in rows], np.int32)
         if len(rows):
-            mixed.append(Mixed(names, codes, times, texts, kind))
+            mixed.append(MixedRows(names, codes, times, texts, kind))
     return FramePoints(0, [], mixed, 0)
 
 

@@ -96,7 +96,7 @@ def test_missing_server_says_what_to_do(nowhere: Path) -> None:
     for advice in (
         "SIRIDB_SERVER",
         "'siridb-server' package",
-        "siridb_fast.testing.install.unpack",
+        "siridb_fast.testing.install",
     ):
         assert advice in str(caught.value)
 

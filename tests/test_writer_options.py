@@ -20,7 +20,7 @@ from siridb_fast import (
     UserAuthError,
     WriterClosedError,
 )
-from siridb_fast.concurrency.waiting import Gate
+from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.delivery.report import Delivery, Failure, Report, Tally, Verdict, verdict_of
 from siridb_fast.testing import wait_until
 from siridb_fast.writer.admission import even_part
@@ -168,7 +168,7 @@ async def _report(delivery: Delivery) -> Report:
 
 async def test_gate_lets_go_those_whose_wait_is_over() -> None:
     told: list[None] = []
-    gate = Gate(asyncio.get_running_loop(), lambda: told.append(None))
+    gate = Waiters(asyncio.get_running_loop(), lambda: told.append(None))
     things: list[int] = []
     first = asyncio.ensure_future(gate.until(lambda: bool(things)))
     second = asyncio.ensure_future(gate.until(lambda: len(things) > 1))
@@ -184,7 +184,7 @@ async def test_gate_lets_go_those_whose_wait_is_over() -> None:
 
 
 async def test_gate_lets_threads_go_at_a_look() -> None:
-    gate = Gate(asyncio.get_running_loop(), lambda: None)
+    gate = Waiters(asyncio.get_running_loop(), lambda: None)
     has_room = threading.Event()
     thread = threading.Thread(target=lambda: gate.hold_thread(has_room.is_set))
     thread.start()

@@ -8,9 +8,10 @@ import pytest
 from conftest import INSERT, QUERY, Database, Held, eventually
 from held_inserts import fill, points_of, scripted_writer
 
-from siridb_fast import BatchWriter, ColumnError, packb, settling, unpackb
+from siridb_fast import BatchWriter, ColumnError, packb, unpackb
 from siridb_fast.columns.casting import cast_values
 from siridb_fast.testing import ScriptedServer
+from siridb_fast.writer import series_types
 
 FIRST = 1_600_000_000_000_000_000
 MIB = 2**20
@@ -165,7 +166,7 @@ async def test_point_that_another_thread_writes_during_a_cast_is_cast_as_well(
             writer.write("text", FIRST + 10, late.pop())
         return cast_values(*arguments)
 
-    monkeypatch.setattr(settling, "cast_values", interrupted)
+    monkeypatch.setattr(series_types, "cast_values", interrupted)
     writer = BatchWriter(typed.url, on_type="cast")
     async with writer:
         writer.write("text", FIRST, 100)

@@ -21,8 +21,8 @@ from benchmarks.memory import Memory
 from siridb_fast import NANOSECOND, decode_points, packb, unpackb
 from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._grouping import encode_objects, group, scatter
-from siridb_fast.columns.column import ColumnRules, cut_packages, point_column
-from siridb_fast.protocol._buffer import PackageBuffer
+from siridb_fast.columns.column import ColumnRules, cut_payloads, point_column
+from siridb_fast.protocol._buffer import PayloadBuffer
 from siridb_fast.protocol._session import Session
 from siridb_fast.protocol._wire import RES_INSERT, pack_header, parse_header
 from siridb_fast.writer._ticker import Ticker
@@ -68,7 +68,7 @@ def _encoding(timestamps_of: Maker, values_of: Maker) -> Kernel:
     def make() -> Work:
         timestamps, values = timestamps_of(POINTS), values_of(POINTS)
         return Work(
-            lambda: _exhaust(cut_packages([point_column(NAME, timestamps, values, RULES)]))
+            lambda: _exhaust(cut_payloads([point_column(NAME, timestamps, values, RULES)]))
         )
 
     return Kernel("point", POINTS, make)
@@ -130,7 +130,7 @@ def _ticking(row_of: Callable[[list[float]], Any]) -> Work:
 def _taking(order: Callable[[data.Array], data.Array]) -> Work:
     points = _Points()
     coalescer = points.memory.coalescer
-    buffer = PackageBuffer()  # used again, as a writer does
+    buffer = PayloadBuffer()  # used again, as a writer does
     times, values = order(data.nanoseconds(RUN_POINTS)).tolist(), [1.5] * RUN_POINTS
 
     def fill() -> None:

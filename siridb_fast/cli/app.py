@@ -17,13 +17,13 @@ from siridb_fast.cli.output.plot_option import PlotCommand
 __all__ = ["command_line"]
 
 COMMANDS = {  # in the order of the help; each with its module
-    "load": "load",
+    "load": "load.command",
     "query": "query",
-    "ping": "show",
-    "info": "show",
+    "ping": "status",
+    "info": "status",
     "server": "server",
-    "bench": "bench",
-    "spool": "spool",
+    "bench": "bench.command",
+    "spool": "spool.command",
 }
 WITH_PLOT = ("query", "bench")
 

@@ -14,7 +14,7 @@ from siridb_fast.connection.cluster import Cluster, first_failure
 from siridb_fast.connection.config import Config
 from siridb_fast.errors import PoolError
 
-__all__ = ["Attachment", "State"]
+__all__ = ["ClusterBinding", "State"]
 
 logger = logging.getLogger("siridb_fast")
 
@@ -27,7 +27,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Attachment:
+class ClusterBinding:
     """See above.
 
     Args:

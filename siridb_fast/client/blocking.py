@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
     from siridb_fast.writer._point_intake import SeriesHandle
     from siridb_fast.writer._ticker import Ticker
 
@@ -101,7 +101,7 @@ class BlockingClient(Unpicklable):
         """Insert lists and arrays; see `SiriDBClient.insert`."""
         return self._thread.call(self._client.insert(data, timeout, **options))
 
-    def insert_packed(self, payload: Payload, timeout: float = 300) -> dict[str, str]:
+    def insert_packed(self, payload: PayloadBytes, timeout: float = 300) -> dict[str, str]:
         """Insert what `encode_insert` has made; see `SiriDBClient.insert_packed`."""
         return self._thread.call(self._client.insert_packed(payload, timeout))
 

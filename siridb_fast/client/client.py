@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from siridb_fast.client.binding import Attachment, State
+from siridb_fast.client.binding import ClusterBinding, State
 from siridb_fast.client.database import (
     Database,
     FrameKeywords,
@@ -22,7 +22,7 @@ from siridb_fast.client.database import (
 )
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.connection.config import Config, OnDoubt, config_of, parse_url
-from siridb_fast.connection.failover import carry
+from siridb_fast.connection.failover import request_with_failover
 from siridb_fast.connection.hosts import parse_hostlist
 from siridb_fast.delivery.report import Report
 from siridb_fast.loading.loader import Loader
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = ["SiriDBClient"]
 
@@ -132,7 +132,7 @@ class SiriDBClient(Unpicklable):
 
     def _set_up(self, config: Config, loop: asyncio.AbstractEventLoop | None) -> None:
         self._config = config
-        self._attachment = Attachment(config, loop)
+        self._attachment = ClusterBinding(config, loop)
         self._database = Database(self._carry)
 
     def __repr__(self) -> str:
@@ -237,7 +237,7 @@ class SiriDBClient(Unpicklable):
         """
         return await self._database.insert(data, timeout, options)  # type: ignore[no-any-return]
 
-    async def insert_packed(self, payload: Payload, timeout: float = 300) -> dict[str, str]:
+    async def insert_packed(self, payload: PayloadBytes, timeout: float = 300) -> dict[str, str]:
         """Insert a payload that `encode_insert` or `packb` has made; raises what `insert` does."""
         view = memoryview(payload).cast("B")
         return await self._database.insert_packed(view, timeout)  # type: ignore[no-any-return]
@@ -360,9 +360,9 @@ class SiriDBClient(Unpicklable):
         return BatchWriter(self, **options)
 
     async def _carry(
-        self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
+        self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
-        return await carry(
+        return await request_with_failover(
             self._attachment.here(),
             type_,
             payload,

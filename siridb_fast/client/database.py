@@ -18,16 +18,16 @@ from siridb_fast.columns.casting import fitted_column
 from siridb_fast.columns.column import (
     PACKAGE_BYTES,
     ColumnRules,
-    Package,
     Part,
-    cut_packages,
+    Payload,
+    cut_payloads,
 )
 from siridb_fast.columns.insert_data import parts_of, plain_payload
 from siridb_fast.errors import SiriDBError, TableError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.query.catalog import Catalog
-from siridb_fast.query.paging import Answer, Pager, PointArrays
+from siridb_fast.query.paging import Pager, PointArrays, SelectResult
 from siridb_fast.query.result_frames import (
     Form,
     arrow_table,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = [
     "Carrier",
@@ -60,7 +60,7 @@ class Carrier(Protocol):
     """Carry one request to a server of the database and return what the answer brings."""
 
     def __call__(
-        self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
+        self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Awaitable[Any]:
         """Send the request; ``timeout`` is in seconds."""
 
@@ -183,11 +183,11 @@ class Database:
         ):
             for column in columns:
                 column.check()  # all of them, before the first of several packages goes
-        inserted = await self._send_in_turn(cut_packages(parts), deadline)
+        inserted = await self._send_in_turn(cut_payloads(parts), deadline)
         self._catalog.settle(_settled_types(columns, options.on_missing))
         return {"success_msg": f"Successfully inserted {inserted} point(s)."}
 
-    async def insert_packed(self, payload: Payload, timeout: float) -> Any:
+    async def insert_packed(self, payload: PayloadBytes, timeout: float) -> Any:
         """Insert what `encode_insert` has made."""
         return await self._carrier(_wire.REQ_INSERT, payload, timeout)
 
@@ -206,17 +206,17 @@ class Database:
         )
         return arrays, own if time_precision is None else time_precision, options.form
 
-    async def _selected(self, query: str | bytes, timeout: float) -> Answer:
+    async def _selected(self, query: str | bytes, timeout: float) -> SelectResult:
         payload = _packed_query(query, None)
         answer = await self._carrier(_wire.REQ_QUERY, payload, timeout, is_raw=True)
-        return Answer(decode_points(answer), len(answer))
+        return SelectResult(decode_points(answer), len(answer))
 
     async def _all_points(self, query: str | bytes, timeout: float) -> PointArrays:
         _packed_query(query, None)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
 
-        async def select(text: str | bytes) -> Answer:
+        async def select(text: str | bytes) -> SelectResult:
             return await self._selected(text, deadline - loop.time())
 
         async def ask(text: str) -> Any:
@@ -246,7 +246,7 @@ class Database:
             for part in parts
         ]
 
-    async def _send_in_turn(self, packages: Iterator[Package], deadline: float) -> int:
+    async def _send_in_turn(self, packages: Iterator[Payload], deadline: float) -> int:
         # The next package is built while one is with the server.
         loop = asyncio.get_running_loop()
         inserted = 0
@@ -267,7 +267,7 @@ class Database:
                 sending.cancel()
         return inserted
 
-    async def _send(self, package: Package, timeout: float) -> int:
+    async def _send(self, package: Payload, timeout: float) -> int:
         with memoryview(package.buffer) as view:  # held, so that the memory is not used again yet
             answer = await self.insert_packed(view, timeout)
         found = INSERTED.search(str(answer))

@@ -27,7 +27,7 @@ from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 
 if TYPE_CHECKING:
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = [
     "Protocol",
@@ -223,7 +223,7 @@ class SiriDBAsyncConnection(Unpicklable):
         return await self._database.insert(data, timeout, options)
 
     async def _carry(
-        self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
+        self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
         if self._protocol is None:
             raise ConnectionLost("the connection is closed")
@@ -338,7 +338,7 @@ class SiriDBConn:
             await self._protocol.wait_closed()
 
     async def _carry(
-        self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
+        self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
         for attempt in range(1, self.MAX_WRITE_RETRY + 1):
             if not self.is_connected():

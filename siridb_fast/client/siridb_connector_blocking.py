@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = ["SiriDBConnection", "connect"]
 
@@ -158,7 +158,7 @@ class SiriDBConnection(Unpicklable):
         return content
 
     async def _carry(
-        self, type_: int, payload: Payload, timeout: float, *, is_raw: bool = False
+        self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
         return await self._protocol.request(type_, payload, timeout, is_raw=is_raw)
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.protocol._wire import Payload
+from siridb_fast.protocol._wire import PayloadBytes
 
 def decode_points(
-    payload: Payload,
+    payload: PayloadBytes,
 ) -> dict[str, tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[Any]]]]: ...

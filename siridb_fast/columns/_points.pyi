@@ -4,7 +4,7 @@ import numpy as np
 
 from siridb_fast.columns._arrays import Kind
 from siridb_fast.columns._blocks import OnMissing
-from siridb_fast.protocol._buffer import PackageBuffer
+from siridb_fast.protocol._buffer import PayloadBuffer
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,4 +41,4 @@ class PointColumn:
     def fit(self, start: int, budget: int) -> int: ...
     @property
     def max_bytes(self) -> int: ...
-    def append_to(self, buffer: PackageBuffer, start: int, stop: int) -> int: ...
+    def append_to(self, buffer: PayloadBuffer, start: int, stop: int) -> int: ...

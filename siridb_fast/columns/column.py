@@ -19,13 +19,13 @@ from siridb_fast.columns._arrays import Kind
 from siridb_fast.columns._blocks import OnMissing
 from siridb_fast.columns._payload import (
     append_series,
-    finish_package,
-    restart_package,
-    start_package,
+    finish_payload,
+    restart_payload,
+    start_payload,
 )
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.errors import ColumnError, PackageTooLargeError
-from siridb_fast.protocol._buffer import PackageBuffer
+from siridb_fast.protocol._buffer import PayloadBuffer
 from siridb_fast.protocol._wire import MAX_PAYLOAD
 
 __all__ = [
@@ -35,13 +35,13 @@ __all__ = [
     "PRECISIONS",
     "SECOND",
     "ColumnRules",
-    "Package",
     "Part",
-    "cut_packages",
+    "Payload",
+    "cut_payloads",
     "is_array",
     "is_missing",
     "one_dimension",
-    "one_package",
+    "one_payload",
     "point_column",
     "raw_series_name",
 ]
@@ -106,10 +106,10 @@ class ColumnRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
+class Payload:
     """The sealed payload of one insert, and how many points of arrays are in it."""
 
-    buffer: PackageBuffer
+    buffer: PayloadBuffer
     points: int
 
 
@@ -206,14 +206,14 @@ def one_dimension(name: str, what: str, given: object) -> NumpyArray:
     return array
 
 
-def one_package(parts: Iterable[Part]) -> Package:
+def one_payload(parts: Iterable[Part]) -> Payload:
     """Return all parts in one package.
 
     Raises:
         ColumnError: Names the series and the index that cannot be sent.
         PackageTooLargeError: They do not fit the server's limit of 41,943,040 bytes.
     """
-    buffer, points = start_package(), 0
+    buffer, points = start_payload(), 0
     for part in parts:
         if isinstance(part, PointColumn):
             if len(part) * MIN_POINT_BYTES > MAX_PAYLOAD:
@@ -224,10 +224,10 @@ def one_package(parts: Iterable[Part]) -> Package:
             points += part.append_to(buffer, 0, len(part))
         else:
             append_series(buffer, *part)
-    return Package(finish_package(buffer), points)
+    return Payload(finish_payload(buffer), points)
 
 
-def cut_packages(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Iterator[Package]:
+def cut_payloads(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Iterator[Payload]:
     """Yield the parts in packages of about ``max_bytes``; points of one series stay in long runs.
 
     A part is a column, or a name with the reference driver's list of points. Lists are not cut and
@@ -235,8 +235,8 @@ def cut_packages(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Itera
     column is cut only if it does not fit a package of its own. The memory of a package is used for
     a later one unless a view of it is held. No package holds two runs of one column.
     """
-    used: list[PackageBuffer] = []
-    buffer, points = start_package(), 0
+    used: list[PayloadBuffer] = []
+    buffer, points = start_payload(), 0
     for part in sorted(parts, key=lambda part: isinstance(part, PointColumn)):
         if not isinstance(part, PointColumn):
             append_series(buffer, *part)
@@ -248,21 +248,21 @@ def cut_packages(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Itera
             is_full = start or (room < max_bytes // 8 if is_cut else stop < len(part))
             if len(buffer) > 1 and is_full:
                 used.append(buffer)
-                yield Package(finish_package(buffer), points)
+                yield Payload(finish_payload(buffer), points)
                 buffer, points = _next_buffer(used), 0
                 stop = part.fit(start, max_bytes)
             stop = max(stop, start + 1)  # a single text may be larger than a package
             points += part.append_to(buffer, start, stop)
             start = stop
-    yield Package(finish_package(buffer), points)
+    yield Payload(finish_payload(buffer), points)
 
 
-def _next_buffer(used: list[PackageBuffer]) -> PackageBuffer:
+def _next_buffer(used: list[PayloadBuffer]) -> PayloadBuffer:
     for i, buffer in enumerate(used):
         if buffer.is_free:
-            restart_package(buffer)
+            restart_payload(buffer)
             return used.pop(i)
-    return start_package()
+    return start_payload()
 
 
 def _refuse_missing_integers(name: str, what: str, given: Any) -> None:

@@ -15,7 +15,7 @@ from siridb_fast.columns.column import (
     ColumnRules,
     Part,
     is_array,
-    one_package,
+    one_payload,
     point_column,
     raw_series_name,
 )
@@ -23,7 +23,7 @@ from siridb_fast.errors import ColumnError
 from siridb_fast.protocol._qpack import packb
 
 if TYPE_CHECKING:
-    from siridb_fast.protocol._buffer import PackageBuffer
+    from siridb_fast.protocol._buffer import PayloadBuffer
 
 __all__ = ["encode_insert", "parts_of", "plain_payload"]
 
@@ -36,7 +36,7 @@ def encode_insert(
     time_precision: int | None = None,
     on_missing: Any = "keep",
     on_precision_loss: Any = "error",
-) -> PackageBuffer | bytes:
+) -> PayloadBuffer | bytes:
     """Return the payload of one insert package, for those who send or keep it themselves.
 
     Args:
@@ -61,7 +61,7 @@ def encode_insert(
     rules = ColumnRules(
         time_precision=time_precision, on_missing=on_missing, on_precision_loss=on_precision_loss
     )
-    return one_package(parts_of(data, rules)).buffer
+    return one_payload(parts_of(data, rules)).buffer
 
 
 def plain_payload(data: object) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Rows of many series, mixed → `Groups`: the points of each series together, ready to be taken.
+"""Rows of many series, mixed, to `SeriesRows`: the points of each series together.
 
 Everything that can be wrong with timestamps and values is found here, before a point is taken, and
 named by series and row. Runs in any thread, without an event loop.
@@ -19,8 +19,8 @@ from siridb_fast.errors import ColumnError
 
 __all__ = [
     "PLAIN_TYPES",
-    "Groups",
-    "Mixed",
+    "MixedRows",
+    "SeriesRows",
     "are_plain",
     "codes_of",
     "group_rows",
@@ -37,7 +37,7 @@ NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
+class MixedRows:
     """Points of many series in the order of their rows: that of row i is of ``names[codes[i]]``.
 
     Timestamps are int64 in the database's precision; values int64, float64 or a list of bytes, of
@@ -68,7 +68,7 @@ class Mixed:
         """Return which row of the caller's this point was."""
         return self.first_row + place if self.rows is None else int(self.rows[place])
 
-    def parts(self, rows: int) -> Iterator[Mixed]:
+    def parts(self, rows: int) -> Iterator[MixedRows]:
         """Yield the same in parts of so many rows; the names of each are those of all."""
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
@@ -83,7 +83,7 @@ class Mixed:
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
+class SeriesRows:
     """Points of many series: those of ``names[i]`` end before ``stops[i]``, in their order."""
 
     names: list[str]
@@ -92,7 +92,7 @@ class Groups:
     values: NumpyArray | list[bytes]
     type: str
     places: NumpyArray | None  # where each row went; None: nowhere else
-    rows: NumpyArray | None  # as those of `Mixed`
+    rows: NumpyArray | None  # as those of `MixedRows`
     first_row: int = 0
 
     def __len__(self) -> int:
@@ -122,7 +122,7 @@ def mixed_points(
     missing: NumpyArray | None = None,
     *,
     are_times_plain: bool = False,
-) -> Mixed:
+) -> MixedRows:
     """Return points of many series, checked and converted, without those that are missing.
 
     Args:
@@ -150,13 +150,13 @@ def mixed_points(
     codes = np.ascontiguousarray(codes)
     has_plain_values = values.dtype in PLAIN_TYPES and values.flags.c_contiguous
     if has_plain_values and (are_times_plain or are_plain(timestamps, rules)):
-        return Mixed(names, codes, timestamps, values, PLAIN_TYPES[values.dtype], rows)
+        return MixedRows(names, codes, timestamps, values, PLAIN_TYPES[values.dtype], rows)
     try:
         column = point_column("rows", timestamps, values, replace(rules, on_missing="keep"))
         plain_timestamps, plain_values = column.plain()
     except ColumnError as exc:
         raise _of_row(exc, names, codes, rows) from None
-    return Mixed(names, codes, plain_timestamps, plain_values, column.type, rows)
+    return MixedRows(names, codes, plain_timestamps, plain_values, column.type, rows)
 
 
 def are_plain(timestamps: NumpyArray, rules: ColumnRules) -> bool:
@@ -169,7 +169,7 @@ def are_plain(timestamps: NumpyArray, rules: ColumnRules) -> bool:
     return bool(timestamps.min() >= 0 and not (is_short and timestamps.max() >= 2**32))
 
 
-def group_rows(mixed: Mixed) -> Groups:
+def group_rows(mixed: MixedRows) -> SeriesRows:
     """Return the same points with those of each series together."""
     codes = np.ascontiguousarray(mixed.codes, np.int32)
     present, stops, places = group(codes, len(mixed.names))
@@ -181,12 +181,14 @@ def group_rows(mixed: Mixed) -> Groups:
             values = [values[row] for row in np.argsort(places).tolist()]
         else:
             values = scatter(values.view(np.int64), places).view(values.dtype)
-    return Groups(
+    return SeriesRows(
         names, stops, timestamps, values, mixed.type, places, mixed.rows, mixed.first_row
     )
 
 
-def require_cast(mixed: Mixed, codes: Sequence[int], series_type: str, *, may_cast: bool) -> None:
+def require_cast(
+    mixed: MixedRows, codes: Sequence[int], series_type: str, *, may_cast: bool
+) -> None:
     """Refuse values that cannot go into series of another type.
 
     Args:
@@ -216,7 +218,7 @@ def require_cast(mixed: Mixed, codes: Sequence[int], series_type: str, *, may_ca
         raise _at(mixed, int(places[exc.index or 0]), exc.text) from None
 
 
-def _at(mixed: Mixed, place: int, text: str) -> ColumnError:
+def _at(mixed: MixedRows, place: int, text: str) -> ColumnError:
     where = "" if mixed.column is None else f"column {mixed.column!r}: "
     name = mixed.names[mixed.codes[place]]
     return ColumnError(where + text, series=name, index=mixed.row(place))

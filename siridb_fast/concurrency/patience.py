@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["while_moving"]
+__all__ = ["wait_while_progressing"]
 
 T = TypeVar("T")
 
 
-async def while_moving(
+async def wait_while_progressing(
     coroutine: Coroutine[Any, Any, T],
     moves: Callable[[], int | None],
     patience: float,

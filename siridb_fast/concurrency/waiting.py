@@ -10,12 +10,12 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-__all__ = ["Gate"]
+__all__ = ["Waiters"]
 
 LONGEST_TURN = 1.0  # seconds until a thread looks for itself
 
 
-class Gate:
+class Waiters:
     """Those who wait in one event loop, and in threads beside it.
 
     Args:

@@ -15,7 +15,7 @@ from siridb_fast.concurrency.fork import own
 from siridb_fast.connection.config import Config
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host, HostSelector
-from siridb_fast.connection.server_process import Process
+from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.errors import ConnectionLost, ProtocolError, RequestTimeout, SiriDBError
 
 __all__ = ["AUTH_TIMEOUT", "Cluster", "first_failure", "open_connection"]
@@ -226,7 +226,7 @@ class Cluster:
         """Return a connection to the host of this name, if there is one."""
         return next((line for line in self._connected() if line.name == host), None)
 
-    def connection_behind(self, process: Process) -> Connection | None:
+    def connection_behind(self, process: ServerProcess) -> Connection | None:
         """Return a connection to this run of a server, if there is one."""
         return next((line for line in self._connected() if line.process is process), None)
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from siridb_fast.concurrency.fork import Home, Unpicklable, detach, own
-from siridb_fast.connection.server_process import Process
+from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.errors import ConnectionLost, PackageTooLargeError, RequestTimeout, SiriDBError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
@@ -28,9 +28,9 @@ from siridb_fast.protocol._wire import pack_header
 from siridb_fast.protocol.responses import value_of
 
 if TYPE_CHECKING:
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
 
-__all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_TIMEOUT", "Answer", "Connection"]
+__all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_TIMEOUT", "Connection", "ResponseSink"]
 
 KEEPALIVE_INTERVAL = 45.0
 KEEPALIVE_TIMEOUT = 15.0
@@ -41,7 +41,7 @@ JOINED_BYTES = 65_536  # a shorter payload is copied behind its header, to go ou
 logger = logging.getLogger("siridb_fast")
 
 
-class Answer(Protocol):
+class ResponseSink(Protocol):
     """Where the outcome of a request is put, once; an `asyncio.Future` is one."""
 
     def done(self) -> bool:
@@ -59,7 +59,7 @@ class _Request:
 
     __slots__ = ("deadline", "future", "is_raw", "pid", "type")
 
-    def __init__(self, type_: int, future: Answer, deadline: float, is_raw: bool):
+    def __init__(self, type_: int, future: ResponseSink, deadline: float, is_raw: bool):
         self.type = type_
         self.future = future
         self.deadline = deadline
@@ -80,7 +80,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     ) -> None:
         self.name = name
         self.is_authenticated = False
-        self.process: Process | None = None  # the run of the server, if somebody asked
+        self.process: ServerProcess | None = None  # the run of the server, if somebody asked
         self._session = Session(window, max_answer)
         self._keepalive_interval = keepalive_interval
         self._loop = asyncio.get_running_loop()
@@ -122,7 +122,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     def request(
         self,
         type_: int,
-        payload: Payload = b"",
+        payload: PayloadBytes = b"",
         timeout: float | None = None,
         *,
         is_raw: bool = False,
@@ -145,7 +145,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     def send(
         self,
         type_: int,
-        payload: Payload = b"",
+        payload: PayloadBytes = b"",
         deadline: float = float("inf"),
         *,
         is_raw: bool = False,
@@ -161,9 +161,9 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
 
     def send_for(
         self,
-        answer: Answer,
+        answer: ResponseSink,
         type_: int,
-        payload: Payload,
+        payload: PayloadBytes,
         deadline: float,
         *,
         is_raw: bool = False,
@@ -311,7 +311,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     # ---- the window
 
     async def _send_later(
-        self, type_: int, payload: Payload, deadline: float, is_raw: bool
+        self, type_: int, payload: PayloadBytes, deadline: float, is_raw: bool
     ) -> Any:
         while not self._session.has_room:
             await self._wait_for_room(deadline)

@@ -21,19 +21,19 @@ from siridb_fast.errors import (
 from siridb_fast.protocol import _wire
 
 if TYPE_CHECKING:
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
 
-__all__ = ["carry"]
+__all__ = ["request_with_failover"]
 
 POOL_RETRY = 2.0  # seconds until a request is tried again for which a pool had no server
 
 logger = logging.getLogger("siridb_fast")
 
 
-async def carry(
+async def request_with_failover(
     cluster: Cluster,
     type_: int,
-    payload: Payload,
+    payload: PayloadBytes,
     timeout: float,
     *,
     is_raw: bool = False,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Process"]
+__all__ = ["ServerProcess"]
 
 
 @dataclass(slots=True, eq=False)
-class Process:
+class ServerProcess:
     """It started from ``earliest`` to ``latest`` on the event loop's clock."""
 
     uuid: str
@@ -22,7 +22,7 @@ class Process:
     received: int  # points, at least
     is_over: bool = False  # another process has taken its place
 
-    def may_be(self, earlier: Process, received: int) -> bool:
+    def may_be(self, earlier: ServerProcess, received: int) -> bool:
         """Tell whether this, seen later, can be the same process.
 
         ``received`` is how many points that one had received before this was looked at.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from siridb_fast.batching._batch import Batch
 from siridb_fast.delivery.report import Delivered, Delivery, Failure, Report, Tally
 
-__all__ = ["Ledger", "Stats"]
+__all__ = ["Accounts", "Stats"]
 
 logger = logging.getLogger("siridb_fast")
 
@@ -51,7 +51,7 @@ class Stats:
     max_buffered: int
 
 
-class Ledger:
+class Accounts:
     """Totals since the beginning, and a tally since the last report.
 
     Args:

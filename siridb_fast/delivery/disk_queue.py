@@ -16,12 +16,12 @@ from typing import Protocol
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.delivery.package import Package
-from siridb_fast.delivery.send_queue import Outgoing
+from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.spool_thread import Incoming, SpoolThread
 from siridb_fast.errors import SiriDBError, SpoolError, SpoolFullError, UnpackError
 from siridb_fast.spool.store import Spooled
 
-__all__ = ["Backlog", "Way"]
+__all__ = ["DiskQueue", "Way"]
 
 AHEAD = 4  # packages between the coalescer and the connections, in mode "always"
 STORED_AT_ONCE = 8_000_000  # bytes
@@ -36,7 +36,7 @@ logger = logging.getLogger("siridb_fast")
 class Way(Protocol):
     """What packages leave the backlog for: the dispatcher."""
 
-    outgoing: Outgoing
+    outgoing: SendQueue
 
     def recalled(self, package: Package, *, is_sent: bool) -> None:
         """Take a package that was on disk only; it may have been sent before."""
@@ -51,7 +51,7 @@ class Way(Protocol):
         """Look whether there is something to do."""
 
 
-class Backlog:
+class DiskQueue:
     """The packages of one writer that are on disk.
 
     Args:
@@ -165,7 +165,7 @@ class Backlog:
         """Take note that a package is no longer in memory; called for each that was on disk."""
         assert package.spool_id is not None  # noqa: S101 - the dispatcher looks
         self._in_memory.pop(package.spool_id, None)
-        if package.is_recalled:
+        if package.was_on_disk:
             self._recalled_bytes -= package.held
             self._recalled -= 1
             self._has_room.set()
@@ -382,7 +382,7 @@ class Backlog:
             self._look()
             return
         package = self._way.outgoing.package(batch)
-        package.spool_id, package.is_recalled = row.id, True
+        package.spool_id, package.was_on_disk = row.id, True
         self._in_memory[row.id] = package.held
         self._recalled_bytes += package.held
         self._recalled += 1

@@ -18,12 +18,12 @@ from siridb_fast.concurrency.backoff import Backoff
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.connection import Connection
-from siridb_fast.delivery.disk_queue import Backlog
-from siridb_fast.delivery.doubt import Doubts, Settled
-from siridb_fast.delivery.durability import Safety
-from siridb_fast.delivery.package import Outcome, Package, PackageAnswer
+from siridb_fast.delivery.disk_queue import DiskQueue
+from siridb_fast.delivery.doubt import DoubtResolver, Settled
+from siridb_fast.delivery.durability import SentinelTracker
+from siridb_fast.delivery.package import InsertResponse, Outcome, Package
 from siridb_fast.delivery.report import Verdict, verdict_of
-from siridb_fast.delivery.send_queue import Outgoing
+from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.errors import (
     ConnectionLost,
     InsertError,
@@ -59,7 +59,7 @@ class Dispatcher:
         *,
         delivery_timeout: float,
         on_doubt: OnDoubt,
-        doubts: Doubts,
+        doubts: DoubtResolver,
     ) -> None:
         self._cluster = cluster
         self._loop = cluster.loop
@@ -67,9 +67,9 @@ class Dispatcher:
         self._delivery_timeout = delivery_timeout
         self.on_doubt = on_doubt
         self._doubts = doubts
-        self.safety: Safety | None = None  # None: what is acknowledged is delivered
-        self.backlog: Backlog | None = None  # None: packages are in memory only
-        self.outgoing = Outgoing(outcome, self._loop.time, delivery_timeout)
+        self.safety: SentinelTracker | None = None  # None: what is acknowledged is delivered
+        self.backlog: DiskQueue | None = None  # None: packages are in memory only
+        self.outgoing = SendQueue(outcome, self._loop.time, delivery_timeout)
         self._in_flight: set[Package] = set()
         self._looked_up: set[Package] = set()
         self._backoff = Backoff()
@@ -136,7 +136,7 @@ class Dispatcher:
         """Send no more."""
         self._is_over = True
 
-    def surrender(self, backlog: Backlog) -> None:
+    def surrender(self, backlog: DiskQueue) -> None:
         """Send no more, and leave everything to the backlog."""
         self._give_all_back(backlog)
         for package in self._in_flight:
@@ -177,9 +177,9 @@ class Dispatcher:
         self._outcome.spooled(package)
         self._settle(package, is_final=False)
 
-    def _give_all_back(self, backlog: Backlog) -> None:
+    def _give_all_back(self, backlog: DiskQueue) -> None:
         for package in self.outgoing.take_all():
-            backlog.give_back(package, in_doubt=package.is_in_doubt)
+            backlog.give_back(package, in_doubt=package.maybe_stored)
         for package in self._take_in_doubt():
             backlog.give_back(package, in_doubt=True)
 
@@ -199,7 +199,7 @@ class Dispatcher:
             package.receivers = self.safety.receivers(connection)
         try:
             connection.send_for(
-                PackageAnswer(self, package, connection),
+                InsertResponse(self, package, connection),
                 _wire.REQ_INSERT,
                 package.batch.buffer,
                 package.deadline,
@@ -274,7 +274,7 @@ class Dispatcher:
         is_hopeless = isinstance(error.__cause__, ProtocolError)  # it would come to the same again
         if self.on_doubt == "resend" and not is_hopeless:
             logger.warning("%s: %s; sending it again", connection.name, error)
-            package.is_in_doubt = True
+            package.maybe_stored = True
             self._go_again(package, error)
         elif self.on_doubt == "verify":
             logger.warning("%s: %s; looking it up", connection.name, error)
@@ -306,8 +306,8 @@ class Dispatcher:
 
     def _is_missing(self, package: Package) -> None:
         self.retries += 1
-        if not package.is_granted:  # it was with a server for so long, in vain
-            package.is_granted = True
+        if not package.deadline_extended:  # it was with a server for so long, in vain
+            package.deadline_extended = True
             package.deadline = max(package.deadline, self._loop.time() + GRANTED)
         self.outgoing.ready.appendleft(package)
 
@@ -339,13 +339,13 @@ class Dispatcher:
 
     def is_refused(self, package: Package, error: SiriDBError, *, in_doubt: bool = False) -> None:
         """Book a package that is given up."""
-        self._outcome.failed(package, error, in_doubt=in_doubt or package.is_in_doubt)
+        self._outcome.failed(package, error, in_doubt=in_doubt or package.maybe_stored)
         self._settle(package)
 
     def _give_up(self, package: Package, error: SiriDBError, *, in_doubt: bool = False) -> None:
         # Not for what a server said about the package, but because none did.
         if self.backlog is not None:
-            self.backlog.give_back(package, in_doubt=in_doubt or package.is_in_doubt)
+            self.backlog.give_back(package, in_doubt=in_doubt or package.maybe_stored)
         else:
             self.is_refused(package, error, in_doubt=in_doubt)
 

@@ -25,9 +25,9 @@ from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.missing_points import Arrays, missing_points
 from siridb_fast.errors import SiriDBError
-from siridb_fast.query.server_queries import Asking
+from siridb_fast.query.server_queries import ServerQueries
 
-__all__ = ["Doubts", "Settled", "Turns", "batch_of", "split"]
+__all__ = ["DoubtResolver", "Settled", "Turns", "batch_of", "split"]
 
 LOOK_TIMEOUT = 30.0  # seconds at least to look up a package that is in doubt
 PAUSE = 0.1  # seconds between two looks, or two attempts to look
@@ -79,7 +79,7 @@ class Turns:
         self._free.release()
 
 
-class Doubts:
+class DoubtResolver:
     """The packages of one writer that are looked up.
 
     Args:
@@ -88,7 +88,9 @@ class Doubts:
         in_flight: Returns how many packages of the writer are with servers now.
     """
 
-    def __init__(self, cluster: Cluster, asking: Asking, in_flight: Callable[[], int]) -> None:
+    def __init__(
+        self, cluster: Cluster, asking: ServerQueries, in_flight: Callable[[], int]
+    ) -> None:
         self._cluster = cluster
         self._asking = asking
         self._in_flight = in_flight

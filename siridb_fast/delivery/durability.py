@@ -20,14 +20,14 @@ from typing import Any
 
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
-from siridb_fast.connection.server_process import Process
+from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.package import Package
 from siridb_fast.errors import SiriDBError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.protocol.pools import name_in_pool
 
-__all__ = ["Safety", "clock_of"]
+__all__ = ["SentinelTracker", "clock_of"]
 
 SAFE_BYTES = 4_000_000  # so many are held until a sentinel goes out in the middle of a load
 SENTINEL_TIMEOUT = 10.0
@@ -61,7 +61,7 @@ class _Acknowledged:
         return entry
 
 
-class Safety:
+class SentinelTracker:
     """The packages of one writer between acknowledged and safe.
 
     In a cluster of several pools the server that acknowledges a package may have passed points of
@@ -86,7 +86,7 @@ class Safety:
         sentinel: str,
         now: Callable[[], int],
         pools: Callable[[], int],
-        known: Callable[[], Iterable[Process]],
+        known: Callable[[], Iterable[ServerProcess]],
         on_safe: Callable[[Package], None],
         on_lost: Callable[[Package, Connection], None],
         work: Callable[[], None],
@@ -99,7 +99,7 @@ class Safety:
         self._on_safe = on_safe
         self._on_lost = on_lost
         self._work = work
-        self._of_processes: dict[Process, _Acknowledged] = {}
+        self._of_processes: dict[ServerProcess, _Acknowledged] = {}
         self._count = 0
         self.points = 0  # acknowledged and not safe
 
@@ -109,7 +109,7 @@ class Safety:
         firsts = (held.entries[0] for held in self._of_processes.values() if held.entries)
         return min((entry.package.deadline for entry in firsts), default=inf)
 
-    def receivers(self, connection: Connection) -> tuple[Process, ...]:
+    def receivers(self, connection: Connection) -> tuple[ServerProcess, ...]:
         """Return the processes that may get points of a package that is sent now."""
         process = connection.process
         if process is None or self._pools() == 1:
@@ -177,7 +177,7 @@ class Safety:
         elif self._decide(entry):
             self._on_safe(entry.package)
 
-    def _ask(self, process: Process, held: _Acknowledged) -> None:
+    def _ask(self, process: ServerProcess, held: _Acknowledged) -> None:
         connection = self._cluster.connection_behind(process)
         if connection is None:
             return
@@ -195,7 +195,7 @@ class Safety:
         sent.add_done_callback(partial(self._answered, process, held, covered))
 
     def _answered(
-        self, process: Process, held: _Acknowledged, covered: int, sent: asyncio.Future[Any]
+        self, process: ServerProcess, held: _Acknowledged, covered: int, sent: asyncio.Future[Any]
     ) -> None:
         if sent.cancelled():
             held.is_asked = False

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from siridb_fast.batching._batch import Batch
-from siridb_fast.connection.server_process import Process
+from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.errors import SiriDBError
 
-__all__ = ["Outcome", "Package", "PackageAnswer", "part"]
+__all__ = ["InsertResponse", "Outcome", "Package", "part"]
 
 Line = TypeVar("Line", contravariant=True)
 
@@ -25,11 +25,11 @@ class Package:
     sent_at: float = 0.0  # by `time.monotonic`
     seconds: float = 0.0  # that the server took to answer
     error: SiriDBError | None = None  # of the last attempt
-    is_in_doubt: bool = False  # an attempt may have been stored
+    maybe_stored: bool = False  # an attempt may have been stored
     spool_id: int | None = None  # on disk too
-    is_recalled: bool = False  # was on disk only
-    receivers: tuple[Process, ...] = ()  # that may have got points of it
-    is_granted: bool = False  # its deadline was put off, because it had been looked up
+    was_on_disk: bool = False  # was on disk only
+    receivers: tuple[ServerProcess, ...] = ()  # that may have got points of it
+    deadline_extended: bool = False  # its deadline was put off, because it had been looked up
 
 
 def part(package: Package, one: Batch, other: Batch) -> tuple[Package, Package]:
@@ -70,7 +70,7 @@ class Sender(Protocol[Line]):
         """Take the outcome of a package."""
 
 
-class PackageAnswer(Generic[Line]):
+class InsertResponse(Generic[Line]):
     """Tells the sender at once.
 
     A future would do so in the next round of the event loop: the server would wait for its next

@@ -11,16 +11,16 @@ from collections.abc import Callable
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.delivery.package import Outcome, Package, part
-from siridb_fast.protocol._buffer import PackageBuffer
+from siridb_fast.protocol._buffer import PayloadBuffer
 
-__all__ = ["Outgoing"]
+__all__ = ["SendQueue"]
 
 KEPT_BUFFERS = 4  # of packages that were settled, for the next ones
 
 logger = logging.getLogger("siridb_fast")
 
 
-class Outgoing:
+class SendQueue:
     """See above.
 
     Args:
@@ -38,7 +38,7 @@ class Outgoing:
         self._is_recalled_next = False
         self._unsettled: dict[int, int] = {}  # number: packages of that number, in order
         self._last_number = 0
-        self._buffers: list[PackageBuffer] = []
+        self._buffers: list[PayloadBuffer] = []
 
     @property
     def last_number(self) -> int:
@@ -125,6 +125,6 @@ class Outgoing:
         self._keep(package.batch.buffer)
         self._outcome.released(package)
 
-    def _keep(self, buffer: PackageBuffer) -> None:
+    def _keep(self, buffer: PayloadBuffer) -> None:
         if len(self._buffers) < KEPT_BUFFERS:
             self._buffers.append(buffer)

@@ -14,7 +14,7 @@ import numpy as np
 
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import PRECISIONS, point_column, raw_series_name
-from siridb_fast.columns.rows import PLAIN_TYPES, Mixed, are_plain, has_nan, mixed_points
+from siridb_fast.columns.rows import PLAIN_TYPES, MixedRows, are_plain, has_nan, mixed_points
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.column_roles import Layout, layout_of
 from siridb_fast.loading.frames.base import Cells, Coded, Frame
@@ -33,7 +33,7 @@ class FramePoints:
 
     rows: int
     columns: list[PointColumn]
-    mixed: list[Mixed]
+    mixed: list[MixedRows]
     missing: int  # cells that are left out
 
 
@@ -164,7 +164,7 @@ class FrameReader:
 
     # ---- long
 
-    def _mixed(self, frame: Frame, layout: Layout, timed: _Timed) -> list[Mixed]:
+    def _mixed(self, frame: Frame, layout: Layout, timed: _Timed) -> list[MixedRows]:
         codes, labels = combined([self._key(frame, key, timed) for key in layout.keys])
 
         def first_row(place: int) -> int:
@@ -190,7 +190,7 @@ class FrameReader:
 
     def _mixed_column(
         self, frame: Frame, name: str, timed: _Timed, codes: NumpyArray, names: Sequence[str]
-    ) -> Mixed:
+    ) -> MixedRows:
         cells = plain_cells(name, frame.cells(name), self._rules)
         missing = None if cells.missing is None else timed.of(cells.missing)
         try:

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.rows import Groups, group_rows
+from siridb_fast.columns.rows import SeriesRows, group_rows
 from siridb_fast.concurrency.loops import WorkThread, leaving_timeout
-from siridb_fast.concurrency.patience import while_moving
+from siridb_fast.concurrency.patience import wait_while_progressing
 from siridb_fast.connection.config import Target
 from siridb_fast.delivery.report import Delivery, Failure, Report
 from siridb_fast.errors import (
@@ -50,7 +50,7 @@ logger = logging.getLogger("siridb_fast")
 
 T = TypeVar("T")
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
-Parts = list[PointColumn | Groups]
+Parts = list[PointColumn | SeriesRows]
 Read = tuple[Portion, FramePoints]
 
 
@@ -210,7 +210,7 @@ class Loader:
         # that are in no package yet, has none; and where one package was given up, all would be.
         patience = self._options.delivery_timeout
         try:
-            return await while_moving(taking, self._moves, patience, self._hopeless)
+            return await wait_while_progressing(taking, self._moves, patience, self._hopeless)
         except SiriDBError:
             raise
         except TimeoutError:
@@ -225,8 +225,8 @@ class Loader:
         # What is refused or in doubt says nothing of the rest; what nobody took in time does.
         error = failure.error
         is_answered = isinstance(error, (InsertError, ColumnError))
-        is_in_doubt = isinstance(error, ConnectionLost) and error.in_doubt
-        if not (is_answered or is_in_doubt or self._hopeless.done()):
+        maybe_stored = isinstance(error, ConnectionLost) and error.in_doubt
+        if not (is_answered or maybe_stored or self._hopeless.done()):
             self._hopeless.set_result(None)
 
     async def _open(self) -> None:

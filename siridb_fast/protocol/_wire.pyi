@@ -1,8 +1,8 @@
 from typing import Final
 
-from siridb_fast.protocol._buffer import PackageBuffer
+from siridb_fast.protocol._buffer import PayloadBuffer
 
-Payload = bytes | bytearray | memoryview | PackageBuffer
+PayloadBytes = bytes | bytearray | memoryview | PayloadBuffer
 
 HEADER_SIZE: Final = 8
 MAX_PAYLOAD: Final = 41_943_040

@@ -27,7 +27,7 @@ from siridb_fast.query.select import (
     quote,
 )
 
-__all__ = ["Answer", "Pager", "PointArrays"]
+__all__ = ["Pager", "PointArrays", "SelectResult"]
 
 DEFAULT_LIMIT = 1_000_000
 FIRST_ROOM = 20_000  # points, as long as nobody knows how long they are
@@ -45,7 +45,7 @@ NO_POINTS: Final[Points] = (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SelectResult:
     """What a select brought: its points, and the bytes they came in."""
 
     points: PointArrays
@@ -80,7 +80,7 @@ class Pager:
 
     def __init__(
         self,
-        select: Callable[[str | bytes], Awaitable[Answer]],
+        select: Callable[[str | bytes], Awaitable[SelectResult]],
         query: Callable[[str], Awaitable[Any]],
     ) -> None:
         self._ask = select

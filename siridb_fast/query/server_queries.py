@@ -11,15 +11,14 @@ from typing import Any
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
-from siridb_fast.connection.failover import carry
+from siridb_fast.connection.failover import request_with_failover
 from siridb_fast.errors import UserAuthError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.query.catalog import Catalog, quote
 from siridb_fast.query.paging import PointArrays
-from siridb_fast.writer.options import WriterOptions
 
-__all__ = ["ASSUMED_BUFFER_POINTS", "Asking"]
+__all__ = ["ASSUMED_BUFFER_POINTS", "ServerQueries"]
 
 ASSUMED_BUFFER_POINTS = 1023  # of a server that may not be asked: right up to 16 KiB a series
 
@@ -27,22 +26,30 @@ QUERY_TIMEOUT = 30.0
 BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
 
 
-class Asking:
+class ServerQueries:
     """The questions of one writer.
 
     Args:
         cluster: Its connections.
-        options: What it was told, and need not ask.
+        time_precision: Of the database, where it is known; then it is not asked for.
+        buffer_size: Bytes that the server buffers of a series, likewise.
     """
 
-    def __init__(self, cluster: Cluster, options: WriterOptions) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        time_precision: int | None = None,
+        buffer_size: int | None = None,
+    ) -> None:
         self._cluster = cluster
-        self._options = options
+        self._time_precision = time_precision
+        self._buffer_size = buffer_size
         self._catalog = Catalog(self._ask)
 
     async def settings(self, *, at: Connection) -> tuple[int | None, int]:
         """Return the time precision if it is known, and how many points a series buffers."""
-        precision, buffer_size = self._options.time_precision, self._options.buffer_size
+        precision, buffer_size = self._time_precision, self._buffer_size
         if precision is None or buffer_size is None:
             shown = await Catalog(partial(self._ask, at=at)).settings(QUERY_TIMEOUT)
             precision = precision if shown[0] is None else shown[0]
@@ -65,13 +72,10 @@ class Asking:
         arrays: PointArrays = decode_points(answer)
         return arrays
 
-    async def may_select(self, *, at: Connection) -> bool:
-        """Tell whether the user has the right to select."""
+    async def may_select(self, series: str, *, at: Connection) -> bool:
+        """Tell whether the user has the right to select; any name of a series will do."""
         try:
-            await self._send(
-                f"select count() from {quote(self._options.sentinel)}",  # noqa: S608
-                at=at,
-            )
+            await self._send(f"select count() from {quote(series)}", at=at)  # noqa: S608
         except UserAuthError:
             return False
         return True
@@ -104,6 +108,6 @@ class Asking:
             return await at.request(
                 _wire.REQ_QUERY, payload, timeout, is_raw=is_raw, is_urgent=True
             )
-        return await carry(
+        return await request_with_failover(
             self._cluster, _wire.REQ_QUERY, payload, timeout, is_raw=is_raw, is_urgent=True
         )

@@ -20,7 +20,7 @@ from siridb_fast.errors import SpoolError
 from siridb_fast.spool.log_replay import PAGE_SIZE, read_log
 
 if TYPE_CHECKING:
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = [
     "LONGEST_PAYLOAD",
@@ -251,7 +251,7 @@ def settings_of(values: tuple[object, ...]) -> Settings:
 def insert(
     base: sqlite3.Connection,
     number: int,
-    payload: Payload,
+    payload: PayloadBytes,
     points: int,
     written_at: float,
     *,
@@ -304,12 +304,12 @@ def package_of(row: tuple[object, ...]) -> Spooled:
     return Spooled(number, payload, points, float(written_at), bool(is_sent))
 
 
-def checksum(number: int, points: int, written_at: float, payload: Payload) -> int:
+def checksum(number: int, points: int, written_at: float, payload: PayloadBytes) -> int:
     """Return what tells whether a row is what was written."""
     return zlib.crc32(payload, zlib.crc32(struct.pack("<qqd", number, points, written_at)))
 
 
-def size_of(payload: Payload) -> int:
+def size_of(payload: PayloadBytes) -> int:
     """Return the bytes of a payload."""
     return memoryview(payload).nbytes
 

@@ -38,7 +38,7 @@ from siridb_fast.spool.schema import (
 )
 
 if TYPE_CHECKING:
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = ["Spool", "Spooled"]
 
@@ -158,7 +158,7 @@ class Spool:
         """How many damaged rows were found since this was opened."""
         return self._damaged
 
-    def put(self, payload: Payload, points: int, *, is_sent: bool = False) -> int:
+    def put(self, payload: PayloadBytes, points: int, *, is_sent: bool = False) -> int:
         """Keep a package, and return its id; it is on disk when this returns.
 
         Raises:
@@ -167,7 +167,7 @@ class Spool:
         return self.put_many([(payload, points)], is_sent=is_sent)[0]
 
     def put_many(
-        self, items: Iterable[tuple[Payload, int]], *, is_sent: bool = False
+        self, items: Iterable[tuple[PayloadBytes, int]], *, is_sent: bool = False
     ) -> list[int]:
         """Keep packages, payloads and numbers of points, all of them or none; return their ids.
 
@@ -177,7 +177,7 @@ class Spool:
         return self.put_rows([(payload, points, is_sent) for payload, points in items])
 
     def put_rows(
-        self, rows: Sequence[tuple[Payload, int, bool]], replacing: Sequence[int] = ()
+        self, rows: Sequence[tuple[PayloadBytes, int, bool]], replacing: Sequence[int] = ()
     ) -> list[int]:
         """Keep packages, each with whether it is sent, in the place of others; return their ids.
 
@@ -249,7 +249,7 @@ class Spool:
             self._lock.release()
 
     def _put(
-        self, rows: Sequence[tuple[Payload, int, bool]], replacing: Sequence[int]
+        self, rows: Sequence[tuple[PayloadBytes, int, bool]], replacing: Sequence[int]
     ) -> list[int]:
         now = self._clock()
         ids = list(range(self._next, self._next + len(rows)))

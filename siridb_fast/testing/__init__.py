@@ -11,7 +11,7 @@
         server.restart()
 
 The real ones run the program that `find_server` finds. Where there is none, on Debian and Ubuntu,
-``python -m siridb_fast.testing.install.unpack`` gets it without installing anything.
+``python -m siridb_fast.testing.install`` gets it without installing anything.
 
 Imports nothing but the standard library and itself.
 """

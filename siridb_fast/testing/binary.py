@@ -15,7 +15,7 @@ FOLDER = ".siridb-server"
 
 _ADVICE = (
     f"set {VARIABLE} to the path of the program, install the system's {PROGRAM!r} package, "
-    "or, on Debian or Ubuntu, run: python -m siridb_fast.testing.install.unpack"
+    "or, on Debian or Ubuntu, run: python -m siridb_fast.testing.install"
 )
 
 
@@ -28,7 +28,7 @@ def find_server() -> Path:
 
     The first of these counts: the environment variable ``SIRIDB_SERVER``, ``siridb-server`` on
     ``PATH``, and ``.siridb-server/siridb-server`` in the current folder or a parent of it (the
-    place that ``python -m siridb_fast.testing.install.unpack`` fills).
+    place that ``python -m siridb_fast.testing.install`` fills).
 
     Raises:
         ServerNotFound: there is none, or ``SIRIDB_SERVER`` names no executable file.

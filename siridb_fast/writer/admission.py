@@ -17,12 +17,12 @@ from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.concurrency.waiting import Gate
+from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.report import Delivery, Failure
 from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
 
-__all__ = ["Entrance"]
+__all__ = ["Admission"]
 
 LONG_RUN = 25_000  # points; longer ones cost the server more (benchmarks/test_grids.py)
 READY_PACKAGES = 2  # beside those in flight: enough to keep the line busy
@@ -37,7 +37,7 @@ class _Rest(NamedTuple):
     step: int
 
 
-class Entrance:
+class Admission:
     """That of one writer.
 
     Args:
@@ -53,7 +53,7 @@ class Entrance:
         self,
         coalescer: Coalescer,
         dispatcher: Dispatcher,
-        gate: Gate,
+        gate: Waiters,
         package_bytes: int,
         *,
         work: Callable[[], None],

@@ -23,8 +23,8 @@ from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import fitted_column, is_exact_as_float, refuse_inexact
 from siridb_fast.columns.column import ColumnRules, one_dimension, point_column
 from siridb_fast.columns.rows import (
-    Groups,
-    Mixed,
+    MixedRows,
+    SeriesRows,
     codes_of,
     group_rows,
     mixed_points,
@@ -32,7 +32,7 @@ from siridb_fast.columns.rows import (
 )
 from siridb_fast.delivery.report import Delivery, Failure
 from siridb_fast.errors import ColumnError
-from siridb_fast.writer.admission import Entrance
+from siridb_fast.writer.admission import Admission
 
 __all__ = ["Bulk", "checked_columns", "grouped_rows", "new_delivery"]
 
@@ -66,7 +66,7 @@ def checked_columns(columns: object, rules: ColumnRules) -> list[PointColumn]:
 
 def grouped_rows(
     names: object, codes: object, timestamps: object, values: object, rules: ColumnRules
-) -> Groups:
+) -> SeriesRows:
     """Return rows of many series by series, as a caller gives them to `BatchWriter.write_rows`.
 
     Raises:
@@ -94,7 +94,7 @@ def _pair_column(name: str, pair: object, rules: ColumnRules) -> PointColumn:
     return point_column(name, pair[0], pair[1], rules)
 
 
-def names_of(part: PointColumn | Mixed) -> list[str]:
+def names_of(part: PointColumn | MixedRows) -> list[str]:
     """Return the series of a part."""
     return [part.name] if isinstance(part, PointColumn) else list(part.present())
 
@@ -110,7 +110,7 @@ class Bulk:
     """
 
     def __init__(
-        self, coalescer: Coalescer, entrance: Entrance, rules: ColumnRules, on_type: str
+        self, coalescer: Coalescer, entrance: Admission, rules: ColumnRules, on_type: str
     ) -> None:
         self._coalescer = coalescer
         self._entrance = entrance
@@ -139,7 +139,7 @@ class Bulk:
         await self._entrance.settle(series)
         return series
 
-    async def take_groups(self, groups: Groups, delivery: Delivery) -> None:
+    async def take_groups(self, groups: SeriesRows, delivery: Delivery) -> None:
         """Take points that lie together by series.
 
         Raises:
@@ -176,7 +176,7 @@ class Bulk:
                 batch.append_column(column, 0, len(column))
         return batch if len(batch) else None
 
-    async def require_fit(self, parts: Sequence[PointColumn | Mixed]) -> None:
+    async def require_fit(self, parts: Sequence[PointColumn | MixedRows]) -> None:
         """Wait for the types of series, and refuse values that cannot go into them.
 
         Raises:
@@ -191,7 +191,7 @@ class Bulk:
             else:
                 self._require_mixed_fit(part)
 
-    def _require_mixed_fit(self, mixed: Mixed) -> None:
+    def _require_mixed_fit(self, mixed: MixedRows) -> None:
         others: dict[str, list[int]] = {}
         for name, code in mixed.present().items():
             series = self._coalescer.series(name)
@@ -211,7 +211,7 @@ class Bulk:
 
     # ---- rows
 
-    def _alone(self, groups: Groups, others: dict[int, PointColumn]) -> list[int]:
+    def _alone(self, groups: SeriesRows, others: dict[int, PointColumn]) -> list[int]:
         # The places of those that go their own way: long ones, texts, and of another type.
         if isinstance(groups.values, list):
             return list(range(len(groups.names)))
@@ -220,7 +220,7 @@ class Bulk:
         return sorted({*np.flatnonzero(is_long).tolist(), *others})
 
     async def _append(
-        self, groups: Groups, all_series: list[Series], part: slice, delivery: Delivery
+        self, groups: SeriesRows, all_series: list[Series], part: slice, delivery: Delivery
     ) -> None:
         # Some groups that follow one another, to the runs of their series.
         first, last = groups.start(part.start), groups.start(part.stop)
@@ -234,7 +234,7 @@ class Bulk:
         )
         await self.give_turn(POINTS_BETWEEN_TURNS)
 
-    def _widened(self, groups: Groups, all_series: list[Series]) -> Groups:
+    def _widened(self, groups: SeriesRows, all_series: list[Series]) -> SeriesRows:
         # Integers, all of them for series of floats that are there: converted at once.
         if groups.type != "integer" or not isinstance(groups.values, np.ndarray):
             return groups
@@ -243,7 +243,9 @@ class Bulk:
             return replace(groups, values=groups.values.astype(np.float64), type="float")
         return groups
 
-    def _other_columns(self, groups: Groups, all_series: list[Series]) -> dict[int, PointColumn]:
+    def _other_columns(
+        self, groups: SeriesRows, all_series: list[Series]
+    ) -> dict[int, PointColumn]:
         # The groups whose series is of another type, in that type, by their place.
         types = list(map(self._coalescer.type_of, all_series))
         others = {}
@@ -259,7 +261,7 @@ class Bulk:
                     raise ColumnError(exc.text, series=series.name, index=row) from None
         return others
 
-    def _column(self, groups: Groups, place: int) -> PointColumn:
+    def _column(self, groups: SeriesRows, place: int) -> PointColumn:
         part = slice(groups.start(place), groups.start(place + 1))
         values = groups.values[part]
         if isinstance(values, list):
@@ -284,7 +286,7 @@ class Bulk:
         return fitted_column(column, type_, on_type, self._rules)
 
 
-def _between(groups: Groups, alone: Sequence[int]) -> Iterator[slice]:
+def _between(groups: SeriesRows, alone: Sequence[int]) -> Iterator[slice]:
     # Neighbours that go into the coalescer together: all but those alone.
     first = 0
     for place in [*alone, len(groups.names)]:

@@ -18,15 +18,15 @@ from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import PRECISIONS
 from siridb_fast.concurrency.fork import own
-from siridb_fast.concurrency.waiting import Gate
+from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.connection.cluster import Cluster, first_failure
 from siridb_fast.connection.config import Config
 from siridb_fast.connection.connection import Connection
-from siridb_fast.delivery.accounts import Ledger, Stats
-from siridb_fast.delivery.disk_queue import Backlog
+from siridb_fast.delivery.accounts import Accounts, Stats
+from siridb_fast.delivery.disk_queue import DiskQueue
 from siridb_fast.delivery.dispatcher import Dispatcher
-from siridb_fast.delivery.doubt import Doubts, batch_of
-from siridb_fast.delivery.durability import Safety, clock_of
+from siridb_fast.delivery.doubt import DoubtResolver, batch_of
+from siridb_fast.delivery.durability import SentinelTracker, clock_of
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.report import Delivery, Failure, Report
 from siridb_fast.delivery.spool_thread import SpoolThread
@@ -40,12 +40,12 @@ from siridb_fast.errors import (
     UnpackError,
     WriterClosedError,
 )
-from siridb_fast.query.server_queries import ASSUMED_BUFFER_POINTS, Asking
+from siridb_fast.query.server_queries import ASSUMED_BUFFER_POINTS, ServerQueries
 from siridb_fast.spool.store import Spooled
-from siridb_fast.writer.admission import Entrance
-from siridb_fast.writer.handshake import Facts, Introduction
+from siridb_fast.writer.admission import Admission
+from siridb_fast.writer.handshake import Facts, Handshake
 from siridb_fast.writer.options import IN_BACKGROUND, WriterOptions
-from siridb_fast.writer.series_types import TypeSettler
+from siridb_fast.writer.series_types import SeriesTypeResolver
 
 __all__ = ["Engine"]
 
@@ -69,38 +69,40 @@ class Engine:
         self._cluster = Cluster(
             config, per_host=options.per_host, on_change=self.notice, greet=self._greet
         )
-        self.asking = Asking(self._cluster, options)
-        self._introduction = Introduction(self.asking, options, on_doubt, self._is_introduced)
+        self.asking = ServerQueries(
+            self._cluster, time_precision=options.time_precision, buffer_size=options.buffer_size
+        )
+        self._introduction = Handshake(self.asking, options, on_doubt, self._is_introduced)
         self._facts = Facts(options.time_precision, ASSUMED_BUFFER_POINTS, True, 1)
         self._dispatcher = Dispatcher(
             self._cluster,
             self,
             delivery_timeout=options.delivery_timeout,
             on_doubt=on_doubt,
-            doubts=Doubts(self._cluster, self.asking, lambda: self._dispatcher.in_flight),
+            doubts=DoubtResolver(self._cluster, self.asking, lambda: self._dispatcher.in_flight),
         )
-        self._settler = TypeSettler(
+        self._settler = SeriesTypeResolver(
             coalescer,
             self.asking.types,
             casts=options.on_type == "cast",
             refuse=self.fail,
             on_settled=self.work,
         )
-        self._ledger = Ledger(time.monotonic, options.on_delivery, options.on_error)
+        self._ledger = Accounts(time.monotonic, options.on_delivery, options.on_error)
         self._spool: SpoolThread | None = None
-        self._backlog: Backlog | None = None
+        self._backlog: DiskQueue | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = -inf  # when the coalescer was last asked for what is due
         self._is_noticed = False
         self._is_running = False
         self._points_in_packages = 0
-        self.gate = Gate(self._loop, self.notice)
+        self.gate = Waiters(self._loop, self.notice)
         self.entrance = self._new_entrance()
         own(self)
 
-    def _new_entrance(self) -> Entrance:
+    def _new_entrance(self) -> Admission:
         parts, size = (self._coalescer, self._dispatcher, self.gate), self._options.package_bytes
-        return Entrance(*parts, size, work=self.work, fail=self.fail)
+        return Admission(*parts, size, work=self.work, fail=self.fail)
 
     # ---- life
 
@@ -166,7 +168,7 @@ class Engine:
             dispatcher.on_doubt = fallback
         if options.durability == "safe":
             assert facts.time_precision is not None  # noqa: S101 - the introduction looks
-            dispatcher.safety = Safety(
+            dispatcher.safety = SentinelTracker(
                 self._cluster,
                 sentinel=options.sentinel,
                 now=clock_of(facts.time_precision),
@@ -193,7 +195,7 @@ class Engine:
         """
         options = self._options
         if self._spool is not None:
-            self._backlog = self._dispatcher.backlog = Backlog(
+            self._backlog = self._dispatcher.backlog = DiskQueue(
                 self._spool,
                 self._dispatcher,
                 is_connected=lambda: self._cluster.is_connected,
@@ -335,7 +337,7 @@ class Engine:
 
     def spooled(self, package: Package) -> None:
         """Book a package that is on disk only; called by the dispatcher."""
-        if not package.is_recalled:
+        if not package.was_on_disk:
             self._ledger.spooled(package.batch)
 
     def failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:

@@ -1,4 +1,4 @@
-"""Asking whoever is behind a new connection which run of which server it is.
+"""ServerQueries whoever is behind a new connection which run of which server it is.
 
 A server that was restarted has forgotten what it was working on, and may have lost what it had
 acknowledged.
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable
 
 from siridb_fast.connection.connection import Connection
-from siridb_fast.connection.server_process import Process
+from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.errors import UserAuthError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
@@ -28,11 +28,11 @@ class Processes:
     """The process behind each connection of a writer."""
 
     def __init__(self) -> None:
-        self._of_hosts: dict[str, Process] = {}
+        self._of_hosts: dict[str, ServerProcess] = {}
         self._may_ask = True
 
     @property
-    def known(self) -> Iterable[Process]:
+    def known(self) -> Iterable[ServerProcess]:
         """The last known one of each host."""
         return self._of_hosts.values()
 
@@ -61,7 +61,7 @@ class Processes:
         connection.process = known
 
 
-async def _process_behind(connection: Connection) -> Process | None:
+async def _process_behind(connection: Connection) -> ServerProcess | None:
     loop = asyncio.get_running_loop()
     asked_at = loop.time()
     payload = packb((QUESTION, None))
@@ -70,7 +70,7 @@ async def _process_behind(connection: Connection) -> Process | None:
     if len(shown) < len(QUESTION.split(",")):
         logger.warning("%s does not tell which process it is: %r", connection.name, answer)
         return None
-    return Process(
+    return ServerProcess(
         uuid=shown["uuid"],
         pool=shown["pool"],
         earliest=asked_at - shown["uptime"] - 1,

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from siridb_fast.columns.column import PRECISIONS
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.connection import Connection
-from siridb_fast.connection.server_process import Process
+from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.errors import ConfigError
-from siridb_fast.query.server_queries import Asking
+from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.greeting import Processes
 from siridb_fast.writer.options import WriterOptions
 
-__all__ = ["Facts", "Introduction"]
+__all__ = ["Facts", "Handshake"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Facts:
     pools: int
 
 
-class Introduction:
+class Handshake:
     """Meets every new connection of one writer, before that is used.
 
     Args:
@@ -47,7 +47,7 @@ class Introduction:
 
     def __init__(
         self,
-        asking: Asking,
+        asking: ServerQueries,
         options: WriterOptions,
         on_doubt: OnDoubt,
         tell: Callable[[Facts], None],
@@ -61,7 +61,7 @@ class Introduction:
         self._is_over = False
         self._first = asyncio.Lock()
 
-    def known_processes(self) -> Iterable[Process]:
+    def known_processes(self) -> Iterable[ServerProcess]:
         """Return the last known process of each host."""
         return self._processes.known if self._processes is not None else ()
 
@@ -93,6 +93,7 @@ class Introduction:
         return Facts(
             time_precision=precision,
             buffer_points=buffer_points,
-            may_select=not self._verifies or await self._asking.may_select(at=connection),
+            may_select=not self._verifies
+            or await self._asking.may_select(self._options.sentinel, at=connection),
             pools=await self._asking.pools(at=connection) if self._is_safe else 1,
         )

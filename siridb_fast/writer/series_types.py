@@ -21,7 +21,7 @@ from siridb_fast.columns.casting import cast_values, is_exact_as_float, text_of
 from siridb_fast.delivery.report import Failure
 from siridb_fast.errors import ColumnError
 
-__all__ = ["TypeSettler"]
+__all__ = ["SeriesTypeResolver"]
 
 NAMES_AT_ONCE = 1000
 PAUSE = 0.5  # seconds until the database is asked again that did not answer
@@ -29,7 +29,7 @@ PAUSE = 0.5  # seconds until the database is asked again that did not answer
 logger = logging.getLogger("siridb_fast")
 
 
-class TypeSettler:
+class SeriesTypeResolver:
     """Asks for the types of a coalescer's new series, in one task for all of them.
 
     Args:

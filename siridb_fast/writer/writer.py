@@ -17,7 +17,7 @@ from typing import Self, Unpack
 
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.rows import Groups, Mixed
+from siridb_fast.columns.rows import MixedRows, SeriesRows
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.connection.config import Target, config_of
@@ -285,7 +285,7 @@ class BatchWriter(Unpicklable, Intake):
         return await self.take([grouped_rows(names, codes, timestamps, values, self._rules)])
 
     async def take(
-        self, parts: Sequence[PointColumn | Groups], delivery: Delivery | None = None
+        self, parts: Sequence[PointColumn | SeriesRows], delivery: Delivery | None = None
     ) -> Delivery:
         """Take what is checked and converted already, for `load`.
 
@@ -299,14 +299,14 @@ class BatchWriter(Unpicklable, Intake):
         try:
             await bulk.take_columns(columns, taken)
             for part in parts:
-                if isinstance(part, Groups):
+                if isinstance(part, SeriesRows):
                     await bulk.take_groups(part, taken)
         finally:
             if delivery is None:
                 taken.seal(time.monotonic())
         return taken
 
-    async def require_fit(self, parts: Sequence[PointColumn | Mixed]) -> None:
+    async def require_fit(self, parts: Sequence[PointColumn | MixedRows]) -> None:
         """Refuse values that their series cannot take, before the first of them comes.
 
         Raises:

@@ -21,7 +21,7 @@ from siridb_fast.protocol import _wire
 
 if TYPE_CHECKING:
     from siridb_fast.connection.connection import Connection
-    from siridb_fast.protocol._wire import Payload
+    from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = ["BEGINNING", "Sender", "Supply"]
 
@@ -52,9 +52,9 @@ class Supply:
         """Return after how many packages of a cell the same series come again."""
         return max(cell.in_flight + 1, -(-FEWEST_SERIES // cell.series))
 
-    def packages(self, cell: Cell, count: int) -> list[Payload]:
+    def packages(self, cell: Cell, count: int) -> list[PayloadBytes]:
         """Return the next packages of a cell."""
-        built: list[Payload] = []
+        built: list[PayloadBytes] = []
         turns = self.turns(cell)
         for number in range(count):
             turn = number % turns
@@ -90,11 +90,11 @@ class Sender:
         self._timeout = timeout
         self._in_flight = 0
         self._until = 0.0
-        self._waiting: Iterator[Payload] = iter(())
+        self._waiting: Iterator[PayloadBytes] = iter(())
         self._ended: asyncio.Future[None] | None = None
         self.acknowledged = 0  # packages of the last `send`
 
-    async def send(self, packages: Sequence[Payload], until: float) -> float:
+    async def send(self, packages: Sequence[PayloadBytes], until: float) -> float:
         """Send packages; return the seconds until the last one was acknowledged.
 
         None is begun after ``until``, on the clock of `time.perf_counter`.

@@ -1,1 +1,1 @@
-"""One way to look at frames of pandas and Polars, tables of Arrow, and arrays: columns of cells."""
+"""Frames of pandas and Polars, tables of Arrow, and arrays, all seen as columns of cells."""

@@ -1,4 +1,4 @@
-"""`python -m siridb_fast.testing.install.unpack [FOLDER]`: a siridb-server without installing anything.
+"""`python -m siridb_fast.testing.install [FOLDER]`: a siridb-server without installing anything.
 
 Debian and Ubuntu have the server as a package. This unpacks it, with the libraries it needs, into
 FOLDER; FOLDER/siridb-server then starts the server with its own libraries and its own dynamic
@@ -32,7 +32,7 @@ exec "$root/{loader}" --library-path "{libraries}" "$root/{server}" "$@"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m siridb_fast.testing.install.unpack",
+        prog="python -m siridb_fast.testing.install",
         description="Unpack siridb-server and its libraries into a folder; install nothing.",
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path(".siridb-server"))
@@ -98,7 +98,3 @@ def _version(program: Path) -> str | None:
         return run(program, "--version").partition("\n")[0]
     except PackageError:
         return None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
-from siridb_fast.protocol._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PayloadBuffer
 
 
 cdef struct Entry:
@@ -12,7 +12,7 @@ cdef struct Entry:
 
 cdef class Batch:
     cdef:
-        readonly PackageBuffer buffer
+        readonly PayloadBuffer buffer
         readonly list names         # of the series, one for each entry
         readonly Py_ssize_t points
         readonly double oldest      # clock of the oldest point; infinity if it has none

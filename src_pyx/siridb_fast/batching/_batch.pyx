@@ -8,9 +8,9 @@ cimport cython
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.math cimport INFINITY
 
-from siridb_fast.protocol._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PayloadBuffer
 
-from siridb_fast.columns._payload import finish_package, restart_package
+from siridb_fast.columns._payload import finish_payload, restart_payload
 
 cdef enum:
     FIRST_ENTRIES = 8
@@ -21,12 +21,12 @@ cdef enum:
 cdef class Batch:
     """Series that are appended to one buffer one after another, then sealed."""
 
-    def __cinit__(self, PackageBuffer buffer=None, *, double oldest=INFINITY):
-        self.buffer = PackageBuffer() if buffer is None else buffer
+    def __cinit__(self, PayloadBuffer buffer=None, *, double oldest=INFINITY):
+        self.buffer = PayloadBuffer() if buffer is None else buffer
         self.names = []
         self.shares = []
         self.oldest = oldest
-        restart_package(self.buffer)
+        restart_payload(self.buffer)
 
     def __dealloc__(self):
         PyMem_RawFree(self.entries)
@@ -49,9 +49,9 @@ cdef class Batch:
             self.add(column.name, points)
         return points
 
-    def seal(self) -> PackageBuffer:
+    def seal(self) -> PayloadBuffer:
         """Close the package; return its payload."""
-        return finish_package(self.buffer)
+        return finish_payload(self.buffer)
 
     def series(self) -> list:
         """Return (name, points) of each series."""

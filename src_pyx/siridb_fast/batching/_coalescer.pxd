@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 from siridb_fast.batching._batch cimport Batch
 from siridb_fast.batching._run_queue cimport RunQueue
-from siridb_fast.batching._series cimport Pool, Series, Value, put_sample, put_samples
+from siridb_fast.batching._series cimport ChunkCache, Series, Value, put_sample, put_samples
 from siridb_fast.batching._waiters cimport Watchers
 
 
@@ -28,7 +28,7 @@ cdef class Coalescer:
         dict table                        # name: Series
         Watchers watchers                 # who waits for pending points
         list unsettled                    # series whose type has to be asked for
-        Pool pool                         # at most an eighth of `max_buffered`
+        ChunkCache pool                         # at most an eighth of `max_buffered`
         Py_ssize_t max_idle               # series to keep that have nothing pending
         Py_ssize_t chunk_limit            # samples; smaller the more series there are
         int fast                          # class from which on the server takes a run fast

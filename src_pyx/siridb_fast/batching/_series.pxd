@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdint cimport int8_t, int32_t, int64_t
 
-from siridb_fast.protocol._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PayloadBuffer
 
 
 cdef enum:
@@ -39,7 +39,7 @@ cdef struct Chunk:
 
 
 # Full-sized chunks that are free. Memory that is used again costs no page faults.
-cdef struct Pool:
+cdef struct ChunkCache:
     Chunk* first
     Py_ssize_t chunks
     Py_ssize_t limit
@@ -123,12 +123,12 @@ cdef inline void put_samples(
 
 
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
-cdef int add_chunk(Series series, Py_ssize_t capacity, Pool* pool) except -1
+cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* pool) except -1
 cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1
 cdef size_t run_bound(Series series, Py_ssize_t points) except 0
-cdef int put_run(Series series, Py_ssize_t points, PackageBuffer buffer) except -1
-cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, Pool* pool) noexcept
-cdef void empty_pool(Pool* pool) noexcept
+cdef int put_run(Series series, Py_ssize_t points, PayloadBuffer buffer) except -1
+cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, ChunkCache* pool) noexcept
+cdef void empty_pool(ChunkCache* pool) noexcept
 cdef tuple arrays_of(Series series, Py_ssize_t points)
 cdef tuple typed_arrays_of(Series series, Py_ssize_t first)
 cdef Py_ssize_t replace_values(

@@ -17,7 +17,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from siridb_fast.columns._arrays cimport BLOCK
-from siridb_fast.protocol._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PayloadBuffer
 from siridb_fast.columns._records cimport MAX_RECORD, SLACK, Block, Seen, put_block, put_timestamp
 from siridb_fast.protocol._wire cimport MAX_RAW_HEADER, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, put_raw_header
 
@@ -56,7 +56,7 @@ cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept:
     return max(<Py_ssize_t>FIRST_CAPACITY, min(<Py_ssize_t>series.tail.capacity * 2, limit))
 
 
-cdef int add_chunk(Series series, Py_ssize_t capacity, Pool* pool) except -1:
+cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* pool) except -1:
     cdef Chunk* chunk
     if capacity == MAX_CAPACITY and pool.first != NULL:
         chunk = pool.first
@@ -120,7 +120,7 @@ cdef size_t run_bound(Series series, Py_ssize_t points) except 0:
     return MAX_RAW_HEADER + length + 2 + SLACK + <size_t>points * MAX_RECORD + texts
 
 
-cdef int put_run(Series series, Py_ssize_t points, PackageBuffer buffer) except -1:
+cdef int put_run(Series series, Py_ssize_t points, PayloadBuffer buffer) except -1:
     # Write the first `points` as one series; they stay. While numpy sorts, others may append.
     cdef Py_ssize_t length = 0
     cdef const char* name = PyUnicode_AsUTF8AndSize(series.name, &length)
@@ -138,7 +138,7 @@ cdef int put_run(Series series, Py_ssize_t points, PackageBuffer buffer) except 
     return 0
 
 
-cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, Pool* pool) noexcept:
+cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, ChunkCache* pool) noexcept:
     # Forget the first `points`; return the bytes of memory that became free.
     cdef Py_ssize_t freed = 0, n
     cdef Chunk* head
@@ -278,7 +278,7 @@ cdef unsigned char* _put_text(unsigned char* p, PyObject* text) noexcept:
     return p + length
 
 
-cdef void empty_pool(Pool* pool) noexcept:
+cdef void empty_pool(ChunkCache* pool) noexcept:
     cdef Chunk* chunk
     while pool.first != NULL:
         chunk = pool.first
@@ -287,7 +287,7 @@ cdef void empty_pool(Pool* pool) noexcept:
     pool.chunks = 0
 
 
-cdef void _free_head(Series series, Pool* pool) noexcept:
+cdef void _free_head(Series series, ChunkCache* pool) noexcept:
     cdef Chunk* head = series.head
     series.head = head.next
     series.start = 0

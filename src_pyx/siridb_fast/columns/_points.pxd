@@ -3,7 +3,7 @@
 from cpython.buffer cimport Py_buffer
 
 from siridb_fast.columns._blocks cimport Cursor, Points
-from siridb_fast.protocol._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PayloadBuffer
 
 
 cdef class PointColumn:
@@ -26,5 +26,5 @@ cdef class PointColumn:
     cdef Py_ssize_t _overhead(self)
     cdef size_t _bound(self, Py_ssize_t start, Py_ssize_t stop)
     cdef int _write(
-        self, PackageBuffer buffer, Py_ssize_t start, Cursor* cursor, Py_ssize_t stop
+        self, PayloadBuffer buffer, Py_ssize_t start, Cursor* cursor, Py_ssize_t stop
     ) except -1

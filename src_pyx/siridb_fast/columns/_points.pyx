@@ -15,7 +15,7 @@ from siridb_fast.columns._blocks cimport (
     KEEP, NO_FAULT, TIMESTAMP_INEXACT, TIMESTAMP_MISSING, TIMESTAMP_RANGE, VALUE_RANGE, Cursor,
     Fault, OnMissing, Points, Rules, copy_numbers, is_scaled, write_numbers, write_texts,
 )
-from siridb_fast.protocol._buffer cimport PackageBuffer
+from siridb_fast.protocol._buffer cimport PayloadBuffer
 from siridb_fast.protocol._qpack cimport pack_raw
 from siridb_fast.columns._records cimport MAX_RECORD, SLACK, Seen
 from siridb_fast.protocol._wire cimport MAX_RAW_HEADER, QP_ARRAY_CLOSE, QP_ARRAY_OPEN
@@ -142,7 +142,7 @@ cdef class PointColumn:
         """What the series takes in a package at most."""
         return self._overhead() + self._bound(0, self.size)
 
-    def append_to(self, PackageBuffer buffer not None, Py_ssize_t start, Py_ssize_t stop) -> int:
+    def append_to(self, PayloadBuffer buffer not None, Py_ssize_t start, Py_ssize_t stop) -> int:
         """Write the points from ``start`` to ``stop`` as one series; return how many were written.
 
         Nothing is written if all of them are left out as missing, or at an error.
@@ -167,7 +167,7 @@ cdef class PointColumn:
         return cursor.points
 
     cdef int _write(
-        self, PackageBuffer buffer, Py_ssize_t start, Cursor* cursor, Py_ssize_t stop
+        self, PayloadBuffer buffer, Py_ssize_t start, Cursor* cursor, Py_ssize_t stop
     ) except -1:
         cdef Points* points = &self.points
         cdef unsigned char* begin = NULL

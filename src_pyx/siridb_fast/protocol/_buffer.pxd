@@ -1,9 +1,9 @@
-# PackageBuffer: the memory that one package's payload is built in.
+# PayloadBuffer: the memory that one package's payload is built in.
 
 from libc.stddef cimport size_t
 
 
-cdef class PackageBuffer:
+cdef class PayloadBuffer:
     cdef:
         unsigned char* data   # own memory, NULL until the first reserve
         size_t size           # bytes written
@@ -14,11 +14,11 @@ cdef class PackageBuffer:
     cdef unsigned char* reserve(self, size_t extra) except NULL
     cdef int put_bytes(self, const void* source, size_t length) except -1
     cdef bytes to_bytes(self)
-    cpdef PackageBuffer seal(self)
+    cpdef PayloadBuffer seal(self)
     cpdef object clear(self)
 
 
-cdef inline unsigned char* room(PackageBuffer buffer, size_t extra) except NULL:
+cdef inline unsigned char* room(PayloadBuffer buffer, size_t extra) except NULL:
     # reserve() without a call across modules where there is room already
     if buffer.size + extra <= buffer.capacity and not buffer.is_sealed:
         return buffer.data + buffer.size

@@ -16,7 +16,7 @@ cdef enum:
 cdef char* BYTES = "B"
 
 
-cdef class PackageBuffer:
+cdef class PayloadBuffer:
     """A growing, then sealed, piece of memory; supports the buffer protocol once sealed."""
 
     def __cinit__(self, size_t capacity=0):
@@ -36,7 +36,7 @@ cdef class PackageBuffer:
 
     def __repr__(self):
         state = "sealed" if self.is_sealed else "open"
-        return f"<PackageBuffer {state}, {self.size:,} bytes>"
+        return f"<PayloadBuffer {state}, {self.size:,} bytes>"
 
     def __getbuffer__(self, Py_buffer* view, int flags):
         if not self.is_sealed:
@@ -64,7 +64,7 @@ cdef class PackageBuffer:
         """Tell whether nobody looks at the bytes, so that the memory may be used again."""
         return self.views == 0
 
-    cpdef PackageBuffer seal(self):
+    cpdef PayloadBuffer seal(self):
         """End the writing; the bytes never change from here on."""
         self.is_sealed = True
         return self

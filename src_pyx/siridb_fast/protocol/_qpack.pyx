@@ -16,7 +16,7 @@ from cpython.unicode cimport PyUnicode_DecodeLatin1, PyUnicode_DecodeUTF8
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
-from siridb_fast.protocol._buffer cimport PackageBuffer, room
+from siridb_fast.protocol._buffer cimport PayloadBuffer, room
 from siridb_fast.protocol._wire cimport (
     MAX_NUMBER, MAX_RAW_HEADER, QP_ARRAY0, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, QP_DOUBLE, QP_DOUBLE_0,
     QP_FALSE, QP_HOOK, QP_INT8, QP_INT16, QP_INT32, QP_INT64, QP_MAP0, QP_MAP_CLOSE, QP_MAP_OPEN,
@@ -59,7 +59,7 @@ def packb(value) -> bytes:
         TypeError: A type that qpack does not have.
         ValueError: Nested too deep.
     """
-    cdef PackageBuffer buffer = PackageBuffer.__new__(PackageBuffer)
+    cdef PayloadBuffer buffer = PayloadBuffer.__new__(PayloadBuffer)
     pack_value(buffer, value, 0)
     return buffer.to_bytes()
 
@@ -103,7 +103,7 @@ def unpackb(data, decode=None, ignore_decode_errors=False, use_tuples=False):
 # ---- packing
 
 
-cdef int pack_value(PackageBuffer buffer, object value, int depth) except -1:
+cdef int pack_value(PayloadBuffer buffer, object value, int depth) except -1:
     cdef unsigned char* p
     cdef type kind = type(value)
     if kind is float:
@@ -128,13 +128,13 @@ cdef int pack_value(PackageBuffer buffer, object value, int depth) except -1:
     return 0
 
 
-cdef inline int _pack_byte(PackageBuffer buffer, unsigned char byte) except -1:
+cdef inline int _pack_byte(PayloadBuffer buffer, unsigned char byte) except -1:
     room(buffer, 1)[0] = byte
     buffer.size += 1
     return 0
 
 
-cdef int pack_raw(PackageBuffer buffer, const char* raw, size_t length) except -1:
+cdef int pack_raw(PayloadBuffer buffer, const char* raw, size_t length) except -1:
     cdef unsigned char* p = room(buffer, MAX_RAW_HEADER + length)
     cdef unsigned char* body = put_raw_header(p, length)
     memcpy(body, raw, length)
@@ -142,7 +142,7 @@ cdef int pack_raw(PackageBuffer buffer, const char* raw, size_t length) except -
     return 0
 
 
-cdef int _pack_int(PackageBuffer buffer, object value) except -1:
+cdef int _pack_int(PayloadBuffer buffer, object value) except -1:
     cdef int overflow = 0
     cdef int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow)
     cdef unsigned char* p
@@ -155,13 +155,13 @@ cdef int _pack_int(PackageBuffer buffer, object value) except -1:
     return 0
 
 
-cdef int _pack_str(PackageBuffer buffer, object value) except -1:
+cdef int _pack_str(PayloadBuffer buffer, object value) except -1:
     cdef Py_ssize_t length
     cdef const char* raw = PyUnicode_AsUTF8AndSize(value, &length)
     return pack_raw(buffer, raw, length)
 
 
-cdef int _pack_sequence(PackageBuffer buffer, object value, int depth) except -1:
+cdef int _pack_sequence(PayloadBuffer buffer, object value, int depth) except -1:
     cdef Py_ssize_t length
     if type(value) is list:
         length = PyList_GET_SIZE(value)
@@ -180,7 +180,7 @@ cdef int _pack_sequence(PackageBuffer buffer, object value, int depth) except -1
     return 0
 
 
-cdef int _pack_dict(PackageBuffer buffer, dict value, int depth) except -1:
+cdef int _pack_dict(PayloadBuffer buffer, dict value, int depth) except -1:
     cdef Py_ssize_t length = len(value)
     _check_depth(depth)
     _pack_byte(buffer, QP_MAP0 + length if length < 6 else QP_MAP_OPEN)
