@@ -6,7 +6,7 @@
 # make bench  measure, side by side with the reference driver, and write benchmarks/report
 # make bench-compare BASE=old.json   compare an earlier report with this one, ratio by ratio
 # make instructions   count those of the hot paths, and hold them to their bounds
-# make soak   two hours of faults: is every point there once? (benchmarks/soak.md)
+# make soak   two hours of faults: is every point there once? (benchmarks/soak/README.md)
 #
 # Everything is set up on the way: .venv, the compiled extensions, the server's binary.
 
@@ -27,8 +27,7 @@ FUZZ_OPTIONS := malloc_context_size=1:quarantine_size_mb=4:thread_local_quaranti
 IN_SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(CURDIR)/$(FUZZ)/runtime.so" \
 	UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	PYTHONPATH=$(CURDIR)/$(SANITIZED)/lib:$(CURDIR)/$(FUZZ)/lib
-CODEC_TESTS := $(addprefix tests/test_,qpack.py session.py answer.py packages.py parts.py batch.py \
-	columns.py column_faults.py column_refusals.py limits.py hostile.py)
+CODEC_TESTS := tests/protocol tests/columns tests/batching/test_batch.py
 
 .PHONY: demo test test-debug lint fuzz sanitize bench bench-compare instructions soak server clean
 
@@ -50,7 +49,7 @@ sanitize: $(SANITIZED)/.built $(FUZZ)/.built
 
 fuzz: $(SANITIZED)/.built $(FUZZ)/.built
 	$(IN_SANITIZERS) ASAN_OPTIONS=$(ASAN_OPTIONS):$(FUZZ_OPTIONS) \
-		$(BIN)/python -P -m fuzz $(FUZZ_LIMIT) $(FUZZ_ARGS)
+		$(BIN)/python -P -m tests.fuzz $(FUZZ_LIMIT) $(FUZZ_ARGS)
 
 lint: $(VENV)/.built
 	$(BIN)/ruff check
@@ -59,7 +58,7 @@ lint: $(VENV)/.built
 	PATH=$(BIN):$$PATH cython-lint --max-line-length 99 src_pyx tests/fuzz
 
 soak: $(VENV)/.built server
-	$(BIN)/python -m benchmarks.soaks $(SOAK_ARGS)
+	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
 # All of it is a report to keep; a part of it, by BENCH_ARGS, is not.
 REPORT ?= $(if $(BENCH_ARGS),build/report,benchmarks/report)
@@ -68,7 +67,7 @@ bench: $(VENV)/.built server
 	$(BIN)/pytest benchmarks --report $(REPORT) $(BENCH_ARGS)
 
 bench-compare: $(VENV)/.built
-	$(BIN)/python -m benchmarks.compare $(BASE) $(REPORT)/report.json
+	$(BIN)/python -m benchmarks.harness.compare $(BASE) $(REPORT)/report.json
 
 instructions: $(VENV)/.built
 	$(BIN)/python -m benchmarks.instructions $(ARGS)
@@ -86,8 +85,7 @@ $(SANITIZED)/.built: $(VENV)/.built
 $(FUZZ)/.built: $(VENV)/.installed $(FUZZ_SOURCES)
 	mkdir -p $(FUZZ)
 	gcc -O2 -shared -fPIC -Wall -Wextra -Werror tests/fuzz/runtime.c -o $(FUZZ)/runtime.so
-	cd tests && $(CURDIR)/$(BIN)/python fuzz/setup.py -q build \
-		--build-base ../$(FUZZ) --build-lib ../$(FUZZ)/lib
+	$(BIN)/python tests/fuzz/setup.py -q build --build-base $(FUZZ) --build-lib $(FUZZ)/lib
 	@touch $@
 
 # As fast to start as an installed package: without a finder of modules, and compiled beforehand.

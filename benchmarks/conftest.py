@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks import table
-from benchmarks.bounds import Bounds
-from benchmarks.contest import Contest
-from benchmarks.loads import Ways
-from benchmarks.record import Run, machine_facts
-from benchmarks.report import write_report
+from benchmarks.entrants.lap import Ways
+from benchmarks.harness import table
+from benchmarks.harness.bounds import Bounds
+from benchmarks.harness.contest import Contest
+from benchmarks.harness.record import Run, machine_facts
+from benchmarks.harness.report import write_report
 from siridb_fast.testing import SiriDBServer
 
 RUN = pytest.StashKey[Run]()

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data
-from benchmarks.memory import Memory
+from benchmarks.baselines.null_writer import Memory
+from benchmarks.data import data
 from siridb_fast import NANOSECOND, decode_points, packb, unpackb
 from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._grouping import encode_objects, group, scatter

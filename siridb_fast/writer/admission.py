@@ -24,7 +24,7 @@ from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
 
 __all__ = ["Admission"]
 
-LONG_RUN = 25_000  # points; longer ones cost the server more (benchmarks/test_grids.py)
+LONG_RUN = 25_000  # points; longer ones cost the server more (benchmarks/suites/test_grids.py)
 READY_PACKAGES = 2  # beside those in flight: enough to keep the line busy
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]

@@ -125,7 +125,7 @@ class WriterOptions:
     def per_host(self, host: Host) -> tuple[int, int]:
         """Return how many connections a host gets, and the window of each."""
         # Two packages with a host keep it busy while the next is made; more make its work slower
-        # (benchmarks/ceiling.py).
+        # (benchmarks/baselines/ceiling.py).
         connections, window = (1, 2) if host.is_unix_socket else (2, 1)
         return self.connections or connections, self.window or window
 

@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from fuzz import corpora
-from fuzz._fuzzer import Fuzzer, Violation, allocated, in_use, install
-from fuzz._memory import keep_large_blocks
-from fuzz.checks import Checks
+from tests.fuzz import corpora
+from tests.fuzz._fuzzer import Fuzzer, Violation, allocated, in_use, install
+from tests.fuzz._memory import keep_large_blocks
+from tests.fuzz.checks import Checks
 
 ROUND = 2_000  # executions of one target before the next has its turn
 PASSES = 3

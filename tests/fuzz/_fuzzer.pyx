@@ -14,7 +14,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strdup
 from posix.unistd cimport alarm
 
-from fuzz._mutator cimport KEPT_SIZE, Mutator
+from tests.fuzz._mutator cimport KEPT_SIZE, Mutator
 
 cdef extern from "runtime.h":
     enum:

@@ -1,6 +1,6 @@
 """Build the fuzzer itself, which is not sanitized and not covered: only what it executes is.
 
-Run in the folder of tests, where it is the package ``fuzz``.
+Run at the root of the project, where it is the package ``tests.fuzz``.
 """
 
 from Cython.Build import cythonize
@@ -11,18 +11,18 @@ DIRECTIVES = {"language_level": "3", "boundscheck": False, "wraparound": False, 
 
 setup(
     name="siridb_fast_fuzz",
-    packages=["fuzz"],
+    packages=["tests", "tests.fuzz"],
     ext_modules=cythonize(
         [
             Extension(
-                f"fuzz.{name}",
-                [f"fuzz/{name}.{suffix}"],
-                include_dirs=["fuzz"],
+                f"tests.fuzz.{name}",
+                [f"tests/fuzz/{name}.{suffix}"],
+                include_dirs=["tests/fuzz"],
                 extra_compile_args=["-O2", "-g0"],
             )
             for name, suffix in MODULES.items()
         ],
         compiler_directives=DIRECTIVES,
-        build_dir="../build/fuzz/cython",
+        build_dir="build/fuzz/cython",
     ),
 )

@@ -1,0 +1,1 @@
+"""Seeded data: columns, frames, TSBS's shapes, arrivals over time."""

@@ -1,0 +1,1 @@
+"""Long runs under faults, after which every point is compared: `make soak`."""

@@ -1,0 +1,100 @@
+"""A loading process that is killed again and again: are its flushed points there, and once?
+
+Its writer has a spool with ``mode="always"``. Each process writes points of its own, for what was
+not reported may be there or not. At the end the spool is emptied and every point read.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from siridb_fast import BatchWriter, SiriDBClient, SpoolOptions, run
+from siridb_fast.testing import SiriDBServer
+
+BURST = 2000
+FAR = 100_000_000  # from the first point of one process to that of the next
+LIFETIME = 0.4  # seconds that a process writes, on average
+
+
+@dataclass(frozen=True, slots=True)
+class Kills:
+    """What became of the points."""
+
+    kills: int
+    reported: int
+    stored: int
+    lost: int
+    doubled: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kills} kills of the client: {self.reported:,} points reported, "
+            f"{self.stored:,} stored, {self.lost} lost, {self.doubled} doubled"
+        )
+
+
+async def load(url: str, path: str, first: int) -> None:
+    """Write and flush points for ever; print the first that is not flushed."""
+    options = SpoolOptions(path, mode="always")
+    async with BatchWriter(url, linger=0.01, package_bytes=20_000, spool=options) as writer:
+        while True:
+            for n in range(first, first + BURST):
+                writer.write("a", n, n)
+            first += BURST
+            await writer.flush()
+            print(first, flush=True)
+
+
+async def finish(url: str, path: Path) -> list[int]:
+    """Deliver what is left in the spool; return the timestamps of all points."""
+    async with BatchWriter(url, spool=path):
+        pass
+    async with SiriDBClient.from_url(url) as client:
+        found = await client.query_arrays("select * from 'a'", all_points=True)
+    times: list[int] = found["a"][0].tolist()
+    return times
+
+
+def kill_clients(kills: int, seed: int) -> Kills:
+    """Kill so many loading processes, one after the other."""
+    chance = random.Random(seed)
+    reported = []
+    with SiriDBServer() as server, tempfile.TemporaryDirectory() as folder:
+        server.create_database()
+        path = Path(folder) / "spool"
+        for first in range(0, kills * FAR, FAR):
+            command = [sys.executable, "-m", "benchmarks.soak.client_kills", server.url()]
+            command += [str(path), str(first)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
+                assert child.stdout is not None
+                lines = [child.stdout.readline()]
+                time.sleep(LIFETIME * chance.uniform(0, 2))
+                os.kill(child.pid, signal.SIGKILL)
+                lines += child.stdout.read().split("\n")
+            stops = [int(line) for line in lines if line.strip()]
+            reported.append(np.arange(first, max(stops, default=first)))
+        times = np.array(run(finish(server.url(), path)))
+    wanted = np.concatenate(reported)
+    unique = np.unique(times)
+    lost = len(np.setdiff1d(wanted, unique))
+    return Kills(kills, len(wanted), len(times), lost, len(times) - len(unique))
+
+
+def main() -> None:
+    """Be a client that is killed."""
+    url, path, first = sys.argv[1:]
+    run(load(url, path, int(first)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""`siridb-fast load` of files of which something was loaded before, or is being loaded."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siridb_fast.testing import wait_until
+from tests.commands import run_command, run_process
+from tests.conftest import Database
+from tests.loading.loads import START, WIDE, entries, loading, pairs, stored, written
+
+
+@pytest.fixture
+def seconds(make_database: Callable[..., Database]) -> Database:
+    """Make a database in seconds."""
+    return make_database(time_precision="s")
+
+
+def test_file_is_not_loaded_twice_unless_restarted(seconds: Database, tmp_path: Path) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    arguments: list[str | Path] = ["load", path, "--time", "ts"]
+    run_command(*arguments, url=seconds.url)
+    done = run_command(*arguments, url=seconds.url, code=2)
+    assert "was loaded already; --resume loads what is left, --restart" in done.stderr
+    done = run_command(*arguments, "--resume", url=seconds.url)
+    assert done.stderr == f"{path}: loaded already\n"
+    assert stored(seconds.url) == pairs(["temp", "count", "text"], WIDE)
+    run_command(*arguments, "--restart", url=seconds.url)
+    twice = pairs(["temp", "count", "text"], WIDE)
+    assert stored(seconds.url) == {name: points + points for name, points in twice.items()}
+
+
+def test_same_file_into_another_database_is_another_load(
+    make_database: Callable[..., Database], tmp_path: Path
+) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    for database in (make_database(time_precision="s"), make_database(time_precision="s")):
+        run_command("load", path, "--time", "ts", url=database.url)
+        assert stored(database.url) == pairs(["temp", "count", "text"], WIDE)
+
+
+def test_resume_of_what_was_never_begun_loads_all_and_says_so(
+    seconds: Database, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    done = run_command("load", path, "--time", "ts", "--resume", url=seconds.url)
+    assert stored(seconds.url) == pairs(["temp", "count", "text"], WIDE)
+    assert "loaded from the start" in done.stderr
+
+
+def test_options_of_the_url_do_not_make_another_load(seconds: Database, tmp_path: Path) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    run_command("load", path, "--time", "ts", url=seconds.url)
+    done = run_command("load", path, "--time", "ts", url=f"{seconds.url}?timeout=20", code=2)
+    assert "was loaded already" in done.stderr
+
+
+def test_file_that_changed_since_is_refused(seconds: Database, tmp_path: Path) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    run_command("load", path, "--time", "ts", url=seconds.url)
+    with path.open("a") as file:
+        file.write(f"{START + 9},1,1,a\n")
+    for option in ([], ["--resume"]):
+        done = run_command("load", path, "--time", "ts", *option, url=seconds.url, code=2)
+        assert "it was changed since it was loaded" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, b"this is no database" * 100])
+def test_manifest_that_cannot_be_written_is_named(
+    seconds: Database, tmp_path: Path, content: bytes | None
+) -> None:
+    path = written(tmp_path / "w.csv", WIDE)
+    manifest = tmp_path / "siridb-load.sqlite"
+    if content is None:
+        manifest.mkdir()
+    else:
+        manifest.write_bytes(content)
+    done = run_command("load", path, "--time", "ts", url=seconds.url, code=2)
+    assert str(manifest) in done.stderr
+    assert stored(seconds.url) == {}
+
+
+def test_file_that_another_process_loads_is_refused(
+    own_database: Database, tmp_path: Path
+) -> None:
+    count = 1_000_000
+    path = written(tmp_path / "m.parquet", {"ts": np.arange(count), "v": np.arange(count)})
+    options: list[str | Path] = [path, "--time", "ts", "--max-memory", "4"]
+    with loading(*options, url=own_database.url) as process:
+        wait_until(lambda: bool(entries(tmp_path)), timeout=30, what="the file is claimed")
+        own_database.server.pause()
+        own_database.server.resume()
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            done = run_process("load", *options, "--resume", url=own_database.url, code=2)
+            assert f"process {process.pid} is loading it" in done.stderr
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        process.communicate(timeout=50)
+    assert process.returncode == 0
+    assert entries(tmp_path) == {"m.parquet": (count, count, 1)}

@@ -1,0 +1,281 @@
+"""DoubtResolver: what of a package is stored is found out, and only the rest is sent again."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import siridb_fast.connection.cluster
+import siridb_fast.delivery.dispatcher
+import siridb_fast.delivery.doubt
+from siridb_fast import BatchWriter, ConnectionLost, decode_points, packb
+from siridb_fast.batching._batch import Batch
+from siridb_fast.connection.cluster import Cluster
+from siridb_fast.connection.config import parse_url
+from siridb_fast.delivery.doubt import DoubtResolver, Settled, Turns, batch_of, split
+from siridb_fast.query.server_queries import ServerQueries
+from tests.conftest import Database, eventually
+
+FIRST = 1_600_000_000_000_000_000
+NAN = float("nan")
+Points = dict[str, list[list[Any]]]
+
+
+def points_of(batch: Batch | None) -> Points:
+    if batch is None:
+        return {}
+    arrays = decode_points(batch.buffer)
+    return {
+        name: [list(pair) for pair in zip(times.tolist(), values.tolist(), strict=True)]
+        for name, (times, values) in arrays.items()
+    }
+
+
+async def settle_all(database: Database, batches: list[Batch]) -> tuple[list[Settled], float]:
+    """Look up what a database has of each batch, and return when all were in doubt, too."""
+    cluster = Cluster(parse_url(database.url))
+    await cluster.open()
+    connection = cluster.select()
+    assert connection is not None
+    doubts = DoubtResolver(cluster, ServerQueries(cluster), lambda: 0)
+    told: list[asyncio.Future[Settled | None]] = []
+
+    def tell(one: asyncio.Future[Settled | None], settled: Settled | None, _: object) -> None:
+        one.set_result(settled)
+
+    deadline = cluster.loop.time() + 20
+    for batch in batches:
+        one: asyncio.Future[Settled | None] = asyncio.get_running_loop().create_future()
+        doubts.settle(batch, connection, deadline, partial(tell, one))
+        told.append(one)
+    began = cluster.loop.time()
+    settled = await asyncio.gather(*told)
+    cluster.close()
+    await cluster.wait_closed()
+    assert None not in settled
+    return settled, began  # type: ignore[return-value]
+
+
+async def settle(database: Database, batch: Batch) -> Settled:
+    """Look up what a database has of a batch."""
+    (settled,), _ = await settle_all(database, [batch])
+    return settled
+
+
+OURS: Points = {
+    "f": [[1, -0.0], [2, 0.5], [2, 0.5], [3, 1e300]],
+    "i": [[1, 5], [5, 2**63 - 1]],
+    "s": [[1, "a'b"], [2, "ü"], [2, ""]],
+}
+MIX: Points = {"f": OURS["f"][1:2], "i": OURS["i"][1:], "s": OURS["s"][1:2]}
+REST: Points = {"f": [[1, 0.0], *OURS["f"][2:]], "i": OURS["i"][:1], "s": OURS["s"][::2]}
+OTHERS: Points = {"f": [[1, 7.0], [2, 0.25]], "i": [[1, 6]], "s": [[1, "b"], [7, "a'b"]]}
+
+
+@pytest.mark.parametrize(
+    ("stored", "missing"),
+    [
+        pytest.param({}, OURS, id="nothing"),
+        pytest.param(OURS, {}, id="all"),
+        pytest.param(OTHERS, OURS, id="others"),
+        pytest.param(MIX, REST, id="a part"),
+        pytest.param({"f": OURS["f"]}, {"i": OURS["i"], "s": OURS["s"]}, id="a series"),
+        pytest.param({"f": [[9, 1.0], *OURS["f"]]}, {k: OURS[k] for k in "is"}, id="more"),
+    ],
+)
+async def test_database_tells_what_of_a_package_is_stored(
+    database: Database, stored: Points, missing: Points
+) -> None:
+    batch = batch_of(packb(OURS))
+    async with database.client() as client:
+        if stored:
+            await client.insert(stored)
+    settled = await settle(database, batch)
+    assert points_of(settled.missing) == missing
+    found, lost = points_of(settled.stored), points_of(settled.missing)
+    assert {name: sorted(found.get(name, []) + lost.get(name, [])) for name in OURS} == {
+        name: sorted(points) for name, points in OURS.items()
+    }
+
+
+async def test_packages_in_doubt_are_patient_with_a_busy_server_all_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One after the other, the last of many would be given up before they were looked up.
+    ends: list[float] = []
+    missing = DoubtResolver._missing
+
+    async def noting(self: DoubtResolver, arrays: Any, line: Any, patient_until: float) -> Any:
+        ends.append(patient_until)
+        return await missing(self, arrays, line, patient_until)
+
+    monkeypatch.setattr(DoubtResolver, "_missing", noting)
+    batches = [batch_of(packb({f"patience {n}": [[1, 0.5]]})) for n in range(8)]
+    settled, began = await settle_all(database, batches)
+    assert [points_of(one.missing) for one in settled] == [points_of(batch) for batch in batches]
+    assert len(ends) == len(batches)
+    assert max(ends) <= began + siridb_fast.delivery.doubt.PATIENCE
+
+
+async def test_busy_server_is_looked_at_twice_once_patience_is_over(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    async def active_tasks(_self: ServerQueries, **_: object) -> int:
+        asked.append(None)
+        return 99
+
+    monkeypatch.setattr(ServerQueries, "active_tasks", active_tasks)
+    monkeypatch.setattr(siridb_fast.delivery.doubt, "PATIENCE", 0.0)
+    batch = batch_of(packb({"busy": [[1, 0.5]]}))
+    assert points_of((await settle(database, batch)).missing) == points_of(batch)
+    assert not asked
+
+
+async def test_turn_is_waited_for_as_long_as_others_are_settled() -> None:
+    loop = asyncio.get_running_loop()
+    turns = Turns(loop)
+    past, future = loop.time() - 1, loop.time() + 60
+    assert [await turns.take(past) > past for _ in range(2)] == [True, True]
+    with pytest.raises(TimeoutError):
+        await turns.take(past)
+    turns.give_back(is_settled=False)
+    await turns.take(future)
+    with pytest.raises(TimeoutError):
+        await turns.take(past)
+    turns.give_back(is_settled=True)
+    await turns.take(future)
+    waiting = loop.create_task(turns.take(past))
+    await asyncio.sleep(0)
+    turns.give_back(is_settled=True)
+    assert await waiting > loop.time()
+
+
+async def test_integers_in_a_series_of_floats_are_found_as_floats(database: Database) -> None:
+    async with database.client() as client:
+        await client.insert({"a": [[1, 0.5], [2, 7.0]]})
+    settled = await settle(database, batch_of(packb({"a": [[2, 7], [3, 8]]})))
+    assert points_of(settled.missing) == {"a": [[3, 8]]}
+
+
+async def test_nan_is_found(database: Database) -> None:
+    async with database.client() as client:
+        await client.insert({"a": (np.array([1, 2]), np.array([NAN, 1.0]))})
+    settled = await settle(database, batch_of(packb({"a": [[1, NAN], [2, 1.0]]})))
+    assert settled.missing is None
+
+
+@given(data=st.data())
+def test_every_point_and_every_share_is_in_one_part(data: Any) -> None:
+    counts = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+    batch = batch_of(
+        packb({f"s{i}": [[k, k + 0.5] for k in range(n)] for i, n in enumerate(counts)})
+    )
+    shares: dict[tuple[str, int], int] = {}
+    for index, count in enumerate(counts):
+        left = count
+        for waiter in ("x", "y"):
+            points = data.draw(st.integers(0, left))
+            left -= points
+            if points:
+                batch.share(waiter, index, points)
+                shares[waiter, index] = points
+    masks = {
+        f"s{i}": np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+        for i, n in enumerate(counts)
+    }
+    settled = split(batch, decode_points(batch.buffer), masks)
+    parts = [part for part in (settled.stored, settled.missing) if part is not None]
+    for name, mask in masks.items():
+        lost = points_of(settled.missing).get(name, [])
+        assert [point[0] for point in lost] == np.flatnonzero(mask).tolist()
+    assert sum(part.points for part in parts) == batch.points
+    found: dict[tuple[str, int], int] = {}
+    for part in parts:
+        sizes = dict(part.series())
+        for delivery, place, points in part.shares:
+            name = part.names[place]
+            sizes[name] -= points
+            key = delivery, int(name[1:])
+            found[key] = found.get(key, 0) + points
+        assert min(sizes.values()) >= 0
+    assert found == shares
+
+
+async def test_missing_part_alone_is_sent_again(own_database: Database, fast_retry: None) -> None:
+    server = own_database.server
+    async with BatchWriter(own_database.url, linger=0.01) as writer:
+        writer.write("a", FIRST, 0.5)
+        await writer.flush()
+        server.pause()
+        delivery = await writer.write_arrays("a", np.arange(1000), np.arange(1000.0))
+        await eventually(lambda: writer.stats().packages_in_flight == 1)
+        server.kill()
+        await asyncio.to_thread(server.start)
+        async with own_database.client() as client:
+            await client.insert({"a": (np.arange(0, 1000, 2), np.arange(0, 1000.0, 2))})
+        report = await delivery
+    assert (report.points, report.is_complete) == (1000, True)
+    async with own_database.client() as client:
+        times, values = (await client.query_arrays("select * from 'a'"))["a"]
+    assert times[times < FIRST].tolist() == list(range(1000))
+    assert values[times < FIRST].tolist() == list(range(1000))
+
+
+async def test_package_that_hung_until_its_time_was_over_is_sent_again_if_it_is_not_stored(
+    own_database: Database, fast_retry: None
+) -> None:
+    server = own_database.server
+    async with BatchWriter(own_database.url, linger=0.01, delivery_timeout=1.0) as writer:
+        writer.write("a", FIRST, 0.5)
+        await writer.flush()
+        server.pause()
+        writer.write("a", FIRST + 1, 1.5)
+        await asyncio.sleep(1.5)  # now it is looked up
+        server.kill()
+        await asyncio.to_thread(server.start)
+        report = await writer.flush(30)
+    assert (report.points, writer.stats().retries) == (1, 1)
+
+
+async def test_without_the_right_to_select_the_fallback_is_taken(
+    own_database: Database, fast_retry: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with own_database.client() as client:
+        await client.query("create user 'writer' set password 'siri'")
+        await client.query("grant show, list, insert to user 'writer'")
+    url = own_database.server.url(own_database.name, username="writer")
+    async with BatchWriter(url, linger=0.01) as writer:
+        assert "may not select" in caplog.text
+        writer.write("a", FIRST, 0.5)
+        await writer.flush()
+        own_database.server.pause()
+        writer.write("a", FIRST, 1.5)
+        await eventually(lambda: writer.stats().packages_in_flight == 1)
+        own_database.server.kill()
+        report = await writer.flush()
+        assert report.in_doubt_points == 1
+        assert isinstance(report.in_doubt[0].error, ConnectionLost)
+        await asyncio.to_thread(own_database.server.start)
+
+
+async def test_doubt_that_nobody_settles_is_reported_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, own_database: Database
+) -> None:
+    monkeypatch.setattr(siridb_fast.delivery.doubt, "LOOK_TIMEOUT", 0.3)
+    writer = BatchWriter(own_database.url, linger=0.01, delivery_timeout=0.3)
+    await writer.open()
+    writer.write("a", FIRST, 0.5)
+    await writer.flush()
+    own_database.server.pause()
+    writer.write("a", FIRST, 1.5)
+    await eventually(lambda: writer.stats().packages_in_flight == 1)
+    own_database.server.kill()
+    report = await writer.flush(timeout=10)
+    assert report.in_doubt_points == 1
+    assert (await writer.close()).is_complete

@@ -1,0 +1,42 @@
+"""Under faults nothing is lost, doubled or changed: the short form of `make soak`."""
+
+from pathlib import Path
+
+import pytest
+
+import siridb_fast
+import siridb_fast.connection.cluster
+from benchmarks.soak.soak import soak
+from siridb_fast import SpoolOptions
+
+
+@pytest.mark.parametrize(
+    ("mode", "bursts", "threads", "seed"),  # whose faults begin with kills, and differ
+    [("overflow", "mixed", 16, 36), ("always", "long", 4, 97)],
+)
+def test_every_point_is_there_once(
+    mode: str,
+    bursts: str,
+    threads: int,
+    seed: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(siridb_fast.connection.cluster, "FIRST_RETRY", 0.05)
+    verdict = siridb_fast.run(
+        soak(
+            9,
+            every=0.7,
+            seed=seed,
+            bursts=bursts,
+            pace=0.0005 * threads,
+            threads=threads,
+            durability="safe",
+            linger=0.05,
+            package_bytes=100_000,
+            spool=SpoolOptions(tmp_path / "spool", mode=mode),  # type: ignore[arg-type]
+        )
+    )
+    assert verdict.is_exact, str(verdict)
+    assert verdict.faults["kill"] >= 1
+    assert verdict.written > 10_000
