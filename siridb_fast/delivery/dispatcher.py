@@ -22,8 +22,8 @@ from siridb_fast.delivery.disk_queue import DiskQueue
 from siridb_fast.delivery.doubt import DoubtResolver, Settled
 from siridb_fast.delivery.durability import SentinelTracker
 from siridb_fast.delivery.package import InsertResponse, Outcome, Package
-from siridb_fast.delivery.report import Verdict, verdict_of
 from siridb_fast.delivery.send_queue import SendQueue
+from siridb_fast.delivery.verdicts import Verdict, verdict_of
 from siridb_fast.errors import (
     ConnectionLost,
     InsertError,

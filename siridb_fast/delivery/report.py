@@ -1,61 +1,19 @@
-"""What became of points: verdicts on packages, and the reports that are made of them.
+"""What became of points, as those who wrote them see it: reports, and what is awaited for one.
 
-Knows nothing of connections, event loops or clocks; a future and times are given.
+Knows nothing of packages, connections, event loops or clocks; a future and times are given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Protocol
 
-from siridb_fast.errors import (
-    ConnectionLost,
-    DeliveryError,
-    InsertError,
-    PoolError,
-    RequestTimeout,
-    ServerError,
-    UnknownPackageError,
-    UnpackError,
-)
+from siridb_fast.errors import DeliveryError
 
-__all__ = ["Delivered", "Delivery", "Failure", "Report", "Tally", "Verdict", "verdict_of"]
+__all__ = ["Delivered", "Delivery", "Failure", "Report", "Tally", "Waiter"]
 
-KEPT_FAILURES = 1000  # of one report; more are counted, not listed
-PARTLY_STORED = ("Error occurred while sending points", "Critical error occurred")
-
-
-class Verdict(Enum):
-    """What an answer, or none, means for a package."""
-
-    DELIVERED = "delivered"
-    RETRY_ELSEWHERE = "retry elsewhere"
-    RETRY_LATER = "retry later"
-    REJECTED = "rejected"
-    IN_DOUBT = "in doubt"
-
-
-def verdict_of(error: BaseException | None) -> Verdict:
-    """Return what the outcome of an insert means: its exception, None if it was acknowledged.
-
-    A refusal of the server means that nothing was stored, but for two texts that mean "partly"
-    (server-facts 5). An answer that makes no sense tells nothing.
-    """
-    if error is None:
-        return Verdict.DELIVERED
-    if isinstance(error, ServerError):
-        return Verdict.RETRY_ELSEWHERE
-    if isinstance(error, PoolError):
-        return Verdict.RETRY_LATER
-    if isinstance(error, ConnectionLost):
-        return Verdict.IN_DOUBT if error.in_doubt else Verdict.RETRY_LATER
-    if isinstance(error, (RequestTimeout, UnknownPackageError, UnpackError)):
-        return Verdict.IN_DOUBT
-    if isinstance(error, InsertError) and str(error).startswith(PARTLY_STORED):
-        return Verdict.IN_DOUBT
-    return Verdict.REJECTED
+LISTED_FAILURES = 1000  # of one report; more are counted, not listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +138,7 @@ class Tally:
     def fail(self, failure: Failure, *, in_doubt: bool) -> None:
         """Count points that were not delivered, or may not have been."""
         failures = self.in_doubt if in_doubt else self.rejected
-        if len(failures) < KEPT_FAILURES:
+        if len(failures) < LISTED_FAILURES:
             failures.append(failure)
         if in_doubt:
             self.in_doubt_points += failure.points

@@ -21,7 +21,8 @@ from siridb_fast import (
     WriterClosedError,
 )
 from siridb_fast.concurrency.waiting import Waiters
-from siridb_fast.delivery.report import Delivery, Failure, Report, Tally, Verdict, verdict_of
+from siridb_fast.delivery.report import Delivery, Failure, Report, Tally
+from siridb_fast.delivery.verdicts import Verdict, verdict_of
 from siridb_fast.testing import wait_until
 from siridb_fast.writer.admission import even_part
 
