@@ -35,9 +35,9 @@ from benchmarks.entrants.peers import (
 from benchmarks.harness.contest import Contest
 from benchmarks.harness.record import Mark
 from siridb_fast.columns.column import NANOSECOND, cut_payloads
+from siridb_fast.loading.expiry import Expiry
 from siridb_fast.loading.frame_reader import FrameReader
 from siridb_fast.loading.frames.pandas_frame import PandasFrame
-from siridb_fast.loading.loader import Expiry
 from siridb_fast.loading.options import LoadOptions
 
 ROUNDS = 5
@@ -158,7 +158,7 @@ def test_single_points(contest: Contest) -> None:
 def _to_packages(frame: Any) -> int:
     # All that a load does from the frame to packages: read, check, and encode.
     read = FrameReader(LoadOptions(time="time"), NANOSECOND).read(PandasFrame(frame))
-    Expiry((None, None), time.time_ns()).look(read)
+    Expiry((None, None), time.time_ns()).add(read)
     return sum(len(package.buffer) for package in cut_payloads(read.columns))
 
 

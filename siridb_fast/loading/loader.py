@@ -11,11 +11,9 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-
-import numpy as np
 
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import SeriesRows, group_rows
@@ -32,16 +30,17 @@ from siridb_fast.errors import (
     SiriDBError,
 )
 from siridb_fast.loading.already_stored import not_stored
+from siridb_fast.loading.expiry import Expiry
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.options import LoadOptions, Progress
 from siridb_fast.loading.sources import Portion
+from siridb_fast.loading.survey import Survey
 from siridb_fast.writer.column_intake import new_delivery
 from siridb_fast.writer.writer import BatchWriter
 
-__all__ = ["Expiry", "Loader", "Survey"]
+__all__ = ["Loader"]
 
 ROWS_AT_ONCE = 1 << 19  # that are grouped by series
-SHOWN_SERIES = 20
 PROGRESS_PAUSE = 0.1  # seconds
 READ_TIMEOUT = 5.0  # to end what is being read when a load ends; a silent source is left alone
 NANOSECONDS = {0: 10**9, 1: 10**6, 2: 10**3, 3: 1}  # of one unit of each time precision
@@ -49,89 +48,8 @@ NANOSECONDS = {0: 10**9, 1: 10**6, 2: 10**3, 3: 1}  # of one unit of each time p
 logger = logging.getLogger("siridb_fast")
 
 T = TypeVar("T")
-NumpyArray = np.ndarray[Any, np.dtype[Any]]
 Parts = list[PointColumn | SeriesRows]
 Read = tuple[Portion, FramePoints]
-
-
-class Expiry:
-    """Counts points that are older than what the database keeps.
-
-    Args:
-        limits: After how long numbers and texts expire, in the time precision; None: never.
-        now: In the time precision.
-    """
-
-    def __init__(self, limits: tuple[int | None, int | None], now: int) -> None:
-        numbers, texts = (None if limit is None else now - limit for limit in limits)
-        self._oldest = {"integer": numbers, "float": numbers, "string": texts}
-        self.points = 0
-        self._series: dict[str, None] = {}
-
-    @property
-    def series(self) -> tuple[str, ...]:
-        """The first series with such points."""
-        return tuple(self._series)
-
-    def look(self, points: FramePoints) -> None:
-        """Count those of a portion."""
-        for column in points.columns:
-            if self._has_old(column.type, column.shown_timestamps):
-                timestamps, _ = column.plain()  # of those that are not missing
-                self._count(column.type, timestamps, [column.name])
-        for mixed in points.mixed:
-            self._count(mixed.type, mixed.timestamps, mixed.names, mixed.codes)
-
-    def _has_old(self, type_: str, timestamps: NumpyArray) -> bool:
-        oldest = self._oldest[type_]
-        return oldest is not None and len(timestamps) > 0 and bool(timestamps.min() < oldest)
-
-    def _count(
-        self,
-        type_: str,
-        timestamps: NumpyArray,
-        names: Sequence[str],
-        codes: NumpyArray | None = None,
-    ) -> None:
-        if not self._has_old(type_, timestamps):
-            return
-        is_old = timestamps < self._oldest[type_]
-        self.points += int(is_old.sum())
-        places = [0] if codes is None else np.unique(codes[is_old]).tolist()
-        for place in places[: SHOWN_SERIES - len(self._series)]:
-            self._series[names[place]] = None
-
-
-class Survey:
-    """What a load would write: found by reading all of it, without sending anything."""
-
-    def __init__(self) -> None:
-        self.rows = self.points = self.missing = self.expired = 0
-        self.first: int | None = None
-        self.last: int | None = None
-        self.types: dict[str, str] = {}
-        self.expired_series: tuple[str, ...] = ()
-        self.time_precision: int | None = None
-
-    def add(self, points: FramePoints) -> None:
-        """Take note of a portion."""
-        self.rows += points.rows
-        self.missing += points.missing
-        for column in points.columns:
-            timestamps, _ = column.plain()  # of those that are not missing
-            self._add(len(timestamps), timestamps)
-        for mixed in points.mixed:
-            self._add(len(mixed), mixed.timestamps)
-        self.types |= {column.name: column.type for column in points.columns}
-        for mixed in points.mixed:
-            self.types |= dict.fromkeys(mixed.present(), mixed.type)
-
-    def _add(self, points: int, timestamps: NumpyArray) -> None:
-        self.points += points
-        if len(timestamps):
-            low, high = int(timestamps.min()), int(timestamps.max())
-            self.first = low if self.first is None else min(self.first, low)
-            self.last = high if self.last is None else max(self.last, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +209,7 @@ class Loader:
     def _read(self, source: Iterable[Portion]) -> Generator[Read, None, None]:
         for portion in source:
             points = portion.read(self._reader)
-            self._expiry.look(points)
+            self._expiry.add(points)
             yield portion, points
 
     async def _settle_portions(self) -> bool:

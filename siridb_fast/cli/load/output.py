@@ -26,7 +26,7 @@ from rich.text import Text
 from siridb_fast.cli.errors import shown, warn
 from siridb_fast.delivery.report import Report
 from siridb_fast.loading.file_source import FilePortions
-from siridb_fast.loading.loader import Survey
+from siridb_fast.loading.survey import Survey
 
 __all__ = ["new_bar", "print_report", "print_survey"]
 
