@@ -10,7 +10,7 @@ import pytest
 import siridb_fast
 from siridb_fast.testing import HttpApi
 from tests.commands import run_command, run_process
-from tests.conftest import Database
+from tests.fix_server import Database
 
 COMMANDS = ["query", "ping", "info", "server"]
 SECRET = "se-cret.word"  # noqa: S105 - it is looked for in everything that is printed

@@ -19,7 +19,7 @@ import siridb_fast
 from siridb_fast.testing import SiriDBServer, wait_until
 from tests.cli.test_cli_server import children
 from tests.commands import COMMAND, environment, run_command, run_process
-from tests.conftest import Database
+from tests.fix_server import Database
 
 SECONDS = "4"
 OURS = r"count series /siridb_fast\.bench\..*/"

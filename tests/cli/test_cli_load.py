@@ -13,7 +13,7 @@ import pytest
 
 import siridb_fast
 from tests.commands import run_command, run_process
-from tests.conftest import Database
+from tests.fix_server import Database
 from tests.loading.loads import START, WIDE, entries, pairs, stored, written
 
 SECRET = "se-cret.word"  # noqa: S105 - it is looked for in everything that is printed

@@ -10,7 +10,7 @@ import pytest
 
 from siridb_fast.testing import wait_until
 from tests.commands import run_command, run_process
-from tests.conftest import Database
+from tests.fix_server import Database
 from tests.loading.loads import START, WIDE, entries, loading, pairs, stored, written
 
 

@@ -15,7 +15,7 @@ import siridb_fast
 from siridb_fast.cli.output.plot import thinned
 from siridb_fast.cli.output.time_axis import time_ticks
 from tests.commands import COMMAND, environment, run_command, run_process
-from tests.conftest import Database
+from tests.fix_server import Database
 
 START = 1_767_225_600_000  # 2026-01-01 in ms
 FLOATS = [0.1, float("nan"), float("inf"), -1e300]

@@ -19,7 +19,7 @@ import siridb_fast
 from siridb_fast import encode_insert
 from siridb_fast.spool.store import Spool
 from tests.commands import run_command, run_process
-from tests.conftest import Database
+from tests.fix_server import Database
 from tests.spool.spools import writer_process
 
 START = 1_767_225_600_000  # 2026-01-01, in milliseconds

@@ -23,7 +23,7 @@ from siridb_fast import (
     connect,
 )
 from siridb_fast.testing import wait_until
-from tests.conftest import Database
+from tests.fix_server import Database
 
 COUNT = "select count() from *"
 ASYNC_PROGRAM = """

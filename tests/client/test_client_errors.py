@@ -34,7 +34,8 @@ from siridb_fast.testing import (
     SiriDBCluster,
     wait_until,
 )
-from tests.conftest import Database, answer_all, respond, scripted_client
+from tests.fix_scripted import answer_all, respond, scripted_client
+from tests.fix_server import Database
 
 ARRAYS = {"a": (np.arange(3), np.arange(3))}
 LISTS = {"a": [[1, 1]]}

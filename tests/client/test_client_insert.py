@@ -15,7 +15,7 @@ from siridb_fast import (
     encode_insert,
     packb,
 )
-from tests.conftest import Database
+from tests.fix_server import Database
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

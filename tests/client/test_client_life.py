@@ -17,7 +17,9 @@ from siridb_fast import (
     SiriDBClient,
 )
 from siridb_fast.testing import ScriptedPeer, ScriptedServer
-from tests.conftest import PING, Database, Held, answer_all, eventually, respond, scripted_client
+from tests.fix_loop import eventually
+from tests.fix_scripted import PING, HeldPackages, answer_all, respond, scripted_client
+from tests.fix_server import Database
 
 LISTS = {"a": [[1, 1]]}
 NEW_LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
@@ -201,7 +203,7 @@ async def test_waits_between_attempts_double(
 
 @pytest.mark.parametrize("case", ["answers", "does not answer", "is not pinged"])
 async def test_silent_server_is_pinged(case: str) -> None:
-    held, keepalive = Held(), case != "is not pinged"
+    held, keepalive = HeldPackages(), case != "is not pinged"
     options = {"keepalive": keepalive, "keepalive_interval": 0.03}
     async with ScriptedServer(held) as server, scripted_client(server, **options) as c:
         if case == "answers":
@@ -216,7 +218,7 @@ async def test_silent_server_is_pinged(case: str) -> None:
 
 
 async def test_window_bounds_what_is_in_flight() -> None:
-    held = Held()
+    held = HeldPackages()
     async with ScriptedServer(held) as server, scripted_client(server, window=4) as client:
         inserts = asyncio.gather(*(client.insert(LISTS) for _ in range(64)))
         for _ in range(15):
@@ -231,7 +233,7 @@ async def test_window_bounds_what_is_in_flight() -> None:
 
 
 async def test_answers_in_any_order_reach_who_asked() -> None:
-    held = Held()
+    held = HeldPackages()
     async with ScriptedServer(held) as server, scripted_client(server) as client:
         queries = [asyncio.create_task(client.query(f"q{i}")) for i in range(100)]
         taken = [await held.take() for _ in queries]
@@ -242,7 +244,7 @@ async def test_answers_in_any_order_reach_who_asked() -> None:
 
 
 async def test_cancelled_insert_keeps_its_place_until_it_is_answered() -> None:
-    held = Held()
+    held = HeldPackages()
     async with ScriptedServer(held) as server, scripted_client(server, window=1) as client:
         first = asyncio.create_task(client.insert(LISTS))
         peer, package = await held.take()
@@ -258,7 +260,7 @@ async def test_cancelled_insert_keeps_its_place_until_it_is_answered() -> None:
 
 @pytest.mark.parametrize("leaves", ["is cancelled", "is too large"])
 async def test_request_that_leaves_the_queue_passes_its_place_on(leaves: str) -> None:
-    held = Held()
+    held = HeldPackages()
     async with ScriptedServer(held) as server, scripted_client(server, window=1) as client:
 
         async def first() -> None:
@@ -281,7 +283,7 @@ async def test_request_that_leaves_the_queue_passes_its_place_on(leaves: str) ->
 
 
 async def test_late_answer_is_nobody_elses() -> None:
-    held = Held()
+    held = HeldPackages()
     async with ScriptedServer(held) as server, scripted_client(server, window=1) as client:
         with pytest.raises(RequestTimeout):
             await client.query("early", timeout=0.03)

@@ -21,7 +21,8 @@ from siridb_fast import (
     UnpackError,
 )
 from siridb_fast.testing import ScriptedPeer, ScriptedServer
-from tests.conftest import AUTH, INSERT, PING, Database, Held, respond, scripted_client
+from tests.fix_scripted import AUTH, INSERT, PING, HeldPackages, respond, scripted_client
+from tests.fix_server import Database
 
 POINTS: dict[str, list[list[Any]]] = {
     "f": [[1, 0.5], [2, 1.0], [3, -1.0], [4, 0.0]],
@@ -259,7 +260,7 @@ async def test_answer_that_nobody_asked_for_is_ignored() -> None:
 
 
 async def test_request_that_has_no_time_left_is_not_sent() -> None:
-    held = Held()
+    held = HeldPackages()
     async with ScriptedServer(held) as server, scripted_client(server) as client:
         for timeout in (0, -1):
             with pytest.raises(RequestTimeout):

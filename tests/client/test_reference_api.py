@@ -29,7 +29,9 @@ from siridb_fast import (
     packb,
 )
 from siridb_fast.testing import ScriptedPeer, ScriptedServer
-from tests.conftest import PING, Database, Held, answer_all, eventually
+from tests.fix_loop import eventually
+from tests.fix_scripted import PING, HeldPackages, answer_all
+from tests.fix_server import Database
 
 # "Quick usage" of the reference driver's README, verbatim.
 QUICK_USAGE = """\
@@ -215,7 +217,7 @@ async def test_async_connection(target: Target, database: Database) -> None:
 
 async def test_async_connection_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(siridb_fast.client.siridb_connector, "KEEPALIVE_INTERVAL", 0.02)
-    held = Held()
+    held = HeldPackages()
     async with ScriptedServer(held) as server:
         connection = await async_connect("u", "p", "d", server.host, server.port, keepalive=True)
         assert [(await held.answer()).type for _ in range(3)] == [PING] * 3

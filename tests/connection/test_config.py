@@ -12,7 +12,7 @@ import pytest
 from siridb_fast import BatchWriter, ConfigError, SiriDBClient
 from siridb_fast.connection.config import URL_VARIABLE, Config, is_url, parse_url
 from siridb_fast.connection.hosts import Host
-from tests.conftest import Database
+from tests.fix_server import Database
 
 SECRET = "s3cr3t-w0rd"  # noqa: S105 - what must never be shown
 HOSTS = (Host("h"),)

@@ -16,7 +16,8 @@ from siridb_fast import (
     SiriDBError,
 )
 from siridb_fast.testing import FaultProxy
-from tests.conftest import Database, eventually
+from tests.fix_loop import eventually
+from tests.fix_server import Database
 
 pytestmark = pytest.mark.usefixtures("fast_retry")
 

@@ -11,7 +11,8 @@ import siridb_fast.connection.failover
 from siridb_fast import ConfigError, PoolError, SiriDBClient, packb
 from siridb_fast.connection.hosts import Host, HostSelector, parse_hostlist
 from siridb_fast.testing import ScriptedServer
-from tests.conftest import Held, eventually, scripted_client
+from tests.fix_loop import eventually
+from tests.fix_scripted import HeldPackages, scripted_client
 
 HOSTLISTS: list[tuple[list[Any], list[Host]]] = [
     ([("a", 9000)], [Host("a", 9000)]),
@@ -129,16 +130,16 @@ def test_host_that_comes_back_gets_no_more_than_its_share() -> None:
 
 async def two_servers(
     stack: AsyncExitStack, first: dict[str, Any], second: dict[str, Any], **options: Any
-) -> tuple[SiriDBClient, list[ScriptedServer], list[Held]]:
+) -> tuple[SiriDBClient, list[ScriptedServer], list[HeldPackages]]:
     """Return a client of two scripted servers, and what these have got."""
-    held = [Held(), Held()]
+    held = [HeldPackages(), HeldPackages()]
     servers = [await stack.enter_async_context(ScriptedServer(handler)) for handler in held]
     hosts = [(s.host, s.port, o) for s, o in zip(servers, (first, second), strict=True)]
     client = SiriDBClient("u", "p", "db", hosts, **options)
     return await stack.enter_async_context(client), servers, held
 
 
-async def insert(client: SiriDBClient, held: list[Held]) -> int:
+async def insert(client: SiriDBClient, held: list[HeldPackages]) -> int:
     """Insert a point, and return the number of the server that got it."""
     inserting = asyncio.ensure_future(client.insert({"a": [[1, 1]]}))
     await eventually(lambda: any(not server.packages.empty() for server in held))
@@ -200,7 +201,7 @@ async def test_inactive_server_is_tried_when_no_other_is_left() -> None:
 
 async def test_pool_that_comes_back_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(siridb_fast.connection.failover, "POOL_RETRY", 0.01)
-    held = Held()
+    held = HeldPackages()
     async with ScriptedServer(held) as server, scripted_client(server) as client:
         insert = asyncio.create_task(client.insert({"a": [[1, 1]]}))
         for _ in range(3):

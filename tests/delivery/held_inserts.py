@@ -5,12 +5,12 @@ from typing import Any
 
 from siridb_fast import NANOSECOND, BatchWriter, BufferFullError, packb, unpackb
 from siridb_fast.testing import ScriptedPackage, ScriptedPeer, ScriptedServer
-from tests.conftest import INSERT, Held, respond, scripted_client
+from tests.fix_scripted import INSERT, HeldPackages, respond, scripted_client
 
 INSERT_REFUSED, CANNOT_SERVE, POOL_IS_GONE = 66, 67, 68  # the server's error codes
 
 
-class HeldInserts(Held):
+class HeldInserts(HeldPackages):
     """A handler that keeps the inserts for the test, and answers all else."""
 
     async def __call__(self, peer: ScriptedPeer) -> None:

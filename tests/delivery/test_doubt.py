@@ -18,7 +18,8 @@ from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import parse_url
 from siridb_fast.delivery.doubt import DoubtResolver, Settled, Turns, batch_of, split
 from siridb_fast.query.server_queries import ServerQueries
-from tests.conftest import Database, eventually
+from tests.fix_loop import eventually
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 NAN = float("nan")

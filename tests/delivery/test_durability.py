@@ -11,7 +11,8 @@ from siridb_fast import BatchWriter, ConfigError, SiriDBClient
 from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.protocol.pools import name_in_pool, pool_of
 from siridb_fast.testing import SiriDBCluster, SiriDBServer
-from tests.conftest import Database, eventually
+from tests.fix_loop import eventually
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 SENTINEL = "siridb_fast.sentinel"

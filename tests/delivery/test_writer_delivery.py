@@ -9,8 +9,9 @@ import pytest
 
 from siridb_fast import BatchWriter, Delivered, Failure, InsertError, RequestTimeout
 from siridb_fast.testing import ScriptedServer
-from tests.conftest import Database, eventually
 from tests.delivery.held_inserts import INSERT_REFUSED, HeldInserts, points_of, scripted_writer
+from tests.fix_loop import eventually
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 SECOND = 1_000_000_000

@@ -12,8 +12,9 @@ from siridb_fast import (
     WriterClosedError,
 )
 from siridb_fast.testing import ScriptedServer
-from tests.conftest import Database, eventually
 from tests.delivery.held_inserts import HeldInserts, fill, scripted_writer
+from tests.fix_loop import eventually
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 MIB = 2**20

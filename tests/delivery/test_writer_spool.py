@@ -26,7 +26,8 @@ from siridb_fast import (
     encode_insert,
 )
 from siridb_fast.spool.store import Spool
-from tests.conftest import Database, eventually
+from tests.fix_loop import eventually
+from tests.fix_server import Database
 
 pytestmark = pytest.mark.usefixtures("fast_retry")
 

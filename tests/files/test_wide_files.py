@@ -23,7 +23,7 @@ from siridb_fast.files.passes import column_groups, suitable_columns
 from siridb_fast.loading.file_source import FilePortion, FilePortions
 from siridb_fast.loading.frame_reader import FrameReader
 from siridb_fast.loading.options import LoadOptions
-from tests.conftest import Database
+from tests.fix_server import Database
 
 ROWS = 1000
 KEPT = ("ts", "host")

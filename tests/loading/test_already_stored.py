@@ -16,7 +16,7 @@ from siridb_fast.columns.column import NANOSECOND, SECOND, ColumnRules, point_co
 from siridb_fast.columns.rows import MixedRows
 from siridb_fast.loading.already_stored import not_stored
 from siridb_fast.loading.frame_reader import FramePoints
-from tests.conftest import Database
+from tests.fix_server import Database
 
 RULES = ColumnRules(time_precision=NANOSECOND, on_missing="keep")
 NAN = float("nan")

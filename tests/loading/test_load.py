@@ -25,7 +25,7 @@ from siridb_fast import (
     load,
 )
 from siridb_fast.loading.options import Progress
-from tests.conftest import Database
+from tests.fix_server import Database
 from tests.loading.frame_makers import COLUMNS, LARGE, MAKERS, expected, table
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")

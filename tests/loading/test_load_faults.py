@@ -14,7 +14,7 @@ import pytest
 
 import siridb_fast.loading.loader
 from siridb_fast import ColumnError, DeliveryError, SiriDBClient, connect, load
-from tests.conftest import Database
+from tests.fix_server import Database
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")
 PROGRAM = """

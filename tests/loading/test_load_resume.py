@@ -17,7 +17,7 @@ import siridb_fast
 from siridb_fast.query.select import quote
 from siridb_fast.testing import wait_until
 from tests.commands import run_command
-from tests.conftest import Database
+from tests.fix_server import Database
 from tests.loading.loads import entries, loading, written
 
 START = 1_600_000_000

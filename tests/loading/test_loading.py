@@ -16,8 +16,8 @@ from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.sources import SeriesPortion
 from siridb_fast.testing import ScriptedPeer, ScriptedServer
-from tests.conftest import INSERT, QUERY, respond
 from tests.delivery.held_inserts import points_of
+from tests.fix_scripted import INSERT, QUERY, respond
 
 ERR_INSERT = 66
 

@@ -11,7 +11,7 @@ import pytest
 
 from siridb_fast import SiriDBClient, SiriDBError
 from siridb_fast.connection.connection import Connection
-from tests.conftest import Database
+from tests.fix_server import Database
 
 BOUND = 16 * 2**20
 POINTS = 100_000

@@ -26,7 +26,7 @@ from siridb_fast.concurrency.loops import new_event_loop
 from siridb_fast.connection.hosts import Host
 from siridb_fast.testing import SiriDBServer
 from siridb_fast.writer.options import WriterOptions
-from tests.conftest import Database
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 PATIENCE = 30.0

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import siridb_fast
-from tests.conftest import Database
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 PATIENCE = 30.0

@@ -9,7 +9,7 @@ import pytest
 
 from siridb_fast import ColumnError, InsertError, PoolError, SiriDBClient, UserAuthError
 from siridb_fast.query.catalog import Catalog, quote
-from tests.conftest import Database
+from tests.fix_server import Database
 
 ONE = np.array([1])
 VALUES: dict[str, Any] = {

@@ -20,7 +20,7 @@ from siridb_fast import (
     connect,
 )
 from siridb_fast.client.database import PointArrays
-from tests.conftest import Database
+from tests.fix_server import Database
 from tests.query.test_catalog import limited
 
 RNG = np.random.default_rng(4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from siridb_fast import BatchWriter, ColumnError, Report, WriterClosedError
-from tests.conftest import Database
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 SECOND = 1_000_000_000

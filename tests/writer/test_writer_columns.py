@@ -9,8 +9,8 @@ import pytest
 
 import siridb_fast
 from siridb_fast.testing import ScriptedServer
-from tests.conftest import Database
 from tests.delivery.held_inserts import HeldInserts, scripted_writer
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 POINTS = 60_000  # of a column: three runs, of which two fit a package

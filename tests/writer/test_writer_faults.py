@@ -17,7 +17,6 @@ from siridb_fast import (
     SiriDBError,
 )
 from siridb_fast.testing import ScriptedServer
-from tests.conftest import eventually, scripted_client
 from tests.delivery.held_inserts import (
     CANNOT_SERVE,
     INSERT_REFUSED,
@@ -26,6 +25,8 @@ from tests.delivery.held_inserts import (
     points_of,
     scripted_writer,
 )
+from tests.fix_loop import eventually
+from tests.fix_scripted import scripted_client
 
 FIRST = 1_600_000_000_000_000_000
 SENDING_FAILED = "Error occurred while sending points to at least 'host:9010'"

@@ -19,7 +19,8 @@ from siridb_fast import (
     RequestTimeout,
     UnknownDatabaseError,
 )
-from tests.conftest import Database, eventually
+from tests.fix_loop import eventually
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 pytestmark = pytest.mark.usefixtures("fast_retry")

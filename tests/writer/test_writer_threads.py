@@ -12,8 +12,10 @@ import pytest
 import siridb_fast.concurrency.waiting
 from siridb_fast import BatchWriter, WriterClosedError
 from siridb_fast.testing import ScriptedServer
-from tests.conftest import Database, answer_all, eventually
 from tests.delivery.held_inserts import HeldInserts, fill, scripted_writer
+from tests.fix_loop import eventually
+from tests.fix_scripted import answer_all
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 MIB = 2**20

@@ -10,8 +10,10 @@ from siridb_fast import BatchWriter, ColumnError, packb, unpackb
 from siridb_fast.columns.casting import cast_values
 from siridb_fast.testing import ScriptedServer
 from siridb_fast.writer import series_types
-from tests.conftest import INSERT, QUERY, Database, Held, eventually
 from tests.delivery.held_inserts import fill, points_of, scripted_writer
+from tests.fix_loop import eventually
+from tests.fix_scripted import INSERT, QUERY, HeldPackages
+from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
 MIB = 2**20
@@ -177,7 +179,7 @@ async def test_point_that_another_thread_writes_during_a_cast_is_cast_as_well(
 # ---- a scripted one
 
 
-async def tell_types(held: Held, types: dict[str, str]) -> None:
+async def tell_types(held: HeldPackages, types: dict[str, str]) -> None:
     """Answer all that comes until the types are asked for, then that."""
     peer, package = await held.take()
     assert package.type == QUERY
@@ -187,7 +189,7 @@ async def tell_types(held: Held, types: dict[str, str]) -> None:
 
 
 async def test_nothing_of_a_series_leaves_before_its_type_is_known() -> None:
-    held = Held()
+    held = HeldPackages()
     async with ScriptedServer(held) as server, scripted_writer(server, linger=0) as writer:
         for i in range(3000):
             writer.write("a", FIRST + i, i)
@@ -202,7 +204,7 @@ async def test_nothing_of_a_series_leaves_before_its_type_is_known() -> None:
 async def test_type_that_is_told_while_an_array_waits_for_room_is_obeyed(
     value: int, is_fine: bool
 ) -> None:
-    held = Held()
+    held = HeldPackages()
     inserted: list[Any] = []
 
     async def answer_all() -> None:
