@@ -16,8 +16,8 @@ from siridb_fast.client.siridb_connector import (
 )
 from siridb_fast.client.siridb_connector_blocking import SiriDBConnection, connect
 from siridb_fast.columns._decode import decode_points
-from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.columns.insert_data import encode_insert
+from siridb_fast.columns.time_units import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
 from siridb_fast.concurrency.loops import run
 from siridb_fast.connection.config import Config
 from siridb_fast.delivery.accounts import Stats

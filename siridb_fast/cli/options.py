@@ -15,7 +15,7 @@ import typer
 
 from siridb_fast.cli.errors import UsageFault, reason_of, warn
 from siridb_fast.client.client import SiriDBClient
-from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.connection.config import Config, parse_url
 from siridb_fast.errors import ConfigError, ConnectionLost, SiriDBError
 
@@ -75,8 +75,7 @@ class Precision(Enum):
     @property
     def code(self) -> int:
         """Return SECOND … NANOSECOND."""
-        codes = {"s": SECOND, "ms": MILLISECOND, "us": MICROSECOND, "ns": NANOSECOND}
-        return codes[self.value]
+        return TimePrecision.of_unit(self.value).value
 
 
 @dataclass(frozen=True, slots=True)

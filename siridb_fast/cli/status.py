@@ -21,6 +21,7 @@ from rich.text import Text
 from siridb_fast.cli.errors import ExitCode, reason_of, shown
 from siridb_fast.cli.options import Target, TimeoutOption, UrlOption, connected, target_of
 from siridb_fast.client.client import SiriDBClient
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.concurrency.loops import run
 from siridb_fast.connection.cluster import open_connection
 from siridb_fast.connection.connection import Connection
@@ -39,7 +40,6 @@ SETTINGS = (
 )
 SERVERS = "list servers name, address, port, pool, status, online, version"
 BYTES_PER_POINT = 16
-UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 DURATIONS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -212,7 +212,7 @@ def _described(name: str, value: Any, settings: dict[str, Any]) -> str:
         fast = value // BYTES_PER_POINT + 1
         return f"{value:,} bytes a series (fast from {fast:,} points a series in a package)"
     if name.startswith(("duration_", "expiration_")):
-        return _duration(value // UNITS_PER_SECOND[settings["time_precision"]])
+        return _duration(value // TimePrecision.of_unit(settings["time_precision"]).per_second)
     if name == "uptime":
         return _duration(value)
     return _number(value)

@@ -23,6 +23,7 @@ from siridb_fast.columns.column import (
     cut_payloads,
 )
 from siridb_fast.columns.insert_data import parts_of, plain_payload
+from siridb_fast.columns.time_units import PRECISIONS, TimePrecision
 from siridb_fast.errors import SiriDBError, TableError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
@@ -282,18 +283,20 @@ def _packed_query(query: str | bytes, time_precision: int | None) -> bytes:
 
 
 def _check_precision(time_precision: object) -> None:
-    if time_precision not in (None, 0, 1, 2, 3):
+    if time_precision not in (None, *PRECISIONS):
         raise TypeError(f"time_precision is None or 0..3, got {time_precision!r}")
 
 
 def _convert(arrays: PointArrays, given: int | None, wanted: int) -> None:
     if given is None:
         raise ValueError("the database's time precision is unknown, so there is no way to convert")
+    ticks = TimePrecision(given).per_second
+    wanted_ticks = TimePrecision(wanted).per_second
     for name, (timestamps, _) in arrays.items():
-        if wanted < given:
-            timestamps //= 1000 ** (given - wanted)
+        if wanted_ticks < ticks:
+            timestamps //= ticks // wanted_ticks
             continue
-        factor = 1000 ** (wanted - given)
+        factor = wanted_ticks // ticks
         if len(timestamps) and int(timestamps.max()) * factor >= 2**63:
             raise ValueError(
                 f"series {name!r}: timestamp {timestamps.max()} has over 64 bits when converted"

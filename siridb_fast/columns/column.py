@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,16 +24,12 @@ from siridb_fast.columns._payload import (
     start_payload,
 )
 from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.time_units import ATTOSECONDS, PRECISIONS, SECOND, UNITS
 from siridb_fast.errors import ColumnError, PackageTooLargeError
 from siridb_fast.protocol._buffer import PayloadBuffer
 from siridb_fast.protocol._wire import MAX_PAYLOAD
 
 __all__ = [
-    "MICROSECOND",
-    "MILLISECOND",
-    "NANOSECOND",
-    "PRECISIONS",
-    "SECOND",
     "ColumnRules",
     "Part",
     "Payload",
@@ -46,28 +42,9 @@ __all__ = [
     "raw_series_name",
 ]
 
-SECOND: Final = 0
-MILLISECOND: Final = 1
-MICROSECOND: Final = 2
-NANOSECOND: Final = 3
-
 MAX_NAME_BYTES = 65_534
 PACKAGE_BYTES = 1_000_000  # 52,000 points: few long runs are what the server takes fastest
 MIN_POINT_BYTES = 7
-ATTOSECONDS = {
-    "as": 1,
-    "fs": 10**3,
-    "ps": 10**6,
-    "ns": 10**9,
-    "us": 10**12,
-    "ms": 10**15,
-    "s": 10**18,
-    "m": 60 * 10**18,
-    "h": 3_600 * 10**18,
-    "D": 86_400 * 10**18,
-    "W": 604_800 * 10**18,
-}
-PRECISIONS = {SECOND: "s", MILLISECOND: "ms", MICROSECOND: "us", NANOSECOND: "ns"}
 MISSING = {"keep": OnMissing.KEEP, "drop": OnMissing.DROP, "error": OnMissing.ERROR}
 KINDS = {
     "i1": Kind.INT8, "i2": Kind.INT16, "i4": Kind.INT32, "i8": Kind.INT64,
@@ -299,7 +276,7 @@ def _integer_timestamps(
     if rules.time_precision is None:
         raise ColumnError("datetime64 timestamps need the database's time_precision", series=name)
     integers = times.view(np.dtype(np.int64).newbyteorder(times.dtype.byteorder))
-    precision = ATTOSECONDS[PRECISIONS[rules.time_precision]]
+    precision = ATTOSECONDS[UNITS[rules.time_precision]]
     scale = Fraction(ATTOSECONDS[unit] * count, precision)
     if scale.numerator >= 2**63:
         raise ColumnError(f"timestamps of {times.dtype} are too coarse to convert", series=name)

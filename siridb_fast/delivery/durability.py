@@ -18,6 +18,7 @@ from functools import partial
 from math import inf
 from typing import Any
 
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
@@ -218,5 +219,5 @@ class SentinelTracker:
 
 def clock_of(time_precision: int) -> Callable[[], int]:
     """Return a function that tells the time in that precision, SECOND … NANOSECOND."""
-    divisor = 10 ** (9 - 3 * time_precision)
+    divisor = TimePrecision(time_precision).nanoseconds
     return lambda: time.time_ns() // divisor

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.column import PRECISIONS, point_column, raw_series_name
+from siridb_fast.columns.column import point_column, raw_series_name
 from siridb_fast.columns.rows import PLAIN_TYPES, MixedRows, are_plain, has_nan, mixed_points
+from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.column_roles import Layout, layout_of
 from siridb_fast.loading.frames.base import Cells, Coded, Frame
@@ -137,7 +138,7 @@ class FrameReader:
         precision = self._rules.time_precision
         if precision is None:
             return self._options.unit is None and times.dtype == np.int64
-        unit = PRECISIONS[precision]
+        unit = UNITS[precision]
         is_integer = times.dtype == np.int64 and self._options.unit in (None, unit)
         return is_integer or times.dtype == np.dtype(f"M8[{unit}]")
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import SeriesRows, group_rows
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.concurrency.loops import WorkThread, leaving_timeout
 from siridb_fast.concurrency.patience import wait_while_progressing
 from siridb_fast.connection.config import Target
@@ -43,7 +44,6 @@ __all__ = ["Loader"]
 ROWS_AT_ONCE = 1 << 19  # that are grouped by series
 PROGRESS_PAUSE = 0.1  # seconds
 READ_TIMEOUT = 5.0  # to end what is being read when a load ends; a silent source is left alone
-NANOSECONDS = {0: 10**9, 1: 10**6, 2: 10**3, 3: 1}  # of one unit of each time precision
 
 logger = logging.getLogger("siridb_fast")
 
@@ -157,7 +157,7 @@ class Loader:
         precision = self._writer.time_precision
         self._reader = FrameReader(self._options, precision)
         limits = (None, None) if precision is None else await self._writer.expirations()
-        now = time.time_ns() // NANOSECONDS.get(precision or 0, 1)
+        now = time.time_ns() // TimePrecision(precision or 0).nanoseconds
         self._expiry = Expiry(limits, now)
 
     async def _send_all(self, source: Iterable[Portion]) -> None:

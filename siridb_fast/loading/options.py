@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from siridb_fast.columns.column import ColumnRules
+from siridb_fast.columns.time_units import UNITS, Unit
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.errors import ConfigError
 from siridb_fast.loading.name_template import SeriesNaming
 
 __all__ = ["LoadKeywords", "LoadOptions", "Progress"]
-
-Unit = Literal["s", "ms", "us", "ns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class LoadOptions:
             object.__setattr__(self, "values", tuple(map(str, self.values)))
             if not self.values:
                 raise ConfigError("values names no column")
-        if self.unit not in (None, "s", "ms", "us", "ns"):
+        if self.unit not in (None, *UNITS):
             raise ConfigError(f"unit is 's', 'ms', 'us' or 'ns', got {self.unit!r}")
         if not isinstance(self.progress, bool) and not callable(self.progress):
             raise ConfigError(f"progress is a bool or a function, got {self.progress!r}")

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-from siridb_fast.columns.column import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.errors import UserAuthError
 from siridb_fast.query.select import (
     NAMES_PER_QUERY,
@@ -22,7 +22,6 @@ from siridb_fast.query.select import (
 
 __all__ = ["Catalog", "quote"]
 
-TIME_PRECISIONS = {"s": SECOND, "ms": MILLISECOND, "us": MICROSECOND, "ns": NANOSECOND}
 KEPT_TYPES = 1_000_000  # at about 150 bytes each; then all are forgotten and asked for again
 
 logger = logging.getLogger("siridb_fast")
@@ -47,7 +46,7 @@ class Catalog:
                 self._may_show = False
                 logger.warning("the database's time precision is unknown: %s", exc)
             else:
-                self._time_precision = TIME_PRECISIONS[answer["data"][0]["value"]]
+                self._time_precision = TimePrecision.of_unit(answer["data"][0]["value"]).value
         return self._time_precision
 
     async def settings(self, timeout: float) -> tuple[int | None, int | None]:
@@ -59,7 +58,7 @@ class Catalog:
             logger.warning("the database's time precision and buffer size are unknown: %s", exc)
             return None, None
         settings = {item["name"]: item["value"] for item in answer["data"]}
-        self._time_precision = TIME_PRECISIONS[settings["time_precision"]]
+        self._time_precision = TimePrecision.of_unit(settings["time_precision"]).value
         return self._time_precision, settings["buffer_size"]
 
     async def expirations(self, timeout: float) -> tuple[int | None, int | None]:

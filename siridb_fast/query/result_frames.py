@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from siridb_fast.columns.casting import is_exact_as_float
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.errors import TableError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ __all__ = [
     "require_pyarrow",
 ]
 
-UNITS: tuple[Literal["s", "ms", "us", "ns"], ...] = ("s", "ms", "us", "ns")
 KINDS = {"i": "integer", "f": "float", "O": "text"}
 
 Form = Literal["wide", "long"]
@@ -69,7 +69,7 @@ def pandas_frame(points: Points, precision: int, form: Form = "wide") -> pandas.
     """
     import pandas as pd
 
-    unit = UNITS[precision]
+    unit = TimePrecision(precision).unit
     if form == "long":
         names, codes, times, values = _long(points)
         return pd.DataFrame(
@@ -104,7 +104,7 @@ def arrow_table(points: Points, precision: int, form: Form = "wide") -> pyarrow.
     """
     import pyarrow as pa
 
-    unit = UNITS[precision]
+    unit = TimePrecision(precision).unit
     if form == "long":
         names, codes, times, values = _long(points)
         series = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, pa.string()))

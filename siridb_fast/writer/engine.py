@@ -16,7 +16,7 @@ from math import inf
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
-from siridb_fast.columns.column import PRECISIONS
+from siridb_fast.columns.time_units import UNITS
 from siridb_fast.concurrency.fork import own
 from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.connection.cluster import Cluster, first_failure
@@ -186,7 +186,7 @@ class Engine:
         if self.time_precision is None:
             raise ConfigError("spool= needs the right to show, or time_precision=")
         self._spool = SpoolThread(options)
-        await self._spool.open(self._config.dbname, PRECISIONS[self.time_precision])
+        await self._spool.open(self._config.dbname, UNITS[self.time_precision])
 
     def start(self, refit: Callable[[bytes], Awaitable[Batch | None]]) -> None:
         """Take points from now on.

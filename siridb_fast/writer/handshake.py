@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from siridb_fast.columns.column import PRECISIONS
+from siridb_fast.columns.time_units import UNITS
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
@@ -85,8 +85,7 @@ class Handshake:
         told = self._options.time_precision
         if told is not None and precision is not None and told != precision:
             raise ConfigError(
-                f"time_precision= is {PRECISIONS[told]}, but that of the database is "
-                f"{PRECISIONS[precision]}"
+                f"time_precision= is {UNITS[told]}, but that of the database is {UNITS[precision]}"
             )
         if self._is_safe and precision is None:
             raise ConfigError("durability='safe' needs the right to show, or time_precision=")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from siridb_fast.columns.column import SECOND
+from siridb_fast.columns.time_units import SECOND
 from tests.writer.intakes import (
     Call,
     check_refused,

@@ -16,6 +16,7 @@ import numpy as np
 
 from siridb_fast.cli.bench.cells import Cell
 from siridb_fast.columns.insert_data import encode_insert
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.errors import SiriDBError
 from siridb_fast.protocol import _wire
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["BEGINNING", "Sender", "Supply"]
 
 BEGINNING = 3_786_912_000  # seconds: the year 2090, where nobody has points, and none expire
-UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 FEWEST_SERIES = 48  # that the packages of a cell take turns with
 LONGEST_RUN = 70_000  # over the largest buffer that a server has
 
@@ -41,7 +41,7 @@ class Supply:
 
     def __init__(self, prefix: str, time_precision: str) -> None:
         self._prefix = prefix
-        unit = UNITS_PER_SECOND[time_precision]
+        unit = TimePrecision.of_unit(time_precision).per_second
         self._step = max(unit // 10, 1)
         self._next = BEGINNING * unit
         steps = np.random.default_rng(1).normal(0, 0.1, LONGEST_RUN)

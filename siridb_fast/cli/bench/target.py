@@ -19,8 +19,9 @@ from typing import Any
 
 from siridb_fast.cli.bench.cells import Facts, Transport
 from siridb_fast.cli.bench.cpu import local_pid
-from siridb_fast.cli.bench.sending import BEGINNING, UNITS_PER_SECOND
+from siridb_fast.cli.bench.sending import BEGINNING
 from siridb_fast.cli.errors import UsageFault, note, reason_of, warn
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.connection.cluster import open_connection
 from siridb_fast.connection.config import Config, parse_url
 from siridb_fast.connection.connection import Connection
@@ -325,7 +326,7 @@ async def _drop_series(
 async def _drop_shards(connection: Connection, ground: Ground, removal: Removal) -> None:
     # Dropped series leave their points in the shards until the server optimizes them. Shards that
     # begin in 2090 hold nothing else, once no series ends there.
-    begin = BEGINNING * UNITS_PER_SECOND[ground.facts.time_precision]
+    begin = BEGINNING * TimePrecision.of_unit(ground.facts.time_precision).per_second
     others = await _count(connection, f"count series where end >= {begin}", ground.timeout)
     if others:
         return

@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from siridb_fast.cli.errors import shown, warn
+from siridb_fast.columns.time_units import UNITS
 from siridb_fast.delivery.report import Report
 from siridb_fast.loading.file_source import FilePortions
 from siridb_fast.loading.survey import Survey
@@ -32,7 +33,6 @@ __all__ = ["new_bar", "print_report", "print_survey"]
 
 SHOWN_SERIES = 10
 SHOWN_BAD_LINES = 3
-UNITS = {0: "s", 1: "ms", 2: "us", 3: "ns"}
 PLAUSIBLE = np.datetime64("1990-01-01"), np.timedelta64(366, "D")  # from then to a year from now
 
 

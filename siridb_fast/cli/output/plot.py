@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siridb_fast.cli.errors import UsageFault, reason_of, shown
-from siridb_fast.cli.output.time_axis import NANOSECONDS, TimeTicks, time_ticks
+from siridb_fast.cli.output.time_axis import TimeTicks, time_ticks
+from siridb_fast.columns.time_units import TimePrecision
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -256,7 +257,7 @@ def _ticks_in_terminal(
     figure: Any, lines: list[Line], start: int, unit: str | None, width: int
 ) -> None:
     end = max(int(line.times[-1]) for line in lines)
-    scale = 1 if unit is None else NANOSECONDS[unit]
+    scale = 1 if unit is None else TimePrecision.of_unit(unit).nanoseconds
     ticks: TimeTicks = time_ticks(start * scale, end * scale, max(width // 20, 2))
     if unit is None:
         figure.label("timestamp", "x")

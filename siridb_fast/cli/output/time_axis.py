@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["NANOSECONDS", "TimeTicks", "time_ticks"]
+__all__ = ["TimeTicks", "time_ticks"]
 
-NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 SECOND = 10**9
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 STEPS = [factor * 10**power for power in range(9) for factor in (1, 2, 5)]

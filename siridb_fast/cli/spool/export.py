@@ -20,6 +20,7 @@ from siridb_fast.cli.errors import UsageFault
 from siridb_fast.cli.output.grid import iso
 from siridb_fast.cli.output.write import text_of
 from siridb_fast.columns._decode import decode_points
+from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import UnpackError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["ExportFormat", "Exporter", "unit_of"]
 
 COLUMNS = ("series", "timestamp", "value")
-UNITS = ("s", "ms", "us", "ns")
 EXACT = 2**53  # integers up to here are floats, too
 KINDS = {"f": "floats", "i": "integers", "O": "texts"}
 

@@ -25,9 +25,10 @@ from siridb_fast.batching._series cimport (
 import numpy as np
 
 from siridb_fast.columns.casting import EXACT_INTEGERS, cast_values, text_of
-from siridb_fast.columns.column import MISSING, SECOND, raw_series_name
-from siridb_fast.errors import ColumnError
+from siridb_fast.columns.column import MISSING, raw_series_name
 from siridb_fast.columns.scalars import plain_timestamp, plain_value, shown_integer
+from siridb_fast.columns.time_units import SECOND
+from siridb_fast.errors import ColumnError
 
 cdef enum:
     NO_INDEX = -1
