@@ -203,24 +203,26 @@ class Cluster:
             return False
         return True
 
-    def select(self, *, try_inactive: bool = False, needs_room: bool = False) -> Connection | None:
+    def select(self, *, try_inactive: bool = False) -> Connection | None:
         """Return the connection whose turn it is, or None where there is none.
 
         A host that was `suspend`ed is left out unless nothing else is there and ``try_inactive``.
-        One that ``needs_room`` in its window is not looked for among the backups as long as any
-        other host is there, however busy.
         """
-        active = self._active(try_inactive=try_inactive)
-        if needs_room:
-            active = _with_room(active)
-        if len(active) == 1:  # the usual case; a turn among one moves no credit
-            return active[0].connection
-        host = self._selector.select(list(dict.fromkeys(member.host for member in active)))
-        if host is None:
-            return None
-        return max(
-            (m for m in active if m.host == host), key=lambda member: member.room
-        ).connection
+        connection = self._connection_of(self._active(try_inactive=try_inactive))
+        self.take_turn()
+        return connection
+
+    def connection_with_room(self) -> Connection | None:
+        """Return the connection with room in its window whose turn it is, or None.
+
+        Whoever sends on it calls `take_turn`; until then its turn goes on. Suspended hosts come
+        where no other is connected, backups where all others are gone, however busy those are.
+        """
+        return self._connection_of(_with_room(self._active(try_inactive=True)))
+
+    def take_turn(self) -> None:
+        """Let the connection that `connection_with_room` has just returned have its turn."""
+        self._selector.take_turn()
 
     def connection_to(self, host: str) -> Connection | None:
         """Return a connection to the host of this name, if there is one."""
@@ -229,10 +231,6 @@ class Cluster:
     def connection_behind(self, process: ServerProcess) -> Connection | None:
         """Return a connection to this run of a server, if there is one."""
         return next((line for line in self._connected() if line.process is process), None)
-
-    def has_room(self, *, try_inactive: bool = False) -> bool:
-        """Tell whether `select` would return a connection with room; this takes no turn."""
-        return bool(_with_room(self._active(try_inactive=try_inactive)))
 
     def suspend(self, connection: Connection) -> None:
         """Leave out a host for ``inactive_time`` seconds, because it said that it cannot serve."""
@@ -261,6 +259,12 @@ class Cluster:
         connections = [m.connection for m in self._members if m.connection is not None]
         await asyncio.gather(*watches, return_exceptions=True)
         await asyncio.gather(*(connection.wait_closed() for connection in connections))
+
+    def _connection_of(self, members: list[_Member]) -> Connection | None:
+        host = self._selector.peek(list(dict.fromkeys(member.host for member in members)))
+        of_host = (member for member in members if member.host == host)
+        freest = max(of_host, key=lambda member: member.room, default=None)
+        return None if freest is None else freest.connection
 
     def _leave_out(self, connection: Connection, *, until: float) -> None:
         hosts = [member.host for member in self._members if member.connection is connection]

@@ -58,17 +58,32 @@ class HostSelector:
 
     def __init__(self, hosts: Iterable[Host]) -> None:
         self._credit = dict.fromkeys(hosts, 0)
+        self._candidates: list[Host] = []
 
     def select(self, available: Collection[Host]) -> Host | None:
         """Return the host whose turn it is among those that are ``available``, or None."""
-        candidates = [host for host in available if not host.is_backup] or list(available)
-        if not candidates:
-            return None
-        for host in candidates:
-            self._credit[host] += host.weight
-        chosen = max(candidates, key=self._credit.__getitem__)
-        self._credit[chosen] -= sum(host.weight for host in candidates)
-        return chosen
+        host = self.peek(available)
+        self.take_turn()
+        return host
+
+    def peek(self, available: Collection[Host]) -> Host | None:
+        """Return what `select` would return; `take_turn` makes it have its turn."""
+        self._candidates = [host for host in available if not host.is_backup] or list(available)
+        if len(self._candidates) < 2:  # the usual case; a turn among one moves no credit
+            return next(iter(self._candidates), None)
+        return self._first_of_candidates()
+
+    def take_turn(self) -> None:
+        """Let the host that `peek` has just returned have its turn."""
+        if len(self._candidates) > 1:
+            chosen = self._first_of_candidates()
+            for host in self._candidates:
+                self._credit[host] += host.weight
+            self._credit[chosen] -= sum(host.weight for host in self._candidates)
+        self._candidates = []
+
+    def _first_of_candidates(self) -> Host:
+        return max(self._candidates, key=lambda host: self._credit[host] + host.weight)
 
 
 def parse_hostlist(hostlist: Iterable[object]) -> tuple[Host, ...]:

@@ -115,20 +115,21 @@ class Dispatcher:
         seals = self.backlog is None or not self.backlog.is_always
         while not is_paused:
             # Hosts that cannot serve are tried where no other is left; pauses are for that.
-            if not self._cluster.has_room(try_inactive=True):
+            connection = self._cluster.connection_with_room()
+            if connection is None:
                 break
             package = self.outgoing.next(seals=seals)
             if package is None:
                 is_idle = not self._in_flight
                 break
-            connection = self._cluster.select(try_inactive=True, needs_room=True)
-            if connection is None or not self._send(package, connection):
+            self._cluster.take_turn()
+            if not self._send(package, connection):
                 self.outgoing.ready.appendleft(package)
                 break
         if self.safety is not None:
             self.safety.tend(is_idle=is_idle)
         if self.backlog is not None:
-            has_room = not is_paused and self._cluster.has_room(try_inactive=True)
+            has_room = not is_paused and self._cluster.connection_with_room() is not None
             self.backlog.tend(len(self.outgoing.ready), has_room=has_room)
         self._set_timer(is_paused=is_paused)
 

@@ -128,6 +128,17 @@ def test_host_that_comes_back_gets_no_more_than_its_share() -> None:
     assert Counter(selector.select([a, b]) for _ in range(10)) == {a: 5, b: 5}
 
 
+def test_host_that_is_looked_up_keeps_its_turn_until_it_takes_it() -> None:
+    heavy, light = Host("a", weight=2), Host("b")
+    selector = HostSelector([heavy, light])
+    seen = []
+    for _ in range(6):
+        seen += [{selector.peek([heavy, light]) for _ in range(3)}]
+        selector.take_turn()
+        selector.take_turn()  # of nobody
+    assert seen == [{heavy}, {light}, {heavy}] * 2
+
+
 async def two_servers(
     stack: AsyncExitStack, first: dict[str, Any], second: dict[str, Any], **options: Any
 ) -> tuple[SiriDBClient, list[ScriptedServer], list[HeldPackages]]:
