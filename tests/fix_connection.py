@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-import siridb_fast.connection.cluster
+import siridb_fast.connection.reconnect
 
 __all__: list[str] = []
 
@@ -21,4 +21,4 @@ def unused_port() -> Iterator[int]:
 @pytest.fixture
 def fast_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connect again after 10 ms instead of a second."""
-    monkeypatch.setattr(siridb_fast.connection.cluster, "FIRST_RETRY", 0.01)
+    monkeypatch.setattr(siridb_fast.connection.reconnect, "FIRST_RETRY", 0.01)

@@ -23,9 +23,9 @@ from siridb_fast.cli.options import Target, TimeoutOption, UrlOption, connected,
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.concurrency.loops import run
-from siridb_fast.connection.cluster import open_connection
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
+from siridb_fast.connection.open import open_connection
 from siridb_fast.errors import SiriDBError, UserAuthError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb

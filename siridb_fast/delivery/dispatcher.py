@@ -363,7 +363,7 @@ class Dispatcher:
         for package in self.outgoing.take_late():
             error = package.error or RequestTimeout(
                 f"no server took the package within {self._delivery_timeout:g} seconds"
-                f"{self._cluster.why_not}"
+                f"{self._cluster.failure_suffix}"
             )
             self._give_up(package, error)
         now = self._loop.time()

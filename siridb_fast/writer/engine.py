@@ -67,7 +67,7 @@ class Engine:
         self._thread = threading.get_ident()
         on_doubt = options.on_doubt or config.on_doubt or "verify"
         self._cluster = Cluster(
-            config, per_host=options.per_host, on_change=self.notice, greet=self._greet
+            config, per_host=options.per_host, on_change=self.notice, handshake=self._greet
         )
         self.asking = ServerQueries(
             self._cluster, time_precision=options.time_precision, buffer_size=options.buffer_size
@@ -285,7 +285,7 @@ class Engine:
         except TimeoutError:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
-                f"{self._cluster.why_not}"
+                f"{self._cluster.failure_suffix}"
             ) from None
 
     def _has_no_backlog(self) -> bool:

@@ -192,7 +192,7 @@ async def test_waits_between_attempts_double(
 
     async with ScriptedServer(handler) as server:
         client = scripted_client(server, max_wait_retry=10)
-        monkeypatch.setattr("siridb_fast.connection.cluster.asyncio.sleep", sleep)
+        monkeypatch.setattr("siridb_fast.connection.reconnect.asyncio.sleep", sleep)
         (result,) = await client.connect()
         assert isinstance(result, type(None) if is_reached else AuthenticationError)
         await asyncio.wait_for(enough.wait(), 5)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import siridb_fast
-import siridb_fast.connection.cluster
+import siridb_fast.connection.reconnect
 from benchmarks.soak.soak import soak
 from siridb_fast import SpoolOptions
 
@@ -22,7 +22,7 @@ def test_every_point_is_there_once(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(siridb_fast.connection.cluster, "FIRST_RETRY", 0.05)
+    monkeypatch.setattr(siridb_fast.connection.reconnect, "FIRST_RETRY", 0.05)
     verdict = siridb_fast.run(
         soak(
             9,

@@ -22,10 +22,10 @@ from siridb_fast.cli.bench.cpu import local_pid
 from siridb_fast.cli.bench.sending import BEGINNING
 from siridb_fast.cli.errors import UsageFault, note, reason_of, warn
 from siridb_fast.columns.time_units import TimePrecision
-from siridb_fast.connection.cluster import open_connection
 from siridb_fast.connection.config import Config, parse_url
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
+from siridb_fast.connection.open import open_connection
 from siridb_fast.errors import ConnectionLost, QueryError, SiriDBError, UserAuthError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb

@@ -1,0 +1,167 @@
+"""A connection to one host that comes back when it is lost: after 1, 2, 4 … seconds.
+
+Knows one host, time and asyncio; knows nothing of other hosts and of what is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
+
+from siridb_fast.connection.config import Config
+from siridb_fast.connection.connection import Connection
+from siridb_fast.connection.hosts import Host
+from siridb_fast.connection.open import open_connection
+from siridb_fast.errors import ProtocolError, SiriDBError
+
+__all__ = ["FIRST_RETRY", "Handshake", "Member", "MemberEvents"]
+
+FIRST_RETRY = 1.0
+
+Handshake: TypeAlias = Callable[[Connection], Awaitable[None]]
+
+logger = logging.getLogger("siridb_fast")
+
+
+class MemberEvents(Protocol):
+    """What a member reports to its cluster."""
+
+    def on_connected(self) -> None:
+        """Take note that there is a connection."""
+
+    def on_lost(self) -> None:
+        """Take note that the connection was lost."""
+
+    def on_failure(self, host: Host, failure: BaseException) -> None:
+        """Take note that an attempt to connect has failed."""
+
+
+class Member:
+    """One connection of a cluster to a host.
+
+    Args:
+        host: Whom to connect to.
+        window: Requests in flight at most.
+        config: User, password, database and options.
+        events: Called with what happens.
+        handshake: Awaited with a new connection before it is used; it is given up if that raises.
+    """
+
+    __slots__ = (
+        "_config",
+        "_connecting",
+        "_events",
+        "_handshake",
+        "_is_closed",
+        "_task",
+        "_window",
+        "connection",
+        "host",
+        "inactive_until",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        window: int,
+        config: Config,
+        events: MemberEvents,
+        handshake: Handshake | None,
+    ) -> None:
+        self.host = host
+        self.connection: Connection | None = None
+        self.inactive_until = 0.0
+        self._window = window
+        self._config = config
+        self._events = events
+        self._handshake = handshake
+        self._connecting = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether requests can be sent."""
+        return self.connection is not None and self.connection.is_connected
+
+    @property
+    def room(self) -> int:
+        """How many more requests would go out at once."""
+        return 0 if self.connection is None else self.connection.room
+
+    async def connect(self, timeout: float | None = None) -> None:
+        """Connect, if it is not connected; raises what `open_connection` and the handshake do."""
+        async with self._connecting:
+            if self.is_connected:
+                return
+            connection = await open_connection(self.host, self._config, timeout, self._window)
+            if self._handshake is not None:
+                await _shake_hands(connection, self._handshake)
+            self.connection = connection
+            self.inactive_until = 0.0
+            if self._is_closed:
+                connection.close()
+            self._events.on_connected()
+
+    def keep_connected(self) -> None:
+        """Connect again whenever there is no connection, from now on, until `close`."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._keep_connected())
+
+    def disown(self) -> None:
+        """Connect no more; called in a child of a fork."""
+        self._is_closed = True
+
+    def close(self) -> None:
+        """Close the connection and connect no more."""
+        self._is_closed = True
+        if self._task is not None:
+            self._task.cancel()
+        if self.connection is not None:
+            self.connection.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self.connection is not None:
+            await self.connection.wait_closed()
+
+    async def _keep_connected(self) -> None:
+        # Until this is closed, or the event loop ends and cancels its tasks.
+        try:
+            while not self._is_closed:
+                if self.connection is not None and self.is_connected:
+                    await self.connection.wait_closed()
+                    logger.warning("lost the connection to %s", self.host)
+                    self._events.on_lost()
+                await self._reconnect()
+        finally:
+            if self.connection is not None:
+                self.connection.close()
+
+    async def _reconnect(self) -> None:
+        # After 1, 2, 4 … max_wait_retry seconds.
+        wait = FIRST_RETRY
+        while not (self.is_connected or self._is_closed):
+            logger.debug("connecting to %s again in %s seconds", self.host, wait)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, self._config.max_wait_retry)
+            if self._is_closed:
+                return
+            try:
+                await self.connect()
+            except (SiriDBError, OSError) as exc:
+                self._events.on_failure(self.host, exc)
+
+
+async def _shake_hands(connection: Connection, handshake: Handshake) -> None:
+    try:
+        await handshake(connection)
+    except BaseException as exc:
+        connection.abort()
+        if isinstance(exc, (SiriDBError, OSError)) or not isinstance(exc, Exception):
+            raise
+        raise ProtocolError(f"{connection.name} answers as no server does: {exc!r}") from exc
