@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
-from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._point_intake import PointIntake
 
 __all__ = ["Memory"]
 
@@ -31,7 +31,7 @@ class Memory:
             max_idle=1_000_000,
         )
         self.coalescer.notify = lambda: None
-        self.intake = Intake(self.coalescer, ColumnRules(time_precision=None), casts=False)
+        self.intake = PointIntake(self.coalescer, ColumnRules(time_precision=None), casts=False)
         self.coalescer.open(BUFFER_POINTS)
         for name in names:
             series = self.coalescer.series(name)

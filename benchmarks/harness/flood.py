@@ -21,7 +21,7 @@ from siridb_fast import BatchWriter
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
 from siridb_fast.concurrency.loops import new_event_loop
-from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._point_intake import PointIntake
 
 SERIES, TICKS = 1000, 1000
 NAME_BYTES = 24
@@ -67,7 +67,7 @@ def _fill(kind: str, points: int) -> dict[str, Any]:
         max_idle=10_000_000,
     )
     coalescer.notify = lambda: None
-    intake = Intake(coalescer, ColumnRules(time_precision=None), casts=False)
+    intake = PointIntake(coalescer, ColumnRules(time_precision=None), casts=False)
     coalescer.open(64)
     series = points if kind == "series" else SERIES
     if kind == "points":

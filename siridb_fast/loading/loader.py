@@ -37,7 +37,7 @@ from siridb_fast.loading.options import LoadOptions, Progress
 from siridb_fast.loading.sources import Portion
 from siridb_fast.loading.survey import Survey
 from siridb_fast.writer.column_intake import new_delivery
-from siridb_fast.writer.writer import BatchWriter
+from siridb_fast.writer.load_writer import LoadWriter
 
 __all__ = ["Loader"]
 
@@ -70,7 +70,7 @@ class Loader:
 
     def __init__(self, target: Target, options: LoadOptions) -> None:
         self._options = options
-        self._writer = BatchWriter(target, **options.for_writer(), on_error=self._is_failed)
+        self._writer = LoadWriter(target, **options.for_writer(), on_error=self._is_failed)
         self._rows = self._missing = self._rows_done = 0
         self._total_rows: int | None = None
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()

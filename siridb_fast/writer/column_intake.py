@@ -118,6 +118,19 @@ class Bulk:
         self._on_type = on_type
         self._last_turn = 0
 
+    async def take(self, parts: Sequence[PointColumn | SeriesRows], delivery: Delivery) -> None:
+        """Take what is checked and converted already.
+
+        Raises:
+            ColumnError: Points are of another type than their series. Nothing of their column, or
+                of their rows, was taken.
+        """
+        columns = [part for part in parts if isinstance(part, PointColumn) and len(part)]
+        await self.take_columns(columns, delivery)
+        for part in parts:
+            if isinstance(part, SeriesRows):
+                await self.take_groups(part, delivery)
+
     async def take_columns(self, columns: Sequence[PointColumn], delivery: Delivery) -> None:
         """Take columns that are checked.
 

@@ -17,7 +17,7 @@ from typing import Self, Unpack
 
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.rows import MixedRows, SeriesRows
+from siridb_fast.columns.rows import SeriesRows
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.connection.config import Target, config_of
@@ -29,8 +29,7 @@ from siridb_fast.errors import (
     RequestTimeout,
     WriterClosedError,
 )
-from siridb_fast.query.paging import PointArrays
-from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from siridb_fast.writer.column_intake import Bulk, checked_columns, grouped_rows, new_delivery
 from siridb_fast.writer.engine import Engine
@@ -56,7 +55,7 @@ class State(Enum):
 NOT_YET_OPEN = (State.NEW, State.OPENING)
 
 
-class BatchWriter(Unpicklable, Intake):
+class BatchWriter(Unpicklable, PointIntake):
     """Takes points one by one, in ticks or in arrays, and delivers them in large packages.
 
     An async context manager: entering it connects, leaving it delivers everything, or raises
@@ -169,7 +168,7 @@ class BatchWriter(Unpicklable, Intake):
             if self._state is State.OPENING:
                 self._state = State.NEW
             raise
-        self.set_rules(self._options.rules(engine.time_precision))
+        self._set_rules(self._options.rules(engine.time_precision))
         self._bulk = Bulk(self._coalescer, engine.entrance, self._rules, self._options.on_type)
         self._engine = engine
         self._state = State.OPEN
@@ -261,7 +260,7 @@ class BatchWriter(Unpicklable, Intake):
     async def write_many(self, columns: Mapping[str, tuple[object, object]]) -> Delivery:
         """Take columns of many series, ``{name: (timestamps, values)}``; see `write_arrays`."""
         self._check_open()
-        return await self.take(checked_columns(columns, self._rules))
+        return await self._take(checked_columns(columns, self._rules))
 
     async def write_rows(
         self, names: Sequence[str], codes: object, timestamps: object, values: object
@@ -282,56 +281,7 @@ class BatchWriter(Unpicklable, Intake):
             WriterClosedError: The writer is not open, or was closed meanwhile.
         """
         self._check_open()
-        return await self.take([grouped_rows(names, codes, timestamps, values, self._rules)])
-
-    async def take(
-        self, parts: Sequence[PointColumn | SeriesRows], delivery: Delivery | None = None
-    ) -> Delivery:
-        """Take what is checked and converted already, for `load`.
-
-        ``delivery`` is one that more will come for; without it, this is all of a new one.
-        """
-        bulk = self._bulk
-        self._check_open()
-        assert bulk is not None  # noqa: S101 - it comes with the engine
-        taken = new_delivery() if delivery is None else delivery
-        columns = [part for part in parts if isinstance(part, PointColumn) and len(part)]
-        try:
-            await bulk.take_columns(columns, taken)
-            for part in parts:
-                if isinstance(part, SeriesRows):
-                    await bulk.take_groups(part, taken)
-        finally:
-            if delivery is None:
-                taken.seal(time.monotonic())
-        return taken
-
-    async def require_fit(self, parts: Sequence[PointColumn | MixedRows]) -> None:
-        """Refuse values that their series cannot take, before the first of them comes.
-
-        Raises:
-            ColumnError: Names the series, both types, and the index where it is about a value.
-        """
-        self._check_open()
-        assert self._bulk is not None  # noqa: S101 - it comes with the engine
-        await self._bulk.require_fit(parts)
-
-    def hasten(self, is_hasty: bool) -> None:
-        """Send what is fast for a server without waiting for more, or no longer, for `load`."""
-        engine = self._check_open()
-        self._coalescer.is_hasty = is_hasty
-        engine.notice()
-
-    async def query_arrays(self, query: str) -> PointArrays:
-        """Run a select over the writer's own connections; see `SiriDBClient.query_arrays`."""
-        return await self._check_open().asking.arrays(query)
-
-    async def expirations(self) -> tuple[int | None, int | None]:
-        """Return after how long the database forgets numbers and texts; None if it does not.
-
-        In its time precision.
-        """
-        return await self._check_open().asking.expirations()
+        return await self._take([grouped_rows(names, codes, timestamps, values, self._rules)])
 
     async def drain(self) -> None:
         """Wait until there is room for a tick: one point of every series, or a sixteenth of all.
@@ -369,6 +319,19 @@ class BatchWriter(Unpicklable, Intake):
         return self._engine.stats()
 
     # ---- inside
+
+    async def _take(self, parts: Sequence[PointColumn | SeriesRows]) -> Delivery:
+        intake, delivery = self._require_intake(), new_delivery()
+        try:
+            await intake.take(parts, delivery)
+        finally:
+            delivery.seal(time.monotonic())
+        return delivery
+
+    def _require_intake(self) -> Bulk:
+        self._check_open()
+        assert self._bulk is not None  # noqa: S101 - it comes with the engine
+        return self._bulk
 
     def _check_open(self) -> Engine:
         self._home.require()

@@ -17,7 +17,7 @@ from siridb_fast.batching._append import append_column, append_texts
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
-from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from tests.batching.series_model import MAKE, NAMES, TICKING, Model, Point, class_of
 
@@ -54,7 +54,7 @@ class CoalescerMachine(RuleBasedStateMachine):
         self.coalescer.on_blocked = self.block
         self.coalescer.notify = self.note
         self.coalescer.open(buffer_points)
-        self.intake = Intake(self.coalescer, ColumnRules(), False)
+        self.intake = PointIntake(self.coalescer, ColumnRules(), False)
 
     def block(self, need: int) -> None:
         assert self.coalescer.buffered_bytes + need > self.coalescer.max_buffered

@@ -13,7 +13,7 @@ from siridb_fast import unpackb
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
-from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 
 THREADS = 8
@@ -21,7 +21,7 @@ POINTS = 6000  # of each thread
 NAMES = [f"s{i}" for i in range(5)]
 
 
-def intake(max_idle: int = 100, max_buffered: int = 1 << 24) -> Intake:
+def intake(max_idle: int = 100, max_buffered: int = 1 << 24) -> PointIntake:
     coalescer = Coalescer(
         clock=lambda: 0.0,
         max_buffered=max_buffered,
@@ -31,7 +31,7 @@ def intake(max_idle: int = 100, max_buffered: int = 1 << 24) -> Intake:
     )
     coalescer.notify = lambda: None
     coalescer.open(1023)
-    return Intake(coalescer, ColumnRules(), False)
+    return PointIntake(coalescer, ColumnRules(), False)
 
 
 def settle_all(coalescer: Coalescer) -> None:
@@ -160,7 +160,7 @@ def test_points_wait_for_room_and_are_read_again_then() -> None:
 class Busy(float):
     """A value that makes many series when it is read."""
 
-    taker: Intake
+    taker: PointIntake
 
     def __float__(self) -> float:
         for i in range(50):

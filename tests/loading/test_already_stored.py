@@ -17,6 +17,7 @@ from siridb_fast.columns.rows import MixedRows
 from siridb_fast.columns.time_units import NANOSECOND, SECOND
 from siridb_fast.loading.already_stored import not_stored
 from siridb_fast.loading.frame_reader import FramePoints
+from siridb_fast.writer.load_writer import LoadWriter
 from tests.fix_server import Database
 
 RULES = ColumnRules(time_precision=NANOSECOND, on_missing="keep")
@@ -194,7 +195,7 @@ def test_real_server_is_understood(
         client.insert({name: [list(pair) for pair in [*pairs[:part], *extra]]})
 
     async def compare() -> FramePoints:
-        async with siridb_fast.BatchWriter(database.url) as writer:
+        async with LoadWriter(database.url) as writer:
             return await not_stored(wide(ours, rules), writer.query_arrays, rules)
 
     there: dict[str, tuple[Pairs, str]] = {name: (pairs[:part], kind)}
@@ -213,7 +214,7 @@ def test_more_points_than_the_server_answers_with_are_compared(
         client.query("alter database set select_points_limit 1000")
 
     async def compare() -> FramePoints:
-        async with siridb_fast.BatchWriter(database.url) as writer:
+        async with LoadWriter(database.url) as writer:
             return await not_stored(wide(ours), writer.query_arrays, RULES)
 
     there = dict.fromkeys(ours, (pairs[:2000], kind))

@@ -9,13 +9,13 @@ from siridb_fast import ColumnError
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import ColumnRules
 from siridb_fast.columns.time_units import NANOSECOND
-from siridb_fast.writer._point_intake import Intake
+from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 
-Call = Callable[[Intake, Any, Any], None]
+Call = Callable[[PointIntake, Any, Any], None]
 
 
-def intake(*, casts: bool = False, max_buffered: int = 1 << 22, **rules: Any) -> Intake:
+def intake(*, casts: bool = False, max_buffered: int = 1 << 22, **rules: Any) -> PointIntake:
     coalescer = Coalescer(
         clock=lambda: 0.0,
         max_buffered=max_buffered,
@@ -25,28 +25,28 @@ def intake(*, casts: bool = False, max_buffered: int = 1 << 22, **rules: Any) ->
     )
     coalescer.notify = lambda: None
     coalescer.open(1023)
-    return Intake(coalescer, ColumnRules(**{"time_precision": NANOSECOND} | rules), casts)
+    return PointIntake(coalescer, ColumnRules(**{"time_precision": NANOSECOND} | rules), casts)
 
 
-def stored(taker: Intake, name: str) -> list[tuple[int, Any]]:
+def stored(taker: PointIntake, name: str) -> list[tuple[int, Any]]:
     timestamps, values = taker._coalescer.pending(taker._coalescer.series(name))
     items = values if isinstance(values, list) else values.tolist()
     return list(zip(timestamps.tolist(), items, strict=True))
 
 
-def by_write(taker: Intake, timestamp: Any, value: Any) -> None:
+def by_write(taker: PointIntake, timestamp: Any, value: Any) -> None:
     taker.write("s", timestamp, value)
 
 
-def by_handle(taker: Intake, timestamp: Any, value: Any) -> None:
+def by_handle(taker: PointIntake, timestamp: Any, value: Any) -> None:
     taker.series("s").append(timestamp, value)
 
 
-def by_tick(taker: Intake, timestamp: Any, value: Any) -> None:
+def by_tick(taker: PointIntake, timestamp: Any, value: Any) -> None:
     taker.write_tick(timestamp, {"s": value, "other": 1.5})
 
 
-def by_ticker(taker: Intake, timestamp: Any, value: Any) -> None:
+def by_ticker(taker: PointIntake, timestamp: Any, value: Any) -> None:
     Ticker(taker, ["s", "other"]).write(timestamp, [value, 1.5])
 
 
@@ -54,7 +54,7 @@ WAYS = [by_write, by_handle, by_tick, by_ticker]
 ways = pytest.mark.parametrize("way", WAYS)
 
 
-def with_earlier_points(**options: Any) -> Intake:
+def with_earlier_points(**options: Any) -> PointIntake:
     taker = intake(**options)
     for name, value in {"s": 0.5, "whole": 7, "text": "x", "other": 2.5}.items():
         taker.write(name, 1, value)
@@ -62,7 +62,11 @@ def with_earlier_points(**options: Any) -> Intake:
 
 
 def check_refused(
-    taker: Intake, call: Callable[[], None], reason: str, series: str | None, index: int | None
+    taker: PointIntake,
+    call: Callable[[], None],
+    reason: str,
+    series: str | None,
+    index: int | None,
 ) -> None:
     """Check that a call is refused with this reason, and that nothing of it was taken."""
     coalescer = taker._coalescer

@@ -1,4 +1,4 @@
-# Intake: points as a program has them, one by one, into the coalescer.
+# PointIntake: points as a program has them, one by one, into the coalescer.
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -13,7 +13,7 @@ cdef struct Stored:
     Value value
 
 
-cdef class Intake:
+cdef class PointIntake:
     cdef:
         readonly Coalescer _coalescer
         readonly object _rules     # ColumnRules
@@ -21,20 +21,14 @@ cdef class Intake:
         uint64_t refused_bits      # those that no timestamp of the database has
         OnMissing on_missing
 
-    cdef Series find(self, name)
-    cdef int64_t timestamp(self, Series series, given) except? -1
-    cdef bytes store(self, Series series, value, Py_ssize_t index, Stored* stored)
-    cdef bytes _store_odd(self, Series series, value, Py_ssize_t index, Stored* stored)
-    cdef object _fitted(self, Series series, value, index)  # in C: a subclass has one of its own
-    cdef int write_odd(self, Series series, timestamp, value) except -1
-    cdef int write_all(self, list series, timestamp, list values) except -1
-    cdef void _append(self, Series series, int64_t timestamp, Stored* stored, bytes text) noexcept
-
 
 cdef class SeriesHandle:
     cdef:
-        Intake intake
+        PointIntake intake
         Series series
 
 
-cdef bint make_places(Coalescer coalescer, list series, Py_ssize_t text_bytes) except -1
+cdef Series find_series(PointIntake intake, name)
+cdef int64_t timestamp_of(PointIntake intake, Series series, given) except? -1
+cdef int write_all(PointIntake intake, list series, timestamp, list values) except -1
+cdef bint make_room_for_tick(Coalescer coalescer, list series, Py_ssize_t text_bytes) except -1

@@ -2,7 +2,7 @@
 
 What cannot be sent is refused at the call, with the series named, and then nothing of the call is
 taken. The usual types, float and int, are read without a detour; all others are turned into one of
-these, or into text, by `_store_odd`.
+these, or into text, by `store_odd_value`.
 """
 
 cimport cython
@@ -36,8 +36,11 @@ cdef enum:
 TYPE_NAMES = {INTEGER: "integer", FLOAT: "float", STRING: "string"}
 
 
-cdef class Intake:
-    """The way in, for any thread; `BatchWriter` is one, so that no Python comes in between."""
+cdef class PointIntake:
+    """The way in, for any thread; `BatchWriter` is one, so that no Python comes in between.
+
+    What it does is in functions, not in methods: users see all that is in the class.
+    """
 
     def __cinit__(self, *args, **options):
         # A writer that was not initialized is closed.
@@ -48,9 +51,9 @@ cdef class Intake:
     def __init__(self, Coalescer coalescer not None, rules, bint casts):
         self._coalescer = coalescer
         self._casts = casts
-        self.set_rules(rules)
+        self._set_rules(rules)
 
-    def set_rules(self, rules) -> None:
+    def _set_rules(self, rules) -> None:
         """Read points by these `ColumnRules`."""
         cdef int bits = 32 if rules.time_precision == SECOND else 63
         self._rules = rules
@@ -80,7 +83,7 @@ cdef class Intake:
                 known = <Series>found
                 write_to(self, known, timestamp, value)
                 return
-        write_to(self, self.find(series), timestamp, value)
+        write_to(self, find_series(self, series), timestamp, value)
 
     def write_tick(self, timestamp, values) -> None:
         """Take ``{series: value}``, one point of each series, or raise and take none.
@@ -91,159 +94,21 @@ cdef class Intake:
         if not isinstance(values, dict):
             raise ColumnError(f"a tick is a dict {{series: value}}, got {type(values).__name__}")
         names, given = list(values), list(values.values())
-        series = [self.find(name) for name in names]
+        series = [find_series(self, name) for name in names]
         if type(values) is not dict or not all([type(name) is str for name in names]):
             _refuse_twice(series)
-        self.write_all(series, timestamp, given)
+        write_all(self, series, timestamp, given)
 
     def series(self, name) -> SeriesHandle:
         """Return a handle whose ``append(timestamp, value)`` writes to one series."""
-        return SeriesHandle(self, self.find(name))
-
-    cdef Series find(self, name):
-        cdef Series series = self._coalescer.find(name) if type(name) is str else None
-        if series is None:
-            # The name itself is the key, to be found by its identity; but the str() of a subclass
-            # may be another: that of a str Enum is not its value.
-            raw_name = raw_series_name(name)
-            series = self._coalescer.series(name if type(name) is str else raw_name.decode())
-        return series
-
-    cdef int64_t timestamp(self, Series series, given) except? -1:
-        cdef int overflow = 0
-        cdef long long integer
-        if not PyLong_CheckExact(given):
-            given = plain_timestamp(series.name, given, self._rules)
-        integer = PyLong_AsLongLongAndOverflow(given, &overflow)
-        if overflow or <uint64_t>integer & self.refused_bits:
-            highest = ~self.refused_bits
-            raise ColumnError(
-                f"timestamp {shown_integer(given)} is not in 0..{highest} of the database's time "
-                "precision",
-                series=series.name,
-            )
-        return integer
-
-    cdef bytes store(self, Series series, value, Py_ssize_t index, Stored* stored):
-        # Fill `stored`; return the text that it points to, if it is one.
-        cdef int overflow = 0
-        if PyFloat_CheckExact(value) and (series.type == FLOAT or series.type == NO_TYPE):
-            stored.type = FLOAT
-            stored.value.real = PyFloat_AS_DOUBLE(value)
-            if self.on_missing == KEEP or stored.value.real == stored.value.real:
-                return None
-        elif PyLong_CheckExact(value) and (series.type == INTEGER or series.type == NO_TYPE):
-            stored.type = INTEGER
-            stored.value.integer = PyLong_AsLongLongAndOverflow(value, &overflow)
-            if not overflow:
-                return None
-        return self._store_odd(series, value, index, stored)
-
-    cdef bytes _store_odd(self, Series series, value, Py_ssize_t index, Stored* stored):
-        value = plain_value(series.name, value, _index(index))
-        if value is None or value != value:
-            if self.on_missing == DROP:
-                stored.type = NO_TYPE
-                return None
-            if value is None or self.on_missing == ERROR:
-                raise ColumnError(
-                    f"the value is missing ({'None' if value is None else 'NaN'}); "
-                    "on_missing='drop' would leave the point out",
-                    series=series.name, index=_index(index),
-                )
-        stored.type = _type_of(value)
-        if series.type != NO_TYPE and stored.type != series.type:
-            value = self._fitted(series, value, _index(index))
-            stored.type = series.type
-        if stored.type == FLOAT:
-            stored.value.real = value
-        elif stored.type == INTEGER:
-            stored.value.integer = value
-        else:
-            stored.value.text = <PyObject*>value
-            return value
-        return None
-
-    cdef object _fitted(self, Series series, value, index):
-        # The value in the series' type: a whole number as the float that it is, others on request.
-        cdef str type_ = TYPE_NAMES[series.type]
-        if series.type == FLOAT and isinstance(value, int):
-            if -EXACT_INTEGERS <= value <= EXACT_INTEGERS:
-                return float(value)
-        if not self._casts:
-            raise ColumnError(
-                f"the series is of type {type_}, the value {_shown(value)} is not; "
-                "on_type='cast' would convert it",
-                series=series.name, index=index,
-            )
-        try:
-            given = text_of(series.name, value) if isinstance(value, bytes) else value
-            fitted = cast_values(series.name, np.array([given]), type_)[0]
-        except ColumnError as exc:
-            raise ColumnError(exc.text, series=series.name, index=index) from None
-        return fitted.encode() if series.type == STRING else fitted.item()
-
-    cdef int write_odd(self, Series series, timestamp, value) except -1:
-        # Take one point of any sort, in any state.
-        cdef Coalescer coalescer = self._coalescer
-        cdef int64_t stamp = self.timestamp(series, timestamp)
-        cdef Stored stored
-        cdef bytes text
-        if coalescer.is_closed:
-            coalescer.on_blocked(0)
-        while True:
-            text = self.store(series, value, NO_INDEX, &stored)
-            if stored.type == NO_TYPE:
-                return 0
-            if not coalescer.make_place(series, room_of_text(text)):
-                break
-        self._append(series, stamp, &stored, text)
-        return coalescer.tell()
-
-    cdef int write_all(self, list series, timestamp, list values) except -1:
-        # One value for each series, all or none. No series is there twice.
-        cdef Py_ssize_t i, n = len(series)
-        cdef Stored* stored = <Stored*>PyMem_Malloc(max(n, <Py_ssize_t>1) * sizeof(Stored))
-        cdef list texts, present
-        if stored == NULL:
-            raise MemoryError(f"no memory for a tick of {n:,} series")
-        try:
-            if self._coalescer.is_closed:
-                self._coalescer.on_blocked(0)
-            if len(values) != n:
-                raise ColumnError(f"{len(values)} values for {n} series")
-            stamp = self.timestamp(series[0], timestamp) if n else 0
-            while True:
-                texts = [self.store(series[i], values[i], i, &stored[i]) for i in range(n)]
-                present = series
-                if self.on_missing == DROP:
-                    present = [series[i] for i in range(n) if stored[i].type != NO_TYPE]
-                if not make_places(self._coalescer, present, room_of_texts(texts)):
-                    break
-            for i in range(n):
-                self._append(series[i], stamp, &stored[i], texts[i])
-            self._coalescer.tell()
-        finally:
-            PyMem_Free(stored)
-        return 0
-
-    cdef void _append(
-        self, Series series, int64_t timestamp, Stored* stored, bytes text
-    ) noexcept:
-        if stored.type == NO_TYPE:
-            return
-        series.type = stored.type
-        if stored.type == STRING:
-            self._coalescer.append_text(series, timestamp, text)
-        else:
-            append_sample(self._coalescer, series, timestamp, stored.value)
+        return SeriesHandle(self, find_series(self, name))
 
 
 @cython.final
 cdef class SeriesHandle:
     """One series of a writer, found once: `append` saves the look-up of every `write`."""
 
-    def __cinit__(self, Intake intake not None, Series series not None):
+    def __cinit__(self, PointIntake intake not None, Series series not None):
         self.intake = intake
         self.series = series
 
@@ -261,8 +126,8 @@ cdef class SeriesHandle:
         write_to(self.intake, self.series, timestamp, value)
 
 
-cdef inline int write_to(Intake intake, Series series, timestamp, value) except -1:
-    # The usual point, of a float series that has a run with place in it, is done right here.
+cdef inline int write_to(PointIntake intake, Series series, timestamp, value) except -1:
+    # The usual point, of a float series whose run has room, is done right here.
     cdef Coalescer coalescer = intake._coalescer
     cdef int overflow = 0
     cdef Value stored
@@ -278,11 +143,162 @@ cdef inline int write_to(Intake intake, Series series, timestamp, value) except 
         ):
             append_sample(coalescer, series, stamp, stored)
             return coalescer.tell() if coalescer.has_news else 0
-    return intake.write_odd(series, timestamp, value)
+    return write_any(intake, series, timestamp, value)
 
 
-cdef bint make_places(Coalescer coalescer, list series, Py_ssize_t text_bytes) except -1:
-    # Make place for one more sample in each; tell whether it had to wait, so that all may differ.
+cdef Series find_series(PointIntake intake, name):
+    cdef Series series = intake._coalescer.find(name) if type(name) is str else None
+    if series is None:
+        # The name itself is the key, to be found by its identity; but the str() of a subclass
+        # may be another: that of a str Enum is not its value.
+        raw_name = raw_series_name(name)
+        series = intake._coalescer.series(name if type(name) is str else raw_name.decode())
+    return series
+
+
+cdef int64_t timestamp_of(PointIntake intake, Series series, given) except? -1:
+    cdef int overflow = 0
+    cdef long long integer
+    if not PyLong_CheckExact(given):
+        given = plain_timestamp(series.name, given, intake._rules)
+    integer = PyLong_AsLongLongAndOverflow(given, &overflow)
+    if overflow or <uint64_t>integer & intake.refused_bits:
+        highest = ~intake.refused_bits
+        raise ColumnError(
+            f"timestamp {shown_integer(given)} is not in 0..{highest} of the database's time "
+            "precision",
+            series=series.name,
+        )
+    return integer
+
+
+cdef bytes store_value(PointIntake intake, Series series, value, Py_ssize_t index, Stored* stored):
+    # Fill `stored`; return the text that it points to, if it is one.
+    cdef int overflow = 0
+    if PyFloat_CheckExact(value) and (series.type == FLOAT or series.type == NO_TYPE):
+        stored.type = FLOAT
+        stored.value.real = PyFloat_AS_DOUBLE(value)
+        if intake.on_missing == KEEP or stored.value.real == stored.value.real:
+            return None
+    elif PyLong_CheckExact(value) and (series.type == INTEGER or series.type == NO_TYPE):
+        stored.type = INTEGER
+        stored.value.integer = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if not overflow:
+            return None
+    return store_odd_value(intake, series, value, index, stored)
+
+
+cdef bytes store_odd_value(
+    PointIntake intake, Series series, value, Py_ssize_t index, Stored* stored
+):
+    # What is neither a plain float nor a plain int of the series' type.
+    value = plain_value(series.name, value, _index(index))
+    if value is None or value != value:
+        if intake.on_missing == DROP:
+            stored.type = NO_TYPE
+            return None
+        if value is None or intake.on_missing == ERROR:
+            raise ColumnError(
+                f"the value is missing ({'None' if value is None else 'NaN'}); "
+                "on_missing='drop' would leave the point out",
+                series=series.name, index=_index(index),
+            )
+    stored.type = _type_of(value)
+    if series.type != NO_TYPE and stored.type != series.type:
+        value = fitted_value(intake, series, value, _index(index))
+        stored.type = series.type
+    if stored.type == FLOAT:
+        stored.value.real = value
+    elif stored.type == INTEGER:
+        stored.value.integer = value
+    else:
+        stored.value.text = <PyObject*>value
+        return value
+    return None
+
+
+cdef object fitted_value(PointIntake intake, Series series, value, index):
+    # The value in the series' type: a whole number as the float that it is, others on request.
+    cdef str type_ = TYPE_NAMES[series.type]
+    if series.type == FLOAT and isinstance(value, int):
+        if -EXACT_INTEGERS <= value <= EXACT_INTEGERS:
+            return float(value)
+    if not intake._casts:
+        raise ColumnError(
+            f"the series is of type {type_}, the value {_shown(value)} is not; "
+            "on_type='cast' would convert it",
+            series=series.name, index=index,
+        )
+    try:
+        given = text_of(series.name, value) if isinstance(value, bytes) else value
+        cast = cast_values(series.name, np.array([given]), type_)[0]
+    except ColumnError as exc:
+        raise ColumnError(exc.text, series=series.name, index=index) from None
+    return cast.encode() if series.type == STRING else cast.item()
+
+
+cdef int write_any(PointIntake intake, Series series, timestamp, value) except -1:
+    # Take one point of any sort, in any state.
+    cdef Coalescer coalescer = intake._coalescer
+    cdef int64_t stamp = timestamp_of(intake, series, timestamp)
+    cdef Stored stored
+    cdef bytes text
+    if coalescer.is_closed:
+        coalescer.on_blocked(0)
+    while True:
+        text = store_value(intake, series, value, NO_INDEX, &stored)
+        if stored.type == NO_TYPE:
+            return 0
+        if not coalescer.make_place(series, room_of_text(text)):
+            break
+    append_stored(coalescer, series, stamp, &stored, text)
+    return coalescer.tell()
+
+
+cdef int write_all(PointIntake intake, list series, timestamp, list values) except -1:
+    # One value for each series, all or none. No series is there twice.
+    cdef Coalescer coalescer = intake._coalescer
+    cdef Py_ssize_t i, n = len(series)
+    cdef Stored* stored = <Stored*>PyMem_Malloc(max(n, <Py_ssize_t>1) * sizeof(Stored))
+    cdef list texts, present
+    if stored == NULL:
+        raise MemoryError(f"no memory for a tick of {n:,} series")
+    try:
+        if coalescer.is_closed:
+            coalescer.on_blocked(0)
+        if len(values) != n:
+            raise ColumnError(f"{len(values)} values for {n} series")
+        stamp = timestamp_of(intake, series[0], timestamp) if n else 0
+        while True:
+            texts = [store_value(intake, series[i], values[i], i, &stored[i]) for i in range(n)]
+            present = series
+            if intake.on_missing == DROP:
+                present = [series[i] for i in range(n) if stored[i].type != NO_TYPE]
+            if not make_room_for_tick(coalescer, present, room_of_texts(texts)):
+                break
+        for i in range(n):
+            append_stored(coalescer, series[i], stamp, &stored[i], texts[i])
+        coalescer.tell()
+    finally:
+        PyMem_Free(stored)
+    return 0
+
+
+cdef void append_stored(
+    Coalescer coalescer, Series series, int64_t timestamp, Stored* stored, bytes text
+) noexcept:
+    # Where there is room; one that is missing is left out.
+    if stored.type == NO_TYPE:
+        return
+    series.type = stored.type
+    if stored.type == STRING:
+        coalescer.append_text(series, timestamp, text)
+    else:
+        append_sample(coalescer, series, timestamp, stored.value)
+
+
+cdef bint make_room_for_tick(Coalescer coalescer, list series, Py_ssize_t text_bytes) except -1:
+    # For one more sample in each; returns whether it had to wait, so that all may differ.
     cdef Py_ssize_t need = text_bytes
     cdef Series one
     for one in series:

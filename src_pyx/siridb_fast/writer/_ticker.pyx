@@ -1,6 +1,6 @@
 """One timestamp, and a value for each of many series, again and again.
 
-A tick is checked whole, then there is made place for all of it, then it is appended: it is taken
+A tick is checked whole, then room is made for all of it, then it is appended: it is taken
 as a whole or not at all.
 """
 
@@ -11,7 +11,9 @@ from libc.string cimport memcpy
 
 from siridb_fast.columns._blocks cimport ERROR, KEEP
 from siridb_fast.batching._coalescer cimport Coalescer, append_sample
-from siridb_fast.writer._point_intake cimport Intake, make_places
+from siridb_fast.writer._point_intake cimport (
+    PointIntake, find_series, make_room_for_tick, timestamp_of, write_all,
+)
 from siridb_fast.batching._series cimport (
     FLOAT, INTEGER, NO_TYPE, STRING, Series, SeriesType, Value, chunk_bytes, free_places,
     has_place,
@@ -39,11 +41,11 @@ cdef class Ticker:
     Each call takes all of it or, when it raises, nothing.
     """
 
-    def __cinit__(self, Intake intake not None, names):
+    def __cinit__(self, PointIntake intake not None, names):
         if isinstance(names, (str, bytes)):
             raise ColumnError(f"a ticker's names are a list of str, got {names!r}")
         self.intake = intake
-        self.series = [intake.find(name) for name in names]
+        self.series = [find_series(intake, name) for name in names]
         self.names = tuple([series.name for series in self.series])
         self.shape = (len(self.names),)
         if len(set(self.names)) < len(self.names):
@@ -68,7 +70,7 @@ cdef class Ticker:
             ColumnError: Names the series and its index. Also a `ValueError`.
             BufferFullError: There is no room, on the event loop's thread.
         """
-        cdef SeriesType type_ = self._plain_type(values)
+        cdef SeriesType type_ = plain_type(self, values)
         if type_ == NO_TYPE and is_array(values):
             values = plain_array(values, self.names, 1)
             type_ = TYPES_OF_KINDS.get(values.dtype.kind, NO_TYPE)
@@ -78,11 +80,11 @@ cdef class Ticker:
                 raise ColumnError(
                     f"{len(values)} values for a ticker of {len(self.series)} series"
                 )
-        if not self.series or (type_ != NO_TYPE and self._write_numbers(timestamp, values, type_)):
+        if not self.series or (type_ != NO_TYPE and write_numbers(self, timestamp, values, type_)):
             return
         if not isinstance(values, list):
             values = values.tolist()
-        self.intake.write_all(self.series, timestamp, values)
+        write_all(self.intake, self.series, timestamp, values)
 
     def write_block(self, timestamps, values) -> None:
         """Take n values for each series.
@@ -99,168 +101,181 @@ cdef class Ticker:
         values = plain_array(values, self.names, 2)
         if not values.shape[1]:
             return
-        stamps = self._timestamps(timestamps)
+        stamps = plain_timestamps(self, timestamps)
         if len(stamps) != len(values):
             raise ColumnError(f"{len(stamps)} timestamps but {len(values)} rows of values")
-        self._write_rows(stamps, values, self._present(values))
+        write_rows(self, stamps, values, present_mask(self, values))
 
-    cdef SeriesType _plain_type(self, values) except? NO_TYPE:
-        # The type of an array with nothing to convert or to check, as is most usual; else NO_TYPE.
-        cdef SeriesType type_ = NO_TYPE
-        if type(values) is ARRAY:
-            dtype = values.dtype
-            if dtype is FLOAT64:
-                type_ = FLOAT
-            elif dtype is INT64:
-                type_ = INTEGER
-        return type_ if type_ != NO_TYPE and values.shape == self.shape else NO_TYPE
 
-    cdef bint _write_numbers(self, timestamp, values, SeriesType type_) except -1:
-        # Take int64 or float64 of that type if it is that of all series; tell whether it is.
-        cdef int64_t stamp
-        cdef Py_buffer view
-        if type_ == FLOAT and self.intake.on_missing != KEEP and self._has_missing(values):
-            return False
-        stamp = self.intake.timestamp(self.series[0], timestamp)
-        PyObject_GetBuffer(values, &view, PyBUF_STRIDES)
-        try:
-            if not self._make_places(type_):
-                return False
-            self._append_tick(type_, stamp, <const char*>view.buf, view.strides[0])
-        finally:
-            PyBuffer_Release(&view)
-        self.intake._coalescer.tell()
-        return True
+cdef SeriesType plain_type(Ticker ticker, values) except? NO_TYPE:
+    # The type of an array with nothing to convert or to check, as is most usual; else NO_TYPE.
+    cdef SeriesType type_ = NO_TYPE
+    if type(values) is ARRAY:
+        dtype = values.dtype
+        if dtype is FLOAT64:
+            type_ = FLOAT
+        elif dtype is INT64:
+            type_ = INTEGER
+    return type_ if type_ != NO_TYPE and values.shape == ticker.shape else NO_TYPE
 
-    cdef bint _make_places(self, SeriesType type_) except -1:
-        # Make place for one sample in each series; tell whether they are all of that type.
-        cdef Series series
-        cdef bint is_ready = False
-        while not is_ready:
-            is_ready = not self.intake._coalescer.is_closed
-            for series in self.series:
-                if series.type != type_ and series.type != NO_TYPE:
-                    return False
-                is_ready &= has_place(series)
-            if not is_ready:
-                is_ready = not make_places(self.intake._coalescer, self.series, 0)
-        return True
 
-    cdef int _append_tick(
-        self, SeriesType type_, int64_t timestamp, const char* bits, Py_ssize_t stride
-    ) except -1:
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef Series series
-        cdef Value value
-        for series in self.series:
-            series.type = type_
-            memcpy(&value, bits, sizeof(Value))
-            append_sample(coalescer, series, timestamp, value)
-            bits += stride
-        return 0
-
-    def _has_missing(self, values) -> bool:
-        # that are not to be kept
-        if self.intake.on_missing == KEEP or values.dtype.kind != "f":
-            return False
-        return bool(np.isnan(values).any())
-
-    def _present(self, values):
-        # Where there is a value; None if everywhere.
-        if not self._has_missing(values):
-            return None
-        missing = np.isnan(values)
-        if self.intake.on_missing == ERROR:
-            row, place = np.argwhere(missing)[0].tolist()
-            raise ColumnError(
-                "the value is missing (NaN) and on_missing is 'error'",
-                series=self.names[place], index=row,
-            )
-        return ~missing
-
-    def _timestamps(self, timestamps):
-        # as int64 in the database's precision
-        rules = replace(self.intake._rules, on_missing="keep")
-        timestamps = one_dimension(self.names[0], "timestamps", timestamps)
-        column = point_column(self.names[0], timestamps, np.zeros(len(timestamps)), rules)
-        return column.plain()[0]
-
-    cdef int _write_rows(self, stamps, values, present) except -1:
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef const int64_t[:] timestamps = stamps
-        cdef const int64_t[:, :] bits
-        cdef const uint8_t[:, :] is_there = None if present is None else present.view(np.uint8)
-        cdef Series series
-        cdef Value value
-        cdef Py_ssize_t i, k
-        rows = len(values)
-        counts = [rows] * len(self.series) if present is None else present.sum(axis=0).tolist()
-        while True:
-            types = self._types(values)
-            bits = self._fitted(values, present, types)
-            if self._are_of(types) and not self._reserve(counts):
-                break
-        for k in range(bits.shape[1]):
-            series = <Series>self.series[k]
-            for i in range(bits.shape[0]):
-                if is_there is None or is_there[i, k]:
-                    series.type = <SeriesType>types[k]
-                    value.integer = bits[i, k]
-                    append_sample(coalescer, series, timestamps[i], value)
-        return coalescer.tell()
-
-    cdef list _types(self, values):
-        # of the series; one without a type gets that of the values
-        cdef SeriesType own = FLOAT if values.dtype.kind == "f" else INTEGER
-        cdef Series series
-        return [<int>(own if series.type == NO_TYPE else series.type) for series in self.series]
-
-    cdef bint _are_of(self, list types) except -1:
-        cdef Py_ssize_t i
-        cdef Series series
-        for i in range(len(types)):
-            series = <Series>self.series[i]
-            if series.type != <SeriesType>types[i] and series.type != NO_TYPE:
-                return False
-        return True
-
-    def _fitted(self, values, present, types):
-        # The values in the types of their series, by their bits.
-        own = <int>(FLOAT if values.dtype.kind == "f" else INTEGER)
-        if types == [own] * len(types):
-            return values.view(np.int64)
-        bits = np.empty(values.shape, np.int64)
-        for i, type_ in enumerate(types):
-            column = values[:, i]
-            if type_ != own:
-                there = column if present is None else np.where(present[:, i], column, 0)
-                column = self._cast(self.names[i], there, type_)
-            bits[:, i] = column.view(np.int64)
-        return bits
-
-    def _cast(self, name, values, type_):
-        if type_ == FLOAT and is_exact_as_float(values):
-            return values.astype(np.float64)
-        if type_ == STRING or not self.intake._casts:
-            raise ColumnError(
-                f"the series is of type {TYPE_NAMES[type_]}, the values are {values.dtype}",
-                series=name,
-            )
-        return cast_values(name, values, TYPE_NAMES[type_])
-
-    cdef bint _reserve(self, list counts) except -1:
-        # Make place for so many points of each series; tell whether it had to wait.
-        cdef Coalescer coalescer = self.intake._coalescer
-        cdef Py_ssize_t i, need = 0
-        for i in range(len(counts)):
-            if free_places(<Series>self.series[i]) < <Py_ssize_t>counts[i]:
-                need += chunk_bytes(counts[i])
-        if coalescer.wait_for(need):
-            return True
-        for i in range(len(counts)):
-            if <Py_ssize_t>counts[i] and coalescer.reserve(<Series>self.series[i], counts[i], 0):
-                return True
+cdef bint write_numbers(Ticker ticker, timestamp, values, SeriesType type_) except -1:
+    # Take int64 or float64 of that type if it is that of all series; return whether it is.
+    cdef int64_t stamp
+    cdef Py_buffer view
+    if type_ == FLOAT and ticker.intake.on_missing != KEEP and has_missing(ticker, values):
         return False
+    stamp = timestamp_of(ticker.intake, ticker.series[0], timestamp)
+    PyObject_GetBuffer(values, &view, PyBUF_STRIDES)
+    try:
+        if not make_room(ticker, type_):
+            return False
+        append_tick(ticker, type_, stamp, <const char*>view.buf, view.strides[0])
+    finally:
+        PyBuffer_Release(&view)
+    ticker.intake._coalescer.tell()
+    return True
+
+
+cdef bint make_room(Ticker ticker, SeriesType type_) except -1:
+    # For one sample in each series; returns whether they are all of that type.
+    cdef Series series
+    cdef bint is_ready = False
+    while not is_ready:
+        is_ready = not ticker.intake._coalescer.is_closed
+        for series in ticker.series:
+            if series.type != type_ and series.type != NO_TYPE:
+                return False
+            is_ready &= has_place(series)
+        if not is_ready:
+            is_ready = not make_room_for_tick(ticker.intake._coalescer, ticker.series, 0)
+    return True
+
+
+cdef int append_tick(
+    Ticker ticker, SeriesType type_, int64_t timestamp, const char* bits, Py_ssize_t stride
+) except -1:
+    cdef Coalescer coalescer = ticker.intake._coalescer
+    cdef Series series
+    cdef Value value
+    for series in ticker.series:
+        series.type = type_
+        memcpy(&value, bits, sizeof(Value))
+        append_sample(coalescer, series, timestamp, value)
+        bits += stride
+    return 0
+
+
+cdef bint has_missing(Ticker ticker, values) except -1:
+    # that are not to be kept
+    if ticker.intake.on_missing == KEEP or values.dtype.kind != "f":
+        return False
+    return bool(np.isnan(values).any())
+
+
+cdef object present_mask(Ticker ticker, values):
+    # Where there is a value; None if everywhere.
+    if not has_missing(ticker, values):
+        return None
+    missing = np.isnan(values)
+    if ticker.intake.on_missing == ERROR:
+        row, index = np.argwhere(missing)[0].tolist()
+        raise ColumnError(
+            "the value is missing (NaN) and on_missing is 'error'",
+            series=ticker.names[index], index=row,
+        )
+    return ~missing
+
+
+cdef object plain_timestamps(Ticker ticker, timestamps):
+    # as int64 in the database's precision
+    rules = replace(ticker.intake._rules, on_missing="keep")
+    timestamps = one_dimension(ticker.names[0], "timestamps", timestamps)
+    column = point_column(ticker.names[0], timestamps, np.zeros(len(timestamps)), rules)
+    return column.plain()[0]
+
+
+cdef int write_rows(Ticker ticker, stamps, values, present) except -1:
+    cdef Coalescer coalescer = ticker.intake._coalescer
+    cdef const int64_t[:] timestamps = stamps
+    cdef const int64_t[:, :] bits
+    cdef const uint8_t[:, :] is_there = None if present is None else present.view(np.uint8)
+    cdef Series series
+    cdef Value value
+    cdef Py_ssize_t i, k
+    rows = len(values)
+    counts = [rows] * len(ticker.series) if present is None else present.sum(axis=0).tolist()
+    while True:
+        types = types_of(ticker, values)
+        bits = bits_in_types(ticker, values, present, types)
+        if are_of_types(ticker, types) and not reserve(ticker, counts):
+            break
+    for k in range(bits.shape[1]):
+        series = <Series>ticker.series[k]
+        for i in range(bits.shape[0]):
+            if is_there is None or is_there[i, k]:
+                series.type = <SeriesType>types[k]
+                value.integer = bits[i, k]
+                append_sample(coalescer, series, timestamps[i], value)
+    return coalescer.tell()
+
+
+cdef list types_of(Ticker ticker, values):
+    # of the series; one without a type gets that of the values
+    cdef SeriesType own = FLOAT if values.dtype.kind == "f" else INTEGER
+    cdef Series series
+    return [<int>(own if series.type == NO_TYPE else series.type) for series in ticker.series]
+
+
+cdef bint are_of_types(Ticker ticker, list types) except -1:
+    cdef Py_ssize_t i
+    cdef Series series
+    for i in range(len(types)):
+        series = <Series>ticker.series[i]
+        if series.type != <SeriesType>types[i] and series.type != NO_TYPE:
+            return False
+    return True
+
+
+cdef object bits_in_types(Ticker ticker, values, present, types):
+    # The values in the types of their series, by their bits.
+    own = <int>(FLOAT if values.dtype.kind == "f" else INTEGER)
+    if types == [own] * len(types):
+        return values.view(np.int64)
+    bits = np.empty(values.shape, np.int64)
+    for i, type_ in enumerate(types):
+        column = values[:, i]
+        if type_ != own:
+            there = column if present is None else np.where(present[:, i], column, 0)
+            column = cast_column(ticker, ticker.names[i], there, type_)
+        bits[:, i] = column.view(np.int64)
+    return bits
+
+
+cdef object cast_column(Ticker ticker, name, values, type_):
+    if type_ == FLOAT and is_exact_as_float(values):
+        return values.astype(np.float64)
+    if type_ == STRING or not ticker.intake._casts:
+        raise ColumnError(
+            f"the series is of type {TYPE_NAMES[type_]}, the values are {values.dtype}",
+            series=name,
+        )
+    return cast_values(name, values, TYPE_NAMES[type_])
+
+
+cdef bint reserve(Ticker ticker, list counts) except -1:
+    # For so many points of each series; returns whether it had to wait.
+    cdef Coalescer coalescer = ticker.intake._coalescer
+    cdef Py_ssize_t i, need = 0
+    for i in range(len(counts)):
+        if free_places(<Series>ticker.series[i]) < <Py_ssize_t>counts[i]:
+            need += chunk_bytes(counts[i])
+    if coalescer.wait_for(need):
+        return True
+    for i in range(len(counts)):
+        if <Py_ssize_t>counts[i] and coalescer.reserve(<Series>ticker.series[i], counts[i], 0):
+            return True
+    return False
 
 
 def _listed(values) -> list:

@@ -1,0 +1,49 @@
+"""The writer of a load: what only loads may call, beside all that users of a writer may.
+
+Knows the inside of a writer; knows nothing of frames, files or portions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.rows import MixedRows, SeriesRows
+from siridb_fast.delivery.report import Delivery
+from siridb_fast.query.paging import PointArrays
+from siridb_fast.writer.writer import BatchWriter
+
+__all__ = ["LoadWriter"]
+
+
+class LoadWriter(BatchWriter):
+    """A writer that takes checked columns, and asks its database over its own connections."""
+
+    async def take(self, parts: Sequence[PointColumn | SeriesRows], delivery: Delivery) -> None:
+        """Take what is checked and converted already; more may come for the delivery."""
+        await self._require_intake().take(parts, delivery)
+
+    async def require_fit(self, parts: Sequence[PointColumn | MixedRows]) -> None:
+        """Refuse values that their series cannot take, before the first of them comes.
+
+        Raises:
+            ColumnError: Names the series, both types, and the index where it is about a value.
+        """
+        await self._require_intake().require_fit(parts)
+
+    def hasten(self, is_hasty: bool) -> None:
+        """Send what is fast for a server without waiting for more, or no longer."""
+        engine = self._check_open()
+        self._coalescer.is_hasty = is_hasty
+        engine.notice()
+
+    async def query_arrays(self, query: str) -> PointArrays:
+        """Run a select; see `SiriDBClient.query_arrays`."""
+        return await self._check_open().asking.arrays(query)
+
+    async def expirations(self) -> tuple[int | None, int | None]:
+        """Return after how long the database forgets numbers and texts; None if it does not.
+
+        In its time precision.
+        """
+        return await self._check_open().asking.expirations()
