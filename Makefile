@@ -1,5 +1,6 @@
 # make demo   load real and generated data into a real SiriDB server, and show what happened
 # make test   run the tests against a real SiriDB server
+# make test TEST_ARGS='-m "not server"'   run those that need no server: the fast loop
 # make lint   run all checks of the sources
 # make fuzz   give the decoders changed inputs, under sanitizers (FUZZ_SECONDS=30, or FUZZ_RUNS=…)
 # make sanitize   run the tests of the codec under the same sanitizers

@@ -2,6 +2,9 @@
 
 A coroutine test runs once in asyncio's event loop and once in uvloop; one marked `one_loop`, which
 is long and about what no loop has a part in, in uvloop alone.
+
+The marker `server` says that a test needs the program siridb-server. A test that asks for one by a
+fixture gets it here; one that starts a server by itself carries it.
 """
 
 import inspect
@@ -13,6 +16,8 @@ from tests.fix_loop import LOOPS, run
 
 pytest_plugins = ["tests.fix_connection", "tests.fix_server"]
 
+SERVER_FIXTURES = {"server", "own_database"}  # the others of fix_server are made of these
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if inspect.iscoroutinefunction(metafunc.function):
@@ -20,6 +25,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         is_one = metafunc.definition.get_closest_marker("one_loop") is not None
         names = ["uvloop"] if is_one else list(LOOPS)
         metafunc.parametrize("event_loop_factory", [LOOPS[name] for name in names], ids=names)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
 
 
 @pytest.hookimpl(tryfirst=True)

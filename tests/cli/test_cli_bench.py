@@ -277,6 +277,7 @@ def test_new_database_needs_the_service_account(
     assert "siri@" not in error
 
 
+@pytest.mark.server
 def test_throw_away_server_is_measured_with_two_sync_intervals() -> None:
     found = bench_json("--throw-away", "--seconds", "6")
     assert [survey["sync_interval"] for survey in found["surveys"]] == [0, 500]
@@ -287,6 +288,7 @@ def test_throw_away_server_is_measured_with_two_sync_intervals() -> None:
     assert found["removed"] == {"series": 0, "shards": 0, "left": []}
 
 
+@pytest.mark.server
 def test_throw_away_server_is_gone_after_a_signal() -> None:
     with benching("--throw-away") as process:
         server, folder = server_of(process.pid)

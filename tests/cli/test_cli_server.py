@@ -28,6 +28,7 @@ def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
                 process.kill()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_server_runs_until_a_signal_and_leaves_nothing(number: signal.Signals, code: int) -> None:
     with serving() as (process, url):
@@ -51,6 +52,7 @@ def test_server_runs_until_a_signal_and_leaves_nothing(number: signal.Signals, c
         siridb_fast.connect(url)
 
 
+@pytest.mark.server
 def test_options_make_the_database() -> None:
     options = ["--dbname", "weather", "--time-precision", "s", "--buffer-size", "8192"]
     with serving(*options, "--sync-interval", "200") as (process, url):
@@ -63,6 +65,7 @@ def test_options_make_the_database() -> None:
         assert process.wait(30) == 143
 
 
+@pytest.mark.server
 def test_server_that_ends_by_itself_is_an_error() -> None:
     with serving() as (process, url):
         (pid,) = (int(pid) for pid in children(process.pid))
@@ -73,11 +76,13 @@ def test_server_that_ends_by_itself_is_an_error() -> None:
         assert url
 
 
+@pytest.mark.server
 def test_database_that_the_server_refuses_is_wrong_usage() -> None:
     error = run_command("server", "--dbname", "a/b c", code=2).stderr
     assert "Error: the server refuses the database 'a/b c'" in error
 
 
+@pytest.mark.server
 def test_missing_program_is_told_with_how_to_get_it(tmp_path: Path) -> None:
     error = run_command("server", code=1, SIRIDB_SERVER=str(tmp_path / "none")).stderr
     assert "siridb_fast.testing.install" in error

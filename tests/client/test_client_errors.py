@@ -191,6 +191,7 @@ async def test_insert_in_doubt_is_sent_to_another_server_on_request(
             own_database.server.start()
 
 
+@pytest.mark.server
 async def test_server_in_backup_mode_cannot_serve() -> None:
     with SiriDBCluster(1, 1) as pair:
         pair.create_database("dbtest")
@@ -207,6 +208,7 @@ async def test_server_in_backup_mode_cannot_serve() -> None:
             assert isinstance(caught.value.__cause__, ServerError)
 
 
+@pytest.mark.server
 async def test_pool_without_a_server() -> None:
     with SiriDBCluster(2) as cluster:
         cluster.create_database("dbtest")

@@ -50,6 +50,7 @@ async def test_without_it_a_young_series_is_lost(own_database: Database) -> None
         assert await stored(own_database) == {}
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("buffer_size", "points", "has_sentinel", "doubled"),
     [(1024, 60, False, 10), (1024, 60, True, 0), (8192, 508, False, 0)],
@@ -97,6 +98,7 @@ async def test_acknowledged_points_are_sent_again_after_a_restart(
     assert await stored(own_database) == {"young": list(range(1000))}
 
 
+@pytest.mark.server
 @pytest.mark.one_loop
 async def test_points_that_another_pool_has_lost_are_sent_again(
     fast_retry: None, monkeypatch: pytest.MonkeyPatch
@@ -183,6 +185,7 @@ def test_process_is_told_from_the_next_one(seen: ServerProcess, is_same: bool) -
     assert seen.may_be(process(10.0, 7), 7) is is_same
 
 
+@pytest.mark.server
 def test_pools_are_told_as_the_server_does() -> None:
     names = [f"series-{i}" for i in range(40)] + ["ä", "é" * 30, "日本", "🙂" * 7]
     with SiriDBCluster(pools=2) as cluster:

@@ -10,6 +10,7 @@ from benchmarks.soak.soak import soak
 from siridb_fast import SpoolOptions
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("mode", "bursts", "threads", "seed"),  # whose faults begin with kills, and differ
     [("overflow", "mixed", 16, 36), ("always", "long", 4, 97)],

@@ -151,6 +151,7 @@ def test_server_that_does_not_stop_in_time_is_killed(database: SiriDBServer) -> 
     assert "Bye!" not in database.log
 
 
+@pytest.mark.server
 def test_close_leaves_no_process_and_no_folder() -> None:
     with SiriDBServer() as server:
         pid, folder = server.pid, server.folder
@@ -161,6 +162,7 @@ def test_close_leaves_no_process_and_no_folder() -> None:
         server.start()
 
 
+@pytest.mark.server
 def test_forgotten_server_is_thrown_away() -> None:
     server = SiriDBServer().start()
     pid, folder = server.pid, server.folder
@@ -172,6 +174,7 @@ def test_forgotten_server_is_thrown_away() -> None:
     assert not folder.exists()
 
 
+@pytest.mark.server
 def test_program_that_ends_takes_its_server_along() -> None:
     child, pid, folder = start_orphan()
     child.communicate(timeout=20)
@@ -180,6 +183,7 @@ def test_program_that_ends_takes_its_server_along() -> None:
     assert not folder.exists()
 
 
+@pytest.mark.server
 def test_killed_program_leaves_no_server() -> None:
     child, pid, folder = start_orphan()
     assert not has_ended(pid)
@@ -205,6 +209,7 @@ def start_orphan() -> tuple[subprocess.Popen[str], int, Path]:
     return child, int(pid), Path(folder)
 
 
+@pytest.mark.server
 def test_server_outlives_the_thread_that_started_it() -> None:
     with SiriDBServer() as server:
         server.stop()
@@ -215,6 +220,7 @@ def test_server_outlives_the_thread_that_started_it() -> None:
         assert server.is_running
 
 
+@pytest.mark.server
 def test_start_takes_other_ports_where_somebody_was_faster(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -262,6 +268,7 @@ def test_failed_context_leaves_no_folder(tmp_path: Path) -> None:
     assert not server.folder.exists()
 
 
+@pytest.mark.server
 def test_options_reach_the_server() -> None:
     with SiriDBServer(
         buffer_sync_interval=250, log_level="debug", options={"max_open_files": 100}
@@ -274,6 +281,7 @@ def test_options_reach_the_server() -> None:
     assert "buffer_sync_interval = 250" in config
 
 
+@pytest.mark.server
 def test_option_that_belongs_to_the_class_is_refused() -> None:
     with pytest.raises(ValueError, match="not listen_client_port"):
         SiriDBServer(options={"listen_client_port": 9000})
@@ -298,6 +306,7 @@ def test_usage_of_the_process_is_measured(database: SiriDBServer) -> None:
     assert 1_000_000 < database.rss < 1_000_000_000
 
 
+@pytest.mark.server
 def test_values_of_a_server_that_never_ran_are_refused() -> None:
     server = SiriDBServer()
     with pytest.raises(RuntimeError, match="no ports before"):
@@ -308,6 +317,7 @@ def test_values_of_a_server_that_never_ran_are_refused() -> None:
     server.close()
 
 
+@pytest.mark.server
 def test_cluster_has_a_pool_per_server() -> None:
     with SiriDBCluster(pools=2) as cluster:
         cluster.create_database()
@@ -324,6 +334,7 @@ def test_cluster_has_a_pool_per_server() -> None:
         )
 
 
+@pytest.mark.server
 def test_cluster_without_one_pool_refuses_inserts_until_it_is_back() -> None:
     with SiriDBCluster(pools=2) as cluster:
         cluster.create_database()
@@ -345,6 +356,7 @@ def is_refused(server: SiriDBServer) -> bool:
     return False
 
 
+@pytest.mark.server
 def test_replica_gets_what_its_pool_gets() -> None:
     with SiriDBCluster(pools=1, replicas=1) as cluster:
         cluster.create_database()
@@ -354,6 +366,7 @@ def test_replica_gets_what_its_pool_gets() -> None:
         wait_until(lambda: read(replica) == STORED, timeout=30, what="the replica has the points")
 
 
+@pytest.mark.server
 def test_replica_starts_without_its_partner() -> None:
     with SiriDBCluster(pools=1, replicas=1) as cluster:
         cluster.create_database()
@@ -369,6 +382,7 @@ def test_replica_starts_without_its_partner() -> None:
         cluster.wait_until_running()
 
 
+@pytest.mark.server
 def test_closed_cluster_leaves_nothing() -> None:
     with SiriDBCluster(pools=2) as cluster:
         pids = [server.pid for server in cluster.servers]

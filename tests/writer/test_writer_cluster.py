@@ -4,10 +4,13 @@ import asyncio
 import threading
 
 import numpy as np
+import pytest
 
 import siridb_fast
 from siridb_fast import BatchWriter, SiriDBClient
 from siridb_fast.testing import HttpApiError, SiriDBCluster, SiriDBServer, wait_until
+
+pytestmark = pytest.mark.server
 
 SERIES = [f"series-{n}" for n in range(200)]
 BURST = 20
