@@ -64,7 +64,7 @@ class DryEngine(Engine):
             for series in self._coalescer.take_unsettled():
                 self._coalescer.settle(series, None)
             self._dispatcher.pump()
-            self.gate.look()
+            self.gate.wake()
             self._set_timer()
 
 

@@ -1,4 +1,7 @@
-"""How long to leave servers alone that cannot take packages now. Times are given."""
+"""How long to leave servers alone that cannot serve now.
+
+Knows nothing of clocks: times are given.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ LONGEST_PAUSE = 5.0
 
 
 class Backoff:
-    """Pauses that grow until somebody serves again."""
+    """Pauses that grow until a server serves again."""
 
     def __init__(self) -> None:
         self._pause = 0.0
         self.until = 0.0
 
     def begin(self, now: float) -> None:
-        """Begin a pause, once for all packages that were in flight.
+        """Begin a pause, one for all packages that were in flight.
 
         With jitter, so that many writers do not come back at the same moment.
         """

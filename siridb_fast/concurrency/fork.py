@@ -1,8 +1,8 @@
 """What belongs to one process: sockets and threads, which a fork or a pickle would tear apart.
 
 A child of a fork has the same sockets as its parent, the same epoll, and no threads: whatever it
-did with them would be done to the parent. So what is `own`ed is told to let go in the child, and
-whoever calls it there gets a `ForkedError`.
+did with them would be done to the parent. So `disown` is called in the child for all that is
+`own`ed, and whoever calls it there gets a `ForkedError`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Owned(Protocol):
     """Something that a child of a fork must not use."""
 
     def disown(self) -> None:
-        """Let go of it, in the child; nothing may be sent or waited for."""
+        """Stop using it, in the child; nothing may be sent or waited for."""
 
 
 _owned: weakref.WeakSet[Owned] = weakref.WeakSet()
@@ -48,16 +48,16 @@ if hasattr(os, "register_at_fork"):  # there is no fork in Windows
 
 
 def detach(descriptor: int) -> None:
-    """Let a file descriptor be one of nothing in this process, so that no byte takes that way.
+    """Make a file descriptor one of the null device in this process, so that it sends nothing.
 
     The number stays taken; closing it has no effect on other processes, nor on an epoll that they
     share with this one.
     """
-    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
-        os.dup2(nothing, descriptor, inheritable=False)
+        os.dup2(null, descriptor, inheritable=False)
     finally:
-        os.close(nothing)
+        os.close(null)
 
 
 class Home:

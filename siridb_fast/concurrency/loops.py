@@ -6,11 +6,9 @@ uvloop is used where it is installed. No global event loop policy is ever set.
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import threading
 from collections.abc import Callable, Coroutine
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from siridb_fast.concurrency.fork import Home
@@ -25,7 +23,6 @@ else:
 __all__ = [
     "LEAVING_TIMEOUT",
     "LoopThread",
-    "WorkThread",
     "leaving_timeout",
     "new_event_loop",
     "refuse_running_loop",
@@ -34,17 +31,15 @@ __all__ = [
 
 TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a process that it ended
 JOIN_TIMEOUT = 5.0
-LEAVING_TIMEOUT = 10.0  # seconds to deliver what is left when a program is told to end
+LEAVING_TIMEOUT = 10.0  # seconds to deliver what is left when a program has to end
 
 T = TypeVar("T")
-
-logger = logging.getLogger("siridb_fast")
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
     """Run a coroutine to its end, like `asyncio.run`, on uvloop where it is installed.
 
-    SIGTERM cancels the coroutine, as Ctrl+C does, so that writers deliver what they hold and
+    SIGTERM cancels the coroutine, as Ctrl+C does, so that writers deliver what they have and
     clients are closed; then the process exits with code 143. A handler of your own for SIGTERM is
     respected.
     """
@@ -82,8 +77,8 @@ async def _terminable(main: Coroutine[Any, Any, T], terminated: threading.Event)
 
 def leaving_timeout(usual: float, exc: BaseException | None) -> float:
     """Return how many seconds to go on delivering when a block is left with this exception."""
-    is_told_to_end = isinstance(exc, (asyncio.CancelledError, KeyboardInterrupt, SystemExit))
-    return min(usual, LEAVING_TIMEOUT) if is_told_to_end else usual
+    has_to_end = isinstance(exc, (asyncio.CancelledError, KeyboardInterrupt, SystemExit))
+    return min(usual, LEAVING_TIMEOUT) if has_to_end else usual
 
 
 class LoopThread:
@@ -151,63 +146,6 @@ class LoopThread:
             self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         finally:
             self._loop.close()
-
-
-class WorkThread:
-    """A thread that does one thing after another for the event loop that it is made in.
-
-    A program may end while it is still at work, if it does not end: nobody has to wait for it.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._home = Home("thread")
-        self._loop = asyncio.get_running_loop()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        threading.Thread(target=self._main, name=name, daemon=True).start()
-
-    def call(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
-        """Let it call a function; the future has the result."""
-        self._home.require()
-        future: asyncio.Future[T] = self._loop.create_future()
-
-        def work() -> None:
-            try:
-                result = function(*args)
-            except BaseException as exc:  # noqa: BLE001 - goes to who waits
-                self._tell(future, future.set_exception, exc)
-            else:
-                self._tell(future, future.set_result, result)
-
-        self._work.put(work)
-        return future
-
-    async def close(self, timeout: float) -> None:
-        """End it after what it was given, and wait for that, but no longer than this."""
-        self.end()
-        await asyncio.wait([self._ended], timeout=timeout)
-
-    def end(self) -> None:
-        """End it after what it was given."""
-        self._work.put(None)
-
-    def _main(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
-        self._tell(self._ended, self._ended.set_result, None)
-
-    def _tell(
-        self, future: asyncio.Future[Any], settle: Callable[[Any], None], outcome: object
-    ) -> None:
-        try:
-            self._loop.call_soon_threadsafe(_settle, future, settle, outcome)
-        except RuntimeError:
-            logger.debug("the event loop was closed before this was done")
-
-
-def _settle(future: asyncio.Future[Any], settle: Callable[[Any], None], outcome: object) -> None:
-    if not future.done():
-        settle(outcome)
 
 
 def refuse_running_loop() -> None:

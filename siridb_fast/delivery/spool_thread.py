@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from siridb_fast.concurrency.loops import WorkThread
+from siridb_fast.concurrency.workers import WorkThread
 from siridb_fast.delivery.package import Package
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.spool.store import Spool, Spooled

@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import SeriesRows, group_rows
 from siridb_fast.columns.time_units import TimePrecision
-from siridb_fast.concurrency.loops import WorkThread, leaving_timeout
-from siridb_fast.concurrency.patience import wait_while_progressing
+from siridb_fast.concurrency.loops import leaving_timeout
+from siridb_fast.concurrency.waiting import wait_while_progressing
+from siridb_fast.concurrency.workers import WorkThread
 from siridb_fast.connection.config import Target
 from siridb_fast.delivery.report import Delivery, Failure, Report
 from siridb_fast.errors import (

@@ -71,7 +71,7 @@ class Admission:
         """Wait until the types of these series are known to be the database's."""
         if not all(map(self._coalescer.is_settled, series)):
             self._work()
-            await self._gate.until(lambda: all(map(self._coalescer.is_settled, series)))
+            await self._gate.wait_until(lambda: all(map(self._coalescer.is_settled, series)))
 
     async def append(
         self,
@@ -86,7 +86,7 @@ class Admission:
         """
         text_bytes = column.max_bytes if column.type == "string" else 0
         need = room_for(len(column), text_bytes=text_bytes)
-        await self._gate.until(lambda: self._coalescer.may_take(need))
+        await self._gate.wait_until(lambda: self._coalescer.may_take(need))
         self._check_open()
         if self._coalescer.type_of(series) != column.type:  # as the database told meanwhile
             try:
@@ -123,7 +123,7 @@ class Admission:
         """
         need = room_for(len(timestamps), len(groups))
         while True:
-            await self._gate.until(lambda: self._coalescer.may_take(need))
+            await self._gate.wait_until(lambda: self._coalescer.may_take(need))
             self._check_open()
             try:
                 append_groups(self._coalescer, groups, stops, timestamps, values, delivery)
@@ -140,7 +140,7 @@ class Admission:
         """
         left = deque(_Rest(column, 0, self._step(column)) for column in columns)
         while left:
-            await self._gate.until(self._takes_package)
+            await self._gate.wait_until(self._takes_package)
             self._check_open()
             batch = self._dispatcher.outgoing.new_batch()
             self._fill(batch, left, delivery)

@@ -273,15 +273,17 @@ class Engine:
             async with asyncio.timeout(timeout):
                 self.work()
                 newest = self._settler.newest
-                await self.gate.until(lambda: newest is None or self._coalescer.is_settled(newest))
+                await self.gate.wait_until(
+                    lambda: newest is None or self._coalescer.is_settled(newest)
+                )
                 now = time.monotonic()
                 self._coalescer.flush(now)
                 self.work()
-                await self.gate.until(lambda: self._coalescer.oldest_since > now)
+                await self.gate.wait_until(lambda: self._coalescer.oldest_since > now)
                 number = self._dispatcher.outgoing.last_number
-                await self.gate.until(lambda: self._dispatcher.outgoing.is_settled(number))
+                await self.gate.wait_until(lambda: self._dispatcher.outgoing.is_settled(number))
                 if with_backlog:
-                    await self.gate.until(self._has_no_backlog)
+                    await self.gate.wait_until(self._has_no_backlog)
         except TimeoutError:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
@@ -348,7 +350,7 @@ class Engine:
         """Use the memory of a package again; called by the dispatcher."""
         self._coalescer.held_bytes -= package.held
         self._points_in_packages -= package.batch.points
-        self.gate.look()
+        self.gate.wake()
         self._set_timer()
 
     # ---- waking
@@ -377,7 +379,7 @@ class Engine:
             else:
                 self._settler.start(may_ask=self._cluster.is_connected)
             self._dispatcher.pump()
-            self.gate.look()
+            self.gate.wake()
             self._set_timer()
 
     def _set_timer(self) -> None:

@@ -192,11 +192,11 @@ class BatchWriter(Unpicklable, PointIntake):
             self._state = State.CLOSED
             return Report(0, 0, 0, 0.0)
         if self._state is State.CLOSING:
-            await engine.gate.until(lambda: self._state is State.CLOSED)
+            await engine.gate.wait_until(lambda: self._state is State.CLOSED)
             return self._last_report
         self._state = State.CLOSING
         self._coalescer.close()
-        engine.gate.look()
+        engine.gate.wake()
         try:
             try:
                 await engine.deliver_all(timeout, with_backlog=True)
@@ -293,7 +293,7 @@ class BatchWriter(Unpicklable, PointIntake):
             self._last_turn = self._coalescer.accepted
             await asyncio.sleep(0)
         if not self._has_ease():
-            await engine.gate.until(self._has_ease)
+            await engine.gate.wait_until(self._has_ease)
 
     async def flush(self, timeout: float | None = None) -> Report:
         """Send all that is pending and wait until its fate is known.
@@ -350,7 +350,7 @@ class BatchWriter(Unpicklable, PointIntake):
                 f"no room for {need:,} bytes more, max_buffered is "
                 f"{self._options.max_buffered:,}; await writer.drain() before you go on"
             )
-        engine.gate.hold_thread(
+        engine.gate.wait_in_thread(
             lambda: self._state is not State.OPEN or self._coalescer.may_take(need)
         )
 

@@ -171,12 +171,12 @@ async def test_gate_lets_go_those_whose_wait_is_over() -> None:
     told: list[None] = []
     gate = Waiters(asyncio.get_running_loop(), lambda: told.append(None))
     things: list[int] = []
-    first = asyncio.ensure_future(gate.until(lambda: bool(things)))
-    second = asyncio.ensure_future(gate.until(lambda: len(things) > 1))
+    first = asyncio.ensure_future(gate.wait_until(lambda: bool(things)))
+    second = asyncio.ensure_future(gate.wait_until(lambda: len(things) > 1))
     await asyncio.sleep(0)
     assert len(told) == 2  # that somebody waits
     things.append(1)
-    gate.look()
+    gate.wake()
     await first
     assert not second.done()
     gate.end(WriterClosedError("closed"))
@@ -187,12 +187,12 @@ async def test_gate_lets_go_those_whose_wait_is_over() -> None:
 async def test_gate_lets_threads_go_at_a_look() -> None:
     gate = Waiters(asyncio.get_running_loop(), lambda: None)
     has_room = threading.Event()
-    thread = threading.Thread(target=lambda: gate.hold_thread(has_room.is_set))
+    thread = threading.Thread(target=lambda: gate.wait_in_thread(has_room.is_set))
     thread.start()
     has_room.set()
 
     def is_gone() -> bool:
-        gate.look()
+        gate.wake()
         return not thread.is_alive()
 
     wait_until(is_gone, timeout=5, what="the end of the thread")

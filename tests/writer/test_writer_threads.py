@@ -179,7 +179,7 @@ async def test_threads_that_wait_for_room_are_told_that_the_writer_was_closed(
     threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        siridb_fast.concurrency.waiting, "LONGEST_TURN", 60.0
+        siridb_fast.concurrency.waiting, "LONGEST_WAIT", 60.0
     )  # they look no more themselves
     async with ScriptedServer(HeldInserts()) as server:
         writer = scripted_writer(server, max_buffered=MIB, package_bytes=100_000)
