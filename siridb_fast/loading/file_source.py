@@ -122,8 +122,8 @@ class FilePortions:
             for some in _cut(batch, doubtful - place):
                 if portion is not None:
                     yield portion
-                is_doubtful = place < doubtful
-                portion = FilePortion(file, table, some, within, place, is_doubtful, progress)
+                maybe_stored = place < doubtful
+                portion = FilePortion(file, table, some, within, place, maybe_stored, progress)
                 place += some.num_rows
         if portion is None:
             within = passes[-1]
@@ -180,7 +180,7 @@ class FilePortion:
     batch: pa.RecordBatch
     within: Pass
     place: int  # of its first row, among those of all passes
-    is_doubtful: bool  # it may be stored already
+    maybe_stored: bool  # it may be stored already
     progress: Progressing | None
     is_last: bool = False  # of its file
 
@@ -207,12 +207,12 @@ class FilePortion:
             raise self._in_file(exc) from None
         return points if self.within.is_last else replace(points, rows=0)
 
-    def leaving(self) -> None:
+    def on_leaving(self) -> None:
         """Write down that its rows may be stored from now on."""
         if self.progress is not None:
             self.progress.start(self.file, self.stop)
 
-    def delivered(self, report: Report) -> None:
+    def on_delivered(self, report: Report) -> None:
         """Write it down."""
         if self.progress is None or not report.is_complete:
             return

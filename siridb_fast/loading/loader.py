@@ -1,7 +1,7 @@
 """A load: portions are read in a thread, one ahead, while the one before is on its way.
 
-The types of all series of a portion are settled, and everything in it is checked, before its first
-byte is sent. Whatever ends a load, what was taken until then is delivered first.
+The types of all series of a portion are resolved, and everything in it is checked, before its
+first byte is sent. Whatever ends a load, what was taken until then is delivered first.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ from siridb_fast.writer.load_writer import LoadWriter
 __all__ = ["Loader"]
 
 ROWS_AT_ONCE = 1 << 19  # that are grouped by series
-PROGRESS_PAUSE = 0.1  # seconds
+PROGRESS_INTERVAL = 0.1  # seconds
 READ_TIMEOUT = 5.0  # to end what is being read when a load ends; a silent source is left alone
 
 logger = logging.getLogger("siridb_fast")
 
 T = TypeVar("T")
-Parts = list[PointColumn | SeriesRows]
+Columns = list[PointColumn | SeriesRows]
 Read = tuple[Portion, FramePoints]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """All points of a portion are with the writer; before that, its fate is nobody's business."""
+class PortionEnd:
+    """Comes behind the points of a portion: all of them are with the writer."""
 
     portion: Portion
     rows: int
@@ -71,14 +71,14 @@ class Loader:
 
     def __init__(self, target: Target, options: LoadOptions) -> None:
         self._options = options
-        self._writer = LoadWriter(target, **options.for_writer(), on_error=self._is_failed)
+        self._writer = LoadWriter(target, **options.for_writer(), on_error=self._on_failure)
         self._rows = self._missing = self._rows_done = 0
         self._total_rows: int | None = None
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()
         self._since = time.monotonic()
-        self._thread: WorkThread  # that reads
-        self._telling: WorkThread  # that writes down what leaves and is delivered
-        self._hopeless: asyncio.Future[None]  # done when no server took points in time
+        self._reading: WorkThread  # where portions are read
+        self._noting: WorkThread  # where it is written down what leaves and is delivered
+        self._given_up: asyncio.Future[None]  # done when no server took points in time
         self._expiry: Expiry
         self._reader: FrameReader
 
@@ -88,10 +88,10 @@ class Loader:
         Raises:
             ColumnError: A portion cannot be sent as it is; what came before it is delivered.
             DeliveryError: Not all points were delivered; has the report.
-            RequestTimeout: No server took or told anything for ``delivery_timeout`` seconds.
+            RequestTimeout: No server took or answered anything for ``delivery_timeout`` seconds.
         """
         await self._open()
-        progress = asyncio.get_running_loop().create_task(self._show_progress())
+        progress = asyncio.get_running_loop().create_task(self._keep_reporting_progress())
         try:
             await self._send_all(source)
         except BaseException as exc:
@@ -108,53 +108,53 @@ class Loader:
         await self._open()
         survey = Survey()
         try:
-            async for _, points in _ahead(self._read(source), self._thread):
-                await self._fit(points)
+            async for _, points in _read_ahead(self._read(source), self._reading):
+                await self._check(points)
                 survey.add(points)
             survey.expired, survey.expired_series = self._expiry.points, self._expiry.series
             survey.time_precision = self._writer.time_precision
         finally:
             await self._writer.close()
-            await self._thread.close(READ_TIMEOUT)
-            await self._telling.close(READ_TIMEOUT)
+            await self._reading.close(READ_TIMEOUT)
+            await self._noting.close(READ_TIMEOUT)
         return survey
 
     # ---- inside
 
-    async def _fit(self, points: FramePoints) -> None:
-        await self._in_time(self._writer.require_fit([*points.columns, *points.mixed]))
+    async def _check(self, points: FramePoints) -> None:
+        await self._while_progressing(self._writer.require_fit([*points.columns, *points.mixed]))
 
-    async def _in_time(self, taking: Coroutine[Any, Any, T]) -> T:
+    async def _while_progressing(self, taking: Coroutine[Any, Any, T]) -> T:
         # Packages have a deadline. What waits for the types of series, or for room beside points
         # that are in no package yet, has none; and where one package was given up, all would be.
-        patience = self._options.delivery_timeout
+        timeout = self._options.delivery_timeout
         try:
-            return await wait_while_progressing(taking, self._moves, patience, self._hopeless)
+            return await wait_while_progressing(
+                taking, self._progress_mark, timeout, self._given_up
+            )
         except SiriDBError:
             raise
         except TimeoutError:
-            text = f"no server has taken or told anything for {patience:g} seconds"
+            text = f"no server has taken or answered anything for {timeout:g} seconds"
             raise RequestTimeout(text) from None
 
-    def _moves(self) -> int | None:
+    def _progress_mark(self) -> int | None:
         stats = self._writer.stats()
         return None if stats.in_flight else stats.packages + stats.settled
 
-    def _is_failed(self, failure: Failure) -> None:
-        # What is refused or in doubt says nothing of the rest; what nobody took in time does.
+    def _on_failure(self, failure: Failure) -> None:
+        # What is refused or in doubt says nothing of other points; what nobody took in time does.
         error = failure.error
         is_answered = isinstance(error, (InsertError, ColumnError))
-        maybe_stored = isinstance(error, ConnectionLost) and error.in_doubt
-        if not (is_answered or maybe_stored or self._hopeless.done()):
-            self._hopeless.set_result(None)
+        is_in_doubt = isinstance(error, ConnectionLost) and error.in_doubt
+        if not (is_answered or is_in_doubt or self._given_up.done()):
+            self._given_up.set_result(None)
 
     async def _open(self) -> None:
-        self._hopeless = asyncio.get_running_loop().create_future()
+        self._given_up = asyncio.get_running_loop().create_future()
         await self._writer.open(self._options.timeout)
-        self._thread, self._telling = (
-            WorkThread("siridb_fast load"),
-            WorkThread("siridb_fast told"),
-        )
+        self._reading = WorkThread("siridb_fast load")
+        self._noting = WorkThread("siridb_fast load notes")
         precision = self._writer.time_precision
         self._reader = FrameReader(self._options, precision)
         limits = (None, None) if precision is None else await self._writer.expirations()
@@ -165,47 +165,52 @@ class Loader:
         # Until the end, or until points were not delivered.
         delivery = new_delivery()
         try:
-            async for step in _ahead(self._steps(source), self._thread):
+            async for step in _read_ahead(self._steps(source), self._reading):
                 if isinstance(step, list):
-                    await self._in_time(self._writer.take(step, delivery))
-                elif isinstance(step, Taken):
-                    is_first = not self._pending and not self._rows_done
-                    self._writer.hasten(is_first)  # the servers wait for it
-                    delivery.seal(time.monotonic())
-                    self._pending.append((step.portion, delivery, step.rows))
-                    if not await self._settle_portions():
+                    await self._while_progressing(self._writer.take(step, delivery))
+                elif isinstance(step, PortionEnd):
+                    if not await self._end(step, delivery):
                         break
                 else:
                     delivery = await self._begin(*step)
         except RequestTimeout:
-            if not self._hopeless.done():  # else the report tells
+            if not self._given_up.done():  # else the report says it
                 raise
         finally:
             delivery.seal(time.monotonic())
 
     async def _begin(self, portion: Portion, points: FramePoints) -> Delivery:
-        await self._fit(points)
-        await self._telling.call(portion.leaving)  # while the next is read
+        await self._check(points)
+        await self._noting.call(portion.on_leaving)  # while the next is read
         delivery = new_delivery()
         self._total_rows = portion.total_rows
         self._rows += points.rows
         self._missing += points.missing
-        if portion.is_doubtful:
-            rest = await not_stored(points, self._writer.query_arrays, self._reader.rules)
-            await self._in_time(self._writer.take(rest.columns, delivery))
+        if portion.maybe_stored:
+            missing = await not_stored(points, self._writer.query_arrays, self._reader.rules)
+            await self._while_progressing(self._writer.take(missing.columns, delivery))
         return delivery
 
-    def _steps(self, source: Iterable[Portion]) -> Generator[Read | Parts | Taken, None, None]:
+    async def _end(self, end: PortionEnd, delivery: Delivery) -> bool:
+        is_first = not self._pending and not self._rows_done
+        self._writer.hasten(is_first)  # the servers wait for it
+        delivery.seal(time.monotonic())
+        self._pending.append((end.portion, delivery, end.rows))
+        return await self._report_delivered()
+
+    def _steps(
+        self, source: Iterable[Portion]
+    ) -> Generator[Read | Columns | PortionEnd, None, None]:
         # Each portion, then its points, then its end; runs in the thread.
         for portion, points in self._read(source):
             yield portion, points
-            if not portion.is_doubtful:  # else they are compared first
+            if not portion.maybe_stored:  # else they are compared first
                 if points.columns:
                     yield list(points.columns)
                 for mixed in points.mixed:
-                    for some in mixed.parts(ROWS_AT_ONCE):
-                        yield [group_rows(some)]
-            yield Taken(portion, points.rows)
+                    for rows in mixed.parts(ROWS_AT_ONCE):
+                        yield [group_rows(rows)]
+            yield PortionEnd(portion, points.rows)
 
     def _read(self, source: Iterable[Portion]) -> Generator[Read, None, None]:
         for portion in source:
@@ -213,12 +218,12 @@ class Loader:
             self._expiry.add(points)
             yield portion, points
 
-    async def _settle_portions(self) -> bool:
-        # Tell portions, in their order, what became of them; tell whether nothing is amiss.
+    async def _report_delivered(self) -> bool:
+        # Report to portions, in their order, what became of them; False if one is incomplete.
         while self._pending and self._pending[0][1].is_done:
             portion, delivery, rows = self._pending[0]
             report = await delivery
-            await self._telling.call(portion.delivered, report)
+            await self._noting.call(portion.on_delivered, report)
             if not report.is_complete:
                 return False  # it stays: what comes behind it must not be noted before it
             self._pending.popleft()
@@ -231,10 +236,10 @@ class Loader:
         timeout = leaving_timeout(self._options.delivery_timeout, exc)
         report = await self._writer.close(timeout)
         progress.cancel()
-        await self._settle_portions()
-        await self._thread.close(READ_TIMEOUT)
-        await self._telling.close(READ_TIMEOUT)
-        self._tell_progress(is_last=True)
+        await self._report_delivered()
+        await self._reading.close(READ_TIMEOUT)
+        await self._noting.close(READ_TIMEOUT)
+        self._report_progress(is_last=True)
         return replace(
             report,
             rows=self._rows,
@@ -244,30 +249,30 @@ class Loader:
             expired_series=self._expiry.series,
         )
 
-    async def _show_progress(self) -> None:
+    async def _keep_reporting_progress(self) -> None:
         while self._options.progress:
-            self._tell_progress()
-            await asyncio.sleep(PROGRESS_PAUSE)
+            self._report_progress()
+            await asyncio.sleep(PROGRESS_INTERVAL)
 
-    def _tell_progress(self, *, is_last: bool = False) -> None:
-        show = self._options.progress
-        if not show:
+    def _report_progress(self, *, is_last: bool = False) -> None:
+        callback = self._options.progress
+        if not callback:
             return
         stats = self._writer.stats()
         seconds = time.monotonic() - self._since
         progress = Progress(
             stats.delivered, stats.bytes, self._rows_done, self._total_rows, seconds
         )
-        if show is True:
+        if callback is True:
             print(f"\r{progress}", end="\n" if is_last else "", file=sys.stderr, flush=True)
             return
         try:
-            show(progress)
+            callback(progress)
         except Exception:
             logger.exception("the progress function raised")
 
 
-async def _ahead(items: Generator[Any, None, None], thread: WorkThread) -> AsyncIterator[Any]:
+async def _read_ahead(items: Generator[Any, None, None], thread: WorkThread) -> AsyncIterator[Any]:
     # Yield items that are made in the thread, the next one while this one is used.
     end = object()
     coming = thread.call(next, items, end)
@@ -277,10 +282,10 @@ async def _ahead(items: Generator[Any, None, None], thread: WorkThread) -> Async
             yield item
     finally:
         coming.cancel()
-        thread.call(items.close).add_done_callback(_heed)
+        thread.call(items.close).add_done_callback(_on_source_closed)
 
 
-def _heed(closed: asyncio.Future[None]) -> None:
+def _on_source_closed(closed: asyncio.Future[None]) -> None:
     # An iterator that fails when it is closed has nothing to say any more.
     if not closed.cancelled() and closed.exception() is not None:
         logger.debug("the source was closed: %r", closed.exception())

@@ -33,8 +33,8 @@ class Portion(Protocol):
         """Of the whole load, as far as it is known."""
 
     @property
-    def is_doubtful(self) -> bool:
-        """Tell whether some of its points may be stored already."""
+    def maybe_stored(self) -> bool:
+        """Tell whether some of its points are perhaps stored already."""
 
     def read(self, reader: FrameReader) -> FramePoints:
         """Return its points.
@@ -44,14 +44,14 @@ class Portion(Protocol):
             FileError: The same, of a file.
         """
 
-    def leaving(self) -> None:
+    def on_leaving(self) -> None:
         """Take note that its first point is about to leave.
 
         Raises:
             FileError: Of a file, it cannot be noted.
         """
 
-    def delivered(self, report: Report) -> None:
+    def on_delivered(self, report: Report) -> None:
         """Take note that its fate is known."""
 
 
@@ -62,7 +62,7 @@ class FramePortion:
     frame: Frame
     total_rows: int | None = None
     place: int | None = None  # among the frames of a stream
-    is_doubtful: bool = False
+    maybe_stored: bool = False
 
     def read(self, reader: FrameReader) -> FramePoints:
         """Return its points."""
@@ -71,10 +71,10 @@ class FramePortion:
         except ColumnError as exc:
             raise _in_frame(exc, self.place) from None
 
-    def leaving(self) -> None:
+    def on_leaving(self) -> None:
         """Nobody has to know."""
 
-    def delivered(self, report: Report) -> None:
+    def on_delivered(self, report: Report) -> None:
         """Nobody has to know."""
 
 
@@ -84,7 +84,7 @@ class SeriesPortion:
 
     columns: tuple[tuple[Any, object, object], ...]
     total_rows: int | None = None
-    is_doubtful: bool = False
+    maybe_stored: bool = False
 
     def read(self, reader: FrameReader) -> FramePoints:
         """Return its points."""
@@ -95,10 +95,10 @@ class SeriesPortion:
             ]
         )
 
-    def leaving(self) -> None:
+    def on_leaving(self) -> None:
         """Nobody has to know."""
 
-    def delivered(self, report: Report) -> None:
+    def on_delivered(self, report: Report) -> None:
         """Nobody has to know."""
 
 

@@ -220,7 +220,7 @@ def test_every_row_of_every_pass_comes_once_in_doubt_or_not(
     portions = [*source]
     assert noted.passes == "1 1 1"
     assert cells(portions) == 3 * ROWS - done
-    assert cells([portion for portion in portions if portion.is_doubtful]) == doubtful - done
+    assert cells([portion for portion in portions if portion.maybe_stored]) == doubtful - done
     assert [portion.is_last for portion in portions] == [False] * (len(portions) - 1) + [True]
     assert [portion.place for portion in portions[1:]] == [one.stop for one in portions[:-1]]
     assert source.bytes_read == source.size
@@ -234,7 +234,7 @@ def test_rows_of_all_passes_are_written_down_in_their_order(tmp_path: Path) -> N
     rows = 0
     for portion in FilePortions([tmp_path / "w.parquet"], OPTIONS, noted):
         rows += portion.read(reader).rows
-        portion.delivered(Report(points=0, packages=0, bytes=0, seconds=0))
+        portion.on_delivered(Report(points=0, packages=0, bytes=0, seconds=0))
     started = [rows for what, rows in noted.told if what == "start"]
     assert started == sorted(set(started))
     assert noted.told[-2:] == [("deliver", 3 * ROWS), ("finish", 0)]

@@ -29,7 +29,7 @@ class Recorded:
     name: str
     reports: list[Report] = field(default_factory=list)
     total_rows: int | None = None
-    is_doubtful: bool = False
+    maybe_stored: bool = False
     points: int = 200_000
     may_leave: threading.Event | None = None
 
@@ -37,11 +37,11 @@ class Recorded:
         rows = np.arange(self.points)
         return SeriesPortion(((self.name, rows, rows / 2),)).read(reader)
 
-    def leaving(self) -> None:
+    def on_leaving(self) -> None:
         if self.may_leave is not None:
             assert self.may_leave.wait(30)
 
-    def delivered(self, report: Report) -> None:
+    def on_delivered(self, report: Report) -> None:
         self.reports.append(report)
 
 
@@ -143,7 +143,9 @@ async def test_load_that_asks_for_types_ends_when_its_server_is_gone() -> None:
     async with ScriptedServer(Leaving(b"list series").serve) as server:
         url = f"siridb://user:word@{server.host}:{server.port}/db"
         loader = Loader(url, LoadOptions(delivery_timeout=0.3))
-        with pytest.raises(RequestTimeout, match="no server has taken or told anything") as caught:
+        with pytest.raises(
+            RequestTimeout, match="no server has taken or answered anything"
+        ) as caught:
             await asyncio.wait_for(loader.load([Recorded("s")]), 30)
     assert caught.value.points_inserted == 0
 
