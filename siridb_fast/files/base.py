@@ -5,18 +5,19 @@ Sizes are bytes. This module knows nothing of a file format, nor of pyarrow.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from siridb_fast.errors import ConfigError, FileError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MAX_ROWS", "Batches", "ColumnType", "ReadOptions", "TableFile"]
+__all__ = ["MAX_ROWS", "ColumnType", "ReadOptions", "TableFile"]
 
 MAX_ROWS = 1_048_576
 MAX_BATCH_BYTES = 1 << 30  # the offsets of Arrow strings have 31 bits
@@ -34,8 +35,9 @@ class ReadOptions:
     memory of all columns that are read at one time; wider files are read in several passes.
 
     For CSV alone: ``types`` of columns (a column without one takes that of its first batch; see
-    `csv_values`), ``delimiter`` (None: a comma, or a tab if the suffix is .tsv), and ``skip_bad``
-    to leave bad lines out and count them, where the first one otherwise is an error.
+    `siridb_fast.files.csv.values`), ``delimiter`` (None: a comma, or a tab if the suffix is
+    .tsv), and ``skip_bad`` to leave bad lines out and count them, where the first one otherwise
+    is an error.
     """
 
     columns: tuple[str, ...] | None = None
@@ -86,24 +88,51 @@ class ReadOptions:
             )
 
 
-class Batches:
-    """What all table files share: a block ends with `close`, iterating yields the batches."""
+class TableFile(ABC):
+    """A file of rows and columns; a context manager, and an iterable of record batches.
 
-    left_out: Sequence[str] = ()  # columns that cannot be read and were not asked for
+    Rows are counted from the first good row of the file, which is 0. One iteration runs at a
+    time: `batches` begins anew.
+    """
 
-    def groups(self, kept: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return the values as one group: all are read in one pass."""
+    path: Path
+    schema: pa.Schema  # what the batches have
+    size: int  # bytes on disk
+    rows: int | None = None  # of the whole file; None where only reading shows it (CSV, streams)
+    left_out: Sequence[str] = ()  # columns that are nested; none if columns are chosen
+    bad_lines: int = 0  # left out so far (CSV with ``skip_bad``)
+    first_bad: Sequence[FileError] = ()  # what was wrong with the first few of them
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        self.path = path
+        self._options = options
+        self._next_row = 0  # after those that were yielded
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes on disk that were read, for a progress bar; compressed ones where they are."""
+        return self.size * self._next_row // self.rows if self.rows else self.size
+
+    def passes(self, common: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the values of each pass over the file, in all of which ``common`` are read too.
+
+        The same file and options give the same passes; more than one only if ``rows`` is known.
+        """
         return [tuple(values)]
 
+    @abstractmethod
     def batches(
         self, start: int = 0, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the batches from row ``start`` on."""
-        raise NotImplementedError
+        """Yield the batches from row ``start`` on, of some columns in this order (None: all)."""
 
+    def row_label(self, row: int) -> str:
+        """Return where a row that was yielded is: "line 17" in CSV (from 1), else "row 17"."""
+        return f"row {row}"
+
+    @abstractmethod
     def close(self) -> None:
         """Close the file."""
-        raise NotImplementedError
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return self.batches()
@@ -118,74 +147,6 @@ class Batches:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-class TableFile(Protocol):
-    """A file of rows and columns; a context manager, and an iterable of record batches.
-
-    Rows are counted from the first good row of the file, which is 0. One iteration runs at a
-    time: `batches` begins anew.
-    """
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """What the batches will have."""
-
-    @property
-    def rows(self) -> int | None:
-        """All rows of the file; None where only reading tells (CSV, Arrow streams)."""
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk."""
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes on disk that are behind, for a progress bar; compressed ones where they are."""
-
-    @property
-    def left_out(self) -> Sequence[str]:
-        """The columns that are not read because they are nested; none if columns are chosen."""
-
-    @property
-    def bad_lines(self) -> int:
-        """Lines left out so far (CSV with ``skip_bad``)."""
-
-    @property
-    def first_bad(self) -> Sequence[FileError]:
-        """What was wrong with the first few of them."""
-
-    def groups(self, kept: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return the values in groups, each to be read with ``kept`` in a pass of its own.
-
-        The same file and options give the same groups; more than one only if ``rows`` is known.
-        """
-
-    def batches(
-        self, start: int = 0, columns: Sequence[str] | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield the batches from row ``start`` on, of some columns in this order (None: all)."""
-
-    def place(self, row: int) -> str:
-        """Tell where a row that was yielded is: "line 17" in CSV (from 1), else "row 17"."""
-
-    def close(self) -> None:
-        """Close the file."""
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 def _texts(option: str, value: object) -> tuple[str, ...]:

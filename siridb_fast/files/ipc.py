@@ -29,27 +29,23 @@ from siridb_fast.files.arrow_schema import (
     sliced,
     width,
 )
-from siridb_fast.files.base import Batches, ReadOptions
-from siridb_fast.files.ipc_messages import is_compressed
-from siridb_fast.files.passes import column_groups
+from siridb_fast.files.base import ReadOptions, TableFile
+from siridb_fast.files.passes import split_passes
 
-__all__ = ["IpcTable"]
+__all__ = ["IpcTable", "is_compressed"]
 
 WHAT = "an Arrow IPC file or stream"
 FILE_MAGIC = b"ARROW1"
 FEATHER_1_MAGIC = b"FEA1"
+COLUMNS_TRIED = 8  # to see whether a batch is compressed; not all of its buffers need be
 MADV_DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)  # not on Windows
 
 
-class IpcTable(Batches):
+class IpcTable(TableFile):
     """An Arrow file or stream, as `siridb_fast.files.base.TableFile` says."""
 
-    bad_lines = 0
-    first_bad: Sequence[FileError] = ()
-
     def __init__(self, path: Path, options: ReadOptions) -> None:
-        self.path = path
-        self._options = options
+        super().__init__(path, options)
         with reading(path, WHAT):
             self.size = path.stat().st_size
             self._is_file = _is_file_format(path)
@@ -61,24 +57,21 @@ class IpcTable(Batches):
         self.left_out = nested_columns(self._schema, options)
         self.schema = encoded_schema(self._schema, columns, options.names)
         self._sizes = self._batch_sizes() if self._is_file else []
-        self._is_compressed = self._is_file and is_compressed(content)
-        self.rows: int | None = sum(self._sizes) if self._is_file else None
-        self._next_row = 0
+        self._is_compressed = any(self._sizes) and is_compressed(content, _largest(self._sizes))
+        self.rows = sum(self._sizes) if self._is_file else None
 
     @property
     def bytes_read(self) -> int:
-        """The position in a stream; of a file, the share that the rows behind are."""
-        if self.rows is None:
-            return int(self._source.tell())
-        return self.size * self._next_row // self.rows if self.rows else self.size
+        """The offset in a stream; of a file, as much as the rows that were yielded are of all."""
+        return int(self._source.tell()) if self.rows is None else super().bytes_read
 
-    def groups(self, kept: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return the values in groups, each to be read with ``kept`` in a pass of its own."""
+    def passes(self, common: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the values of each pass over the file: one, unless it is compressed."""
         if not self._is_compressed:
             return [tuple(values)]
         rows = max(self._sizes, default=0)  # there as mapped, as copied from there, and unpacked
         sizes = {field.name: 3 * rows * width(field.type) // 8 for field in self._schema}
-        return column_groups(kept, values, sizes, self._options.pass_bytes, len(values))
+        return split_passes(common, values, sizes, self._options.pass_bytes, len(values))
 
     def batches(
         self, start: int = 0, columns: Sequence[str] | None = None
@@ -87,17 +80,13 @@ class IpcTable(Batches):
         self._next_row = 0
         schema = chosen(self.schema, columns)
         for batch in guarded(self._read(start, schema.names), self.path, WHAT):
-            behind = self._next_row + batch.num_rows
-            left = batch.slice(max(0, start - self._next_row))
-            self._next_row = behind - left.num_rows
-            for part in sliced(encoded(left, schema), self._options.batch_bytes):
+            stop = self._next_row + batch.num_rows
+            wanted = batch.slice(max(0, start - self._next_row))
+            self._next_row = stop - wanted.num_rows
+            for some in sliced(encoded(wanted, schema), self._options.batch_bytes):
                 self._unmap()
-                self._next_row += part.num_rows
-                yield part
-
-    def place(self, row: int) -> str:
-        """Return the row, counted from 0."""
-        return f"row {row}"
+                self._next_row += some.num_rows
+                yield some
 
     def close(self) -> None:
         """Close the file."""
@@ -130,14 +119,14 @@ class IpcTable(Batches):
                 self._next_row += size
 
     def _included(self, columns: list[str]) -> list[int] | None:
-        # None: all. Columns that are picked by the reader are copied, so only where it unpacks
-        # them it is told which.
+        # None: all. The reader copies the columns that it picks, so it picks only where it unpacks
+        # them.
         if self._is_file and not self._is_compressed:
             return None
         return [self._schema.get_field_index(name) for name in columns]
 
     def _batch(self, reader: pa.RecordBatchFileReader, number: int) -> pa.RecordBatch:
-        # Some allocators keep what the batch before has had.
+        # Some allocators do not give back what the batch before has had.
         pa.default_memory_pool().release_unused()
         self._unmap()
         return reader.get_batch(number)
@@ -146,6 +135,32 @@ class IpcTable(Batches):
         # What is in use is mapped again when it is touched.
         if self._map is not None and MADV_DONTNEED is not None:
             self._map.madvise(MADV_DONTNEED)
+
+
+def is_compressed(file: pa.Buffer, number: int = 0) -> bool:
+    """Return whether a batch of a file takes memory of its own, or cannot be read.
+
+    A few of its columns are read, one at a time, because all of them may be large.
+    """
+    try:
+        schema = pa.ipc.open_file(pa.BufferReader(file)).schema
+        columns = [n for n in range(len(schema)) if not pa.types.is_null(schema.field(n).type)]
+        tried = columns[:: -(-len(columns) // COLUMNS_TRIED) or 1]
+        return not tried or any(_is_unpacked(file, number, column) for column in tried)
+    except (pa.ArrowException, EOFError, OSError):
+        return True
+
+
+def _is_unpacked(file: pa.Buffer, number: int, column: int) -> bool:
+    # A buffer that is not compressed is a slice of what was read.
+    options = pa.ipc.IpcReadOptions(included_fields=[column])
+    batch = pa.ipc.open_file(pa.BufferReader(file), options=options).get_batch(number)
+    buffers = [one for one in batch.column(0).buffers() if one is not None and one.size]
+    return any(one.parent is None for one in buffers)
+
+
+def _largest(sizes: Sequence[int]) -> int:
+    return max(range(len(sizes)), key=sizes.__getitem__)
 
 
 def _mapped(path: Path) -> mmap.mmap:

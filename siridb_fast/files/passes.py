@@ -1,50 +1,49 @@
-"""Columns of a wide file in groups, each of which is read in a pass of its own.
+"""The columns of a wide file, split into passes: each reads some of them, over all rows.
 
-What a reader keeps in memory of each open column is told to this module, which knows no format.
+This module gets what a reader takes in memory for each open column; it knows no format.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["column_groups", "suitable_columns"]
+__all__ = ["columns_per_pass", "split_passes"]
+
+FULL_RUN = 32_768  # points of a series that fill packages by themselves
 
 
-LONG_RUN = 32_768  # points of a series that fill packages by themselves
-
-
-def column_groups(
-    kept: Sequence[str],
+def split_passes(
+    common: Sequence[str],
     values: Sequence[str],
     sizes: Mapping[str, int],
     max_bytes: int,
     max_columns: int,
 ) -> list[tuple[str, ...]]:
-    """Return ``values`` in their order, in groups that stay within ``max_bytes``.
+    """Return ``values`` in their order, in passes that stay within ``max_bytes``.
 
     Args:
-        kept: Columns that are read with each group.
+        common: Columns that are read in each pass.
         values: Columns that are read once.
         sizes: What is in memory of each column while it is read.
-        max_bytes: For a group and what is kept; a column that is larger is a group by itself.
-        max_columns: In a group.
+        max_bytes: Of a pass and the common columns; a larger column is a pass by itself.
+        max_columns: Of a pass.
     """
-    room = max_bytes - sum(sizes[name] for name in kept)
-    groups: list[tuple[str, ...]] = []
-    group: list[str] = []
+    room = max_bytes - sum(sizes[name] for name in common)
+    passes: list[tuple[str, ...]] = []
+    current: list[str] = []
     size = 0
     for name in values:
         size += sizes[name]
-        if group and (size > room or len(group) == max_columns):
-            groups.append(tuple(group))
-            group, size = [], sizes[name]
-        group.append(name)
-    return [*groups, tuple(group)]
+        if current and (size > room or len(current) == max_columns):
+            passes.append(tuple(current))
+            current, size = [], sizes[name]
+        current.append(name)
+    return [*passes, tuple(current)]
 
 
-def suitable_columns(rows: int, batch_bytes: int) -> int:
-    """Return how many columns of numbers may share batches of this size and come in long runs.
+def columns_per_pass(rows: int, batch_bytes: int) -> int:
+    """Return how many columns of numbers may share batches of this size and come in full runs.
 
     A server takes those fastest. ``rows`` is how many there are.
     """
-    return max(1, batch_bytes // (8 * max(1, min(rows, LONG_RUN))))
+    return max(1, batch_bytes // (8 * max(1, min(rows, FULL_RUN))))

@@ -138,11 +138,11 @@ class FilePortions:
             layout = layout_of(ArrowFrame(_table(table.schema)), self._options)
         except ColumnError as exc:
             raise FileError(exc.text, file=str(file)) from None
-        groups = table.groups((layout.time, *layout.keys), layout.values)
-        last = len(groups) - 1
+        columns_of_passes = table.passes((layout.time, *layout.keys), layout.values)
+        last = len(columns_of_passes) - 1
         return [
             Pass(replace(layout, values=values), number * (table.rows or 0), number == last)
-            for number, values in enumerate(groups)
+            for number, values in enumerate(columns_of_passes)
         ]
 
     def _read(
@@ -224,7 +224,7 @@ class FilePortion:
         text = exc.text if exc.series is None else f"series {exc.series!r}: {exc.text}"
         if exc.index is None:
             return FileError(text, file=str(self.file))
-        place = self.table.place(self.place - self.within.first + exc.index)
+        place = self.table.row_label(self.place - self.within.first + exc.index)
         if place.startswith("line "):
             return FileError(text, file=str(self.file), line=int(place.removeprefix("line ")))
         return FileError(f"{place}: {text}", file=str(self.file))

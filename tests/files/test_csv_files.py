@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from siridb_fast.errors import FileError
 from siridb_fast.files.base import TableFile
-from siridb_fast.files.csv.lines import LineMap, records_end, records_lines
+from siridb_fast.files.csv.lines import LineMap, record_lines, records_end
 from siridb_fast.files.open import ReadOptions, open_file
 
 
@@ -159,10 +159,10 @@ def test_every_row_knows_its_line_among_bad_blank_and_long_ones(
         assert found == expected[start:]
         assert file.bad_lines == bad
         assert len(file.first_bad) == 10
-        places = [file.place(row) for row in range(len(expected))]
+        labels = [file.row_label(row) for row in range(len(expected))]
         with pytest.raises(IndexError, match="not among the"):
-            file.place(len(expected))
-    assert places == [f"line {line}" for line in expected]
+            file.row_label(len(expected))
+    assert labels == [f"line {line}" for line in expected]
 
 
 def test_line_that_was_forgotten_is_found_again(
@@ -172,9 +172,9 @@ def test_line_that_was_forgotten_is_found_again(
     monkeypatch.setattr("siridb_fast.files.csv.reader.LineMap", lambda: LineMap(50))
     with opened(tmp_path, text, batch_bytes=256) as file:
         lines = [line for batch in file for line in batch["line"].to_pylist()]
-        places = [file.place(row) for row in range(0, 300, 23)]
+        labels = [file.row_label(row) for row in range(0, 300, 23)]
     assert lines == [*range(3, 603, 2)]
-    assert places == [f"line {line}" for line in lines[::23]]
+    assert labels == [f"line {line}" for line in lines[::23]]
 
 
 def test_line_map_forgets_what_was_read_first() -> None:
@@ -223,7 +223,7 @@ def test_records_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
     sink = io.StringIO()
     csv.writer(sink, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
     text = sink.getvalue().encode()
-    lines, after = records_lines(text, ",", 1)
+    lines, after = record_lines(text, ",", 1)
     heights = [1 + sum(field.count("\n") for field in row) for row in rows]
     assert lines.tolist() == np.cumsum([1, *heights])[:-1].tolist()
     assert after == 1 + sum(heights)

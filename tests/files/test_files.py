@@ -123,7 +123,7 @@ def test_start_gives_the_same_rest(
         assert file.bytes_read == file.size
         if start < ROWS:
             is_text = "csv" in name or "tsv" in name.lower()
-            assert file.place(start) == (f"line {start + 2}" if is_text else f"row {start}")
+            assert file.row_label(start) == (f"line {start + 2}" if is_text else f"row {start}")
         assert rows_of(file) == TABLE.to_pylist()
 
 

@@ -16,17 +16,17 @@ import pytest
 import siridb_fast
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import FileError
-from siridb_fast.files.ipc_messages import is_compressed
+from siridb_fast.files.ipc import is_compressed
 from siridb_fast.files.open import ReadOptions, TableFile, open_file
-from siridb_fast.files.parquet_pages import held_bytes
-from siridb_fast.files.passes import column_groups, suitable_columns
+from siridb_fast.files.parquet import memory_by_column
+from siridb_fast.files.passes import columns_per_pass, split_passes
 from siridb_fast.loading.file_source import FilePortion, FilePortions
 from siridb_fast.loading.frame_reader import FrameReader
 from siridb_fast.loading.options import LoadOptions
 from tests.fix_server import Database
 
 ROWS = 1000
-KEPT = ("ts", "host")
+COMMON = ("ts", "host")
 VALUES = ("a", "b", "c")
 TABLE = pa.table(
     {
@@ -74,7 +74,7 @@ def narrow_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "groups"),
+    ("sizes", "passes"),
     [
         ((4, 4, 4), [("a", "b", "c")]),
         ((4, 4, 5), [("a", "b"), ("c",)]),
@@ -83,19 +83,19 @@ def narrow_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         ((99, 99, 99), [("a",), ("b",), ("c",)]),
     ],
 )
-def test_groups_are_as_large_as_they_may_be(
-    sizes: tuple[int, ...], groups: list[tuple[str, ...]]
+def test_passes_are_as_large_as_they_may_be(
+    sizes: tuple[int, ...], passes: list[tuple[str, ...]]
 ) -> None:
-    held = {"ts": 3, "host": 5, **dict(zip(VALUES, sizes, strict=True))}
-    assert column_groups(KEPT, VALUES, held, 20, 3) == groups
+    memory = {"ts": 3, "host": 5, **dict(zip(VALUES, sizes, strict=True))}
+    assert split_passes(COMMON, VALUES, memory, 20, 3) == passes
 
 
-def test_groups_are_small_enough_for_long_runs() -> None:
-    held = dict.fromkeys((*KEPT, *VALUES), 1)
-    assert column_groups(KEPT, VALUES, held, 20, 2) == [("a", "b"), ("c",)]
-    assert suitable_columns(10**7, 8 * 2**20) == 32
-    assert suitable_columns(1000, 8 * 2**20) == 1048
-    assert suitable_columns(0, 1) == 1
+def test_passes_are_small_enough_for_full_runs() -> None:
+    memory = dict.fromkeys((*COMMON, *VALUES), 1)
+    assert split_passes(COMMON, VALUES, memory, 20, 2) == [("a", "b"), ("c",)]
+    assert columns_per_pass(10**7, 8 * 2**20) == 32
+    assert columns_per_pass(1000, 8 * 2**20) == 1048
+    assert columns_per_pass(0, 1) == 1
 
 
 @pytest.mark.parametrize(("name", "write"), IN_PASSES)
@@ -106,10 +106,10 @@ def test_passes_together_give_the_table(
     write(tmp_path / name)
     options = ReadOptions(names=("host",), pass_bytes=1, batch_bytes=1000)
     with open_file(tmp_path / name, options) as file:
-        groups = file.groups(KEPT, VALUES)
-        assert groups == [("a",), ("b",), ("c",)]
-        for group in groups:
-            columns = [*KEPT, *group]
+        passes = file.passes(COMMON, VALUES)
+        assert passes == [("a",), ("b",), ("c",)]
+        for values in passes:
+            columns = [*COMMON, *values]
             rows = [row for batch in file.batches(start, columns) for row in batch.to_pylist()]
             assert rows == TABLE.select(columns).to_pylist()[start:]
 
@@ -120,7 +120,7 @@ def test_what_takes_no_memory_for_a_column_is_read_at_once(
 ) -> None:
     write(tmp_path / name)
     with open_file(tmp_path / name, ReadOptions(pass_bytes=1)) as file:
-        assert file.groups(KEPT, VALUES) == [VALUES]
+        assert file.passes(COMMON, VALUES) == [VALUES]
         rows = [row for batch in file.batches(5, ["c", "ts"]) for row in batch.to_pylist()]
         assert rows == TABLE.select(["c", "ts"]).to_pylist()[5:]
 
@@ -134,7 +134,7 @@ def test_what_takes_no_memory_for_a_column_is_read_at_once(
         ({"compression": "snappy"}, 3 * 8 * ROWS),
     ],
 )
-def test_headers_tell_what_is_held_of_a_parquet_column(
+def test_headers_show_the_memory_of_a_parquet_column(
     tmp_path: Path, options: dict[str, Any], least: int
 ) -> None:
     path = tmp_path / "h.parquet"
@@ -145,8 +145,8 @@ def test_headers_tell_what_is_held_of_a_parquet_column(
         row_group_size=ROWS,
     )
     with path.open("rb") as file:
-        held = held_bytes(file, pq.read_metadata(path))
-    assert least < held["v"] < least + 70_000
+        memory = memory_by_column(file, pq.read_metadata(path))
+    assert least < memory["v"] < least + 70_000
 
 
 def test_page_without_a_header_counts_as_all_of_the_column(tmp_path: Path) -> None:
@@ -155,25 +155,25 @@ def test_page_without_a_header_counts_as_all_of_the_column(tmp_path: Path) -> No
     metadata = pq.read_metadata(path)
     (tmp_path / "other").write_bytes(b"\x15" * path.stat().st_size)
     with (tmp_path / "other").open("rb") as file:
-        held = held_bytes(file, metadata)
-    assert held["a"] > 2 * metadata.row_group(0).column(0).total_uncompressed_size
+        memory = memory_by_column(file, metadata)
+    assert memory["a"] > 2 * metadata.row_group(0).column(0).total_uncompressed_size
 
 
-def test_parquet_file_without_rows_holds_nothing(tmp_path: Path) -> None:
+def test_parquet_file_without_rows_has_no_batches(tmp_path: Path) -> None:
     write_parquet(tmp_path / "e.parquet", TABLE.slice(0, 0))
     with open_file(tmp_path / "e.parquet", ReadOptions(pass_bytes=1)) as file:
         assert [*file.batches(0, ["ts", "a"])] == []
 
 
 @pytest.mark.parametrize(("codec", "expected"), [(None, False), ("lz4", True), ("zstd", True)])
-def test_compression_of_an_arrow_file_is_told(codec: str | None, expected: bool) -> None:
+def test_compression_of_an_arrow_file_is_detected(codec: str | None, expected: bool) -> None:
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression=codec)
     with pa.ipc.new_file(sink, TABLE.schema, options=options) as file:
         file.write_table(TABLE)
     content = sink.getvalue()
     assert is_compressed(content) is expected
-    assert is_compressed(content.slice(0, 100))  # it cannot be looked at
+    assert is_compressed(content.slice(0, 100))  # it cannot be read
 
 
 class Noted:

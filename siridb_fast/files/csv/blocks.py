@@ -49,17 +49,17 @@ class CsvBlocks:
             self._stream = (
                 self._file if codec is None else pa.CompressedInputStream(self._file, codec)
             )
-        self._position = 0
+        self._offset = 0
 
     @property
     def bytes_read(self) -> int:
-        """The position in the file, of the compressed bytes if it is compressed."""
-        return self._position
+        """The offset in the file, of the compressed bytes if it is compressed."""
+        return self._offset
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks; raises `FileError` for a quote or a line without an end."""
         line = 1
-        text = self._beginning()
+        text = self._first_bytes()
         while data := self._read(max(self._block_bytes, len(text))):
             text += data
             end = records_end(text, self._delimiter)
@@ -77,11 +77,11 @@ class CsvBlocks:
     def close(self) -> None:
         """Close the file."""
         if not self._file.closed:
-            self._position = self._file.tell()
+            self._offset = self._file.tell()
         self._stream.close()
         self._file.close()
 
-    def _beginning(self) -> bytes:
+    def _first_bytes(self) -> bytes:
         text = self._read(len(BOM))
         if text.startswith(UTF_16):
             raise FileError("the text is UTF-16, expected UTF-8", file=str(self.path))
@@ -90,7 +90,7 @@ class CsvBlocks:
     def _read(self, size: int) -> bytes:
         with reading(self.path, self._what):
             data: bytes = self._stream.read(size)
-            self._position = self._file.tell()
+            self._offset = self._file.tell()
         return data
 
     def _endless(self, text: bytes) -> str:
@@ -100,7 +100,7 @@ class CsvBlocks:
 
 
 def split_header(block: Block, delimiter: str, path: Path) -> tuple[list[str], Block] | None:
-    """Return the column names, and what is left of the block; None if it has but blank lines."""
+    """Return the column names, and the remainder of the block; None if all lines are blank."""
     text = block.text.lstrip(b"\r\n")
     line = block.line + block.text.count(b"\n", 0, len(block.text) - len(text))
     if not text:

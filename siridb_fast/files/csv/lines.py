@@ -14,12 +14,12 @@ from bisect import bisect_right
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LineMap", "has_open_quote", "records_end", "records_lines"]
+__all__ = ["LineMap", "has_open_quote", "record_lines", "records_end"]
 
 QUOTE, NEWLINE, RETURN = b'"\n\r'
 MAX_BREAKS = 1 << 20
 
-Positions = npt.NDArray[np.int64]
+Offsets = npt.NDArray[np.int64]
 
 
 def records_end(text: bytes, delimiter: str) -> int:
@@ -31,8 +31,8 @@ def records_end(text: bytes, delimiter: str) -> int:
     return int(ends[-1]) + 1 if len(ends) else 0
 
 
-def records_lines(text: bytes, delimiter: str, first_line: int) -> tuple[Positions, int]:
-    """Return the line at which each record of a whole block begins, and that of the next block.
+def record_lines(text: bytes, delimiter: str, first_line: int) -> tuple[Offsets, int]:
+    """Return the line where each record of a whole block begins, and that of the next block.
 
     The last record may lack its end of line.
     """
@@ -51,66 +51,66 @@ def records_lines(text: bytes, delimiter: str, first_line: int) -> tuple[Positio
 
 
 def has_open_quote(text: bytes, delimiter: str) -> bool:
-    """Tell whether the text, from the beginning of a record, ends within quotes."""
+    """Return whether the text, from the beginning of a record, ends within quotes."""
     return b'"' in text and len(_quotes(np.frombuffer(text, np.uint8), ord(delimiter))) % 2 == 1
 
 
 class LineMap:
-    """The line of each row, as far as it is not the line after that of the row before.
+    """The line of each row, stored only where it is not the line after that of the row before.
 
-    Only ``max_breaks`` such places are kept; what was read first is forgotten first.
+    At most ``max_breaks`` such rows are stored; what was read first is forgotten first.
     """
 
     def __init__(self, max_breaks: int = MAX_BREAKS) -> None:
         self._max_breaks = max_breaks
-        self._firsts: list[int] = []  # the first row of each part
-        self._parts: list[tuple[Positions, Positions]] = []  # rows, and their lines
+        self._firsts: list[int] = []  # the first row of each block
+        self._blocks: list[tuple[Offsets, Offsets]] = []  # rows, and their lines
         self._breaks = 0
         self._rows = 0
 
-    def add(self, lines: Positions) -> None:
+    def add(self, lines: Offsets) -> None:
         """Append the lines of the next rows."""
         if not len(lines):
             return
         breaks = np.flatnonzero(np.diff(lines, prepend=lines[0] - 2) != 1)
         self._firsts.append(self._rows)
-        self._parts.append((breaks + self._rows, lines[breaks].copy()))
+        self._blocks.append((breaks + self._rows, lines[breaks].copy()))
         self._rows += len(lines)
         self._breaks += len(breaks)
-        while self._breaks > self._max_breaks and len(self._parts) > 1:
-            self._breaks -= len(self._parts.pop(0)[0])
+        while self._breaks > self._max_breaks and len(self._blocks) > 1:
+            self._breaks -= len(self._blocks.pop(0)[0])
             self._firsts.pop(0)
 
     def line(self, row: int) -> int | None:
         """Return the line of a row; None if it was forgotten. Raises `IndexError` if not added."""
         if not 0 <= row < self._rows:
             raise IndexError(f"row {row} is not among the {self._rows} rows that were read")
-        part = bisect_right(self._firsts, row) - 1
-        if part < 0:
+        block = bisect_right(self._firsts, row) - 1
+        if block < 0:
             return None
-        rows, lines = self._parts[part]
-        at = int(np.searchsorted(rows, row, side="right")) - 1
-        return int(lines[at]) + row - int(rows[at])
+        rows, lines = self._blocks[block]
+        index = int(np.searchsorted(rows, row, side="right")) - 1
+        return int(lines[index]) + row - int(rows[index])
 
 
 def _is_irregular(text: bytes) -> bool:
-    """Tell whether a line may be no record: blank, or within quotes."""
+    """Return whether a line may be no record: blank, or within quotes."""
     if text.startswith((b"\n", b"\r\n")) or b'"' in text:
         return True
     return b"\n\n" in text or b"\n\r\n" in text
 
 
-def _record_ends(data: npt.NDArray[np.uint8], delimiter: str) -> Positions:
-    """Return where the ends of line outside of quotes are."""
+def _record_ends(data: npt.NDArray[np.uint8], delimiter: str) -> Offsets:
+    """Return the offsets of the ends of line outside of quotes."""
     ends = np.flatnonzero(data == NEWLINE)
     quotes = _quotes(data, ord(delimiter))
     is_outside = np.searchsorted(quotes, ends) % 2 == 0
-    outside: Positions = ends[is_outside]
+    outside: Offsets = ends[is_outside]
     return outside
 
 
-def _quotes(data: npt.NDArray[np.uint8], delimiter: int) -> Positions:
-    """Return where the quotes are that open and close, by turns."""
+def _quotes(data: npt.NDArray[np.uint8], delimiter: int) -> Offsets:
+    """Return the offsets of the quotes that open and close, by turns."""
     quotes = np.flatnonzero(data == QUOTE)
     opening = quotes[::2]
     before = data[np.maximum(opening - 1, 0)]
@@ -120,15 +120,13 @@ def _quotes(data: npt.NDArray[np.uint8], delimiter: int) -> Positions:
     return _quotes_one_by_one(data, quotes, delimiter)
 
 
-def _quotes_one_by_one(
-    data: npt.NDArray[np.uint8], quotes: Positions, delimiter: int
-) -> Positions:
-    """Return the same where some are but characters of a field that is not quoted."""
-    kept: list[int] = []
+def _quotes_one_by_one(data: npt.NDArray[np.uint8], quotes: Offsets, delimiter: int) -> Offsets:
+    """Return the same where some are only characters of a field that is not quoted."""
+    found: list[int] = []
     starts = (delimiter, NEWLINE, RETURN)
-    for position in quotes.tolist():
-        is_inside = len(kept) % 2 == 1
-        is_doubled = bool(kept) and kept[-1] == position - 1
-        if is_inside or is_doubled or position == 0 or data[position - 1] in starts:
-            kept.append(position)
-    return np.array(kept, np.int64)
+    for offset in quotes.tolist():
+        is_inside = len(found) % 2 == 1
+        is_doubled = bool(found) and found[-1] == offset - 1
+        if is_inside or is_doubled or offset == 0 or data[offset - 1] in starts:
+            found.append(offset)
+    return np.array(found, np.int64)

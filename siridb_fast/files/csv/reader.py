@@ -1,7 +1,7 @@
 """CSV files → typed record batches, with the line of every row known and bad lines named.
 
 Each block of text is parsed by pyarrow as strings, which cannot fail, and then converted column by
-column (see `csv_values`), so that a value that does not fit is found, not just met. A bad line has
+column (see `values.py`), so that a value that does not fit is found, not just met. A bad line has
 too few or too many fields, a value that its column's type cannot take, or is not UTF-8. Blank
 lines are passed over.
 
@@ -23,9 +23,9 @@ from pyarrow import csv
 
 from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_schema import check_columns, reading, sliced
-from siridb_fast.files.base import Batches, ReadOptions
+from siridb_fast.files.base import ReadOptions, TableFile
 from siridb_fast.files.csv.blocks import Block, CsvBlocks, split_header
-from siridb_fast.files.csv.lines import LineMap, records_lines
+from siridb_fast.files.csv.lines import LineMap, record_lines
 from siridb_fast.files.csv.values import ARROW_TYPES, EXPECTED, convert, decide_time, decide_type
 
 __all__ = ["CsvTable"]
@@ -56,22 +56,18 @@ class _Texts:
     faults: list[_Fault]
 
 
-class CsvTable(Batches):
+class CsvTable(TableFile):
     """A CSV file, as `siridb_fast.files.base.TableFile` says."""
 
-    rows: int | None = None
-
     def __init__(self, path: Path, options: ReadOptions) -> None:
-        self.path = path
-        self.bad_lines = 0
+        super().__init__(path, options)
         self.first_bad: list[FileError] = []
-        self._options = options
         tab_or_comma = "\t" if ".tsv" in map(str.lower, path.suffixes[-2:]) else ","
         self._delimiter = options.delimiter or tab_or_comma
         with reading(path, "a CSV file"):
             self.size = path.stat().st_size
         self._names: list[str] = []
-        self._map = LineMap()
+        self._line_map = LineMap()
         self._source = self._open()
         self._kinds = self._decide_kinds()
         self.schema = pa.schema(
@@ -82,7 +78,7 @@ class CsvTable(Batches):
 
     @property
     def bytes_read(self) -> int:
-        """The position in the file."""
+        """The offset in the file."""
         return self._source.bytes_read
 
     def batches(
@@ -91,22 +87,22 @@ class CsvTable(Batches):
         """Yield the batches from row ``start`` on; the rows before it are read as well."""
         self._source.close()
         self._source = self._open()
-        self._map = LineMap()
+        self._line_map = LineMap()
         self.bad_lines = 0
         self.first_bad = []
         skipped = start
         for block in self._bodies():
             batch = self._typed(self._texts(block))
-            left = batch.slice(skipped)  # empty if all of it is to be skipped
+            wanted = batch.slice(skipped)  # empty if all of it is to be skipped
             if columns is not None:
-                left = left.select(list(columns))
-            skipped -= batch.num_rows - left.num_rows
-            yield from sliced(left, 2 * self._options.batch_bytes)
+                wanted = wanted.select(list(columns))
+            skipped -= batch.num_rows - wanted.num_rows
+            yield from sliced(wanted, 2 * self._options.batch_bytes)
         self._source.close()
 
-    def place(self, row: int) -> str:
+    def row_label(self, row: int) -> str:
         """Return the line of a row that was read; lines count from 1, the header's too."""
-        line = self._map.line(row)
+        line = self._line_map.line(row)
         if line is not None:
             return f"line {line}"
         with CsvTable(self.path, self._options) as again:  # forgotten: too many lines were odd
@@ -115,7 +111,7 @@ class CsvTable(Batches):
                 end += batch.num_rows
                 if row < end:
                     break
-            return again.place(row)
+            return again.row_label(row)
 
     def close(self) -> None:
         """Close the file."""
@@ -126,7 +122,7 @@ class CsvTable(Batches):
         return CsvBlocks(self.path, self._delimiter, block_bytes)
 
     def _bodies(self) -> Iterator[Block]:
-        """Yield the blocks behind the header, which is read on the way."""
+        """Yield the blocks after the header, which is read first."""
         header = None
         for block in self._source:
             if header is not None:
@@ -157,7 +153,7 @@ class CsvTable(Batches):
         return given or decide_type(texts)
 
     def _texts(self, block: Block) -> _Texts:
-        lines, _ = records_lines(block.text, self._delimiter, block.line)
+        lines, _ = record_lines(block.text, self._delimiter, block.line)
         text, faults = self._decoded(block, lines)
         odd: list[Any] = []
 
@@ -230,7 +226,7 @@ class CsvTable(Batches):
         if faults:
             self._report([faults[line] for line in sorted(faults)])
         is_good = ~np.isin(texts.lines, [*faults])
-        self._map.add(texts.lines[is_good])
+        self._line_map.add(texts.lines[is_good])
         return self._batch(columns, None if is_good.all() else pa.array(is_good))
 
     def _batch(self, columns: list[pa.Array], is_good: pa.Array | None) -> pa.RecordBatch:
@@ -268,10 +264,10 @@ def _unfit(value: str, name: str, kind: str) -> str:
         if kind == "integer" and convert(pa.array([value]), "float").bad == []
         else "string"
     )
-    way = f"types={{{name!r}: {other!r}}} (--type {name}={other})"
+    remedy = f"types={{{name!r}: {other!r}}} (--type {name}={other})"
     if kind in ("ns", "us"):
-        way = "leave out such lines with skip_bad (--skip-bad)"
-    return f"expected {EXPECTED[kind]}, got {_shown(value)}; to go on: {way}"
+        remedy = "leave out such lines with skip_bad (--skip-bad)"
+    return f"expected {EXPECTED[kind]}, got {_shown(value)}; to go on: {remedy}"
 
 
 def _shown(text: str, limit: int = 80) -> str:
