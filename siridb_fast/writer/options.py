@@ -1,4 +1,8 @@
-"""The options of a `BatchWriter`, validated once. Times are seconds, sizes bytes."""
+"""The options of a `BatchWriter`, validated once. Times are seconds, sizes bytes.
+
+Here alone stand their defaults; what they mean is in the docstring of `BatchWriter`. Knows nothing
+of how they are obeyed.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,13 @@ MIB = 1024 * 1024
 IN_BACKGROUND: Literal["in_background"] = "in_background"
 LARGEST_PACKAGE = 20_000_000  # the server takes 41,943,040, but not gladly (server-facts 3)
 OnFull = Literal["wait", "raise"]
+WaitForServer = float | Literal["in_background"]
+OnDoubtFallback = Literal["report", "resend"]
+Durability = Literal["acked", "safe"]
+OnMissing = Literal["keep", "drop", "error"]
+OnPrecisionLoss = Literal["error", "floor"]
+OnType = Literal["error", "cast"]
+Spool = str | os.PathLike[str] | SpoolOptions | None
 
 
 class WriterKeywords(TypedDict, total=False):
@@ -28,19 +39,19 @@ class WriterKeywords(TypedDict, total=False):
     linger: float
     max_buffered: int
     package_bytes: int
-    on_full: Literal["wait", "raise"]
-    wait_for_server: float | Literal["in_background"]
+    on_full: OnFull
+    wait_for_server: WaitForServer
     connections: int | None
     window: int | None
     delivery_timeout: float
     on_doubt: OnDoubt | None
-    on_doubt_fallback: Literal["report", "resend"]
-    durability: Literal["acked", "safe"]
-    spool: str | os.PathLike[str] | SpoolOptions | None
+    on_doubt_fallback: OnDoubtFallback
+    durability: Durability
+    spool: Spool
     sentinel: str
-    on_missing: Literal["keep", "drop", "error"]
-    on_precision_loss: Literal["error", "floor"]
-    on_type: Literal["error", "cast"]
+    on_missing: OnMissing
+    on_precision_loss: OnPrecisionLoss
+    on_type: OnType
     time_precision: int | None
     buffer_size: int | None
     max_idle_series: int
@@ -50,24 +61,24 @@ class WriterKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterOptions:
-    """The same, validated."""
+    """What the keywords say, validated; with the defaults."""
 
     linger: float = 1.0
     max_buffered: int = 64 * MIB
     package_bytes: int = PACKAGE_BYTES
     on_full: OnFull = "wait"
-    wait_for_server: float | Literal["in_background"] = 0.0
+    wait_for_server: WaitForServer = 0.0
     connections: int | None = None
     window: int | None = None
     delivery_timeout: float = 120.0
     on_doubt: OnDoubt | None = None
-    on_doubt_fallback: Literal["report", "resend"] = "report"
-    durability: Literal["acked", "safe"] = "acked"
-    spool: str | os.PathLike[str] | SpoolOptions | None = None
+    on_doubt_fallback: OnDoubtFallback = "report"
+    durability: Durability = "acked"
+    spool: Spool = None
     sentinel: str = "siridb_fast.sentinel"
-    on_missing: Literal["keep", "drop", "error"] = "keep"
-    on_precision_loss: Literal["error", "floor"] = "error"
-    on_type: Literal["error", "cast"] = "error"
+    on_missing: OnMissing = "keep"
+    on_precision_loss: OnPrecisionLoss = "error"
+    on_type: OnType = "error"
     time_precision: int | None = None
     buffer_size: int | None = None
     max_idle_series: int = 1_000_000
@@ -75,8 +86,18 @@ class WriterOptions:
     on_error: Callable[[Failure], object] | None = None
 
     def __post_init__(self) -> None:
+        self._check_sizes()
         _check_number("linger", self.linger, 0, 3600)
         _check_number("delivery_timeout", self.delivery_timeout, 0.001, 86_400)
+        _check_wait_for_server(self.wait_for_server, self.time_precision)
+        self._check_choices()
+        self._check_sentinel()
+        for name in ("on_delivery", "on_error"):
+            callback: Any = getattr(self, name)
+            if callback is not None and not callable(callback):
+                raise ConfigError(f"{name} is a function or None, got {callback!r}")
+
+    def _check_sizes(self) -> None:
         _check_integer("package_bytes", self.package_bytes, 1000, LARGEST_PACKAGE)
         _check_integer("max_buffered", self.max_buffered, MIB, 1 << 50)
         if self.max_buffered < 4 * self.package_bytes:
@@ -90,30 +111,29 @@ class WriterOptions:
         if self.buffer_size is not None:
             _check_integer("buffer_size", self.buffer_size, 16, 1 << 30)
         _check_integer("max_idle_series", self.max_idle_series, 1, 1 << 40)
-        _check_patience(self.wait_for_server, self.time_precision)
-        _check_choice("on_full", self.on_full, get_args(OnFull))
-        _check_choice("on_doubt", self.on_doubt, (None, *get_args(OnDoubt)))
-        _check_choice("on_doubt_fallback", self.on_doubt_fallback, ("report", "resend"))
-        _check_choice("durability", self.durability, ("acked", "safe"))
         spool = self.spool_options
         if spool is not None and spool.max_bytes < 4 * self.package_bytes:
             raise ConfigError(
                 "spool: max_bytes is at least four times package_bytes "
                 f"({self.package_bytes:,}), got {spool.max_bytes:,}"
             )
-        try:
-            raw_series_name(self.sentinel)
-        except ColumnError as exc:
-            raise ConfigError(f"sentinel: {exc}") from None
-        _check_choice("on_type", self.on_type, ("error", "cast"))
-        for name in ("on_delivery", "on_error"):
-            callback: Any = getattr(self, name)
-            if callback is not None and not callable(callback):
-                raise ConfigError(f"{name} is a function or None, got {callback!r}")
+
+    def _check_choices(self) -> None:
+        _check_choice("on_full", self.on_full, get_args(OnFull))
+        _check_choice("on_doubt", self.on_doubt, (None, *get_args(OnDoubt)))
+        _check_choice("on_doubt_fallback", self.on_doubt_fallback, get_args(OnDoubtFallback))
+        _check_choice("durability", self.durability, get_args(Durability))
+        _check_choice("on_type", self.on_type, get_args(OnType))
         try:
             self.rules(self.time_precision)
         except ValueError as exc:
             raise ConfigError(str(exc)) from None
+
+    def _check_sentinel(self) -> None:
+        try:
+            raw_series_name(self.sentinel)
+        except ColumnError as exc:
+            raise ConfigError(f"sentinel: {exc}") from None
 
     @property
     def spool_options(self) -> SpoolOptions | None:
@@ -150,17 +170,17 @@ def _check_integer(name: str, value: object, least: int, most: int) -> None:
         raise ConfigError(f"{name} is an integer from {least:,} to {most:,}, got {value!r}")
 
 
-def _check_patience(patience: object, time_precision: int | None) -> None:
-    if patience == IN_BACKGROUND:
+def _check_wait_for_server(wait: object, time_precision: int | None) -> None:
+    if wait == IN_BACKGROUND:
         if time_precision is None:
             raise ConfigError(
                 f"wait_for_server={IN_BACKGROUND!r} needs time_precision=, because there may be "
                 "no server to ask"
             )
-    elif isinstance(patience, str):
-        raise ConfigError(f"wait_for_server is seconds or {IN_BACKGROUND!r}, got {patience!r}")
+    elif isinstance(wait, str):
+        raise ConfigError(f"wait_for_server is seconds or {IN_BACKGROUND!r}, got {wait!r}")
     else:
-        _check_number("wait_for_server", patience, 0, 86_400)
+        _check_number("wait_for_server", wait, 0, 86_400)
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -61,6 +61,7 @@ class BatchWriter(Unpicklable, PointIntake):
     An async context manager: entering it connects, leaving it delivers everything, or raises
     `DeliveryError` with what was not. It has connections of its own. The plain calls, `write`,
     `write_tick` and those of `series` and `ticker`, may be made in any thread.
+    Options have the defaults of `siridb_fast.writer.options.WriterOptions`.
 
     Args:
         target: A `SiriDBClient`, which may be closed, its ``config``, or a URL; None for
