@@ -13,7 +13,7 @@ from siridb_fast.client.database import (
     InsertKeywords,
     InsertOptions,
 )
-from siridb_fast.columns.column import ColumnRules
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
-from siridb_fast.columns.column import ColumnRules
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.writer._point_intake import PointIntake
 
 __all__ = ["Memory"]

@@ -19,7 +19,7 @@ from benchmarks.entrants.lap import Sensors
 from benchmarks.harness.residency import peak, resident
 from siridb_fast import BatchWriter
 from siridb_fast.batching._coalescer import Coalescer
-from siridb_fast.columns.column import ColumnRules
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.concurrency.loops import new_event_loop
 from siridb_fast.writer._point_intake import PointIntake
 

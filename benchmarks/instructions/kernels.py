@@ -21,7 +21,9 @@ from benchmarks.data import data
 from siridb_fast import NANOSECOND, decode_points, packb, unpackb
 from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._grouping import encode_objects, group, scatter
-from siridb_fast.columns.column import ColumnRules, cut_payloads, point_column
+from siridb_fast.columns.column import point_column
+from siridb_fast.columns.payloads import cut_payloads
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.protocol._buffer import PayloadBuffer
 from siridb_fast.protocol._session import Session
 from siridb_fast.protocol._wire import RES_INSERT, pack_header, parse_header

@@ -20,7 +20,9 @@ from benchmarks.harness.contest import Contest
 from siridb_fast import NANOSECOND
 from siridb_fast.columns._payload import restart_payload, start_payload
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, cut_payloads, point_column
+from siridb_fast.columns.column import point_column
+from siridb_fast.columns.payloads import PACKAGE_BYTES, cut_payloads
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.protocol._buffer import PayloadBuffer
 
 RULES = ColumnRules(time_precision=NANOSECOND)

@@ -34,7 +34,7 @@ from benchmarks.entrants.peers import (
 )
 from benchmarks.harness.contest import Contest
 from benchmarks.harness.record import Mark
-from siridb_fast.columns.column import cut_payloads
+from siridb_fast.columns.payloads import cut_payloads
 from siridb_fast.columns.time_units import NANOSECOND
 from siridb_fast.loading.expiry import Expiry
 from siridb_fast.loading.frame_reader import FrameReader

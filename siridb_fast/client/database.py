@@ -15,14 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import fitted_column
-from siridb_fast.columns.column import (
-    PACKAGE_BYTES,
-    ColumnRules,
-    Part,
-    Payload,
-    cut_payloads,
-)
 from siridb_fast.columns.insert_data import parts_of, plain_payload
+from siridb_fast.columns.payloads import PACKAGE_BYTES, Part, Payload, cut_payloads
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import PRECISIONS, TimePrecision
 from siridb_fast.errors import SiriDBError, TableError
 from siridb_fast.protocol import _wire

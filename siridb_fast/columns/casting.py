@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.column import ColumnRules, point_column
+from siridb_fast.columns.column import point_column
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.errors import ColumnError
 
 __all__ = [

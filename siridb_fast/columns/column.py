@@ -1,4 +1,4 @@
-"""What a caller gives as arrays → `PointColumn`, and columns → packages.
+"""What a caller gives as arrays → `PointColumn`.
 
 Everything that the server would refuse, silently change or choke on (README, "What the server
 does") is refused here, with the series and the index named, before a byte is sent. Arrays are
@@ -8,44 +8,20 @@ viewed, not copied, and never modified.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from siridb_fast.columns._arrays import Kind
-from siridb_fast.columns._blocks import OnMissing
-from siridb_fast.columns._payload import (
-    append_series,
-    finish_payload,
-    restart_payload,
-    start_payload,
-)
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.time_units import ATTOSECONDS, PRECISIONS, SECOND, UNITS
-from siridb_fast.errors import ColumnError, PackageTooLargeError
-from siridb_fast.protocol._buffer import PayloadBuffer
-from siridb_fast.protocol._wire import MAX_PAYLOAD
+from siridb_fast.columns.rules import MISSING, ColumnRules
+from siridb_fast.columns.time_units import ATTOSECONDS, SECOND, UNITS
+from siridb_fast.errors import ColumnError
 
-__all__ = [
-    "ColumnRules",
-    "Part",
-    "Payload",
-    "cut_payloads",
-    "is_array",
-    "is_missing",
-    "one_dimension",
-    "one_payload",
-    "point_column",
-    "raw_series_name",
-]
+__all__ = ["is_array", "is_missing", "one_dimension", "point_column", "raw_series_name"]
 
 MAX_NAME_BYTES = 65_534
-PACKAGE_BYTES = 1_000_000  # 52,000 points: few long runs are what the server takes fastest
-MIN_POINT_BYTES = 7
-MISSING = {"keep": OnMissing.KEEP, "drop": OnMissing.DROP, "error": OnMissing.ERROR}
 KINDS = {
     "i1": Kind.INT8, "i2": Kind.INT16, "i4": Kind.INT32, "i8": Kind.INT64,
     "u1": Kind.UINT8, "u2": Kind.UINT16, "u4": Kind.UINT32, "u8": Kind.UINT64,
@@ -53,41 +29,6 @@ KINDS = {
 }  # fmt: skip
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
-Part = PointColumn | tuple[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnRules:
-    """How arrays are read.
-
-    ``time_precision`` is the database's, None if it is not known: then timestamps are integers,
-    and only what no database takes is refused.
-    """
-
-    time_precision: int | None = None
-    on_missing: Literal["keep", "drop", "error"] = "keep"
-    on_precision_loss: Literal["error", "floor"] = "error"
-
-    def __post_init__(self) -> None:
-        if self.time_precision is not None and self.time_precision not in PRECISIONS:
-            raise ValueError(
-                "time_precision is None, SECOND, MILLISECOND, MICROSECOND or NANOSECOND (0..3), "
-                f"got {self.time_precision!r}"
-            )
-        if self.on_missing not in MISSING:
-            raise ValueError(f"on_missing is 'keep', 'drop' or 'error', got {self.on_missing!r}")
-        if self.on_precision_loss not in ("error", "floor"):
-            raise ValueError(
-                f"on_precision_loss is 'error' or 'floor', got {self.on_precision_loss!r}"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """The sealed payload of one insert, and how many points of arrays are in it."""
-
-    buffer: PayloadBuffer
-    points: int
 
 
 def is_array(value: object) -> bool:
@@ -181,65 +122,6 @@ def one_dimension(name: str, what: str, given: object) -> NumpyArray:
     if array.ndim != 1:
         raise ColumnError(f"{what} has one dimension, got shape {array.shape}", series=name)
     return array
-
-
-def one_payload(parts: Iterable[Part]) -> Payload:
-    """Return all parts in one package.
-
-    Raises:
-        ColumnError: Names the series and the index that cannot be sent.
-        PackageTooLargeError: They do not fit the server's limit of 41,943,040 bytes.
-    """
-    buffer, points = start_payload(), 0
-    for part in parts:
-        if isinstance(part, PointColumn):
-            if len(part) * MIN_POINT_BYTES > MAX_PAYLOAD:
-                raise PackageTooLargeError(
-                    f"the {len(part):,} points of series {part.name!r} do not fit one package "
-                    f"of {MAX_PAYLOAD:,} bytes"
-                )
-            points += part.append_to(buffer, 0, len(part))
-        else:
-            append_series(buffer, *part)
-    return Payload(finish_payload(buffer), points)
-
-
-def cut_payloads(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Iterator[Payload]:
-    """Yield the parts in packages of about ``max_bytes``; points of one series stay in long runs.
-
-    A part is a column, or a name with the reference driver's list of points. Lists are not cut and
-    all go into the first package, so that what is wrong with them shows before anything is sent. A
-    column is cut only if it does not fit a package of its own. The memory of a package is used for
-    a later one unless a view of it is held. No package holds two runs of one column.
-    """
-    used: list[PayloadBuffer] = []
-    buffer, points = start_payload(), 0
-    for part in sorted(parts, key=lambda part: isinstance(part, PointColumn)):
-        if not isinstance(part, PointColumn):
-            append_series(buffer, *part)
-            continue
-        start = 0
-        while start < len(part):
-            room = max_bytes - len(buffer)
-            stop, is_cut = part.fit(start, room), part.fit(start, max_bytes) < len(part)
-            is_full = start or (room < max_bytes // 8 if is_cut else stop < len(part))
-            if len(buffer) > 1 and is_full:
-                used.append(buffer)
-                yield Payload(finish_payload(buffer), points)
-                buffer, points = _next_buffer(used), 0
-                stop = part.fit(start, max_bytes)
-            stop = max(stop, start + 1)  # a single text may be larger than a package
-            points += part.append_to(buffer, start, stop)
-            start = stop
-    yield Payload(finish_payload(buffer), points)
-
-
-def _next_buffer(used: list[PayloadBuffer]) -> PayloadBuffer:
-    for i, buffer in enumerate(used):
-        if buffer.is_free:
-            restart_payload(buffer)
-            return used.pop(i)
-    return start_payload()
 
 
 def _refuse_missing_integers(name: str, what: str, given: Any) -> None:

@@ -11,14 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.column import (
-    ColumnRules,
-    Part,
-    is_array,
-    one_payload,
-    point_column,
-    raw_series_name,
-)
+from siridb_fast.columns.column import is_array, point_column, raw_series_name
+from siridb_fast.columns.payloads import Part, one_payload
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.errors import ColumnError
 from siridb_fast.protocol._qpack import packb
 

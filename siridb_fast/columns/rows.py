@@ -14,7 +14,8 @@ import numpy as np
 
 from siridb_fast.columns._grouping import group, present, scatter
 from siridb_fast.columns.casting import cast_values, other_type, refuse_inexact
-from siridb_fast.columns.column import ColumnRules, is_missing, one_dimension, point_column
+from siridb_fast.columns.column import is_missing, one_dimension, point_column
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import SECOND
 from siridb_fast.errors import ColumnError
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.columns.column import ColumnRules, point_column
+from siridb_fast.columns.column import point_column
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.errors import ColumnError
 from siridb_fast.protocol._wire import MAX_PAYLOAD
 

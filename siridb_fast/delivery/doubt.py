@@ -20,7 +20,8 @@ import numpy as np
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._decode import decode_points
-from siridb_fast.columns.column import ColumnRules, point_column
+from siridb_fast.columns.column import point_column
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.missing_points import Arrays, missing_points

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.columns.column import ColumnRules, point_column
+from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rows import group_rows
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.delivery.missing_points import Arrays, Ask, missing_points
 from siridb_fast.loading.frame_reader import FramePoints
 

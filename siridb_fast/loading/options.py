@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
-from siridb_fast.columns.column import ColumnRules
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import UNITS, Unit
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.errors import ConfigError

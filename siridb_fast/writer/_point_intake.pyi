@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from siridb_fast.batching._coalescer import Coalescer
-from siridb_fast.columns.column import ColumnRules
+from siridb_fast.columns.rules import ColumnRules
 
 Timestamp = Any
 Value = Any

@@ -21,7 +21,7 @@ from siridb_fast.batching._series import Series
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import fitted_column, is_exact_as_float, refuse_inexact
-from siridb_fast.columns.column import ColumnRules, one_dimension, point_column
+from siridb_fast.columns.column import one_dimension, point_column
 from siridb_fast.columns.rows import (
     MixedRows,
     SeriesRows,
@@ -30,6 +30,7 @@ from siridb_fast.columns.rows import (
     mixed_points,
     require_cast,
 )
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.delivery.report import Delivery, Failure
 from siridb_fast.errors import ColumnError
 from siridb_fast.writer.admission import Admission

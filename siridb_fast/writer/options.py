@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
-from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, raw_series_name
+from siridb_fast.columns.column import raw_series_name
+from siridb_fast.columns.payloads import PACKAGE_BYTES
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.hosts import Host
 from siridb_fast.delivery.report import Delivered, Failure

@@ -15,7 +15,8 @@ from siridb_fast.batching._append import append_column
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.column import ColumnRules, point_column
+from siridb_fast.columns.column import point_column
+from siridb_fast.columns.rules import ColumnRules
 from tests.protocol.reference_qpack import pack_double, pack_int, pack_raw
 
 RULES = ColumnRules()

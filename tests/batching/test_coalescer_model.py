@@ -16,7 +16,7 @@ from siridb_fast import BufferFullError, unpackb
 from siridb_fast.batching._append import append_column, append_texts
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
-from siridb_fast.columns.column import ColumnRules
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from tests.batching.series_model import MAKE, NAMES, TICKING, Model, Point, class_of

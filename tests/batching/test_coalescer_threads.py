@@ -12,7 +12,7 @@ import pytest
 from siridb_fast import unpackb
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
-from siridb_fast.columns.column import ColumnRules
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 

@@ -24,7 +24,8 @@ from siridb_fast import (
 )
 from siridb_fast.columns._payload import start_payload
 from siridb_fast.columns.casting import cast_values
-from siridb_fast.columns.column import ColumnRules, point_column
+from siridb_fast.columns.column import point_column
+from siridb_fast.columns.rules import ColumnRules
 
 AHEAD = (0, 1, 509, 510, 511, 512, 5000)
 NAN = float("nan")

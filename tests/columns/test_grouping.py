@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from siridb_fast import ColumnError
 from siridb_fast.columns._grouping import encode_objects, group, scatter
-from siridb_fast.columns.column import ColumnRules, is_missing
+from siridb_fast.columns.column import is_missing
 from siridb_fast.columns.rows import group_rows, mixed_points
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.loading.frames.base import Coded
 from siridb_fast.loading.series_names import combined
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siridb_fast import ColumnError, PackingOverflowError, encode_insert, packb, unpackb
-from siridb_fast.columns.column import PACKAGE_BYTES, ColumnRules, Part, Payload, cut_payloads
 from siridb_fast.columns.insert_data import parts_of
+from siridb_fast.columns.payloads import PACKAGE_BYTES, Part, Payload, cut_payloads
+from siridb_fast.columns.rules import ColumnRules
 
 RULES = ColumnRules()
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import siridb_fast
-from siridb_fast.columns.column import ColumnRules, point_column
+from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rows import MixedRows
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import NANOSECOND, SECOND
 from siridb_fast.loading.already_stored import not_stored
 from siridb_fast.loading.frame_reader import FramePoints

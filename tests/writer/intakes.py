@@ -7,7 +7,7 @@ import pytest
 
 from siridb_fast import ColumnError
 from siridb_fast.batching._coalescer import Coalescer
-from siridb_fast.columns.column import ColumnRules
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import NANOSECOND
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from siridb_fast.columns.casting import EXACT_INTEGERS
-from siridb_fast.columns.column import ColumnRules, is_missing
+from siridb_fast.columns.column import is_missing
 from siridb_fast.columns.rows import has_nat
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.scalars import plain_timestamp, shown_integer
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.frames.base import Cells

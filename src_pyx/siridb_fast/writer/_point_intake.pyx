@@ -25,7 +25,8 @@ from siridb_fast.batching._series cimport (
 import numpy as np
 
 from siridb_fast.columns.casting import EXACT_INTEGERS, cast_values, text_of
-from siridb_fast.columns.column import MISSING, raw_series_name
+from siridb_fast.columns.column import raw_series_name
+from siridb_fast.columns.rules import MISSING
 from siridb_fast.columns.scalars import plain_timestamp, plain_value, shown_integer
 from siridb_fast.columns.time_units import SECOND
 from siridb_fast.errors import ColumnError
