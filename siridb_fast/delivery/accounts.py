@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from siridb_fast.batching._batch import Batch
-from siridb_fast.delivery.report import Delivered, Delivery, Failure, Report, Tally
+from siridb_fast.delivery.report import Delivered, Failure, OpenDelivery, Report, Tally
 
 __all__ = ["Accounts", "Stats"]
 
@@ -85,9 +85,9 @@ class Accounts:
         size = len(batch.buffer)
         self.fast += batch.points_of_long_runs(self.buffer_points)
         for tally in (self.total, self._period):
-            tally.add(batch.points, size)
-        for delivery, points in _points_by_delivery(batch).items():
-            delivery.add(points, size * points // batch.points, now)
+            tally.add_package(batch.points, size)
+        for delivery, points in _credits(batch).items():
+            delivery.add_delivered(points, size * points // batch.points, now)
         if self._on_delivery is not None:
             latency = max(0.0, now - batch.oldest)
             _call(
@@ -98,26 +98,26 @@ class Accounts:
     def spooled(self, batch: Batch) -> None:
         """Book a package that left memory for the spool."""
         self._period.spooled += batch.points
-        for delivery, points in _points_by_delivery(batch).items():
-            delivery.spool(points, self._clock())
+        for delivery, points in _credits(batch).items():
+            delivery.add_spooled(points, self._clock())
 
     def failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
         """Book a package that was not delivered, or may not have been."""
-        waiting: dict[int, list[tuple[Delivery, int]]] = {}
+        waiting: dict[int, list[tuple[OpenDelivery, int]]] = {}
         for delivery, index, points in batch.shares:
             waiting.setdefault(index, []).append((delivery, points))
         for index, (name, points) in enumerate(batch.series()):
             self.fail(Failure(name, points, error), waiting.get(index, []), in_doubt=in_doubt)
 
     def fail(
-        self, failure: Failure, waiting: list[tuple[Delivery, int]], *, in_doubt: bool = False
+        self, failure: Failure, waiting: list[tuple[OpenDelivery, int]], *, in_doubt: bool = False
     ) -> None:
         """Book points of one series, and tell the deliveries that wait for some of them."""
         for tally in (self.total, self._period):
-            tally.fail(failure, in_doubt=in_doubt)
+            tally.add_failure(failure, in_doubt=in_doubt)
         for delivery, points in waiting:
-            share = Failure(failure.series, points, failure.error)
-            delivery.fail(share, self._clock(), in_doubt=in_doubt)
+            credit = Failure(failure.series, points, failure.error)
+            delivery.add_failure(credit, self._clock(), in_doubt=in_doubt)
         if self._on_error is not None:
             _call(self._on_error, failure)
 
@@ -129,8 +129,9 @@ class Accounts:
         return report
 
 
-def _points_by_delivery(batch: Batch) -> dict[Delivery, int]:
-    found: dict[Delivery, int] = {}
+def _credits(batch: Batch) -> dict[OpenDelivery, int]:
+    # How many points of the batch are of each call.
+    found: dict[OpenDelivery, int] = {}
     for delivery, _, points in batch.shares:
         found[delivery] = found.get(delivery, 0) + points
     return found

@@ -11,7 +11,15 @@ from typing import Any, Protocol
 
 from siridb_fast.errors import DeliveryError
 
-__all__ = ["Delivered", "Delivery", "Failure", "Report", "Tally", "Waiter"]
+__all__ = [
+    "Delivered",
+    "Delivery",
+    "Failure",
+    "OpenDelivery",
+    "Report",
+    "Tally",
+    "Waiter",
+]
 
 LISTED_FAILURES = 1000  # of one report; more are counted, not listed
 
@@ -129,13 +137,13 @@ class Tally:
     in_doubt_points: int = 0
     spooled: int = 0
 
-    def add(self, points: int, size: int) -> None:
-        """Count points of an acknowledged package and their share of its bytes."""
+    def add_package(self, points: int, size: int) -> None:
+        """Count points of an acknowledged package, and as much of its bytes."""
         self.points += points
         self.packages += 1
         self.bytes += size
 
-    def fail(self, failure: Failure, *, in_doubt: bool) -> None:
+    def add_failure(self, failure: Failure, *, in_doubt: bool) -> None:
         """Count points that were not delivered, or may not have been."""
         failures = self.in_doubt if in_doubt else self.rejected
         if len(failures) < LISTED_FAILURES:
@@ -163,64 +171,87 @@ class Tally:
 class Delivery:
     """The points of one call on their way; awaiting it gives their `Report`."""
 
-    __slots__ = ("_is_whole", "_left", "_new_future", "_report", "_tally", "_waiters")
+    __slots__ = ("_open",)
 
-    def __init__(self, new_future: Callable[[], Waiter], now: float) -> None:
-        self._new_future = new_future
-        self._waiters: list[Waiter] = []
-        self._tally = Tally(now)
-        self._left = 0
-        self._is_whole = False
-        self._report: Report | None = None
+    def __init__(self, open_delivery: OpenDelivery) -> None:
+        self._open = open_delivery
 
     def __await__(self) -> Generator[Any, None, Report]:
-        # Each that waits has a future of its own, which it may cancel.
-        while self._report is None:
-            waiter = self._new_future()
-            self._waiters.append(waiter)
-            yield from waiter.__await__()
-        return self._report
+        return self._open.wait()
 
     def __repr__(self) -> str:
-        state = "done" if self.is_done else f"{self._left:,} points on their way"
+        state = "done" if self.is_done else f"{self._open.points_left:,} points on their way"
         return f"<Delivery {state}>"
 
     @property
     def is_done(self) -> bool:
         """Tell whether the report is there."""
-        return self._report is not None
+        return self._open.report is not None
+
+
+class OpenDelivery:
+    """The writer's side of a `Delivery`: counts its points until the fate of all is known.
+
+    Args:
+        new_future: Makes what those who await it wait for.
+        now: The time, on the clock of all other calls.
+    """
+
+    __slots__ = ("_is_sealed", "_new_future", "_tally", "_waiters", "points_left", "report")
+
+    def __init__(self, new_future: Callable[[], Waiter], now: float) -> None:
+        self._new_future = new_future
+        self._waiters: list[Waiter] = []
+        self._tally = Tally(now)
+        self._is_sealed = False
+        self.points_left = 0
+        self.report: Report | None = None
+
+    @property
+    def handle(self) -> Delivery:
+        """What the caller gets."""
+        return Delivery(self)
+
+    def wait(self) -> Generator[Any, None, Report]:
+        """Wait for the report, as ``__await__`` does."""
+        # Each that waits has a future of its own, which it may cancel.
+        while self.report is None:
+            waiter = self._new_future()
+            self._waiters.append(waiter)
+            yield from waiter.__await__()
+        return self.report
 
     def expect(self, points: int) -> None:
         """Count points that are on their way."""
-        self._left += points
+        self.points_left += points
 
     def seal(self, now: float) -> None:
-        """Know that no more points will come."""
-        self._is_whole = True
-        self._finish(now)
+        """Expect no more points."""
+        self._is_sealed = True
+        self._report_if_done(now)
 
-    def add(self, points: int, size: int, now: float) -> None:
-        """Take note of points that were acknowledged."""
-        self._tally.add(points, size)
-        self._left -= points
-        self._finish(now)
+    def add_delivered(self, points: int, size: int, now: float) -> None:
+        """Count points that were acknowledged."""
+        self._tally.add_package(points, size)
+        self.points_left -= points
+        self._report_if_done(now)
 
-    def spool(self, points: int, now: float) -> None:
-        """Take note of points that are in the spool from now on."""
+    def add_spooled(self, points: int, now: float) -> None:
+        """Count points that are in the spool from now on."""
         self._tally.spooled += points
-        self._left -= points
-        self._finish(now)
+        self.points_left -= points
+        self._report_if_done(now)
 
-    def fail(self, failure: Failure, now: float, *, in_doubt: bool = False) -> None:
-        """Take note of points that were not, or may not have been."""
-        self._tally.fail(failure, in_doubt=in_doubt)
-        self._left -= failure.points
-        self._finish(now)
+    def add_failure(self, failure: Failure, now: float, *, in_doubt: bool = False) -> None:
+        """Count points that were not delivered, or may not have been."""
+        self._tally.add_failure(failure, in_doubt=in_doubt)
+        self.points_left -= failure.points
+        self._report_if_done(now)
 
-    def _finish(self, now: float) -> None:
-        if not self._is_whole or self._left or self._report is not None:
+    def _report_if_done(self, now: float) -> None:
+        if not self._is_sealed or self.points_left or self.report is not None:
             return
-        self._report = self._tally.report(now)
+        self.report = self._tally.report(now)
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -22,7 +22,7 @@ from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.concurrency.waiting import wait_while_progressing
 from siridb_fast.concurrency.workers import WorkThread
 from siridb_fast.connection.config import Target
-from siridb_fast.delivery.report import Delivery, Failure, Report
+from siridb_fast.delivery.report import Delivery, Failure, OpenDelivery, Report
 from siridb_fast.errors import (
     ColumnError,
     ConnectionLost,
@@ -37,7 +37,7 @@ from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.options import LoadOptions, Progress
 from siridb_fast.loading.sources import Portion
 from siridb_fast.loading.survey import Survey
-from siridb_fast.writer.column_intake import new_delivery
+from siridb_fast.writer.column_intake import open_delivery
 from siridb_fast.writer.load_writer import LoadWriter
 
 __all__ = ["Loader"]
@@ -163,7 +163,7 @@ class Loader:
 
     async def _send_all(self, source: Iterable[Portion]) -> None:
         # Until the end, or until points were not delivered.
-        delivery = new_delivery()
+        delivery = open_delivery()
         try:
             async for step in _read_ahead(self._steps(source), self._reading):
                 if isinstance(step, list):
@@ -179,10 +179,10 @@ class Loader:
         finally:
             delivery.seal(time.monotonic())
 
-    async def _begin(self, portion: Portion, points: FramePoints) -> Delivery:
+    async def _begin(self, portion: Portion, points: FramePoints) -> OpenDelivery:
         await self._check(points)
         await self._noting.call(portion.on_leaving)  # while the next is read
-        delivery = new_delivery()
+        delivery = open_delivery()
         self._total_rows = portion.total_rows
         self._rows += points.rows
         self._missing += points.missing
@@ -191,11 +191,11 @@ class Loader:
             await self._while_progressing(self._writer.take(missing.columns, delivery))
         return delivery
 
-    async def _end(self, end: PortionEnd, delivery: Delivery) -> bool:
+    async def _end(self, end: PortionEnd, delivery: OpenDelivery) -> bool:
         is_first = not self._pending and not self._rows_done
         self._writer.hasten(is_first)  # the servers wait for it
         delivery.seal(time.monotonic())
-        self._pending.append((end.portion, delivery, end.rows))
+        self._pending.append((end.portion, delivery.handle, end.rows))
         return await self._report_delivered()
 
     def _steps(

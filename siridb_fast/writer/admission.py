@@ -19,7 +19,7 @@ from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.delivery.dispatcher import Dispatcher
-from siridb_fast.delivery.report import Delivery, Failure
+from siridb_fast.delivery.report import Failure, OpenDelivery
 from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
 
 __all__ = ["Admission"]
@@ -57,7 +57,7 @@ class Admission:
         package_bytes: int,
         *,
         work: Callable[[], None],
-        fail: Callable[[Failure, list[tuple[Delivery, int]]], None],
+        fail: Callable[[Failure, list[tuple[OpenDelivery, int]]], None],
     ) -> None:
         self._coalescer = coalescer
         self._dispatcher = dispatcher
@@ -77,7 +77,7 @@ class Admission:
         self,
         series: Series,
         column: PointColumn,
-        delivery: Delivery,
+        delivery: OpenDelivery,
         fit: Callable[[Series, PointColumn], PointColumn],
     ) -> None:
         """Append a column to the run of its series, once there is room.
@@ -115,7 +115,7 @@ class Admission:
         stops: NumpyArray,
         timestamps: NumpyArray,
         values: NumpyArray,
-        delivery: Delivery,
+        delivery: OpenDelivery,
     ) -> None:
         """Append points of many series to their runs, once there is room for all.
 
@@ -132,7 +132,7 @@ class Admission:
             delivery.expect(len(timestamps))
             return
 
-    async def send(self, columns: Iterable[PointColumn], delivery: Delivery) -> None:
+    async def send(self, columns: Iterable[PointColumn], delivery: OpenDelivery) -> None:
         """Send columns past the coalescer, of settled series.
 
         They take turns, a run of each in a package, encoded from the caller's memory when there is
@@ -153,7 +153,7 @@ class Admission:
     def _step(self, column: PointColumn) -> int:
         return even_part(len(column), column.max_bytes, self.package_bytes)
 
-    def _fill(self, batch: Batch, left: deque[_Rest], delivery: Delivery) -> None:
+    def _fill(self, batch: Batch, left: deque[_Rest], delivery: OpenDelivery) -> None:
         # With the next runs: one of a column at most, and one of a series.
         names: set[str] = set()
         for _ in range(len(left)):

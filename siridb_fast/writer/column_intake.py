@@ -31,11 +31,11 @@ from siridb_fast.columns.rows import (
     require_cast,
 )
 from siridb_fast.columns.rules import ColumnRules
-from siridb_fast.delivery.report import Delivery, Failure
+from siridb_fast.delivery.report import Failure, OpenDelivery
 from siridb_fast.errors import ColumnError
 from siridb_fast.writer.admission import Admission
 
-__all__ = ["Bulk", "checked_columns", "grouped_rows", "new_delivery"]
+__all__ = ["Bulk", "checked_columns", "grouped_rows", "open_delivery"]
 
 POINTS_BETWEEN_TURNS = 4_096  # of the event loop
 POINTS_AT_ONCE = 65_536  # of groups: a fraction of a millisecond
@@ -44,9 +44,9 @@ MAX_POINT_BYTES = 19
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 
-def new_delivery() -> Delivery:
-    """Return a delivery of points that are about to be taken, in the event loop that runs."""
-    return Delivery(asyncio.get_running_loop().create_future, time.monotonic())
+def open_delivery() -> OpenDelivery:
+    """Return the delivery of points that are about to be taken, in the event loop that runs."""
+    return OpenDelivery(asyncio.get_running_loop().create_future, time.monotonic())
 
 
 def checked_columns(columns: object, rules: ColumnRules) -> list[PointColumn]:
@@ -119,7 +119,7 @@ class Bulk:
         self._on_type = on_type
         self._last_turn = 0
 
-    async def take(self, parts: Sequence[PointColumn | SeriesRows], delivery: Delivery) -> None:
+    async def take(self, parts: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery) -> None:
         """Take what is checked and converted already.
 
         Raises:
@@ -132,7 +132,7 @@ class Bulk:
             if isinstance(part, SeriesRows):
                 await self.take_groups(part, delivery)
 
-    async def take_columns(self, columns: Sequence[PointColumn], delivery: Delivery) -> None:
+    async def take_columns(self, columns: Sequence[PointColumn], delivery: OpenDelivery) -> None:
         """Take columns that are checked.
 
         Raises:
@@ -153,7 +153,7 @@ class Bulk:
         await self._entrance.settle(series)
         return series
 
-    async def take_groups(self, groups: SeriesRows, delivery: Delivery) -> None:
+    async def take_groups(self, groups: SeriesRows, delivery: OpenDelivery) -> None:
         """Take points that lie together by series.
 
         Raises:
@@ -234,7 +234,7 @@ class Bulk:
         return sorted({*np.flatnonzero(is_long).tolist(), *others})
 
     async def _append(
-        self, groups: SeriesRows, all_series: list[Series], part: slice, delivery: Delivery
+        self, groups: SeriesRows, all_series: list[Series], part: slice, delivery: OpenDelivery
     ) -> None:
         # Some groups that follow one another, to the runs of their series.
         first, last = groups.start(part.start), groups.start(part.stop)

@@ -28,7 +28,7 @@ from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.doubt import DoubtResolver, batch_of
 from siridb_fast.delivery.durability import SentinelTracker, clock_of
 from siridb_fast.delivery.package import Package
-from siridb_fast.delivery.report import Delivery, Failure, Report
+from siridb_fast.delivery.report import Failure, OpenDelivery, Report
 from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.errors import (
     AuthenticationError,
@@ -218,7 +218,7 @@ class Engine:
         for name, points in series:
             self.fail(Failure(name, points, error), [])
 
-    def fail(self, failure: Failure, waiting: list[tuple[Delivery, int]]) -> None:
+    def fail(self, failure: Failure, waiting: list[tuple[OpenDelivery, int]]) -> None:
         """Book points that will not be delivered, and tell the deliveries that wait for them."""
         self._ledger.fail(failure, waiting)
 

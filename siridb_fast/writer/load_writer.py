@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import MixedRows, SeriesRows
-from siridb_fast.delivery.report import Delivery
+from siridb_fast.delivery.report import OpenDelivery
 from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer.writer import BatchWriter
 
@@ -19,7 +19,7 @@ __all__ = ["LoadWriter"]
 class LoadWriter(BatchWriter):
     """A writer that takes checked columns, and asks its database over its own connections."""
 
-    async def take(self, parts: Sequence[PointColumn | SeriesRows], delivery: Delivery) -> None:
+    async def take(self, parts: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery) -> None:
         """Take what is checked and converted already; more may come for the delivery."""
         await self._require_intake().take(parts, delivery)
 

@@ -31,7 +31,7 @@ from siridb_fast.errors import (
 )
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
-from siridb_fast.writer.column_intake import Bulk, checked_columns, grouped_rows, new_delivery
+from siridb_fast.writer.column_intake import Bulk, checked_columns, grouped_rows, open_delivery
 from siridb_fast.writer.engine import Engine
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
@@ -322,12 +322,12 @@ class BatchWriter(Unpicklable, PointIntake):
     # ---- inside
 
     async def _take(self, parts: Sequence[PointColumn | SeriesRows]) -> Delivery:
-        intake, delivery = self._require_intake(), new_delivery()
+        intake, delivery = self._require_intake(), open_delivery()
         try:
             await intake.take(parts, delivery)
         finally:
             delivery.seal(time.monotonic())
-        return delivery
+        return delivery.handle
 
     def _require_intake(self) -> Bulk:
         self._check_open()

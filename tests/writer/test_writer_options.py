@@ -21,7 +21,7 @@ from siridb_fast import (
     WriterClosedError,
 )
 from siridb_fast.concurrency.waiting import Waiters
-from siridb_fast.delivery.report import Delivery, Failure, Report, Tally
+from siridb_fast.delivery.report import Delivery, Failure, OpenDelivery, Report, Tally
 from siridb_fast.delivery.verdicts import Verdict, verdict_of
 from siridb_fast.testing import wait_until
 from siridb_fast.writer.admission import even_part
@@ -127,11 +127,11 @@ def test_a_long_column_is_cut_in_even_parts(points: int, size: int, part: int) -
 
 def test_report_tells_what_was_not_delivered() -> None:
     tally = Tally(since=1.0)
-    tally.add(10, 190)
+    tally.add_package(10, 190)
     assert tally.report(3.0) == Report(10, 1, 190, 2.0)
     assert str(tally.report(3.0)) == "10 points delivered in 1 packages"
-    tally.fail(Failure("a", 3, InsertError("no")), in_doubt=False)
-    tally.fail(Failure("b", 4, ConnectionLost("gone")), in_doubt=True)
+    tally.add_failure(Failure("a", 3, InsertError("no")), in_doubt=False)
+    tally.add_failure(Failure("b", 4, ConnectionLost("gone")), in_doubt=True)
     report = tally.report(3.0)
     assert not report.is_complete
     assert (report.rejected_points, report.in_doubt_points) == (3, 4)
@@ -142,21 +142,22 @@ def test_report_tells_what_was_not_delivered() -> None:
 def test_report_lists_a_thousand_failures_and_counts_all() -> None:
     tally = Tally(since=0.0)
     for i in range(1500):
-        tally.fail(Failure(f"s{i}", 2, ColumnError("no")), in_doubt=False)
+        tally.add_failure(Failure(f"s{i}", 2, ColumnError("no")), in_doubt=False)
     report = tally.report(1.0)
     assert (len(report.rejected), report.rejected_points) == (1000, 3000)
 
 
 async def test_delivery_is_done_once_all_of_its_points_are_settled() -> None:
-    delivery = Delivery(asyncio.get_running_loop().create_future, 0.0)
-    delivery.expect(5)
-    delivery.add(3, 57, 1.0)
+    opened = OpenDelivery(asyncio.get_running_loop().create_future, 0.0)
+    delivery = opened.handle
+    opened.expect(5)
+    opened.add_delivered(3, 57, 1.0)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(_report(delivery), 0.01)
-    delivery.seal(2.0)
+    opened.seal(2.0)
     waiting = [asyncio.ensure_future(_report(delivery)) for _ in range(2)]
     await asyncio.sleep(0)
-    delivery.fail(Failure("a", 2, InsertError("no")), 3.0)
+    opened.add_failure(Failure("a", 2, InsertError("no")), 3.0)
     reports = await asyncio.gather(*waiting)
     assert delivery.is_done
     assert {(r.points, r.rejected_points, r.seconds) for r in reports} == {(3, 2, 3.0)}
