@@ -20,7 +20,7 @@ from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.doubt import DoubtResolver
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.engine import Engine
-from siridb_fast.writer.handshake import Facts
+from siridb_fast.writer.handshake import DatabaseFacts
 
 __all__ = ["NOWHERE", "no_sockets"]
 
@@ -41,15 +41,15 @@ class DryEngine(Engine):
 
     def __init__(self, config: Any, options: Any, coalescer: Any) -> None:
         super().__init__(config, options, coalescer)
-        self._facts = Facts(NANOSECOND, BUFFER_POINTS, True, 1)
+        self._facts = DatabaseFacts(NANOSECOND, BUFFER_POINTS, True, 1)
         self._ledger.buffer_points = BUFFER_POINTS
-        self.asking = DryAsking(self._cluster)
+        self.queries = DryQueries(self._cluster)
         self._dispatcher = DryDispatcher(
             self._cluster,
             self,
             delivery_timeout=TIMEOUT,
             on_doubt="report",
-            doubts=DoubtResolver(self._cluster, self.asking, lambda: 0),
+            doubts=DoubtResolver(self._cluster, self.queries, lambda: 0),
         )
         self.entrance = self._new_entrance()
 
@@ -78,7 +78,7 @@ class DryDispatcher(Dispatcher):
             self.outgoing.settle(package)
 
 
-class DryAsking(ServerQueries):
+class DryQueries(ServerQueries):
     """One that knows without asking."""
 
     async def expirations(self) -> tuple[int | None, int | None]:

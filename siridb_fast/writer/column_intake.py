@@ -119,7 +119,9 @@ class Bulk:
         self._on_type = on_type
         self._last_turn = 0
 
-    async def take(self, parts: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery) -> None:
+    async def take(
+        self, parts: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery
+    ) -> None:
         """Take what is checked and converted already.
 
         Raises:

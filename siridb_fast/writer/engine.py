@@ -43,7 +43,7 @@ from siridb_fast.errors import (
 from siridb_fast.query.server_queries import ASSUMED_BUFFER_POINTS, ServerQueries
 from siridb_fast.spool.store import Spooled
 from siridb_fast.writer.admission import Admission
-from siridb_fast.writer.handshake import Facts, Handshake
+from siridb_fast.writer.handshake import DatabaseFacts, Handshake
 from siridb_fast.writer.options import IN_BACKGROUND, WriterOptions
 from siridb_fast.writer.series_types import SeriesTypeResolver
 
@@ -67,23 +67,23 @@ class Engine:
         self._thread = threading.get_ident()
         on_doubt = options.on_doubt or config.on_doubt or "verify"
         self._cluster = Cluster(
-            config, per_host=options.per_host, on_change=self.notice, handshake=self._greet
+            config, per_host=options.per_host, on_change=self.notice, handshake=self._run_handshake
         )
-        self.asking = ServerQueries(
+        self.queries = ServerQueries(
             self._cluster, time_precision=options.time_precision, buffer_size=options.buffer_size
         )
-        self._introduction = Handshake(self.asking, options, on_doubt, self._is_introduced)
-        self._facts = Facts(options.time_precision, ASSUMED_BUFFER_POINTS, True, 1)
+        self._handshake = Handshake(self.queries, options, on_doubt, self._on_facts)
+        self._facts = DatabaseFacts(options.time_precision, ASSUMED_BUFFER_POINTS, True, 1)
         self._dispatcher = Dispatcher(
             self._cluster,
             self,
             delivery_timeout=options.delivery_timeout,
             on_doubt=on_doubt,
-            doubts=DoubtResolver(self._cluster, self.asking, lambda: self._dispatcher.in_flight),
+            doubts=DoubtResolver(self._cluster, self.queries, lambda: self._dispatcher.in_flight),
         )
         self._settler = SeriesTypeResolver(
             coalescer,
-            self.asking.types,
+            self.queries.types,
             casts=options.on_type == "cast",
             refuse=self.fail,
             on_settled=self.work,
@@ -156,7 +156,7 @@ class Engine:
         elif not await self._cluster.wait_connected(patience):
             raise self._cluster.failure or failure
 
-    def _is_introduced(self, facts: Facts) -> None:
+    def _on_facts(self, facts: DatabaseFacts) -> None:
         # Before the first connection is used.
         self._facts = facts
         self._coalescer.set_buffer(facts.buffer_points)
@@ -167,13 +167,13 @@ class Engine:
             logger.warning("the user may not select: packages in doubt: %r", fallback)
             dispatcher.on_doubt = fallback
         if options.durability == "safe":
-            assert facts.time_precision is not None  # noqa: S101 - the introduction looks
+            assert facts.time_precision is not None  # noqa: S101 - the handshake checks
             dispatcher.safety = SentinelTracker(
                 self._cluster,
                 sentinel=options.sentinel,
                 now=clock_of(facts.time_precision),
                 pools=lambda: self._facts.pools,
-                known=self._introduction.known_processes,
+                known=self._handshake.known_processes,
                 on_safe=dispatcher.is_stored,
                 on_lost=dispatcher.is_lost,
                 work=self.notice,
@@ -397,5 +397,5 @@ class Engine:
 
     # ---- the servers
 
-    async def _greet(self, connection: Connection) -> None:
-        await self._introduction.greet(connection)
+    async def _run_handshake(self, connection: Connection) -> None:
+        await self._handshake.run(connection)

@@ -19,7 +19,9 @@ __all__ = ["LoadWriter"]
 class LoadWriter(BatchWriter):
     """A writer that takes checked columns, and asks its database over its own connections."""
 
-    async def take(self, parts: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery) -> None:
+    async def take(
+        self, parts: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery
+    ) -> None:
         """Take what is checked and converted already; more may come for the delivery."""
         await self._require_intake().take(parts, delivery)
 
@@ -39,11 +41,11 @@ class LoadWriter(BatchWriter):
 
     async def query_arrays(self, query: str) -> PointArrays:
         """Run a select; see `SiriDBClient.query_arrays`."""
-        return await self._check_open().asking.arrays(query)
+        return await self._check_open().queries.arrays(query)
 
     async def expirations(self) -> tuple[int | None, int | None]:
         """Return after how long the database forgets numbers and texts; None if it does not.
 
         In its time precision.
         """
-        return await self._check_open().asking.expirations()
+        return await self._check_open().queries.expirations()
