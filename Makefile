@@ -4,7 +4,8 @@
 # make lint   run all checks of the sources
 # make fuzz   give the decoders changed inputs, under sanitizers (FUZZ_SECONDS=30, or FUZZ_RUNS=…)
 # make sanitize   run the tests of the codec under the same sanitizers
-# make bench  measure, side by side with the reference driver, and write benchmarks/report
+# make bench  measure, side by side with the reference driver, and write benchmarks/report; the
+#             charts that README.md does not show go to build/report
 # make bench-compare BASE=old.json   compare an earlier report with this one, ratio by ratio
 # make instructions   count those of the hot paths, and hold them to their bounds
 # make soak   two hours of faults: is every point there once? (benchmarks/soak/README.md)
@@ -65,7 +66,7 @@ soak: $(VENV)/.built server
 REPORT ?= $(if $(BENCH_ARGS),build/report,benchmarks/report)
 
 bench: $(VENV)/.built server
-	$(BIN)/pytest benchmarks --report $(REPORT) $(BENCH_ARGS)
+	$(BIN)/pytest benchmarks --report $(REPORT) --charts build/report $(BENCH_ARGS)
 
 bench-compare: $(VENV)/.built
 	$(BIN)/python -m benchmarks.harness.compare $(BASE) $(REPORT)/report.json

@@ -24,8 +24,10 @@ STARTED = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    text = "folder for the report: JSON, Markdown and pictures"
+    text = "folder for the report: JSON, Markdown and charts"
     parser.addoption("--report", type=Path, default=None, help=text)
+    text = "folder for charts that are not committed; without it, that of the report"
+    parser.addoption("--charts", type=Path, default=None, help=text)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,7 +51,7 @@ def pytest_terminal_summary(
     folder = config.option.report
     if folder is not None:
         is_whole = not config.option.keyword and config.args == ["benchmarks"]
-        write_report(run, folder, bounds, is_whole=is_whole)
+        write_report(run, folder, bounds, is_whole=is_whole, charts=config.option.charts)
         terminalreporter.write_line(f"{run.seconds:.0f} s; the report is in {folder}")
 
 

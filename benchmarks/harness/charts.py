@@ -1,7 +1,8 @@
-"""Charts of a run as pictures, each for a light and a dark page.
+"""Charts of a run, drawn as SVG, each for a light and a dark page.
 
 Every axis has a name and a unit; lines differ in marker as well as in colour (Okabe and Ito's,
-which the colour-blind can tell apart); bars and dots show the least and the greatest round.
+which the colour-blind can tell apart); bars and dots show the least and the greatest round. Knows
+nothing of how anything was measured, nor of the page.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from matplotlib.ticker import FuncFormatter
 from benchmarks.harness.record import Chart, Mark, Row
 from benchmarks.harness.table import number
 
-__all__ = ["THEMES", "draw_chart", "draw_summary", "slug"]
+__all__ = ["THEMES", "chart_name", "draw_chart", "draw_summary", "slug"]
 
 THEMES = {
     "light": {"ink": "#1f2328", "faint": "#d1d9e0", "page": "#ffffff"},
@@ -35,7 +36,7 @@ HEIGHT = 4.2
 ROW_HEIGHT = 0.24
 SUMMARY_ROWS = 40
 LINE = 84  # characters below all bars, beside a legend
-FEW = 5  # places that have a name each
+FEW = 5  # ticks that have a name each
 SHORT = "#d55e00"
 REACHED = "#009e73"
 
@@ -47,10 +48,15 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+def chart_name(chart: Chart) -> str:
+    """Return the name of a chart's files without theme and form."""
+    return slug(f"{chart.file} {chart.title}")
+
+
 def draw_chart(chart: Chart, folder: Path, form: str = "svg") -> str:
     """Draw lines, or bars where x is text; return the name of the files without theme and form."""
     draw = _bars if chart.is_bars else _lines
-    name = slug(f"{chart.file} {chart.title}")
+    name = chart_name(chart)
     _draw_themes(lambda axes, theme: draw(axes, chart, theme), folder, name, form)
     return name
 
@@ -130,9 +136,9 @@ def _lines(axes: Axes, chart: Chart, _: dict[str, str]) -> None:
     for axis, scale in (("x", axes.set_xscale), ("y", axes.set_yscale)):
         if axis in chart.log:
             scale("log")
-    places = sorted({float(mark.x) for marks in chart.lines.values() for mark in marks})
-    if "x" in chart.log and len(places) <= FEW:
-        axes.set_xticks(places)  # not every one of them is a power of ten
+    values = sorted({float(mark.x) for marks in chart.lines.values() for mark in marks})
+    if "x" in chart.log and len(values) <= FEW:
+        axes.set_xticks(values)  # not every one of them is a power of ten
     for ticks, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
         ticks.set_major_formatter(FuncFormatter(lambda value, _: _compact(value)))
         if name in chart.log:
@@ -148,9 +154,9 @@ def _bars(axes: Axes, chart: Chart, theme: dict[str, str]) -> None:
     for i, ((label, marks), colour) in enumerate(
         zip(chart.lines.items(), cycle(COLOURS), strict=False)
     ):
-        places = [names.index(str(mark.x)) + (i + 0.5) * width - 0.4 for mark in marks]
+        positions = [names.index(str(mark.x)) + (i + 0.5) * width - 0.4 for mark in marks]
         axes.bar(
-            places,
+            positions,
             [mark.y for mark in marks],
             width * 0.92,
             yerr=_errors(marks),
@@ -177,12 +183,12 @@ def _reached(row: Row) -> float:
 
 
 def _summary(axes: Axes, rows: Sequence[Row], theme: dict[str, str]) -> None:
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         bound = row.bound or 1.0
         colour = SHORT if row.is_short else REACHED
         low, high = min(row.ratios) / bound, max(row.ratios) / bound
-        axes.plot([low, high], [place, place], color=colour, linewidth=2)
-        axes.plot(_reached(row), place, color=colour, marker="x" if row.is_short else "o")
+        axes.plot([low, high], [index, index], color=colour, linewidth=2)
+        axes.plot(_reached(row), index, color=colour, marker="x" if row.is_short else "o")
     axes.axvline(1.0, color=theme["ink"], linewidth=1)
     axes.set_yticks(range(len(rows)), [_shortened(row.key) for row in rows], fontsize=8)
     axes.set_ylim(-1, len(rows))

@@ -1,7 +1,8 @@
-"""A run as a page of Markdown with pictures, and what the README quotes of it.
+"""A run as a page of Markdown with charts, and what the README quotes of it.
 
-``python -m benchmarks.harness.report FOLDER`` writes ``report.md`` and the pictures from the
-``report.json`` in a folder anew, and puts the quoted figures into the README.
+``python -m benchmarks.harness.report FOLDER`` writes ``report.md`` and the charts from the
+``report.json`` in a folder anew, and puts the quoted figures into the README. Knows nothing of how
+anything was measured.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks.harness.bounds import Bounds
-from benchmarks.harness.charts import draw_chart, draw_summary
+from benchmarks.harness.charts import chart_name, draw_chart, draw_summary
 from benchmarks.harness.record import Chart, Mark, Row, Run
 from benchmarks.harness.table import number
 
-__all__ = ["JSON", "README", "quoted", "with_quotes", "write_report"]
+__all__ = ["JSON", "README", "SHOWN", "quoted", "with_quotes", "write_report"]
 
 HERE = Path(__file__).parents[1]
 README = HERE.parent / "README.md"
 HIGHLIGHTS = HERE / "highlights.toml"
 JSON, PAGE = "report.json", "report.md"
+SHOWN = {"summary", "rungs-points-per-second-by-kind-of-input"}  # charts that are committed
 BEGIN, END = "<!-- figures: make bench -->\n", "<!-- end of figures -->\n"
 
 HEAD = """# Measurements
@@ -34,23 +36,29 @@ deviation, over all rows of a question; two, where there is one round only): two
 their spreads overlap.
 [README.md](../README.md) says what is compared with what.
 """
+ELSEWHERE = "The chart of a table that shows none here is in `{}`, where `make bench` draws it.\n"
 
 
-def write_report(run: Run, folder: Path, bounds: Bounds, *, is_whole: bool) -> None:
-    """Write the JSON, the page and its pictures.
+def write_report(
+    run: Run, folder: Path, bounds: Bounds, *, is_whole: bool, charts: Path | None = None
+) -> None:
+    """Write the JSON, the page and its charts.
 
     Args:
         run: What was found.
-        folder: Where they go; it is made, and old pictures in it are removed.
+        folder: Where they go; it is made, and old charts in it are removed.
         bounds: What is asked.
         is_whole: All was measured, so that a bound without a row is a fault.
+        charts: Another folder for all charts that are not `SHOWN`; the page does without them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.svg"):
-        old.unlink()
+    charts = charts or folder
+    for each in (folder, charts):
+        each.mkdir(parents=True, exist_ok=True)
+        for old in each.glob("*.svg"):
+            old.unlink()
     run.write(folder / JSON)
     unmet = bounds.unmet(run.rows) if is_whole else []
-    (folder / PAGE).write_text("\n".join(_page(run, folder, unmet)) + "\n")
+    (folder / PAGE).write_text("\n".join(_page(run, folder, charts, unmet)) + "\n")
 
 
 def quoted(run: Run, highlights: Path = HIGHLIGHTS) -> str:
@@ -75,10 +83,10 @@ def with_quotes(text: str, quotes: str) -> str:
     """Return the README with other figures.
 
     Raises:
-        ValueError: It has no place for them.
+        ValueError: It has no marks to put them between.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, remainder = text.partition(BEGIN)
+    _, end, after = remainder.partition(END)
     if not (begin and end):
         raise ValueError(f"expected {BEGIN.strip()} … {END.strip()}")
     return f"{before}{begin}\n{quotes}\n{end}{after}"
@@ -88,8 +96,10 @@ def _figure(row: Row) -> str:
     return f"{number(row.ratio)}× ({number(min(row.ratios))}..{number(max(row.ratios))})"
 
 
-def _page(run: Run, folder: Path, unmet: Sequence[str]) -> Iterator[str]:
+def _page(run: Run, folder: Path, charts: Path, unmet: Sequence[str]) -> Iterator[str]:
     yield HEAD
+    if charts != folder:
+        yield ELSEWHERE.format(_from_root(charts))
     yield from ("| | |", "|---|---|")
     yield from (f"| {name} | {value} |" for name, value in run.machine.items())
     yield f"| took | {run.seconds / 60:.1f} minutes |"
@@ -103,8 +113,20 @@ def _page(run: Run, folder: Path, unmet: Sequence[str]) -> Iterator[str]:
         yield from _table([row for row in run.rows if row.file == file])
         for chart in run.charts:
             if chart.file == file:
-                yield from (*_picture(draw_chart(chart, folder), chart.title), "")
+                yield from _drawn(chart, folder, charts)
                 yield from _figures(chart)
+
+
+def _drawn(chart: Chart, folder: Path, charts: Path) -> Iterator[str]:
+    is_here = charts == folder or chart_name(chart) in SHOWN
+    name = draw_chart(chart, folder if is_here else charts)
+    if is_here:
+        yield from (*_picture(name, chart.title), "")
+
+
+def _from_root(folder: Path) -> Path:
+    folder, root = folder.absolute(), README.parent
+    return folder.relative_to(root) if folder.is_relative_to(root) else folder
 
 
 def _verdict(rows: Sequence[Row]) -> Iterator[str]:
@@ -147,15 +169,19 @@ def _cells(row: Row) -> Iterator[str]:
 
 def _figures(chart: Chart) -> Iterator[str]:
     labels = list(chart.lines)
-    places = {mark.x: None for marks in chart.lines.values() for mark in marks}
-    yield from (f"<details><summary>{chart.y}</summary>", "")
+    values = {mark.x: None for marks in chart.lines.values() for mark in marks}
+    yield from (f"<details><summary>{_heading(chart)}</summary>", "")
     yield f"| {' | '.join([chart.x, *labels])} |"
     yield f"|---|{'--:|' * len(labels)}"
-    by_place = {label: {mark.x: mark for mark in marks} for label, marks in chart.lines.items()}
-    for place in places:
-        cells = (_mark(by_place[label].get(place)) for label in labels)
-        yield f"| {place if isinstance(place, str) else f'{place:,g}'} | {' | '.join(cells)} |"
+    by_x = {label: {mark.x: mark for mark in marks} for label, marks in chart.lines.items()}
+    for x in values:
+        cells = (_mark(by_x[label].get(x)) for label in labels)
+        yield f"| {x if isinstance(x, str) else f'{x:,g}'} | {' | '.join(cells)} |"
     yield from ("", "</details>", "")
+
+
+def _heading(chart: Chart) -> str:
+    return f"{chart.title}: {chart.y}"
 
 
 def _mark(mark: Mark | None) -> str:
@@ -169,10 +195,12 @@ def main() -> None:
     """Write a page anew from its JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--charts", type=Path, help="another folder for what is not committed")
     parser.add_argument("--readme", action="store_true", help="put the figures into the README")
     arguments = parser.parse_args()
     run = Run.read(arguments.folder / JSON)
-    write_report(run, arguments.folder, Bounds.read(), is_whole=True)
+    bounds = Bounds.read()
+    write_report(run, arguments.folder, bounds, is_whole=True, charts=arguments.charts)
     if arguments.readme:
         README.write_text(with_quotes(README.read_text(), quoted(run)))
 

@@ -15,6 +15,7 @@ from benchmarks.harness.report import (
     HIGHLIGHTS,
     JSON,
     README,
+    SHOWN,
     quoted,
     with_quotes,
     write_report,
@@ -178,7 +179,7 @@ def test_figures_have_about_three_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
-def test_report_has_every_row_and_picture(tmp_path: Path) -> None:
+def test_report_has_every_row_and_chart(tmp_path: Path) -> None:
     found = run(row("wide", 0.5, bound=0.95), charts=(LINES, BARS))
     (tmp_path / "old-light.svg").write_text("")
     write_report(found, tmp_path, Bounds({"load": {"wide": 0.95, "long": 0.6}}), is_whole=True)
@@ -194,7 +195,20 @@ def test_report_has_every_row_and_picture(tmp_path: Path) -> None:
         assert (tmp_path / name).read_text().startswith("<?xml")
 
 
-def test_same_run_gives_the_same_pictures(tmp_path: Path) -> None:
+def test_charts_that_are_not_committed_go_elsewhere(tmp_path: Path) -> None:
+    rungs = dataclasses.replace(BARS, file="rungs", title="points per second by kind of input")
+    found = run(row("wide", 0.5, bound=0.95), charts=(LINES, rungs))
+    folder, charts = tmp_path / "report", tmp_path / "charts"
+    write_report(found, folder, Bounds({}), is_whole=False, charts=charts)
+    page = (folder / "report.md").read_text()
+    named = set(re.findall(r'(?:src|srcset)="([^"]+)"', page))
+    assert named == {path.name for path in folder.glob("*.svg")}
+    assert named == {f"{name}-{theme}.svg" for name in SHOWN for theme in ("light", "dark")}
+    assert len(list(charts.glob("load-points-by-size-*.svg"))) == len(list(charts.iterdir())) == 2
+    assert f"is in `{charts}`" in page
+
+
+def test_same_run_gives_the_same_charts(tmp_path: Path) -> None:
     found = run(row("wide", 0.5, bound=0.95), charts=(LINES,))
     for folder in ("one", "two"):
         write_report(found, tmp_path / folder, Bounds({}), is_whole=False)
@@ -227,6 +241,6 @@ def test_every_figure_of_the_readme_is_in_the_committed_report() -> None:
 def test_committed_report_has_every_bound() -> None:
     report = Run.read(COMMITTED)
     assert Bounds.read().unmet(report.rows) == []
-    by_place = {(each.file, each.key): each.bound for each in report.rows}
+    by_key = {(each.file, each.key): each.bound for each in report.rows}
     bounds = Bounds.read()
-    assert all(bounds.of(*place) == bound for place, bound in by_place.items())
+    assert all(bounds.of(*key) == bound for key, bound in by_key.items())
