@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from siridb_fast import Config, SiriDBClient
-from siridb_fast.client.database import (
+from siridb_fast.client.options import (
     FrameKeywords,
     FrameOptions,
     InsertKeywords,

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from siridb_fast.client.client import SiriDBClient
-    from siridb_fast.client.database import PointArrays
+    from siridb_fast.query.paging import PointArrays
 
 __all__ = ["query"]
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.client.client import SiriDBClient
-from siridb_fast.client.database import FrameKeywords, InsertKeywords, PointArrays
+from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.concurrency.loops import (
     LEAVING_TIMEOUT,
@@ -31,6 +31,7 @@ from siridb_fast.errors import ConnectionLost, WriterClosedError
 from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
 from siridb_fast.loading.sources import portions
+from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 from siridb_fast.writer.writer import BatchWriter
 

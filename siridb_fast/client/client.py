@@ -13,13 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.client.binding import ClusterBinding, State
-from siridb_fast.client.database import (
-    Database,
-    FrameKeywords,
-    FrameOptions,
-    InsertKeywords,
-    PointArrays,
-)
+from siridb_fast.client.database import Database
+from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.connection.config import Config, OnDoubt, config_of, parse_url
 from siridb_fast.connection.failover import request_with_failover
@@ -28,6 +23,7 @@ from siridb_fast.delivery.report import Report
 from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
 from siridb_fast.loading.sources import portions
+from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer.options import WriterKeywords
 from siridb_fast.writer.writer import BatchWriter
 
@@ -324,8 +320,7 @@ class SiriDBClient(Unpicklable):
 
         Also raises what `query_arrays` does.
         """
-        frame = FrameOptions(**options)
-        return await self._database.query_frame(query, time_precision, timeout, frame)
+        return await self._database.query_frame(query, time_precision, timeout, options)
 
     async def query_arrow(
         self,
@@ -341,8 +336,7 @@ class SiriDBClient(Unpicklable):
         form the column of a series called "time" is ``time_`` (with more underscores if there is
         such a series too), its field's metadata gives the ``series``.
         """
-        frame = FrameOptions(**options)
-        return await self._database.query_arrow(query, time_precision, timeout, frame)
+        return await self._database.query_arrow(query, time_precision, timeout, options)
 
     async def load(self, data: object, **options: Unpack[LoadKeywords]) -> Report:
         """Load whole frames, columns or streams of them; see `siridb_fast.load`.

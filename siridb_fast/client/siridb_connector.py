@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from siridb_fast.client.database import Database, InsertKeywords, PointArrays
+from siridb_fast.client.database import Database
+from siridb_fast.client.options import InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.connection.config import Config, is_url, parse_url
 from siridb_fast.connection.connection import KEEPALIVE_INTERVAL, Connection
@@ -25,6 +26,7 @@ from siridb_fast.errors import (
 )
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
+from siridb_fast.query.paging import PointArrays
 
 if TYPE_CHECKING:
     from siridb_fast.protocol._wire import PayloadBytes

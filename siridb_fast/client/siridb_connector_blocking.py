@@ -11,13 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from siridb_fast.client.blocking import BlockingClient, BlockingWriter
-from siridb_fast.client.database import (
-    Database,
-    FrameKeywords,
-    FrameOptions,
-    InsertKeywords,
-    PointArrays,
-)
+from siridb_fast.client.database import Database
+from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.client.siridb_connector import Protocol, SiriDBProtocol, dial, target_of
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
@@ -26,6 +21,7 @@ from siridb_fast.connection.hosts import DEFAULT_PORT
 from siridb_fast.errors import ConnectionLost
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
+from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer.options import WriterKeywords
 
 if TYPE_CHECKING:
@@ -115,8 +111,7 @@ class SiriDBConnection(Unpicklable):
         **options: Unpack[FrameKeywords],
     ) -> pandas.DataFrame:
         """Run a select; see `SiriDBClient.query_frame`."""
-        frame = FrameOptions(**options)
-        return self._run(self._database.query_frame(query, time_precision, timeout, frame))
+        return self._run(self._database.query_frame(query, time_precision, timeout, options))
 
     def query_arrow(
         self,
@@ -126,8 +121,7 @@ class SiriDBConnection(Unpicklable):
         **options: Unpack[FrameKeywords],
     ) -> pyarrow.Table:
         """Run a select; see `SiriDBClient.query_arrow`."""
-        frame = FrameOptions(**options)
-        return self._run(self._database.query_arrow(query, time_precision, timeout, frame))
+        return self._run(self._database.query_arrow(query, time_precision, timeout, options))
 
     def writer(self, **options: Unpack[WriterKeywords]) -> BlockingWriter:
         """Return an open writer to the same server; close it, or use it in a ``with`` block.

@@ -1,7 +1,7 @@
 """What the database says of itself: its time precision, and the type of each series.
 
-Each is asked for once and kept; without the right to ask, it is unknown. Knows how to ask in
-SiriDB's query language; the query itself is carried by whoever owns this.
+Each is asked for once and remembered; without the right to ask, it is unknown. Knows the texts of
+these queries in SiriDB's query language; whoever owns this gives what runs them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from siridb_fast.query.select import (
 
 __all__ = ["Catalog", "quote"]
 
-KEPT_TYPES = 1_000_000  # at about 150 bytes each; then all are forgotten and asked for again
+REMEMBERED_TYPES = 1_000_000  # at about 150 bytes each; then all are forgotten and asked for again
 
 logger = logging.getLogger("siridb_fast")
 
@@ -70,12 +70,12 @@ class Catalog:
         return found["expiration_num"], found["expiration_log"]
 
     async def look_up(self, names: Iterable[str], timeout: float) -> dict[str, str]:
-        """Ask for the types of series, without keeping them; nothing comes if one may not list."""
+        """Ask for types of series, and do not remember them; none comes if one may not list."""
         found: dict[str, str] = {}
         if self._may_list:
             try:
                 for text in _queries(names):
-                    found.update(await self._listed(text, timeout))
+                    found.update(await self._list(text, timeout))
             except UserAuthError as exc:
                 self._may_list = False
                 logger.warning("the types of existing series are unknown: %s", exc)
@@ -87,7 +87,7 @@ class Catalog:
         """Return the type of each series that exists: "integer", "float" or "string".
 
         A series that does not exist yet is left out. What was learnt before is not asked for again
-        unless it ``is_fresh``. A user who may not list gets what this client itself has settled.
+        unless it ``is_fresh``. A user who may not list gets what this client itself has inserted.
         """
         wanted = list(names)
         unknown = wanted if is_fresh else [name for name in wanted if name not in self._types]
@@ -96,16 +96,16 @@ class Catalog:
             if self._may_list:
                 for name in unknown:
                     self._types.pop(name, None)
-                self.settle(found)
+                self.remember(found)
         return {name: self._types[name] for name in wanted if name in self._types}
 
-    def settle(self, types: dict[str, str]) -> None:
-        """Note the types of series that an insert has just created, or that were listed."""
-        if len(self._types) + len(types) > KEPT_TYPES:
+    def remember(self, types: dict[str, str]) -> None:
+        """Remember the types of series that an insert has just created, or that were listed."""
+        if len(self._types) + len(types) > REMEMBERED_TYPES:
             self._types.clear()
         self._types.update(types)
 
-    async def _listed(self, text: str, timeout: float) -> list[tuple[str, str]]:
+    async def _list(self, text: str, timeout: float) -> list[tuple[str, str]]:
         answer = await self._query(text, timeout)
         return [(name, kind) for name, kind in answer["series"]]
 

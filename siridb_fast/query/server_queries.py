@@ -1,22 +1,19 @@
-"""What a writer asks of its database, over its own connections.
+"""The queries of a writer, over its own connections.
 
-Knows the queries; knows nothing of points that are written.
+Knows their texts and what their answers mean; knows nothing of points that are written.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from siridb_fast.columns._decode import decode_points
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.failover import request_with_failover
 from siridb_fast.errors import UserAuthError
-from siridb_fast.protocol import _wire
-from siridb_fast.protocol._qpack import packb
 from siridb_fast.query.catalog import Catalog, quote
 from siridb_fast.query.paging import PointArrays
+from siridb_fast.query.run import RequestSender, run_query, run_select
 
 __all__ = ["ASSUMED_BUFFER_POINTS", "ServerQueries"]
 
@@ -27,11 +24,11 @@ BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
 
 
 class ServerQueries:
-    """The questions of one writer.
+    """The queries of one writer. With ``at``, the server at the end of that connection answers.
 
     Args:
         cluster: Its connections.
-        time_precision: Of the database, where it is known; then it is not asked for.
+        time_precision: Of the database, where it is known; then no query asks for it.
         buffer_size: Bytes that the server buffers of a series, likewise.
     """
 
@@ -45,13 +42,13 @@ class ServerQueries:
         self._cluster = cluster
         self._time_precision = time_precision
         self._buffer_size = buffer_size
-        self._catalog = Catalog(self._ask)
+        self._catalog = Catalog(partial(run_query, self._sender()))
 
     async def settings(self, *, at: Connection) -> tuple[int | None, int]:
         """Return the time precision if it is known, and how many points a series buffers."""
         precision, buffer_size = self._time_precision, self._buffer_size
         if precision is None or buffer_size is None:
-            shown = await Catalog(partial(self._ask, at=at)).settings(QUERY_TIMEOUT)
+            shown = await Catalog(partial(run_query, self._sender(at))).settings(QUERY_TIMEOUT)
             precision = precision if shown[0] is None else shown[0]
             buffer_size = shown[1] if buffer_size is None else buffer_size
         if buffer_size is None:
@@ -67,47 +64,32 @@ class ServerQueries:
         return await self._catalog.expirations(QUERY_TIMEOUT)
 
     async def arrays(self, query: str, *, at: Connection | None = None) -> PointArrays:
-        """Return the answer to a select, of the server at the end of a connection, or of any."""
-        answer = await self._send(query, is_raw=True, at=at)
-        arrays: PointArrays = decode_points(answer)
-        return arrays
+        """Return the answer to a select."""
+        return (await run_select(self._sender(at), query, QUERY_TIMEOUT)).points
 
     async def may_select(self, series: str, *, at: Connection) -> bool:
         """Tell whether the user has the right to select; any name of a series will do."""
         try:
-            await self._send(f"select count() from {quote(series)}", at=at)  # noqa: S608
+            query = f"select count() from {quote(series)}"  # noqa: S608
+            await run_query(self._sender(at), query, QUERY_TIMEOUT)
         except UserAuthError:
             return False
         return True
 
     async def active_tasks(self, *, at: Connection) -> int:
         """Return how many requests a server works on, this one included."""
-        answer = await self._send("show active_tasks", at=at)
+        answer = await run_query(self._sender(at), "show active_tasks", QUERY_TIMEOUT)
         tasks: int = answer["data"][0]["value"]
         return tasks
 
     async def pools(self, *, at: Connection) -> int:
         """Return how many pools the cluster has."""
-        answer = await self._send("count pools", at=at)
+        answer = await run_query(self._sender(at), "count pools", QUERY_TIMEOUT)
         pools: int = answer["pools"]
         return pools
 
-    async def _ask(self, text: str, timeout: float, *, at: Connection | None = None) -> object:
-        return await self._send(text, timeout, at=at)
-
-    async def _send(
-        self,
-        text: str,
-        timeout: float = QUERY_TIMEOUT,
-        *,
-        is_raw: bool = False,
-        at: Connection | None = None,
-    ) -> Any:
-        payload = packb((text, None))
-        if at is not None:
-            return await at.request(
-                _wire.REQ_QUERY, payload, timeout, is_raw=is_raw, is_urgent=True
-            )
-        return await request_with_failover(
-            self._cluster, _wire.REQ_QUERY, payload, timeout, is_raw=is_raw, is_urgent=True
-        )
+    def _sender(self, at: Connection | None = None) -> RequestSender:
+        # Urgent: a query does not wait until packages of points leave room in the window.
+        if at is None:
+            return partial(request_with_failover, self._cluster, is_urgent=True)
+        return partial(at.request, is_urgent=True)

@@ -89,7 +89,7 @@ async def test_types_are_asked_for_once_and_again_when_they_shall_be_fresh() -> 
     for names in (["a", "b"], ["b", "a"], ["a"]):
         assert await catalog.series_types(names, 5) == dict.fromkeys(names, "float")
     assert len(asked.queries) == 1
-    catalog.settle({"c": "integer"})
+    catalog.remember({"c": "integer"})
     assert await catalog.series_types(["c"], 5) == {"c": "integer"}
     assert len(asked.queries) == 1
     assert await catalog.series_types(["c"], 5, is_fresh=True) == {"c": "float"}
@@ -113,7 +113,7 @@ async def test_without_the_right_to_ask_nothing_is_known_nor_asked_twice() -> No
         assert await catalog.time_precision(5) is None
         assert await catalog.series_types(["a"], 5) == {}
     assert len(asked.queries) == 2
-    catalog.settle({"a": "string"})
+    catalog.remember({"a": "string"})
     assert await catalog.series_types(["a", "b"], 5) == {"a": "string"}
 
 

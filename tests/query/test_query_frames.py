@@ -19,7 +19,7 @@ from siridb_fast import (
     UserAuthError,
     connect,
 )
-from siridb_fast.client.database import PointArrays
+from siridb_fast.query.paging import PointArrays
 from tests.fix_server import Database
 from tests.query.test_catalog import limited
 
@@ -182,7 +182,7 @@ async def test_points_that_arrive_meanwhile_tear_nothing(database: Database) -> 
     async with database.client() as client, database.client() as writer:
         await client.insert({"a": (times, times), "b": (times[:9], times[:9])})
         await limit_points(client, 3_000)
-        ask = client._database._carrier
+        ask = client._database._send
 
         async def meanwhile(*args: Any, **options: Any) -> Any:
             answer = await ask(*args, **options)
@@ -190,7 +190,7 @@ async def test_points_that_arrive_meanwhile_tear_nothing(database: Database) -> 
             await writer.insert({"a": (more, more), "b": (more, more)})
             return answer
 
-        client._database._carrier = meanwhile
+        client._database._send = meanwhile
         found = await client.query_arrays("select * from *", all_points=True)
         for name, own in (("a", times), ("b", times[:9])):
             got, values = found[name]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from siridb_fast.client.database import PointArrays
+    from siridb_fast.query.paging import PointArrays
 
 __all__ = [
     "PICTURES",

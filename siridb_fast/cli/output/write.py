@@ -28,7 +28,7 @@ from siridb_fast.cli.errors import UsageFault, reason_of, shown
 from siridb_fast.cli.output.grid import Grid, iso
 
 if TYPE_CHECKING:
-    from siridb_fast.client.database import PointArrays
+    from siridb_fast.query.paging import PointArrays
 
 __all__ = [
     "Format",
