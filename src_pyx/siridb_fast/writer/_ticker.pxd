@@ -7,5 +7,5 @@ cdef class Ticker:
     cdef:
         PointIntake intake
         list series            # in the order of the names
-        readonly tuple names
+        tuple series_names
         tuple shape            # of an array with one value for each

@@ -46,17 +46,22 @@ cdef class Ticker:
             raise ColumnError(f"a ticker's names are a list of str, got {names!r}")
         self.intake = intake
         self.series = [find_series(intake, name) for name in names]
-        self.names = tuple([series.name for series in self.series])
-        self.shape = (len(self.names),)
-        if len(set(self.names)) < len(self.names):
-            twice = next(name for name in self.names if self.names.count(name) > 1)
+        self.series_names = tuple([series.name for series in self.series])
+        self.shape = (len(self.series_names),)
+        if len(set(self.series_names)) < len(self.series_names):
+            twice = next(name for name in self.series_names if self.series_names.count(name) > 1)
             raise ColumnError("a ticker has every series once", series=twice)
 
     def __len__(self):
-        return len(self.names)
+        return len(self.series_names)
 
     def __repr__(self):
-        return f"<Ticker of {len(self.names):,} series>"
+        return f"<Ticker of {len(self.series_names):,} series>"
+
+    @property
+    def names(self) -> tuple:
+        """Those of the series, in the order of the values."""
+        return self.series_names
 
     def write(self, timestamp, values) -> None:
         """Take one value for each series.
@@ -72,7 +77,7 @@ cdef class Ticker:
         """
         cdef SeriesType type_ = plain_type(self, values)
         if type_ == NO_TYPE and is_array(values):
-            values = plain_array(values, self.names, 1)
+            values = plain_array(values, self.series_names, 1)
             type_ = TYPES_OF_KINDS.get(values.dtype.kind, NO_TYPE)
         elif type_ == NO_TYPE:
             values = _listed(values)
@@ -98,7 +103,7 @@ cdef class Ticker:
             ColumnError: Names the series and the index of the row. Also a `ValueError`.
             BufferFullError: There is no room, on the event loop's thread, or there could never be.
         """
-        values = plain_array(values, self.names, 2)
+        values = plain_array(values, self.series_names, 2)
         if not values.shape[1]:
             return
         stamps = plain_timestamps(self, timestamps)
@@ -182,7 +187,7 @@ cdef object present_mask(Ticker ticker, values):
         row, index = np.argwhere(missing)[0].tolist()
         raise ColumnError(
             "the value is missing (NaN) and on_missing is 'error'",
-            series=ticker.names[index], index=row,
+            series=ticker.series_names[index], index=row,
         )
     return ~missing
 
@@ -190,8 +195,8 @@ cdef object present_mask(Ticker ticker, values):
 cdef object plain_timestamps(Ticker ticker, timestamps):
     # as int64 in the database's precision
     rules = replace(ticker.intake._rules, on_missing="keep")
-    timestamps = one_dimension(ticker.names[0], "timestamps", timestamps)
-    column = point_column(ticker.names[0], timestamps, np.zeros(len(timestamps)), rules)
+    timestamps = one_dimension(ticker.series_names[0], "timestamps", timestamps)
+    column = point_column(ticker.series_names[0], timestamps, np.zeros(len(timestamps)), rules)
     return column.plain()[0]
 
 
@@ -247,7 +252,7 @@ cdef object bits_in_types(Ticker ticker, values, present, types):
         column = values[:, i]
         if type_ != own:
             there = column if present is None else np.where(present[:, i], column, 0)
-            column = cast_column(ticker, ticker.names[i], there, type_)
+            column = cast_column(ticker, ticker.series_names[i], there, type_)
         bits[:, i] = column.view(np.int64)
     return bits
 

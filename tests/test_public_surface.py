@@ -1,0 +1,104 @@
+"""What `dir()` and `help()` show users: all that they may call, with its text, and no more."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+import pytest
+
+import siridb_fast
+from siridb_fast import BatchWriter
+from siridb_fast.writer._point_intake import SeriesHandle
+from siridb_fast.writer._ticker import Ticker
+
+SURFACE = {
+    "BatchWriter": """
+        close drain flush open series stats ticker time_precision
+        write write_arrays write_many write_rows write_tick""",
+    "BlockingClient": """
+        close config connected insert insert_packed load
+        query query_arrays query_arrow query_frame writer""",
+    "BlockingDelivery": "is_done wait",
+    "BlockingWriter": """
+        close flush series stats ticker write write_arrays write_many write_tick""",
+    "Config": """
+        dbname hosts inactive_time keepalive keepalive_interval max_answer max_wait_retry
+        on_doubt password ssl timeout username window""",
+    "Delivered": "bytes host latency points seconds series",
+    "Delivery": "is_done",
+    "Failure": "error points series",
+    "Progress": "bytes points rows seconds total_rows",
+    "Report": """
+        bytes expired expired_series in_doubt in_doubt_points is_complete missing packages points
+        rejected rejected_points require_complete rows seconds series spooled""",
+    "SeriesHandle": "append name",
+    "SiriDBAsyncConnection": "close connect connected insert query query_arrays",
+    "SiriDBClient": """
+        close config connect connected from_config from_url insert insert_packed is_closed load
+        open query query_arrays query_arrow query_frame wait_closed writer""",
+    "SiriDBConn": """
+        MAX_RECONNECT_TIMEOUT MAX_RECONNECT_WAIT_TIME MAX_WRITE_RETRY RECONNECT_ATTEMPT
+        close connect insert is_connected query query_arrays wait_closed""",
+    "SiriDBConnection": "close insert query query_arrays query_arrow query_frame writer",
+    "SpoolOptions": "max_age max_bytes mode on_full path sync",
+    "Stats": """
+        buffered buffered_bytes bytes delivered fast in_doubt in_flight max_buffered
+        packages packages_in_flight rejected retries series settled slow spooled unsafe written""",
+    "Ticker": "names write write_block",
+}
+OF_ERRORS = "points_inserted retriable"
+EXTENSIBLE = "SiriDBProtocol"  # an asyncio protocol to derive from: all of a connection is there
+
+PUBLIC = {name: getattr(siridb_fast, name) for name in siridb_fast.__all__}
+CLASSES = {name: thing for name, thing in PUBLIC.items() if isinstance(thing, type)}
+CLASSES |= {"SeriesHandle": SeriesHandle, "Ticker": Ticker}  # a writer gives these
+ERRORS = [name for name, thing in CLASSES.items() if issubclass(thing, BaseException)]
+
+
+def shown(thing: type) -> set[str]:
+    builtin = {name for base in (Exception, OSError) for name in dir(base)}
+    hidden = builtin if issubclass(thing, BaseException) else set()
+    return {name for name in dir(thing) if not name.startswith("_")} - hidden
+
+
+def own_text(owner: type, name: str) -> str | None:
+    text = inspect.getattr_static(owner, name).__doc__
+    return text if isinstance(text, str) else None
+
+
+def test_every_public_class_is_in_the_table() -> None:
+    assert CLASSES.keys() - {*ERRORS, EXTENSIBLE} == SURFACE.keys()
+
+
+@pytest.mark.parametrize("name", SURFACE)
+def test_class_shows_what_users_may_call_and_nothing_else(name: str) -> None:
+    assert shown(CLASSES[name]) == set(SURFACE[name].split())
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_error_shows_what_every_error_has(name: str) -> None:
+    assert shown(CLASSES[name]) == set(OF_ERRORS.split())
+
+
+@pytest.mark.parametrize("name", [*SURFACE, EXTENSIBLE])
+def test_what_is_shown_has_a_text_of_its_own(name: str) -> None:
+    owner: Any = CLASSES[name]
+    # The text of a class is about its fields and constants.
+    fields = dataclasses.fields(owner) if dataclasses.is_dataclass(owner) else ()
+    names = shown(owner) - {field.name for field in fields}
+    names = {one for one in names if not one.isupper()}
+    assert [one for one in sorted(names) if not own_text(owner, one)] == []
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_name_has_a_text_of_its_own(name: str) -> None:
+    thing = PUBLIC[name]
+    if isinstance(thing, type):
+        assert vars(thing)["__doc__"]
+    elif not isinstance(thing, int):  # SECOND … NANOSECOND
+        assert thing.__doc__
+
+
+@pytest.mark.parametrize("thing", [BatchWriter, Ticker, SeriesHandle])
+def test_compiled_class_shows_no_machinery(thing: type) -> None:
+    assert [name for name in dir(thing) if "pyx" in name or "cython" in name] == []
