@@ -1,9 +1,9 @@
-"""A server that throws everything away: what is measured against it is the client alone.
+"""A null server throws everything away: what is measured against it is the client alone.
 
 A process of its own that speaks just enough of the protocol for any client: it lets everybody in,
 answers pings and the queries of a connecting client as a database in nanoseconds would that holds
 nothing, and acknowledges each insert as soon as its last byte is there. The bytes of an insert are
-never looked at; over TCP they are not even copied. `Sink` starts and ends the process.
+never read; over TCP they are not even copied. `NullServer` starts and ends the process.
 
 Rules: one blocking thread for each connection; the process ends when its standard input does, so
 that it never outlives who started it.
@@ -38,7 +38,7 @@ from siridb_fast.protocol._wire import (
     parse_header,
 )
 
-__all__ = ["HOST", "Sink"]
+__all__ = ["HOST", "NullServer"]
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 20.0
@@ -50,15 +50,15 @@ LISTED: dict[str, Any] = {"columns": ["name", "type"], "series": []}
 UUID, STARTED = str(uuid.uuid4()), time.monotonic()
 
 
-class Sink:
+class NullServer:
     """The process, as a context manager: it listens to TCP and to a unix socket at once."""
 
     host = HOST
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="sink-")
+        self._folder = tempfile.TemporaryDirectory(prefix="null-server-")
         self._process: subprocess.Popen[str] | None = None
-        self.socket_path = Path(self._folder.name) / "sink.sock"
+        self.socket_path = Path(self._folder.name) / "server.sock"
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -83,7 +83,7 @@ class Sink:
     def pid(self) -> int:
         """The pid of the process; RuntimeError if it was not started."""
         if self._process is None:
-            raise RuntimeError("the sink does not run")
+            raise RuntimeError("the null server does not run")
         return self._process.pid
 
     @property
@@ -111,7 +111,7 @@ class Sink:
         assert self._process is not None
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], START_TIMEOUT)[0]:
-            raise TimeoutError(f"the sink was not ready within {START_TIMEOUT:g} s")
+            raise TimeoutError(f"the null server was not ready within {START_TIMEOUT:g} s")
         return self._process.stdout.readline()
 
 
@@ -138,12 +138,12 @@ def _serve(sock: socket.socket) -> None:
         with sock:
             if sock.family == socket.AF_INET:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _Guest(sock).serve()
+            _Connection(sock).serve()
     except ConnectionError:
         pass  # it left without a word
 
 
-class _Guest:
+class _Connection:
     """One connection, and the one buffer that all its bytes go to."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -155,9 +155,9 @@ class _Guest:
 
     def serve(self) -> None:
         """Answer until the other side closes."""
-        held = 0  # bytes of a package whose rest is still to come
-        while count := self._sock.recv_into(self._buffer[held:], HEAD_BYTES):
-            held = self._answer_all(held + count)
+        partial = 0  # bytes of a package that is not complete
+        while count := self._sock.recv_into(self._buffer[partial:], HEAD_BYTES):
+            partial = self._answer_all(partial + count)
 
     def _answer_all(self, end: int) -> int:
         # Answer the packages in the buffer; move what is left over to its start.
@@ -195,13 +195,13 @@ def _answer(pid: int, type_: int, payload: memoryview | bytes) -> bytes:
     if type_ == REQ_INSERT:
         return pack_header(len(ACKNOWLEDGED), pid, RES_INSERT) + ACKNOWLEDGED
     if type_ == REQ_QUERY:
-        body = packb(_told(unpackb(bytes(payload), "utf-8")[0]))
+        body = packb(_answer_of(unpackb(bytes(payload), "utf-8")[0]))
         return pack_header(len(body), pid, RES_QUERY) + body
     types = {REQ_AUTH: RES_AUTH_SUCCESS, REQ_PING: RES_ACK}
     return pack_header(0, pid, types[type_]) if type_ in types else b""
 
 
-def _told(query: str) -> dict[str, Any]:
+def _answer_of(query: str) -> dict[str, Any]:
     what, _, names = query.partition(" ")
     if what == "show":
         shown = _shown()

@@ -1,4 +1,4 @@
-"""Writers and loads without a socket: what is left is all that they do up to sealed packages.
+"""A null transport: writers and loads without a socket, with all they do up to sealed packages.
 
 Inside of `no_sockets` every writer that is opened, also that of a load, has an engine whose
 packages go nowhere: each counts as delivered as soon as it is sealed, and its memory is used again
@@ -32,19 +32,19 @@ TIMEOUT = 120.0
 @contextmanager
 def no_sockets() -> Iterator[None]:
     """Give no writer that is opened meanwhile a socket; `NOWHERE` is a URL for them."""
-    with mock.patch.object(siridb_fast.writer.writer, "Engine", DryEngine):
+    with mock.patch.object(siridb_fast.writer.writer, "Engine", NullEngine):
         yield
 
 
-class DryEngine(Engine):
+class NullEngine(Engine):
     """An engine that is never connected, and need not be."""
 
     def __init__(self, config: Any, options: Any, coalescer: Any) -> None:
         super().__init__(config, options, coalescer)
         self._facts = DatabaseFacts(NANOSECOND, BUFFER_POINTS, True, 1)
         self._ledger.buffer_points = BUFFER_POINTS
-        self.queries = DryQueries(self._cluster)
-        self._dispatcher = DryDispatcher(
+        self.queries = NullQueries(self._cluster)
+        self._dispatcher = NullDispatcher(
             self._cluster,
             self,
             delivery_timeout=TIMEOUT,
@@ -68,7 +68,7 @@ class DryEngine(Engine):
             self._set_timer()
 
 
-class DryDispatcher(Dispatcher):
+class NullDispatcher(Dispatcher):
     """One whose packages are delivered when they are sealed."""
 
     def pump(self) -> None:
@@ -78,7 +78,7 @@ class DryDispatcher(Dispatcher):
             self.outgoing.settle(package)
 
 
-class DryQueries(ServerQueries):
+class NullQueries(ServerQueries):
     """One that knows without asking."""
 
     async def expirations(self) -> tuple[int | None, int | None]:

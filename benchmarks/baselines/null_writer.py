@@ -1,4 +1,4 @@
-"""What a writer holds, without a server: points go in by its plain calls, nothing leaves."""
+"""A null writer: points go in by the plain calls of a writer, and nothing leaves."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.writer._point_intake import PointIntake
 
-__all__ = ["Memory"]
+__all__ = ["NullWriter"]
 
 BUFFER_POINTS = 64  # of a series, in a server with the usual buffer_size
 ROOM = 1 << 30
 
 
-class Memory:
+class NullWriter:
     """An intake that nothing leaves unless it is emptied; all of its series are settled."""
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Seeded data: columns, frames, TSBS's shapes, arrivals over time."""
+"""Seeded data: columns, frames, TSBS's shapes, points over time."""

@@ -1,4 +1,4 @@
-"""Points that come at a fixed rate, whatever becomes of those before: an open loop.
+"""An open loop: points come at a fixed rate, whatever becomes of those before.
 
 Every millisecond all points are written that are due by then; what is late is made up for. So a
 call that takes long delays those after it, as it would in a program.
@@ -17,16 +17,16 @@ from benchmarks.data.data import FIRST_SECOND, Array
 from benchmarks.entrants.lap import Writing
 from siridb_fast import BatchWriter, Delivered
 
-__all__ = ["Arrivals", "clock_cost"]
+__all__ = ["OpenLoop", "clock_cost"]
 
 FIRST = FIRST_SECOND * 1_000_000_000
-TURN = 0.001  # seconds between two looks at the clock
+TURN = 0.001  # seconds between two readings of the clock
 MOST_AT_ONCE = 0.01  # seconds of points, before the event loop has its turn
 CLOCKS = 10_001
 
 
 @dataclass(slots=True)
-class Arrivals:
+class OpenLoop:
     """So many points a second, for some seconds, of some series in turn.
 
     Args:

@@ -149,7 +149,7 @@ def bounded_walks(starts: data.Array, steps: data.Array, low: float, high: float
 
 def choices(options: list[str], count: int, random: np.random.Generator) -> list[str]:
     """Return so many of the options, at random."""
-    return [options[place] for place in random.integers(0, len(options), count)]
+    return [options[index] for index in random.integers(0, len(options), count)]
 
 
 def _package(names: list[str], stamps: data.Array, columns: data.Array) -> memoryview:

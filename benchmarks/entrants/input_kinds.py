@@ -1,7 +1,7 @@
-"""The kinds of input, each as an entrant, and a small process that tells what one takes of memory.
+"""The kinds of input, each as an entrant, and a small process that measures the memory one takes.
 
-``rungs KIND URL FOLDER`` sends one lap, and prints how much more resident memory this process had
-at most than before, in bytes. What the input itself takes is not in it.
+``input_kinds KIND URL FOLDER`` sends one lap, and prints how much more resident memory this
+process had at most than before, in bytes. What the input itself takes is not in it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the measurements of the writer share: servers, open writers, sensors, and who sends what.
+"""A lap: who sends what to which server, and how open writers and bare sockets are made for it.
 
 An `Entrant` makes the load of each lap beforehand, so that only the sending is timed; its name is
 in the names of its series, by which `compete` counts what the server has stored of it.
@@ -57,7 +57,7 @@ class Entrant:
         name: Its series have this in their names, and no other's have.
         points: It sends in one lap.
         make: Returns what `send` needs for a lap of this number, from 0; its time does not count.
-        send: Returns when all is stored; if it returns a report, that is kept.
+        send: Returns when all is stored; if it returns a report, that is `report`.
     """
 
     name: str
@@ -189,9 +189,9 @@ class Writing:
         self.run(self.writer.close())
         self._runner.close()
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the writer's loop."""
-        return self._runner.run(work)
+        return self._runner.run(coroutine)
 
     def entrant(
         self,
@@ -283,4 +283,4 @@ def reference_client(
             yield client, runner.run
         finally:
             client.close()
-            runner.run(asyncio.sleep(0.05))  # it cannot tell when it is closed
+            runner.run(asyncio.sleep(0.05))  # it does not say when it is closed

@@ -77,13 +77,13 @@ def by_truck_tickers(writing: Writing, iot: Iot) -> Entrant:
         tickers[truck][0 if is_readings else 1]
         for truck, is_readings in zip(iot.truck.tolist(), iot.is_readings.tolist(), strict=True)
     ]
-    rows, places = rows_as_lists(iot), iot.time.tolist()
+    rows, indices = rows_as_lists(iot), iot.time.tolist()
 
     async def send(writer: BatchWriter, times: list[int]) -> None:
         for start in range(0, len(rows), 100):
             part = slice(start, start + 100)
-            for ticker, place, row in zip(chosen[part], places[part], rows[part], strict=True):
-                ticker.write(times[place], row)
+            for ticker, index, row in zip(chosen[part], indices[part], rows[part], strict=True):
+                ticker.write(times[index], row)
             await writer.drain()
 
     return writing.entrant("hosts", iot.points, _times(iot), send)

@@ -1,4 +1,4 @@
-"""Which cores of the machine run what: the client on one of them, what it talks to on the others.
+"""Affinity, which cores run what: the client on one of them, what it talks to on the others.
 
 Where a kernel chooses, the CPU time of sending the same bytes changes from lap to lap.
 """
@@ -29,6 +29,6 @@ def on_cores(cores: Set[int]) -> Iterator[None]:
 
 
 def _move(cores: Set[int]) -> None:
-    # Every thread has cores of its own; some libraries keep theirs from early on.
+    # Every thread has cores of its own; some libraries set theirs early.
     for task in Path("/proc/self/task").iterdir():
         os.sched_setaffinity(int(task.name), cores)

@@ -1,4 +1,4 @@
-"""A small process that runs a command when it is told to, and tells its time and peak memory.
+"""A small process that runs a command on demand, and prints its time and peak memory.
 
 ``child COMMAND…`` waits for a line on its input, runs the command, and prints as JSON: the most
 resident memory it had in bytes, and its exit code. A new process begins with the peak of the one

@@ -34,15 +34,15 @@ def differences(old: Run, new: Run) -> Iterator[str]:
     before = {(row.file, row.key): row for row in old.rows}
     after = {(row.file, row.key): row for row in new.rows}
     counts: Counter[str] = Counter()
-    for place, row in after.items():
-        if place in before:
-            verdict = _verdict(old, before[place], new, row)
+    for key, row in after.items():
+        if key in before:
+            verdict = _verdict(old, before[key], new, row)
             counts[verdict] += 1
             if verdict in (BETTER, WORSE):
-                yield f"{verdict:<6}  {_change(before[place], row)}"
+                yield f"{verdict:<6}  {_change(before[key], row)}"
     for title, only in (
-        ("only before", [place for place in before if place not in after]),
-        ("only after", [place for place in after if place not in before]),
+        ("only before", [key for key in before if key not in after]),
+        ("only after", [key for key in after if key not in before]),
     ):
         yield from (f"{title}: {file}: {key}" for file, key in only)
     yield (

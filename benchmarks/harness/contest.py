@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -63,7 +63,7 @@ class Contest:
         warm_ups: int = WARM_UPS,
         seconds: float = SECONDS,
     ) -> None:
-        """Run all contestants in turn; a first round only warms up, and tells how long one takes.
+        """Run all contestants in turn; a first round only warms up, and shows how long one takes.
 
         Args:
             rounds: How many count; fewer, but two, where they would take longer than ``seconds``.
@@ -115,7 +115,7 @@ class Contest:
             ours: The name of one contestant.
             reference: The name of the other.
             reference_count: Points or requests of one of its rounds, if they are others.
-            is_cpu: Compare this process's CPU time, in place of the time on the wall.
+            is_cpu: Compare this process's CPU time, instead of the time on the wall.
             note: What may be different in another run.
             facts: Other figures of ours, by name and unit.
         """
@@ -170,8 +170,8 @@ class Contest:
         log: Literal["", "x", "y", "xy"] = "",
     ) -> None:
         """Add a chart; its title names it, so it is the same in every run."""
-        kept: dict[str, Any] = {label: list(marks) for label, marks in lines.items()}
-        self._record.charts.append(Chart(self._file, title, x, y, kept, log))
+        marks_by_label = {label: list(marks) for label, marks in lines.items()}
+        self._record.charts.append(Chart(self._file, title, x, y, marks_by_label, log))
 
     def median_time(self, name: str) -> float:
         """Return the median time of a contestant, in seconds."""

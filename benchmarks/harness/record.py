@@ -42,7 +42,7 @@ class Row:
         note: What may change from run to run.
         facts: Other figures of ours by name and unit, such as "CPU ns/point".
         is_limit: A count beside what is allowed, not a time beside another: all that says
-            something is whether it is kept.
+            something is whether it stays below.
     """
 
     file: str
@@ -133,7 +133,7 @@ class Run:
     def spread(self, row: Row) -> tuple[float, float]:
         """Return between what a ratio is: its least and greatest round, and their scatter.
 
-        Of a single round twice the scatter: nothing else tells how lucky it was.
+        Of a single round twice the scatter: nothing else shows how lucky it was.
         """
         scatter = self.scatter(row.file) ** (1 if len(row.ratios) > 1 else 2)
         return min(row.ratios) / scatter, max(row.ratios) * scatter

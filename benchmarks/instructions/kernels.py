@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.baselines.null_writer import Memory
+from benchmarks.baselines.null_writer import NullWriter
 from benchmarks.data import data
 from siridb_fast import NANOSECOND, decode_points, packb, unpackb
 from siridb_fast.batching._batch import Batch
@@ -92,12 +92,12 @@ def _calls(function: Callable[..., object], *arguments: object) -> Kernel:
 
 
 class _Points:
-    # One value of each series in turn, again and again, for a memory that is emptied in between.
+    # One value of each series in turn, again and again, for a writer that is emptied in between.
 
     def __init__(self) -> None:
         self.names = [f"room sensor {i}" for i in range(SERIES)]
-        self.memory = Memory(self.names, clock=lambda: 0.0)
-        self.intake = self.memory.intake
+        self.writer = NullWriter(self.names, clock=lambda: 0.0)
+        self.intake = self.writer.intake
         self.times: list[int] = data.nanoseconds(TICKS).tolist()
         self.rows: list[list[float]] = data.doubles(TICKS * SERIES).reshape(TICKS, SERIES).tolist()
 
@@ -108,7 +108,7 @@ class _Points:
 
 def _writing() -> Work:
     points = _Points()
-    return Work(points.write, points.memory.empty)
+    return Work(points.write, points.writer.empty)
 
 
 def _appending() -> Work:
@@ -119,19 +119,19 @@ def _appending() -> Work:
         for timestamp, row in zip(points.times, points.rows, strict=True):
             _exhaust(map(operator.call, appends, repeat(timestamp), row))
 
-    return Work(append, points.memory.empty)
+    return Work(append, points.writer.empty)
 
 
 def _ticking(row_of: Callable[[list[float]], Any]) -> Work:
     points = _Points()
     ticker = Ticker(points.intake, points.names)
     rows = [row_of(row) for row in points.rows]
-    return Work(lambda: _exhaust(map(ticker.write, points.times, rows)), points.memory.empty)
+    return Work(lambda: _exhaust(map(ticker.write, points.times, rows)), points.writer.empty)
 
 
 def _taking(order: Callable[[data.Array], data.Array]) -> Work:
     points = _Points()
-    coalescer = points.memory.coalescer
+    coalescer = points.writer.coalescer
     buffer = PayloadBuffer()  # used again, as a writer does
     times, values = order(data.nanoseconds(RUN_POINTS)).tolist(), [1.5] * RUN_POINTS
 

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.soak.oracle import Found, NumpyArray, Times, compare
-from benchmarks.soak.soak import BURSTS, PATIENCE, Source, accepted_by, empty, writing
+from benchmarks.soak.soak import BURSTS, KEEPALIVE, Source, accepted_by, empty, writing
 from siridb_fast import BatchWriter, Report, decode_points
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.protocol.pools import pool_of
 from siridb_fast.testing import SiriDBCluster, SiriDBServer
 
 VICTIM = 1  # the pool whose server is killed
-PAUSE = 4.0  # seconds from when the cluster is whole until the next kill, on average
+KILL_INTERVAL = 4.0  # seconds from when the cluster is whole until the next kill, on average
 DOWN = 0.5  # seconds
 PACE = 0.02
 DELIVERY_TIMEOUT = 20.0  # an insert on its way to a pool that is killed hangs for 300
@@ -98,7 +98,7 @@ async def kill_pool(cluster: SiriDBCluster, kills: int, seed: int, trace: Trace)
     victim: SiriDBServer = cluster.pools[VICTIM][0]
     chance = random.Random(seed)
     for _ in range(kills):
-        await asyncio.sleep(PAUSE * chance.uniform(0.5, 1.5))
+        await asyncio.sleep(KILL_INTERVAL * chance.uniform(0.5, 1.5))
         trace.kills.append(time.monotonic())
         victim.kill()
         await asyncio.sleep(DOWN)
@@ -125,7 +125,7 @@ async def write_through(way: str, kills: int, seed: int) -> Outcome:
             writers = []
             for server in servers:
                 writer = BatchWriter(
-                    f"{server.url()}?{PATIENCE}&inactive_time=1",
+                    f"{server.url()}?{KEEPALIVE}&inactive_time=1",
                     linger=0.2,
                     durability="safe",
                     delivery_timeout=DELIVERY_TIMEOUT,

@@ -32,7 +32,7 @@ LASTING = 1.0  # seconds, of what is healed
 ON_SERVER = ("kill", "freeze")
 IN_BETWEEN = ("cut", "reset", "black_hole", "stall", "refuse", "throttle")
 DRAIN_TIMEOUT = 180.0
-PATIENCE = "keepalive_interval=1&max_wait_retry=2"
+KEEPALIVE = "keepalive_interval=1&max_wait_retry=2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Bursts:
 
 
 # A server that is killed when it has just emptied a buffer has its points twice, of itself, where
-# buffers are smaller than a block of stdio (test_safety.py). So either they are not, or nothing is
-# short enough to be buffered: all that is there twice is ours.
+# buffers are smaller than a block of stdio (test_durability.py). So either they are not, or
+# nothing is short enough to be buffered: all that is there twice is ours.
 BURSTS = {"mixed": Bursts([1, 10, 2000], 8192), "long": Bursts([100, 500, 2000], 1024)}
 
 
@@ -101,7 +101,7 @@ class Source:
 
 
 def write_on(writer: BatchWriter, source: Source, stop: threading.Event, pace: float) -> None:
-    """Write bursts until it is told to stop."""
+    """Write bursts until `stop` is set."""
     while not stop.is_set():
         name, numbers = source.next()
         for n in numbers:
@@ -187,7 +187,7 @@ async def soak(
     ):
         server.create_database(buffer_size=BURSTS[bursts].buffer_size)
         sources = [Source(number, BURSTS[bursts].sizes) for number in range(threads)]
-        url = f"siridb://iris:siri@{proxy.host}:{proxy.port}/dbtest?{PATIENCE}"
+        url = f"siridb://iris:siri@{proxy.host}:{proxy.port}/dbtest?{KEEPALIVE}"
         async with BatchWriter(url, **options) as writer:
             async with writing([(writer, source) for source in sources], pace):
                 faults = await torment(server, proxy, seconds, every, seed)
@@ -236,6 +236,6 @@ async def soak_reference(seconds: float, *, every: float, seed: int, bursts: str
         for task in tasks:
             task.cancel()
         client.close()
-        kept = {name: np.concatenate(parts) for name, parts in accepted.items()}
-        found = await compare(server, kept)
-    return Verdict(sum(map(len, kept.values())), found, faults)
+        inserted = {name: np.concatenate(parts) for name, parts in accepted.items()}
+        found = await compare(server, inserted)
+    return Verdict(sum(map(len, inserted.values())), found, faults)

@@ -2,8 +2,8 @@
 
 Series: `write()` without a server, of a million points by 1,000 to 1,000,000 series in turn, and
 the packages made of them; ticks to a real server, of up to 100,000 series. Points: columns to a
-sink, 100,000 to 100,000,000 at a time, and to a real server up to 10,000,000. Smaller amounts are
-sent several times in a lap. Memory is that of a fresh process with one point of each series.
+null server, 100,000 to 100,000,000 at a time, and to a real server up to 10,000,000. Smaller
+amounts are sent several times in a lap. Memory is that of a fresh process with one point of each series.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.baselines.null_server import Sink
-from benchmarks.baselines.null_writer import Memory
+from benchmarks.baselines.null_server import NullServer
+from benchmarks.baselines.null_writer import NullWriter
 from benchmarks.data import data
 from benchmarks.entrants.entrants import by_ticker
 from benchmarks.entrants.lap import (
@@ -51,10 +51,10 @@ def test_series_without_a_server(contest: Contest) -> None:
     contestants: dict[str, Callable[[], None]] = {}
     for series in SERIES:
         names = [f"room {i}" for i in range(series)]
-        memory = Memory(names)
+        writer = NullWriter(names)
         rows = data.doubles(WRITTEN).reshape(-1, series).tolist()
-        contestants[f"write {series}"] = partial(_write, memory, names, rows)
-        contestants[f"package {series}"] = memory.empty
+        contestants[f"write {series}"] = partial(_write, writer, names, rows)
+        contestants[f"package {series}"] = writer.empty
         if series in LISTS:
             contestants[f"lists {series}"] = partial(_append, _Lists(names), names, rows)
     contest.run(1, contestants)
@@ -113,7 +113,7 @@ def test_series_with_a_server(contest: Contest) -> None:
 
 def test_points(contest: Contest) -> None:
     with ExitStack() as stack:
-        sink, server = stack.enter_context(Sink()), stack.enter_context(new_server(500))
+        sink, server = stack.enter_context(NullServer()), stack.enter_context(new_server(500))
         to_sink, to_server = (stack.enter_context(Writing(to.url())) for to in (sink, server))
         in_sink = {n: _by_columns(to_sink, "sink", n, times) for n, times in SINK_TIMES.items()}
         stored = {n: _by_columns(to_server, "server", n, t) for n, t in SERVER_TIMES.items()}
@@ -163,8 +163,8 @@ def test_memory(contest: Contest) -> None:
     contest.chart("Memory of a series with one point", "series", "bytes/series", lines, log="x")
 
 
-def _write(memory: Memory, names: list[str], rows: list[list[float]]) -> None:
-    write = memory.intake.write
+def _write(writer: NullWriter, names: list[str], rows: list[list[float]]) -> None:
+    write = writer.intake.write
     for timestamp, row in enumerate(rows):
         for name, value in zip(names, row, strict=True):
             write(name, timestamp, value)
@@ -198,8 +198,8 @@ def _by_columns(writing: Writing, name: str, points: int, times: int) -> Entrant
         for load in range(times):
             for i in range(passes):
                 stamps = timeline.lap((lap * times + load) * passes + i)
-                for place, column in enumerate(columns):
-                    await writer.write_arrays(f"{name} {place}", stamps, column)
+                for index, column in enumerate(columns):
+                    await writer.write_arrays(f"{name} {index}", stamps, column)
             await writer.flush()
 
     return writing.entrant(name, points * times, lambda lap: lap, send)

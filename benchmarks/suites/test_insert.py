@@ -167,15 +167,15 @@ def _acknowledge_at_once(client: Any) -> None:
     # What our connection does, given to the reference: shows how much of a ratio is due to it.
     (connection,) = client._connections  # noqa: SLF001 - there is no public way
     protocol = connection._protocol  # noqa: SLF001
-    line, receive = protocol.transport.get_extra_info("socket"), protocol.data_received
+    sock, receive = protocol.transport.get_extra_info("socket"), protocol.data_received
 
     def data_received(received: bytes) -> None:
         receive(received)
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     protocol.data_received = data_received
 
 
 async def _close(client: Any) -> None:
     client.close()
-    await asyncio.sleep(0.05)  # the reference cannot tell when it is closed
+    await asyncio.sleep(0.05)  # the reference does not say when it is closed

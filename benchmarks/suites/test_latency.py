@@ -1,8 +1,8 @@
 """How long does a call of `write()` take, and how long until its point is acknowledged?
 
 Points of 1,000 series come at a fixed rate, whatever becomes of those before; of 300 where the
-server is paused. The time of a call has the clock's own in it, which is told beside it. The delay
-is what `on_delivery` tells, of the oldest point of a package, and counted for all its points;
+server is paused. The time of a call has the clock's own in it, which stands beside it. The delay
+is what `on_delivery` reports, of the oldest point of a package, and counted for all its points;
 points wait up to `linger` for others of their series, so most of the delay is what was asked for.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks.data.data import Array
-from benchmarks.data.open_loop import Arrivals, clock_cost
+from benchmarks.data.open_loop import OpenLoop, clock_cost
 from benchmarks.entrants.lap import Writing, new_server
 from benchmarks.harness.contest import Contest
 from benchmarks.harness.record import Mark
@@ -44,7 +44,7 @@ def lines() -> dict[str, list[Mark]]:
 @pytest.mark.parametrize(("rate", "interval"), [(100_000, 0), *((rate, 500) for rate in RATES)])
 def test_rate(contest: Contest, lines: dict[str, list[Mark]], rate: int, interval: int) -> None:
     every = max(1, rate // TIMED_RATE)
-    arrivals = Arrivals(rate, SECONDS, [f"series {i}" for i in range(SERIES)], every)
+    arrivals = OpenLoop(rate, SECONDS, [f"series {i}" for i in range(SERIES)], every)
     with ExitStack() as stack:
         server = stack.enter_context(new_server(interval))
         _let_come(contest, stack, server, arrivals)
@@ -69,13 +69,13 @@ def test_rate(contest: Contest, lines: dict[str, list[Mark]], rate: int, interva
                 mark = Mark.of(rate, [float(np.percentile(times, percent)) * 1e3])
                 lines.setdefault(f"{label}, {title}", []).append(mark)
     if rate == max(RATES):
-        kept = dict(sorted(lines.items()))
-        contest.chart("Latency over rate", "points/s", "ms", kept, log="xy")
+        ordered = dict(sorted(lines.items()))
+        contest.chart("Latency over rate", "points/s", "ms", ordered, log="xy")
 
 
 def test_pause(contest: Contest) -> None:
     seconds = BEFORE + PAUSE + AFTER
-    arrivals = Arrivals(PAUSED_RATE, seconds, [f"series {i}" for i in range(PAUSED_SERIES)])
+    arrivals = OpenLoop(PAUSED_RATE, seconds, [f"series {i}" for i in range(PAUSED_SERIES)])
     with ExitStack() as stack:
         server = stack.enter_context(new_server(500))
         _let_come(contest, stack, server, arrivals, pause=True)
@@ -88,20 +88,20 @@ def test_pause(contest: Contest) -> None:
     most = [float(ages.max()) * 1e3]
     allowed = [(PAUSE + SHORT_LINGER + LATE) * 1e3]
     contest.figures("longest delay, server paused for 2 s / allowed", "ms", most, allowed)
-    kept = {
+    marks = {
         "acknowledgement, oldest point": _over_time(when, ages, (0, 50, 100)),
         "write(), p99": _over_time(due, calls, (99, 99, 99)),
         "write(), p50": _over_time(due, calls, (50, 50, 50)),
     }
     x = f"seconds; server paused from {BEFORE:g} to {BEFORE + PAUSE:g}"
-    contest.chart("Latency across a pause of the server", x, "ms", kept, log="y")
+    contest.chart("Latency across a pause of the server", x, "ms", marks, log="y")
 
 
 def _let_come(
     contest: Contest,
     stack: ExitStack,
     server: SiriDBServer,
-    arrivals: Arrivals,
+    arrivals: OpenLoop,
     *,
     pause: bool = False,
 ) -> None:
@@ -126,9 +126,9 @@ def _let_come(
 
 def _over_time(when: Array, seconds: Array, percents: tuple[int, int, int]) -> list[Mark]:
     # A mark for each tenth of a second that has any: low, the mark itself, high; milliseconds.
-    places = (when // BIN).astype(int)
+    bins = (when // BIN).astype(int)
     marks = []
-    for place in np.unique(places):
-        low, y, high = np.percentile(seconds[places == place] * 1e3, percents)
-        marks.append(Mark(float(place) * BIN, float(y), float(low), float(high)))
+    for number in np.unique(bins):
+        low, y, high = np.percentile(seconds[bins == number] * 1e3, percents)
+        marks.append(Mark(float(number) * BIN, float(y), float(low), float(high)))
     return marks

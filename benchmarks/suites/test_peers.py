@@ -9,7 +9,7 @@ that. What siridb-connector packs is the same as ours.
 
 All know the types beforehand, and the slow ones get fewer rows: times are those of a value. Single
 points are not only taken but also packed: ours go through the runs of a writer to sealed packages
-(`dry.py`), so that nothing is left to be done for them later.
+(`null_transport.py`), so that nothing is left to be done for them later.
 """
 
 from __future__ import annotations

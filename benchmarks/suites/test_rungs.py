@@ -1,10 +1,10 @@
 """How far does each kind of input get on three rungs: encoded only, to a sink, to a real server?
 
-The first rung has no socket (`dry.py`): all that a writer or load does from what the user has to
-sealed packages, in memory that is used again. The second is a sink that acknowledges at once
-(`sink.py`), or eight as the hosts of one writer, each a process; over TCP, for which alone several
-hosts can stand in a URL. Both run with the client on one core and the sinks on the others
-(`cores.py`), so that a rate is what one core feeds. The third is a real server, over TCP, on
+The first rung has no socket (`null_transport.py`): all that a writer or load does from what the
+user has to sealed packages, in memory that is used again. The second is a sink, a server that
+acknowledges at once (`null_server.py`), or eight as the hosts of one writer, each a process; over
+TCP, for which alone several hosts can stand in a URL. Both run with the client on one core and
+the null servers on the others (`affinity.py`), so that a rate is what one core feeds. The third is a real server, over TCP, on
 whichever cores the kernel likes.
 
 The ceiling is ready-made packages by bare sockets to the same sink or server, in the same rounds;
@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from benchmarks.baselines.ceiling import Contestant, Shape, packages
-from benchmarks.baselines.null_server import HOST, Sink
+from benchmarks.baselines.null_server import HOST, NullServer
 from benchmarks.baselines.null_transport import NOWHERE, no_sockets
 from benchmarks.entrants.input_kinds import KINDS, Inputs, memory_of
 from benchmarks.entrants.lap import (
@@ -120,7 +120,7 @@ def test_sinks(contest: Contest, board: Board, folder: Path) -> None:
     inputs = Inputs(folder)
     with ExitStack() as stack:
         with on_cores(OTHERS):
-            sinks = [stack.enter_context(Sink()) for _ in range(SINKS)]
+            sinks = [stack.enter_context(NullServer()) for _ in range(SINKS)]
         urls = {ONE: _url(sinks[:1]), EIGHT: _url(sinks)}
         stack.enter_context(on_cores(CLIENT))
         entrants = {
@@ -186,7 +186,7 @@ def _copy() -> Entrant:
     return Entrant(COPY, 0, lambda _: None, copy)
 
 
-def _url(sinks: list[Sink]) -> str:
+def _url(sinks: list[NullServer]) -> str:
     return f"siridb://iris:siri@{','.join(f'{HOST}:{sink.port}' for sink in sinks)}/dbtest"
 
 
@@ -194,7 +194,7 @@ def _renamed(entrant: Entrant, rung: str) -> Entrant:
     return replace(entrant, name=f"{entrant.name}, {rung}")
 
 
-def _bare(stack: ExitStack, sink: Sink) -> Iterator[Entrant]:
+def _bare(stack: ExitStack, sink: NullServer) -> Iterator[Entrant]:
     payloads = packages(PACKAGE, TOTAL)  # nothing is stored: the same ones in every lap
     for connections, window in WINDOWS:
         way, name = Contestant(PACKAGE, connections, window), f"{connections} x {window}"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.baselines.null_writer import Memory
+from benchmarks.baselines.null_writer import NullWriter
 from benchmarks.entrants.lap import Sensors
 from benchmarks.harness.contest import Contest
 
@@ -24,8 +24,8 @@ QUESTDB_TICKS = 100
 
 def test_write_beside_lists(contest: Contest) -> None:
     names, ticks = SENSORS.names("room"), list(zip(SENSORS.times(0), SENSORS.rows, strict=True))
-    memory = Memory(names)
-    write = memory.intake.write
+    writer = NullWriter(names)
+    write = writer.intake.write
     times: dict[str, list[int]] = {name: [] for name in names}
     values: dict[str, list[float]] = {name: [] for name in names}
 
@@ -48,7 +48,7 @@ def test_write_beside_lists(contest: Contest) -> None:
     contest.run(
         ROUNDS,
         {"ours": ours, "reference": reference},
-        {"ours": memory.empty, "reference": clear},
+        {"ours": writer.empty, "reference": clear},
     )
     contest.row("write() / two appends to lists", "ns/point", SENSORS.points)
 
@@ -60,10 +60,10 @@ def test_write_beside_questdb(contest: Contest) -> None:
     buffer = questdb.Buffer(protocol_version=2)
     names = SENSORS.names("room")
     ticks = list(zip(SENSORS.times(0), SENSORS.rows, strict=True))[:QUESTDB_TICKS]
-    memory = Memory(names)
+    writer = NullWriter(names)
 
     def ours() -> None:
-        write = memory.intake.write
+        write = writer.intake.write
         for timestamp, row in ticks:
             for name, value in zip(names, row, strict=True):
                 write(name, timestamp, value)
@@ -78,7 +78,7 @@ def test_write_beside_questdb(contest: Contest) -> None:
     contest.run(
         ROUNDS,
         {"ours": ours, "reference": reference},
-        {"ours": memory.empty, "reference": buffer.clear},
+        {"ours": writer.empty, "reference": buffer.clear},
     )
     points = SENSORS.series * QUESTDB_TICKS
     contest.row("write() / questdb Buffer.row", "ns/point", points)
@@ -86,8 +86,8 @@ def test_write_beside_questdb(contest: Contest) -> None:
 
 def test_append_beside_write(contest: Contest) -> None:
     names, ticks = SENSORS.names("room"), list(zip(SENSORS.times(0), SENSORS.rows, strict=True))
-    memory = Memory(names)
-    intake = memory.intake
+    writer = NullWriter(names)
+    intake = writer.intake
     handles = [intake.series(name) for name in names]
     appends, writes = [handle.append for handle in handles], [intake.write for _ in names]
 
@@ -123,7 +123,7 @@ def test_append_beside_write(contest: Contest) -> None:
         "intake": by_intake,
         "nothing": by_nothing,
     }
-    contest.run(ROUNDS, contestants, dict.fromkeys(contestants, memory.empty))
+    contest.run(ROUNDS, contestants, dict.fromkeys(contestants, writer.empty))
     for what, ours, reference in (
         ("a handle's append / write(), bound methods in lists", "appends", "writes"),
         ("… handle.append(…) / writer.write(…)", "handles", "intake"),

@@ -1,8 +1,8 @@
 """How fast is the writer where the server costs nothing? Arrays and ticks to a sink.
 
 Beside a bare socket loop that sends as many bytes to the same sink, ready-made; of its
-connections and windows the fastest counts. The sink is a process of its own (`sink.py`): it
-acknowledges each package and looks at none.
+connections and windows the fastest counts. The sink is a process of its own
+(`null_server.py`): it acknowledges each package and reads none.
 
 There are no rows of CPU here: what the same bytes cost depends on whether the kernel runs client
 and sink on one core or on two, by a factor of 2 to 3, and it changes its mind between laps.
@@ -15,7 +15,7 @@ from contextlib import ExitStack
 import pytest
 
 from benchmarks.baselines.ceiling import Address, Contestant, Shape, packages
-from benchmarks.baselines.null_server import Sink
+from benchmarks.baselines.null_server import NullServer
 from benchmarks.entrants.entrants import by_arrays, by_ticker
 from benchmarks.entrants.lap import (
     TRANSPORTS,
@@ -37,7 +37,7 @@ PACKAGE = Shape(50_000, 1)  # what a column of 100,000 points is cut into
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_arrays_and_ticks(contest: Contest, transport: str) -> None:
     with ExitStack() as stack:
-        sink = stack.enter_context(Sink())
+        sink = stack.enter_context(NullServer())
         to: Address = (sink.host, sink.port) if transport == "TCP" else sink.socket_path
         url = sink.url()
         if transport == "unix":

@@ -132,9 +132,9 @@ def test_rows_as_lists_have_none_where_a_value_is_missing(iot: Iot) -> None:
 
 @pytest.mark.parametrize("kind", ORDERS)
 def test_an_order_has_every_place_once(kind: str) -> None:
-    places = order(kind, 1000)
-    assert sorted(places.tolist()) == list(range(1000))
-    assert np.array_equal(places, order(kind, 1000))
+    indices = order(kind, 1000)
+    assert sorted(indices.tolist()) == list(range(1000))
+    assert np.array_equal(indices, order(kind, 1000))
 
 
 def test_orders_are_what_they_are_called() -> None:

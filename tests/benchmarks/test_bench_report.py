@@ -220,7 +220,7 @@ def test_quotes_replace_what_stands_between_the_marks() -> None:
     text = f"before\n{BEGIN}old\n{END}after\n"
     assert with_quotes(text, "| new |\n") == f"before\n{BEGIN}\n| new |\n\n{END}after\n"
     with pytest.raises(ValueError, match="expected <!-- figures"):
-        with_quotes("no place", "")
+        with_quotes("no marks", "")
 
 
 def test_quotes_are_of_rows_that_are_there(tmp_path: Path) -> None:

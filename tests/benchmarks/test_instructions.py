@@ -78,7 +78,7 @@ FAKE_HEADER = """\
 
 @pytest.fixture
 def valgrind(tmp_path: Path) -> Valgrind:
-    """A valgrind that counts 1,000 of nothing, and 20,000 times the kernel's place beyond that."""
+    """A valgrind that counts 1,000 of nothing, and 20,000 times the kernel's index beyond that."""
     root = tmp_path / "valgrind"
     header = root / "include" / "valgrind" / "callgrind.h"
     header.parent.mkdir(parents=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import siridb_fast
-from benchmarks.baselines.null_server import Sink
+from benchmarks.baselines.null_server import NullServer
 from benchmarks.baselines.null_transport import NOWHERE, no_sockets
 from benchmarks.data import data
 from benchmarks.entrants.input_kinds import memory_of
@@ -52,14 +52,14 @@ def test_writers_have_sockets_again_afterwards() -> None:
 
 
 def test_sink_takes_a_load_and_answers_what_it_asks(caplog: pytest.LogCaptureFixture) -> None:
-    with Sink() as sink, caplog.at_level(logging.WARNING, "siridb_fast"):
+    with NullServer() as sink, caplog.at_level(logging.WARNING, "siridb_fast"):
         report = siridb_fast.load(ARRAYS, sink.url())
     assert report.points == POINTS
     assert not caplog.records
 
 
 def test_memory_of_a_kind_is_that_of_its_packages(tmp_path: Path) -> None:
-    with Sink() as sink:
+    with NullServer() as sink:
         taken = memory_of("array pairs", sink.url(), tmp_path)
     assert 1 << 20 < taken < 64 << 20
 
