@@ -1,0 +1,28 @@
+"""The documents for developers name only files and targets that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ["CONTRIBUTING.md", "docs/architecture.md", "benchmarks/PROFILING.md"]
+PATH = re.compile(r"`((?:siridb_fast|src_pyx|tests|benchmarks|docs)/[\w./-]*)`")
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+TARGET = re.compile(r"\bmake ([a-z][a-z-]+)")
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_named_files_exist(document: str) -> None:
+    text = (ROOT / document).read_text()
+    named = PATH.findall(text) + [str(Path(document).parent / link) for link in LINK.findall(text)]
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_named_targets_of_make_exist(document: str) -> None:
+    named = TARGET.findall((ROOT / document).read_text())
+    assert named
+    assert set(named) <= TARGETS
