@@ -7,6 +7,7 @@
 
 from siridb_fast.client.blocking import BlockingClient, BlockingDelivery, BlockingWriter, load
 from siridb_fast.client.client import SiriDBClient
+from siridb_fast.client.connect import connect
 from siridb_fast.client.siridb_connector import (
     SiriDBAsyncConnection,
     SiriDBConn,
@@ -14,7 +15,7 @@ from siridb_fast.client.siridb_connector import (
     async_connect,
     async_server_info,
 )
-from siridb_fast.client.siridb_connector_blocking import SiriDBConnection, connect
+from siridb_fast.client.siridb_connector_blocking import SiriDBConnection
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.insert_data import encode_insert
 from siridb_fast.columns.time_units import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
@@ -119,3 +120,9 @@ __all__ = [
     "run",
     "unpackb",
 ]
+
+
+def __dir__() -> list[str]:
+    # The public names, without the folders that they are in.
+    special = [name for name in globals() if name.startswith("__") and name != "__dir__"]
+    return sorted({*__all__, *special, "errors", "testing"})

@@ -10,7 +10,7 @@ import atexit
 import logging
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockingClient", "BlockingDelivery", "BlockingWriter", "load"]
 
+PLAIN_CALLS = ("write", "write_tick", "series", "ticker")
+
 logger = logging.getLogger("siridb_fast")
 
 
@@ -66,11 +68,7 @@ class BlockingClient(Unpicklable):
     ) -> None:
         self._client = SiriDBClient.from_url(url, ssl=ssl)
         self._thread = LoopThread(ConnectionLost("the client is closed"), "client")
-        try:
-            self._thread.call(self._client.open(timeout))
-        except BaseException:
-            self._thread.close()
-            raise
+        self._thread.open(self._client.open(timeout))
 
     def __enter__(self) -> Self:
         return self
@@ -205,24 +203,18 @@ class BlockingDelivery(Unpicklable):
 class BlockingWriter(Unpicklable):
     """A `BatchWriter` in a background thread; open from the start. A context manager.
 
-    ``write``, ``write_tick``, ``series`` and ``ticker`` are those of `BatchWriter`. Where there is
-    no room, they wait (``on_full="wait"``) or raise `BufferFullError` (``"raise"``).
+    `write`, `write_tick`, `series` and `ticker` of an object are those of its `BatchWriter`. Where
+    there is no room, points wait (``on_full="wait"``) or `BufferFullError` is raised
+    (``"raise"``).
     """
 
     def __init__(self, config: Config, **options: Unpack[WriterKeywords]) -> None:
         self._writer = BatchWriter(config, **options)
         self._delivery_timeout = WriterOptions(**options).delivery_timeout
         self._thread = LoopThread(WriterClosedError("the writer is closed"), "writer")
-        try:
-            self._thread.call(self._writer.open())
-        except BaseException:
-            self._thread.close()
-            raise
-        # The compiled methods themselves: no Python comes in between.
-        self.write: Callable[[str, Any, Any], None] = self._writer.write
-        self.write_tick: Callable[[Any, Mapping[str, Any]], None] = self._writer.write_tick
-        self.series: Callable[[str], SeriesHandle] = self._writer.series
-        self.ticker: Callable[[Any], Ticker] = self._writer.ticker
+        self._thread.open(self._writer.open())
+        # In front of the methods of the class: the compiled ones, which no Python step precedes.
+        vars(self).update({name: getattr(self._writer, name) for name in PLAIN_CALLS})
         _open_writers.add(self)
 
     def __enter__(self) -> Self:
@@ -239,6 +231,22 @@ class BlockingWriter(Unpicklable):
 
     def __repr__(self) -> str:
         return f"<Blocking{repr(self._writer).removeprefix('<Batch')}"
+
+    def write(self, series: str, timestamp: object, value: object) -> None:
+        """Take one point; see `BatchWriter.write`."""
+        self._writer.write(series, timestamp, value)
+
+    def write_tick(self, timestamp: object, values: Mapping[str, object]) -> None:
+        """Take ``{series: value}``, one point of each series; see `BatchWriter.write_tick`."""
+        self._writer.write_tick(timestamp, values)
+
+    def series(self, name: str) -> SeriesHandle:
+        """Return a handle of one series; see `BatchWriter.series`."""
+        return self._writer.series(name)
+
+    def ticker(self, names: Iterable[str]) -> Ticker:
+        """Return a handle of many series that always get a value together, as an array."""
+        return self._writer.ticker(names)
 
     def write_arrays(self, series: str, timestamps: object, values: object) -> BlockingDelivery:
         """Take a column of points of one series; see `BatchWriter.write_arrays`."""

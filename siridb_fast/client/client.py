@@ -16,7 +16,7 @@ from siridb_fast.client.binding import ClusterBinding, State
 from siridb_fast.client.database import Database
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
-from siridb_fast.connection.config import Config, OnDoubt, config_of, parse_url
+from siridb_fast.connection.config import Config, OnDoubt, config_of, describe, parse_url
 from siridb_fast.connection.failover import request_with_failover
 from siridb_fast.connection.hosts import parse_hostlist
 from siridb_fast.delivery.report import Report
@@ -128,12 +128,11 @@ class SiriDBClient(Unpicklable):
 
     def _set_up(self, config: Config, loop: asyncio.AbstractEventLoop | None) -> None:
         self._config = config
-        self._attachment = ClusterBinding(config, loop)
-        self._database = Database(self._carry)
+        self._binding = ClusterBinding(config, loop)
+        self._database = Database(self._request)
 
     def __repr__(self) -> str:
-        hosts = ", ".join(map(str, self._config.hosts))
-        return f"<SiriDBClient {self._config.dbname!r} at {hosts}: {self._attachment.state.value}>"
+        return f"<SiriDBClient {describe(self._config)}: {self._binding.state.value}>"
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -156,12 +155,12 @@ class SiriDBClient(Unpicklable):
     @property
     def is_closed(self) -> bool:
         """Tell whether `close` was called and `connect` not since."""
-        return self._attachment.state is State.CLOSED
+        return self._binding.state is State.CLOSED
 
     @property
     def connected(self) -> bool:
         """Tell whether there is a connection to any server."""
-        return self._attachment.is_connected
+        return self._binding.is_connected
 
     async def connect(self, timeout: float | None = None) -> list[BaseException | None]:
         """Connect to all servers; those that fail are tried again in the background until `close`.
@@ -174,7 +173,7 @@ class SiriDBClient(Unpicklable):
         Returns:
             For each server of the hostlist, in order: None, or the exception that met it.
         """
-        return await self._attachment.connect(timeout)
+        return await self._binding.connect(timeout)
 
     async def open(self, timeout: float | None = None) -> None:
         """Connect, as entering ``async with`` does; one server is enough.
@@ -182,15 +181,15 @@ class SiriDBClient(Unpicklable):
         Raises:
             SiriDBError, OSError: No server could be reached: what met the first.
         """
-        await self._attachment.open(timeout)
+        await self._binding.open(timeout)
 
     def close(self) -> None:
         """Close all connections and stop trying to connect."""
-        self._attachment.close()
+        self._binding.close()
 
     async def wait_closed(self) -> None:
         """Wait until the connections are gone, after `close`."""
-        await self._attachment.wait_closed()
+        await self._binding.wait_closed()
 
     async def insert(
         self, data: object, timeout: float = 300, **options: Unpack[InsertKeywords]
@@ -353,11 +352,11 @@ class SiriDBClient(Unpicklable):
         """
         return BatchWriter(self, **options)
 
-    async def _carry(
+    async def _request(
         self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
         return await request_with_failover(
-            self._attachment.here(),
+            self._binding.here(),
             type_,
             payload,
             timeout,

@@ -175,7 +175,7 @@ class SiriDBAsyncConnection(Unpicklable):
 
     def __init__(self) -> None:
         self._protocol: SiriDBProtocol | None = None
-        self._database = Database(self._carry)
+        self._database = Database(self._request)
 
     async def connect(
         self,
@@ -224,7 +224,7 @@ class SiriDBAsyncConnection(Unpicklable):
         """Insert lists and arrays; see `SiriDBClient.insert`."""
         return await self._database.insert(data, timeout, options)
 
-    async def _carry(
+    async def _request(
         self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
         if self._protocol is None:
@@ -295,7 +295,7 @@ class SiriDBConn:
         self._target = ((username, password, dbname), Host(server, port))
         self._protocol: SiriDBProtocol | None = None
         self._reconnecting: asyncio.Task[None] | None = None
-        self._database = Database(self._carry)
+        self._database = Database(self._request)
 
     def is_connected(self) -> bool:
         """Tell whether requests can be sent."""
@@ -305,7 +305,7 @@ class SiriDBConn:
         """Connect, trying until it works or the time is up, and ping the server."""
         try:
             async with asyncio.timeout(timeout):
-                await self._carry(_wire.REQ_PING, b"", timeout)
+                await self._request(_wire.REQ_PING, b"", timeout)
         except TimeoutError as exc:
             raise RequestTimeout(f"no connection to {self._target[1]} in time") from exc
 
@@ -339,7 +339,7 @@ class SiriDBConn:
         if self._protocol is not None:
             await self._protocol.wait_closed()
 
-    async def _carry(
+    async def _request(
         self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
         for attempt in range(1, self.MAX_WRITE_RETRY + 1):

@@ -1,6 +1,7 @@
-"""The reference driver's blocking connection, and `connect`, which makes it or a `BlockingClient`.
+"""The blocking connection of siridb-connector, on our connection.
 
-``SiriDBConnection`` runs an event loop of its own for the length of each call.
+It runs an event loop of its own for the length of each call. Knows nothing of other servers and
+of reconnecting; new programs use `BlockingClient`.
 """
 
 from __future__ import annotations
@@ -8,15 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from siridb_fast.client.blocking import BlockingClient, BlockingWriter
+from siridb_fast.client.blocking import BlockingWriter
 from siridb_fast.client.database import Database
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.client.siridb_connector import Protocol, SiriDBProtocol, dial, target_of
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
-from siridb_fast.connection.config import Config, is_url
+from siridb_fast.connection.config import Config
 from siridb_fast.connection.hosts import DEFAULT_PORT
 from siridb_fast.errors import ConnectionLost
 from siridb_fast.protocol import _wire
@@ -25,14 +26,12 @@ from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer.options import WriterKeywords
 
 if TYPE_CHECKING:
-    import ssl as tls
-
     import pandas
     import pyarrow
 
     from siridb_fast.protocol._wire import PayloadBytes
 
-__all__ = ["SiriDBConnection", "connect"]
+__all__ = ["SiriDBConnection"]
 
 FILES = {
     "servers.dat": _wire.REQ_FILE_SERVERS,
@@ -61,7 +60,7 @@ class SiriDBConnection(Unpicklable):
         self._home = Home("connection")
         self._owns_loop = loop is None
         self._loop = new_event_loop() if loop is None else loop
-        self._database = Database(self._carry)
+        self._database = Database(self._request)
         self._target = target_of(username, password, dbname, host, port)
         try:
             self._protocol = self._loop.run_until_complete(dial(self._target, protocol, timeout))
@@ -142,16 +141,16 @@ class SiriDBConnection(Unpicklable):
 
     def _register_server(self, server: object, timeout: float = 30) -> Any:
         """Register a new server; for SiriDB's own administration tool, with full rights."""
-        return self._run(self._carry(_wire.REQ_REGISTER_SERVER, packb(server), timeout))
+        return self._run(self._request(_wire.REQ_REGISTER_SERVER, packb(server), timeout))
 
     def _get_file(self, fn: str, timeout: float = 30) -> bytes:
         """Return one of the server's files; for SiriDB's administration tool, with full rights."""
         if fn not in FILES:
             raise FileNotFoundError(f"there is no file {fn!r}, only {', '.join(FILES)}")
-        content: bytes = self._run(self._carry(FILES[fn], b"", timeout))
+        content: bytes = self._run(self._request(FILES[fn], b"", timeout))
         return content
 
-    async def _carry(
+    async def _request(
         self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
         return await self._protocol.request(type_, payload, timeout, is_raw=is_raw)
@@ -169,53 +168,3 @@ class SiriDBConnection(Unpicklable):
     def _close_loop(self) -> None:
         if self._owns_loop:
             self._loop.close()
-
-
-@overload
-def connect(
-    username: str | None = None, *, timeout: float = 10, ssl: tls.SSLContext | None = None
-) -> BlockingClient: ...
-
-
-@overload
-def connect(
-    username: str,
-    password: str,
-    dbname: str,
-    host: str = "127.0.0.1",
-    port: int = DEFAULT_PORT,
-    loop: asyncio.AbstractEventLoop | None = None,
-    timeout: float = 10,
-    protocol: Protocol = SiriDBProtocol,
-) -> SiriDBConnection: ...
-
-
-def connect(
-    username: str | None = None,
-    password: str | None = None,
-    dbname: str | None = None,
-    host: str = "127.0.0.1",
-    port: int = DEFAULT_PORT,
-    loop: asyncio.AbstractEventLoop | None = None,
-    timeout: float = 10,
-    protocol: Protocol = SiriDBProtocol,
-    *,
-    ssl: tls.SSLContext | None = None,
-) -> BlockingClient | SiriDBConnection:
-    """Return a blocking client of a URL, or the reference driver's blocking connection.
-
-    ``connect("siridb://…")`` has all servers and options of the URL; ``connect()`` reads
-    ``SIRIDB_URL``. With the reference driver's arguments it is one connection to one server. Both
-    have ``insert``, ``query``, ``query_arrays``, ``writer()`` and ``close``.
-
-    Raises:
-        AuthenticationError: Wrong user, password or database.
-        OSError: No connection.
-        RequestTimeout: No connection within ``timeout`` seconds.
-    """
-    if password is None and dbname is None and (username is None or is_url(username)):
-        refuse_running_loop()
-        return BlockingClient(username, timeout=timeout, ssl=ssl)
-    if username is None or ssl is not None:
-        raise TypeError("username, password and dbname are needed, or a URL alone")
-    return SiriDBConnection(username, password, dbname, host, port, loop, timeout, protocol)

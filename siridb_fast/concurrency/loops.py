@@ -96,6 +96,14 @@ class LoopThread:
         self._thread = threading.Thread(target=self._main, name="siridb_fast", daemon=True)
         self._thread.start()
 
+    def open(self, first: Coroutine[Any, Any, object]) -> None:
+        """Run a first coroutine to its end, as `call` does; close the thread if that fails."""
+        try:
+            self.call(first)
+        except BaseException:
+            self.close()
+            raise
+
     @property
     def is_closed(self) -> bool:
         """Tell whether `close` was called, or this is a child of a fork, without the thread."""

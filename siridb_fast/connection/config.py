@@ -28,6 +28,7 @@ __all__ = [
     "OnDoubt",
     "Target",
     "config_of",
+    "describe",
     "is_url",
     "parse_url",
 ]
@@ -108,6 +109,11 @@ def config_of(target: Target) -> Config:
     if not isinstance(config, Config):
         raise ConfigError(f"expected a URL or a client, got {type(target).__name__}")
     return config
+
+
+def describe(config: Config) -> str:
+    """Return what a repr shows of a database: its name and its hosts."""
+    return f"{config.dbname!r} at {', '.join(map(str, config.hosts))}"
 
 
 def is_url(text: object) -> bool:

@@ -20,7 +20,7 @@ from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import SeriesRows
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
-from siridb_fast.connection.config import Target, config_of
+from siridb_fast.connection.config import Target, config_of, describe
 from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.errors import (
@@ -128,8 +128,7 @@ class BatchWriter(Unpicklable, PointIntake):
         self._last_turn = 0
 
     def __repr__(self) -> str:
-        hosts = ", ".join(map(str, self._config.hosts))
-        return f"<BatchWriter to {self._config.dbname!r} at {hosts}: {self._state.value}>"
+        return f"<BatchWriter to {describe(self._config)}: {self._state.value}>"
 
     # ---- life
 

@@ -202,7 +202,7 @@ async def test_inactive_server_is_tried_when_no_other_is_left() -> None:
                 number = 0 if held[1].packages.empty() else 1
                 peer, package = await held[number].take()
                 await peer.send(package.pid, 67, packb({"error_msg": "status: 9"}))
-                cluster = client._attachment._cluster
+                cluster = client._binding._cluster
                 if cluster is not None and cluster.select() is None:
                     break
             with pytest.raises(PoolError, match="no available"):

@@ -1,0 +1,71 @@
+"""`connect`: a blocking client of a URL, or the blocking connection of siridb-connector.
+
+Knows only which of them its arguments are for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, overload
+
+from siridb_fast.client.blocking import BlockingClient
+from siridb_fast.client.siridb_connector import Protocol, SiriDBProtocol
+from siridb_fast.client.siridb_connector_blocking import SiriDBConnection
+from siridb_fast.concurrency.loops import refuse_running_loop
+from siridb_fast.connection.config import is_url
+from siridb_fast.connection.hosts import DEFAULT_PORT
+
+if TYPE_CHECKING:
+    import ssl as tls
+
+__all__ = ["connect"]
+
+
+@overload
+def connect(
+    username: str | None = None, *, timeout: float = 10, ssl: tls.SSLContext | None = None
+) -> BlockingClient: ...
+
+
+@overload
+def connect(
+    username: str,
+    password: str,
+    dbname: str,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    loop: asyncio.AbstractEventLoop | None = None,
+    timeout: float = 10,
+    protocol: Protocol = SiriDBProtocol,
+) -> SiriDBConnection: ...
+
+
+def connect(
+    username: str | None = None,
+    password: str | None = None,
+    dbname: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    loop: asyncio.AbstractEventLoop | None = None,
+    timeout: float = 10,
+    protocol: Protocol = SiriDBProtocol,
+    *,
+    ssl: tls.SSLContext | None = None,
+) -> BlockingClient | SiriDBConnection:
+    """Return a blocking client of a URL, or the reference driver's blocking connection.
+
+    ``connect("siridb://…")`` has all servers and options of the URL; ``connect()`` reads
+    ``SIRIDB_URL``. With the reference driver's arguments it is one connection to one server. Both
+    have ``insert``, ``query``, ``query_arrays``, ``writer()`` and ``close``.
+
+    Raises:
+        AuthenticationError: Wrong user, password or database.
+        OSError: No connection.
+        RequestTimeout: No connection within ``timeout`` seconds.
+    """
+    if password is None and dbname is None and (username is None or is_url(username)):
+        refuse_running_loop()
+        return BlockingClient(username, timeout=timeout, ssl=ssl)
+    if username is None or ssl is not None:
+        raise TypeError("username, password and dbname are needed, or a URL alone")
+    return SiriDBConnection(username, password, dbname, host, port, loop, timeout, protocol)
