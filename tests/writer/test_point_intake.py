@@ -13,7 +13,7 @@ import pytest
 
 from siridb_fast import ColumnError
 from siridb_fast.writer._ticker import Ticker
-from tests.writer.intakes import (
+from tests.writer.point_intakes import (
     Call,
     by_tick,
     by_ticker,

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from siridb_fast.columns.time_units import SECOND
-from tests.writer.intakes import (
+from tests.writer.point_intakes import (
     Call,
     check_refused,
     intake,

@@ -11,7 +11,7 @@ import pytest
 
 from siridb_fast import BufferFullError, ColumnError
 from siridb_fast.writer._ticker import Ticker
-from tests.writer.intakes import check_refused, intake, shown, stored, with_earlier_points
+from tests.writer.point_intakes import check_refused, intake, shown, stored, with_earlier_points
 
 NAN = math.nan
 NAMES = ["s", "other"]
@@ -197,8 +197,8 @@ def test_nan_in_arrays_is_kept_left_out_or_refused(on_missing: str) -> None:
         return
     ticker.write(5, row)
     ticker.write_block(T[:2], block)
-    kept = [(5, NAN), (0, 2.5), (1, NAN)] if on_missing == "keep" else [(0, 2.5)]
-    assert repr(stored(taker, "other")[1:]) == repr(kept)
+    expected = [(5, NAN), (0, 2.5), (1, NAN)] if on_missing == "keep" else [(0, 2.5)]
+    assert repr(stored(taker, "other")[1:]) == repr(expected)
     assert stored(taker, "s")[1:] == [(5, 1.5), (0, 1.5), (1, 3.5)]
 
 

@@ -147,11 +147,11 @@ async def test_closing_in_vain_reports_what_was_with_the_server_and_what_was_not
         await writer.open()
         sent = await writer.write_arrays("a", [FIRST], [1.5])
         await eventually(lambda: writer.stats().packages_in_flight == 1)
-        kept = await writer.write_arrays("b", [FIRST, FIRST + 1], [1.5, 2.5])
+        delivery = await writer.write_arrays("b", [FIRST, FIRST + 1], [1.5, 2.5])
         report = await writer.close(timeout=0.05)
         assert (report.points, report.in_doubt_points, report.rejected_points) == (0, 1, 2)
         assert (await sent).in_doubt_points == 1
-        assert (await kept).rejected_points == 2
+        assert (await delivery).rejected_points == 2
         assert "2 not delivered" in caplog.text
         stats = writer.stats()
         assert (stats.written, stats.in_doubt, stats.rejected) == (3, 1, 2)

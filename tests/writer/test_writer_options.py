@@ -147,7 +147,7 @@ def test_report_lists_a_thousand_failures_and_counts_all() -> None:
     assert (len(report.rejected), report.rejected_points) == (1000, 3000)
 
 
-async def test_delivery_is_done_once_all_of_its_points_are_settled() -> None:
+async def test_delivery_is_done_once_the_fate_of_all_its_points_is_known() -> None:
     opened = OpenDelivery(asyncio.get_running_loop().create_future, 0.0)
     delivery = opened.handle
     opened.expect(5)
@@ -169,13 +169,13 @@ async def _report(delivery: Delivery) -> Report:
 
 
 async def test_gate_lets_go_those_whose_wait_is_over() -> None:
-    told: list[None] = []
-    gate = Waiters(asyncio.get_running_loop(), lambda: told.append(None))
+    notified: list[None] = []
+    gate = Waiters(asyncio.get_running_loop(), lambda: notified.append(None))
     things: list[int] = []
     first = asyncio.ensure_future(gate.wait_until(lambda: bool(things)))
     second = asyncio.ensure_future(gate.wait_until(lambda: len(things) > 1))
     await asyncio.sleep(0)
-    assert len(told) == 2  # that somebody waits
+    assert len(notified) == 2  # that somebody waits
     things.append(1)
     gate.wake()
     await first

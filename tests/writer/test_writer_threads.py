@@ -180,7 +180,7 @@ async def test_threads_that_wait_for_room_are_told_that_the_writer_was_closed(
 ) -> None:
     monkeypatch.setattr(
         siridb_fast.concurrency.waiting, "LONGEST_WAIT", 60.0
-    )  # they look no more themselves
+    )  # they check no more themselves
     async with ScriptedServer(HeldInserts()) as server:
         writer = scripted_writer(server, max_buffered=MIB, package_bytes=100_000)
         await writer.open()

@@ -179,7 +179,7 @@ async def test_point_that_another_thread_writes_during_a_cast_is_cast_as_well(
 # ---- a scripted one
 
 
-async def tell_types(held: HeldPackages, types: dict[str, str]) -> None:
+async def answer_types(held: HeldPackages, types: dict[str, str]) -> None:
     """Answer all that comes until the types are asked for, then that."""
     peer, package = await held.take()
     assert package.type == QUERY
@@ -195,7 +195,7 @@ async def test_nothing_of_a_series_leaves_before_its_type_is_known() -> None:
             writer.write("a", FIRST + i, i)
         await eventually(lambda: held.packages.qsize() == 1)
         assert writer.stats().buffered == 3000
-        await tell_types(held, {"a": "float"})
+        await answer_types(held, {"a": "float"})
         insert = points_of(await held.answer())
         assert insert == {"a": [[FIRST + i, float(i)] for i in range(3000)]}
 
@@ -217,14 +217,14 @@ async def test_type_that_is_told_while_an_array_waits_for_room_is_obeyed(
         writer = scripted_writer(server, max_buffered=MIB, package_bytes=200_000)
         await writer.open()
         writer.write("a", 0, 1.5)
-        await tell_types(held, {})
+        await answer_types(held, {})
         fill(writer)
         await eventually(lambda: writer.stats().packages_in_flight == 1)
         fill(writer)
         writing = asyncio.ensure_future(writer.write_arrays("b", [FIRST], [value]))
         waiting = asyncio.ensure_future(asyncio.to_thread(writer.write, "a", 0, 1.5))
         sent = await held.take()
-        await tell_types(held, {"b": "float"})
+        await answer_types(held, {"b": "float"})
         held.packages.put_nowait(sent)
         answering = asyncio.ensure_future(answer_all())
         delivery = await writing
