@@ -3,7 +3,8 @@
 Series: `write()` without a server, of a million points by 1,000 to 1,000,000 series in turn, and
 the packages made of them; ticks to a real server, of up to 100,000 series. Points: columns to a
 null server, 100,000 to 100,000,000 at a time, and to a real server up to 10,000,000. Smaller
-amounts are sent several times in a lap. Memory is that of a fresh process with one point of each series.
+amounts are sent several times in a lap. Memory is that of a fresh process with one point of each
+series.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ The first rung has no socket (`null_transport.py`): all that a writer or load do
 user has to sealed packages, in memory that is used again. The second is a sink, a server that
 acknowledges at once (`null_server.py`), or eight as the hosts of one writer, each a process; over
 TCP, for which alone several hosts can stand in a URL. Both run with the client on one core and
-the null servers on the others (`affinity.py`), so that a rate is what one core feeds. The third is a real server, over TCP, on
-whichever cores the kernel likes.
+the null servers on the others (`affinity.py`), so that a rate is what one core feeds. The third is
+a real server, over TCP, on whichever cores the kernel likes.
 
 The ceiling is ready-made packages by bare sockets to the same sink or server, in the same rounds;
 of encoding it is a plain copy of as many bytes, package by package into memory that is used again.

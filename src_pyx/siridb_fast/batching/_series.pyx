@@ -19,7 +19,9 @@ from libc.string cimport memcpy
 from siridb_fast.columns._arrays cimport BLOCK
 from siridb_fast.protocol._buffer cimport PayloadBuffer
 from siridb_fast.columns._records cimport MAX_RECORD, SLACK, Block, Seen, put_block, put_timestamp
-from siridb_fast.protocol._wire cimport MAX_RAW_HEADER, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, put_raw_header
+from siridb_fast.protocol._wire cimport (
+    MAX_RAW_HEADER, QP_ARRAY_CLOSE, QP_ARRAY_OPEN, put_raw_header,
+)
 
 import numpy as np
 

@@ -9,7 +9,8 @@
 # A kernel writes whole words and steps back over what was too much: room for MAX_RECORD bytes a
 # point and for SLACK bytes behind the last is reserved once, by the caller.
 # One width serves the whole block where that costs few bytes: without a branch a point takes less
-# than a nanosecond; choosing the width of each value takes twice that (benchmarks/suites/test_encode.py).
+# than a nanosecond; choosing the width of each value takes twice that
+# (benchmarks/suites/test_encode.py).
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
