@@ -1,7 +1,6 @@
 """The law of the house: a folder imports only folders above it here, and some do no I/O at all.
 
-A name in the same line is a neighbour: neither imports the other. `docs/architecture.md` says what
-each folder is for.
+Names in one line are neighbours: neither imports the other. See `docs/architecture.md`.
 """
 
 import re
