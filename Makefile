@@ -88,6 +88,8 @@ $(FUZZ)/.built: $(VENV)/.installed $(FUZZ_SOURCES)
 	mkdir -p $(FUZZ)
 	gcc -O2 -shared -fPIC -Wall -Wextra -Werror tests/fuzz/runtime.c -o $(FUZZ)/runtime.so
 	$(BIN)/python tests/fuzz/setup.py -q build --build-base $(FUZZ) --build-lib $(FUZZ)/lib
+	cp tests/__init__.py $(FUZZ)/lib/tests/ && cp tests/fuzz/*.py $(FUZZ)/lib/tests/fuzz/
+	rm -rf $(FUZZ)/lib/siridb_fast
 	@touch $@
 
 # As fast to start as an installed package: without a finder of modules, and compiled beforehand.
