@@ -29,7 +29,8 @@ FUZZ_OPTIONS := malloc_context_size=1:quarantine_size_mb=4:thread_local_quaranti
 IN_SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(CURDIR)/$(FUZZ)/runtime.so" \
 	UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	PYTHONPATH=$(CURDIR)/$(SANITIZED)/lib:$(CURDIR)/$(FUZZ)/lib
-CODEC_TESTS := tests/protocol tests/columns tests/batching/test_batch.py
+CODEC_TESTS := tests/protocol tests/batching/test_batch.py $(addprefix tests/columns/test_, \
+	columns.py column_faults.py column_refusals.py payloads.py decode.py)
 
 .PHONY: demo test test-debug lint fuzz sanitize bench bench-compare instructions soak server clean
 
