@@ -6,9 +6,9 @@ Knows which of them make sense; knows nothing of what is inserted or asked.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import TypedDict
 
-from siridb_fast.columns.rules import ColumnRules
+from siridb_fast.columns.rules import ColumnRules, MissingPolicy, PrecisionLossPolicy, TypePolicy
 from siridb_fast.query.result_frames import Form, check_form
 
 __all__ = ["FrameKeywords", "FrameOptions", "InsertKeywords", "InsertOptions"]
@@ -18,9 +18,9 @@ class InsertKeywords(TypedDict, total=False):
     """The keyword options of every `insert`; see `SiriDBClient.insert`."""
 
     time_precision: int | None
-    on_missing: Literal["keep", "drop", "error"]
-    on_precision_loss: Literal["error", "floor"]
-    on_type: Literal["error", "cast"]
+    on_missing: MissingPolicy
+    on_precision_loss: PrecisionLossPolicy
+    on_type: TypePolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,9 @@ class InsertOptions:
     """The same, validated: what becomes of arrays that do not fit the database."""
 
     time_precision: int | None = None
-    on_missing: Literal["keep", "drop", "error"] = "keep"
-    on_precision_loss: Literal["error", "floor"] = "error"
-    on_type: Literal["error", "cast"] = "error"
+    on_missing: MissingPolicy = "keep"
+    on_precision_loss: PrecisionLossPolicy = "error"
+    on_type: TypePolicy = "error"
 
     def __post_init__(self) -> None:
         if self.on_type not in ("error", "cast"):

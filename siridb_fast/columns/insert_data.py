@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import is_array, point_column, raw_series_name
 from siridb_fast.columns.payloads import Part, one_payload
-from siridb_fast.columns.rules import ColumnRules
+from siridb_fast.columns.rules import ColumnRules, MissingPolicy, PrecisionLossPolicy
 from siridb_fast.errors import ColumnError
 from siridb_fast.protocol._qpack import packb
 
@@ -29,8 +29,8 @@ def encode_insert(
     data: object,
     *,
     time_precision: int | None = None,
-    on_missing: Any = "keep",
-    on_precision_loss: Any = "error",
+    on_missing: MissingPolicy = "keep",
+    on_precision_loss: PrecisionLossPolicy = "error",
 ) -> PayloadBuffer | bytes:
     """Return the payload of one insert package, for those who send or keep it themselves.
 

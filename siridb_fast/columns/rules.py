@@ -11,7 +11,11 @@ from typing import Literal
 from siridb_fast.columns._blocks import OnMissing
 from siridb_fast.columns.time_units import PRECISIONS
 
-__all__ = ["MISSING", "ColumnRules"]
+__all__ = ["MISSING", "ColumnRules", "MissingPolicy", "PrecisionLossPolicy", "TypePolicy"]
+
+MissingPolicy = Literal["keep", "drop", "error"]  # on_missing= of every call that takes points
+PrecisionLossPolicy = Literal["error", "floor"]  # on_precision_loss=
+TypePolicy = Literal["error", "cast"]  # on_type=
 
 MISSING = {"keep": OnMissing.KEEP, "drop": OnMissing.DROP, "error": OnMissing.ERROR}
 
@@ -25,8 +29,8 @@ class ColumnRules:
     """
 
     time_precision: int | None = None
-    on_missing: Literal["keep", "drop", "error"] = "keep"
-    on_precision_loss: Literal["error", "floor"] = "error"
+    on_missing: MissingPolicy = "keep"
+    on_precision_loss: PrecisionLossPolicy = "error"
 
     def __post_init__(self) -> None:
         if self.time_precision is not None and self.time_precision not in PRECISIONS:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
-from siridb_fast.columns.rules import ColumnRules
+from siridb_fast.columns.rules import ColumnRules, MissingPolicy, PrecisionLossPolicy, TypePolicy
 from siridb_fast.columns.time_units import UNITS, Unit
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.errors import ConfigError
 from siridb_fast.loading.name_template import SeriesNaming
+from siridb_fast.writer.options import Durability
 
 __all__ = ["LoadKeywords", "LoadOptions", "Progress"]
 
@@ -40,11 +41,11 @@ class LoadKeywords(TypedDict, total=False):
     series: str | Callable[..., str] | None
     values: str | Sequence[str] | None
     unit: Unit | None
-    on_missing: Literal["drop", "keep", "error"]
-    on_precision_loss: Literal["error", "floor"]
-    on_type: Literal["error", "cast"]
+    on_missing: MissingPolicy
+    on_precision_loss: PrecisionLossPolicy
+    on_type: TypePolicy
     on_doubt: OnDoubt | None
-    durability: Literal["acked", "safe"]
+    durability: Durability
     time_precision: int | None
     max_buffered: int
     timeout: float | None
@@ -63,11 +64,11 @@ class LoadOptions:
     series: str | Callable[..., str] | None = None
     values: str | Sequence[str] | None = None
     unit: Unit | None = None
-    on_missing: Literal["drop", "keep", "error"] = "drop"
-    on_precision_loss: Literal["error", "floor"] = "error"
-    on_type: Literal["error", "cast"] = "error"
+    on_missing: MissingPolicy = "drop"
+    on_precision_loss: PrecisionLossPolicy = "error"
+    on_type: TypePolicy = "error"
     on_doubt: OnDoubt | None = None
-    durability: Literal["acked", "safe"] = "acked"
+    durability: Durability = "acked"
     time_precision: int | None = None
     max_buffered: int = 32 * 1024 * 1024  # with 64 a load was slower
     timeout: float | None = None

@@ -13,14 +13,14 @@ from typing import Any, Literal, TypedDict, get_args
 
 from siridb_fast.columns.column import raw_series_name
 from siridb_fast.columns.payloads import PACKAGE_BYTES
-from siridb_fast.columns.rules import ColumnRules
+from siridb_fast.columns.rules import ColumnRules, MissingPolicy, PrecisionLossPolicy, TypePolicy
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.hosts import Host
 from siridb_fast.delivery.report import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
 from siridb_fast.spool.options import SpoolOptions
 
-__all__ = ["IN_BACKGROUND", "WriterKeywords", "WriterOptions"]
+__all__ = ["IN_BACKGROUND", "Durability", "WriterKeywords", "WriterOptions"]
 
 MIB = 1024 * 1024
 IN_BACKGROUND: Literal["in_background"] = "in_background"
@@ -29,9 +29,6 @@ OnFull = Literal["wait", "raise"]
 WaitForServer = float | Literal["in_background"]
 OnDoubtFallback = Literal["report", "resend"]
 Durability = Literal["acked", "safe"]
-OnMissing = Literal["keep", "drop", "error"]
-OnPrecisionLoss = Literal["error", "floor"]
-OnType = Literal["error", "cast"]
 Spool = str | os.PathLike[str] | SpoolOptions | None
 
 
@@ -51,9 +48,9 @@ class WriterKeywords(TypedDict, total=False):
     durability: Durability
     spool: Spool
     sentinel: str
-    on_missing: OnMissing
-    on_precision_loss: OnPrecisionLoss
-    on_type: OnType
+    on_missing: MissingPolicy
+    on_precision_loss: PrecisionLossPolicy
+    on_type: TypePolicy
     time_precision: int | None
     buffer_size: int | None
     max_idle_series: int
@@ -78,9 +75,9 @@ class WriterOptions:
     durability: Durability = "acked"
     spool: Spool = None
     sentinel: str = "siridb_fast.sentinel"
-    on_missing: OnMissing = "keep"
-    on_precision_loss: OnPrecisionLoss = "error"
-    on_type: OnType = "error"
+    on_missing: MissingPolicy = "keep"
+    on_precision_loss: PrecisionLossPolicy = "error"
+    on_type: TypePolicy = "error"
     time_precision: int | None = None
     buffer_size: int | None = None
     max_idle_series: int = 1_000_000
@@ -125,7 +122,7 @@ class WriterOptions:
         _check_choice("on_doubt", self.on_doubt, (None, *get_args(OnDoubt)))
         _check_choice("on_doubt_fallback", self.on_doubt_fallback, get_args(OnDoubtFallback))
         _check_choice("durability", self.durability, get_args(Durability))
-        _check_choice("on_type", self.on_type, get_args(OnType))
+        _check_choice("on_type", self.on_type, get_args(TypePolicy))
         try:
             self.rules(self.time_precision)
         except ValueError as exc:

@@ -151,6 +151,7 @@ async def of_the_reference_driver() -> None:
 
 def of_bytes() -> None:
     payload = siridb_fast.encode_insert({"a": ([1], [2.0])}, time_precision=siridb_fast.SECOND)
+    siridb_fast.encode_insert({}, on_missing="ignore")  # type: ignore[arg-type]
     bytes(payload)
     assert_type(siridb_fast.decode_points(payload), Arrays)
     assert_type(siridb_fast.packb({}), bytes)
