@@ -21,6 +21,8 @@ import numpy as np
 from siridb_fast import BatchWriter, SiriDBClient, SpoolOptions, run
 from siridb_fast.testing import SiriDBServer
 
+__all__ = ["kill_clients"]
+
 BURST = 2000
 FAR = 100_000_000  # from the first point of one process to that of the next
 LIFETIME = 0.4  # seconds that a process writes, on average

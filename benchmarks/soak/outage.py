@@ -17,6 +17,8 @@ import numpy as np
 from siridb_fast import BatchWriter, SiriDBClient, SpoolOptions
 from siridb_fast.testing import SiriDBServer
 
+__all__ = ["Outage", "measure"]
+
 SERIES = 1000
 RATE = 100_000  # points a second
 TICK = 10_000_000  # nanoseconds of the database between the points of a series

@@ -24,6 +24,8 @@ from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.protocol.pools import pool_of
 from siridb_fast.testing import SiriDBCluster, SiriDBServer
 
+__all__ = ["write_through"]
+
 VICTIM = 1  # the pool whose server is killed
 KILL_INTERVAL = 4.0  # seconds from when the cluster is whole until the next kill, on average
 DOWN = 0.5  # seconds

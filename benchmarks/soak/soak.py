@@ -25,6 +25,17 @@ from siridb_fast import BatchWriter, Report
 from siridb_fast.protocol.pools import name_in_pool
 from siridb_fast.testing import FaultProxy, SiriDBServer
 
+__all__ = [
+    "BURSTS",
+    "KEEPALIVE",
+    "Source",
+    "accepted_by",
+    "empty",
+    "soak",
+    "soak_reference",
+    "writing",
+]
+
 THREADS = 4
 SERIES_OF_A_THREAD = 25
 PACE = 0.05  # seconds between the bursts of a thread: 100 million points in half an hour
