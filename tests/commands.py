@@ -24,9 +24,9 @@ COMMAND = [sys.executable, "-m", "siridb_fast"]
 
 def environment(url: str | None = None, **changes: str) -> dict[str, str]:
     """Return the environment of a command."""
-    kept = {name: value for name, value in os.environ.items() if name != "SIRIDB_URL"}
-    kept |= {"COLUMNS": "80", "TERM": "xterm", **changes}
-    return kept if url is None else {**kept, "SIRIDB_URL": url}
+    variables = {name: value for name, value in os.environ.items() if name != "SIRIDB_URL"}
+    variables |= {"COLUMNS": "80", "TERM": "xterm", **changes}
+    return variables if url is None else {**variables, "SIRIDB_URL": url}
 
 
 def run_process(
@@ -50,7 +50,7 @@ def run_process(
 def run_command(
     *arguments: str | Path, url: str | None = None, code: int = 0, **changes: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, in this process; what `run_process` looks at is looked at."""
+    """Run a command to its end, in this process; what `run_process` checks is checked."""
     command = ["siridb-fast", *map(str, arguments)]
     stdout, stderr = _buffer(), _buffer()
     with ExitStack() as stack:

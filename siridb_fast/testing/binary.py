@@ -1,6 +1,6 @@
 """Where the real `siridb-server` is on this machine.
 
-Looks, and starts nothing. It knows nothing of servers, ports or databases.
+Finds it, and starts nothing. It knows nothing of servers, ports or databases.
 """
 
 import os
@@ -28,7 +28,7 @@ def find_server() -> Path:
 
     The first of these counts: the environment variable ``SIRIDB_SERVER``, ``siridb-server`` on
     ``PATH``, and ``.siridb-server/siridb-server`` in the current folder or a parent of it (the
-    place that ``python -m siridb_fast.testing.install`` fills).
+    folder that ``python -m siridb_fast.testing.install`` fills).
 
     Raises:
         ServerNotFound: there is none, or ``SIRIDB_SERVER`` names no executable file.

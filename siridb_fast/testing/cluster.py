@@ -154,12 +154,12 @@ class SiriDBCluster:
         for primary, *_ in self._pools[1:]:
             primary.api.service("new-pool", entry, timeout=timeout)
             joined.append(primary)
-            self._wait_until_settled(name, joined, timeout)
+            self._wait_until_all_run(name, joined, timeout)
         for number, (_, *replicas) in enumerate(self._pools):
             for replica in replicas:
                 replica.api.service("new-replica", {**entry, "pool": number}, timeout=timeout)
                 joined.append(replica)
-                self._wait_until_settled(name, joined, timeout)
+                self._wait_until_all_run(name, joined, timeout)
 
     def wait_until_running(self, dbname: str = "dbtest", *, timeout: float = 60) -> None:
         """Wait until every server sees every server of a database running, after a restart say.
@@ -167,9 +167,9 @@ class SiriDBCluster:
         Raises:
             TimeoutError: they do not within `timeout` seconds.
         """
-        self._wait_until_settled(dbname, self.servers, timeout)
+        self._wait_until_all_run(dbname, self.servers, timeout)
 
-    def _wait_until_settled(
+    def _wait_until_all_run(
         self, dbname: str, joined: Sequence[SiriDBServer], timeout: float
     ) -> None:
         wait_until(
@@ -180,9 +180,9 @@ class SiriDBCluster:
 
 
 def _sees_all_running(server: SiriDBServer, dbname: str, number: int) -> bool:
-    # A new pool lets every server look through its series for those that have to move. Even
+    # A new pool makes every server check which of its series have to move. Even
     # where there are none, the re-index lasts until the next heartbeat: points are still routed
-    # by the old number of pools and a further pool is refused. No query tells; the file does.
+    # by the old number of pools and a further pool is refused. No query shows it; the file does.
     is_reindexing = (server.database_folder(dbname) / ".reindex").exists()
     if is_reindexing or not server.is_running:
         return False

@@ -38,7 +38,7 @@ KINDS: tuple[Kind, ...] = ("cut", "reset", "corrupt", "stall", "black_hole", "th
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that the proxy did, or was told to do."""
+    """One thing that the proxy did, or was asked to do."""
 
     kind: str
     seconds: float  # since the proxy was started

@@ -1,4 +1,4 @@
-"""Waiting for something that nobody announces: look, and look again, until a deadline."""
+"""Waiting for something that nobody announces: check again and again, until a deadline."""
 
 import time
 from collections.abc import Callable
@@ -12,10 +12,10 @@ def wait_until(
     """Call `condition` until it is true.
 
     Args:
-        condition: looked at once in any case; what it raises is passed on.
+        condition: checked once in any case; what it raises is passed on.
         timeout: seconds.
         what: completes "… did not come true", for the error.
-        interval: seconds between two looks.
+        interval: seconds between two checks.
 
     Raises:
         TimeoutError: the condition was still false after `timeout` seconds.

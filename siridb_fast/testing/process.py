@@ -5,7 +5,7 @@ output is appended to a log file; standard input is empty.
 
 On Linux the kernel kills the child when its parent dies, even by SIGKILL (PR_SET_PDEATHSIG).
 "Parent" there means the *thread* that started the child, so that thread has to last as long as
-the child: every child is started from a thread of its own, which is kept until the child is gone.
+the child: every child is started from a thread of its own, which lives until the child is gone.
 """
 
 import ctypes
@@ -83,7 +83,7 @@ class ChildProcess:
             self._process.send_signal(number)
 
     def wait(self, timeout: float) -> bool:
-        """Wait for the end of the process and tell whether it came within `timeout` seconds."""
+        """Wait for the end of the process; return whether it came within `timeout` seconds."""
         if self._process is not None:
             try:
                 self._process.wait(timeout)
@@ -117,7 +117,7 @@ class ChildProcess:
 
 
 def _death_pact(parent: int) -> Callable[[], None] | None:
-    """Return what the child calls between fork and exec; everything is looked up before."""
+    """Return what the child calls between fork and exec; everything is resolved before."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl

@@ -1,4 +1,4 @@
-"""A server that does what a test tells it to, for what no real server can be brought to do.
+"""A server that does what a test scripts, for what no real server can be brought to do.
 
 Knows how a package is framed, nothing of what is in it, and shares no code with the client under
 test. Rules: whatever a handler raises reaches the test; nothing is left running after the exit.
@@ -200,7 +200,7 @@ class ScriptedServer:
             await self._handler(peer)
         except PeerClosed:
             pass
-        except Exception as error:  # noqa: BLE001 - kept for the test, and raised at the exit
+        except Exception as error:  # noqa: BLE001 - saved for the test, and raised at the exit
             self._errors.append(error)
         finally:
             await peer.close()

@@ -42,11 +42,11 @@ class SiriDBServer:
     address; no setting changes that.
 
     Args:
-        binary: the server program; by default `find_server()` looks for it.
+        binary: the server program; by default `find_server()` finds it.
         buffer_sync_interval: milliseconds between two fsyncs of the buffer; 0, the server's own
             default, syncs after every slice of an insert.
         log_level: debug, info, warning, error or critical.
-        options: changes to `settings.DEFAULTS`, the rest of the configuration file.
+        options: changes to `settings.DEFAULTS`, the other lines of the configuration file.
 
     Raises:
         ServerNotFound: `binary` is not given and there is no server on this machine.
@@ -231,7 +231,7 @@ class SiriDBServer:
     def close(self) -> None:
         """End the server and remove its folder.
 
-        By SIGKILL: nothing is kept that an orderly end could save.
+        By SIGKILL: nothing is saved that an orderly end would save.
         """
         self._finalizer()
 

@@ -29,13 +29,13 @@ def rss() -> int:
 def leftovers() -> list[str]:
     """Return the open files other than the server's, the tasks, connections and timers."""
     gc.collect()
-    kept = [f"socket {fd.name}" for fd in Path("/proc/self/fd").iterdir() if is_socket(fd)]
-    kept += [str(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
+    still_open = [f"socket {fd.name}" for fd in Path("/proc/self/fd").iterdir() if is_socket(fd)]
+    still_open += [str(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
     for item in gc.get_objects():
         is_timer = type(item).__name__ == "TimerHandle" and not item.cancelled()
         if is_timer or isinstance(item, Connection):
-            kept.append(type(item).__name__)
-    return sorted(kept)
+            still_open.append(type(item).__name__)
+    return sorted(still_open)
 
 
 def is_socket(fd: Path) -> bool:
@@ -87,7 +87,7 @@ async def inserted(client: SiriDBClient) -> None:
 async def test_connections_leave_nothing_behind(
     database: Database, unused_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "siridb_fast")  # a kept record keeps what it is about
+    caplog.set_level(logging.CRITICAL, "siridb_fast")  # a record refers to what it is about
     uses = [refused, inserted]
     hosts = [(database.server.host, database.server.port), ("127.0.0.1", unused_port)]
     before, memory = leftovers(), 0

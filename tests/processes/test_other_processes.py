@@ -29,7 +29,7 @@ from siridb_fast.writer.options import WriterOptions
 from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
-PATIENCE = 30.0
+EXIT_TIMEOUT = 30.0
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
@@ -214,7 +214,7 @@ def test_config_goes_to_processes_that_are_spawned(database: Database) -> None:
         for child in children:
             child.start()
         for child in children:
-            child.join(PATIENCE)
+            child.join(EXIT_TIMEOUT)
             assert child.exitcode == 0
     assert [count(database, name) for name in "ab"] == [1, 1]
 

@@ -1,4 +1,4 @@
-"""A writer in a process that is told to end, or just ends."""
+"""A writer in a process that gets a signal to end, or just ends."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import siridb_fast
 from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
-PATIENCE = 30.0
+EXIT_TIMEOUT = 30.0
 
 
 def count(database: Database, name: str) -> int:
@@ -43,7 +43,7 @@ def end_of(running: subprocess.Popen[str], *signals: int) -> tuple[int, str]:
         for number in signals:
             time.sleep(0.3)
             running.send_signal(number)
-        _, errors = running.communicate(timeout=PATIENCE)
+        _, errors = running.communicate(timeout=EXIT_TIMEOUT)
     finally:
         running.kill()
         running.communicate()
@@ -113,7 +113,7 @@ def test_second_signal_ends_a_program_whose_server_says_nothing(
     finally:
         own_database.server.resume()
     assert code in (-signal.SIGINT, 143)
-    assert time.monotonic() - since < PATIENCE / 2  # and not delivery_timeout
+    assert time.monotonic() - since < EXIT_TIMEOUT / 2  # and not delivery_timeout
 
 
 BLOCKED = """

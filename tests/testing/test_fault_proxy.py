@@ -46,102 +46,102 @@ def dial(proxy: FaultProxy) -> socket.socket:
     return socket.create_connection((proxy.host, proxy.port), timeout=5)
 
 
-def echo(line: socket.socket, data: bytes) -> bytes:
-    line.sendall(data)
+def echo(sock: socket.socket, data: bytes) -> bytes:
+    sock.sendall(data)
     found = b""
     while len(found) < len(data):
-        part = line.recv(65_536)
-        if not part:
+        chunk = sock.recv(65_536)
+        if not chunk:
             break
-        found += part
+        found += chunk
     return found
 
 
 def test_passes_everything_on(proxy: FaultProxy) -> None:
     data = bytes(range(256)) * 2000
-    with dial(proxy) as line:
-        assert echo(line, data) == data
+    with dial(proxy) as sock:
+        assert echo(sock, data) == data
 
 
 @pytest.mark.parametrize("direction", ["requests", "answers"])
 def test_cuts_after_exactly_so_many_bytes(proxy: FaultProxy, direction: str) -> None:
-    with dial(proxy) as line:
-        assert echo(line, b"before") == b"before"
+    with dial(proxy) as sock:
+        assert echo(sock, b"before") == b"before"
         proxy.cut(after=5, direction=direction)  # type: ignore[arg-type]
-        line.sendall(b"0123456789")
+        sock.sendall(b"0123456789")
         found = b""
-        while part := line.recv(100):
-            found += part
+        while chunk := sock.recv(100):
+            found += chunk
         assert found in ((b"01234",) if direction == "answers" else (b"01234", b""))
-    with dial(proxy) as line:
-        assert echo(line, b"again") == b"again"
+    with dial(proxy) as sock:
+        assert echo(sock, b"again") == b"again"
 
 
 def test_cuts_all_at_once(proxy: FaultProxy) -> None:
-    with dial(proxy) as line, dial(proxy) as other:
-        assert echo(line, b"x") == echo(other, b"x") == b"x"
+    with dial(proxy) as sock, dial(proxy) as other:
+        assert echo(sock, b"x") == echo(other, b"x") == b"x"
         proxy.cut()
-        assert line.recv(1) == other.recv(1) == b""
+        assert sock.recv(1) == other.recv(1) == b""
 
 
 def test_resets(proxy: FaultProxy) -> None:
-    with dial(proxy) as line:
-        assert echo(line, b"x") == b"x"
+    with dial(proxy) as sock:
+        assert echo(sock, b"x") == b"x"
         proxy.reset()
         with pytest.raises(ConnectionResetError):
-            line.recv(1)
+            sock.recv(1)
 
 
 def test_turns_one_bit(proxy: FaultProxy) -> None:
-    with dial(proxy) as line:
-        assert echo(line, b"x") == b"x"
+    with dial(proxy) as sock:
+        assert echo(sock, b"x") == b"x"
         proxy.corrupt(after=3)
-        found = echo(line, b"0123456789")
+        found = echo(sock, b"0123456789")
         different = [i for i in range(10) if found[i] != b"0123456789"[i]]
         assert different == [3]
         assert (found[3] ^ b"0123456789"[3]).bit_count() == 1
-        assert echo(line, b"0123456789") == b"0123456789"
+        assert echo(sock, b"0123456789") == b"0123456789"
 
 
 def test_stall_holds_back_and_loses_nothing(proxy: FaultProxy) -> None:
-    with dial(proxy) as line:
-        assert echo(line, b"x") == b"x"
+    with dial(proxy) as sock:
+        assert echo(sock, b"x") == b"x"
         began = time.monotonic()
         proxy.stall(0.3)
-        assert echo(line, b"late") == b"late"
+        assert echo(sock, b"late") == b"late"
         assert time.monotonic() - began >= 0.3
 
 
 def test_throttle_is_slow(proxy: FaultProxy) -> None:
-    with dial(proxy) as line:
-        assert echo(line, b"x") == b"x"
+    with dial(proxy) as sock:
+        assert echo(sock, b"x") == b"x"
         began = time.monotonic()
         proxy.throttle(1000)
-        assert len(echo(line, bytes(200))) == 200
+        assert len(echo(sock, bytes(200))) == 200
         assert time.monotonic() - began >= 0.3  # there and back
         proxy.heal()
-        assert len(echo(line, bytes(20_000))) == 20_000
+        assert len(echo(sock, bytes(20_000))) == 20_000
 
 
 def test_black_hole_swallows_until_it_is_healed(proxy: FaultProxy) -> None:
-    with dial(proxy) as line:
-        assert echo(line, b"x") == b"x"
+    with dial(proxy) as sock:
+        assert echo(sock, b"x") == b"x"
         proxy.black_hole()
-        line.sendall(b"gone")
-        line.settimeout(0.2)
+        sock.sendall(b"gone")
+        sock.settimeout(0.2)
         with pytest.raises(TimeoutError):
-            line.recv(1)
+            sock.recv(1)
         with dial(proxy) as new:  # accepted, and never answered
             new.sendall(b"gone")
             new.settimeout(0.2)
             with pytest.raises(TimeoutError):
                 new.recv(1)
         proxy.heal()
-        line.settimeout(5)
+        sock.settimeout(5)
         with pytest.raises(ConnectionResetError):
-            line.recv(1)
-    with dial(proxy) as line:
-        assert echo(line, b"back") == b"back"
+            sock.recv(1)
+    with dial(proxy) as sock:
+        assert echo(sock, b"back") == b"back"
 
 
 def test_refuses_until_it_is_healed(proxy: FaultProxy) -> None:
@@ -151,15 +151,15 @@ def test_refuses_until_it_is_healed(proxy: FaultProxy) -> None:
         dial(proxy)
     proxy.heal()
     assert proxy.port == port
-    with dial(proxy) as line:
-        assert echo(line, b"back") == b"back"
+    with dial(proxy) as sock:
+        assert echo(sock, b"back") == b"back"
 
 
 def test_server_that_is_gone_closes_the_connection(unused_port: int) -> None:
-    with FaultProxy("127.0.0.1", unused_port) as proxy, dial(proxy) as line:
+    with FaultProxy("127.0.0.1", unused_port) as proxy, dial(proxy) as sock:
         found = b""
         with contextlib.suppress(ConnectionResetError):
-            found = line.recv(1)
+            found = sock.recv(1)
         assert found == b""
 
 

@@ -124,13 +124,13 @@ def test_client_that_goes_away_is_no_error() -> None:
 
 
 def test_handler_may_notice_that_the_client_is_gone() -> None:
-    noticed = []
+    failures = []
 
     async def handler(peer: ScriptedPeer) -> None:
         try:
             await peer.read_package()
         except PeerClosed as error:
-            noticed.append(str(error))
+            failures.append(str(error))
 
     async def scenario() -> None:
         async with ScriptedServer(handler) as server:
@@ -141,7 +141,7 @@ def test_handler_may_notice_that_the_client_is_gone() -> None:
             await server.join()
 
     asyncio.run(scenario())
-    assert noticed == ["the client closed after 3 of 8 expected bytes"]
+    assert failures == ["the client closed after 3 of 8 expected bytes"]
 
 
 async def fail(peer: ScriptedPeer) -> None:
