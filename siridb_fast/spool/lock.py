@@ -17,7 +17,7 @@ __all__ = ["SpoolLock", "holder_of"]
 
 PRIVATE = 0o600
 ATTEMPTS = 10  # whoever asks for the holder has the lock for some microseconds
-PAUSE = 0.01
+RETRY_INTERVAL = 0.01
 
 
 class SpoolLock:
@@ -37,7 +37,7 @@ class SpoolLock:
             os.fchmod(self._file, PRIVATE)
         except OSError as exc:
             raise SpoolError(f"{path}: cannot be locked: {exc.strerror}") from exc
-        if not _taken(self._file):
+        if not _try_lock(self._file):
             holder = _pid_in(self._file)
             os.close(self._file)
             raise SpoolLockedError(str(path), holder)
@@ -82,13 +82,13 @@ def _lock_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
 
-def _taken(file: int) -> bool:
+def _try_lock(file: int) -> bool:
     for attempt in range(ATTEMPTS):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if attempt + 1 < ATTEMPTS:
-                time.sleep(PAUSE)
+                time.sleep(RETRY_INTERVAL)
         else:
             return True
     return False

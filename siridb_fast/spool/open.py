@@ -15,7 +15,7 @@ from siridb_fast.errors import SpoolError
 from siridb_fast.spool.log_replay import Log, is_log_damaged, read_log
 from siridb_fast.spool.salvage import (
     Recovery,
-    finish,
+    clean_up,
     is_empty,
     new_file,
     rebuild,
@@ -24,16 +24,16 @@ from siridb_fast.spool.salvage import (
 from siridb_fast.spool.schema import (
     DamagedSpoolError,
     Settings,
-    beside,
     connect,
     fault_of,
     is_damage,
     keep_private,
+    log_path,
     read_settings,
     write_settings,
 )
 
-__all__ = ["Opened", "check_place", "open_spool", "recover"]
+__all__ = ["Opened", "check_path", "open_spool", "recover"]
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -42,7 +42,7 @@ SELECT count(*), coalesce(sum(points), 0), coalesce(sum(size), 0), coalesce(max(
 FROM packages
 """
 
-_log = logging.getLogger("siridb_fast")
+logger = logging.getLogger("siridb_fast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Opened:
     damaged: int = 0
 
 
-def check_place(path: Path) -> None:
+def check_path(path: Path) -> None:
     """Refuse what can never be a spool.
 
     Raises:
@@ -80,15 +80,15 @@ def open_spool(path: Path, wanted: Settings) -> Opened:
         SpoolError: It is for another database or precision, or cannot be written.
     """
     try:
-        finish(path)
+        clean_up(path)
         if is_empty(path):
             new_file(path, wanted)
         keep_private(path)
         try:
-            return _opened(path, wanted)
-        except _Found as exc:
+            return _open_sound(path, wanted)
+        except _SetAsideError as exc:
             recovery = recover(path, exc.aside, wanted, exc.reason)
-            return replace(_opened(path, wanted), damaged=recovery.damaged)
+            return replace(_open_sound(path, wanted), damaged=recovery.damaged)
     except SpoolError:
         raise
     except sqlite3.Error as exc:
@@ -98,9 +98,9 @@ def open_spool(path: Path, wanted: Settings) -> Opened:
 
 
 def recover(path: Path, aside: Path, settings: Settings, reason: str) -> Recovery:
-    """Rebuild a damaged file, and tell the operator."""
+    """Rebuild a damaged file, and warn the operator."""
     recovery = rebuild(path, aside, settings)
-    _log.warning(
+    logger.warning(
         "%s: damaged (%s); %d packages with %d points were recovered, %d damaged rows were not; "
         "the damaged file is %s%s",
         path,
@@ -114,7 +114,7 @@ def recover(path: Path, aside: Path, settings: Settings, reason: str) -> Recover
     return recovery
 
 
-class _Found(Exception):
+class _SetAsideError(Exception):
     """The file is damaged, and was set aside."""
 
     def __init__(self, aside: Path, reason: str) -> None:
@@ -123,42 +123,42 @@ class _Found(Exception):
         self.reason = reason
 
 
-def _opened(path: Path, wanted: Settings) -> Opened:
+def _open_sound(path: Path, wanted: Settings) -> Opened:
     base = None
     try:
         fault = fault_of(path)
         if fault is not None:
             raise DamagedSpoolError(fault)
-        log = read_log(beside(path)[0])
+        log = read_log(log_path(path))
         base = connect(path, is_writer=True, sync=wanted.sync)
-        return _examined(base, path, wanted, log)
+        return _examine(base, path, wanted, log)
     except (SpoolError, sqlite3.Error) as exc:
         # SQLite removes the log when it closes the file, so it gets its second name before.
-        aside = set_aside(path) if _says_damage(exc) else None
+        aside = set_aside(path) if _means_damage(exc) else None
         if base is not None:
             base.close()
         if aside is None:
             raise
-        raise _Found(aside, str(exc)) from exc
+        raise _SetAsideError(aside, str(exc)) from exc
 
 
-def _says_damage(error: Exception) -> bool:
+def _means_damage(error: Exception) -> bool:
     if isinstance(error, sqlite3.Error):
         return is_damage(error)
     return isinstance(error, DamagedSpoolError)
 
 
-def _examined(base: sqlite3.Connection, path: Path, wanted: Settings, log: Log) -> Opened:
+def _examine(base: sqlite3.Connection, path: Path, wanted: Settings, log: Log) -> Opened:
     found = read_settings(base)
-    settings = _agreed(path, found, wanted)
+    settings = _agree(path, found, wanted)
     _, frames, _ = base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    if is_log_damaged(beside(path)[0], log, frames):
+    if is_log_damaged(log_path(path), log, frames):
         raise DamagedSpoolError(f"its log is damaged: of {log.frames} pages, {frames} are sound")
     boot = _boot()
     is_late = found.sync == "normal" and found.opened_in != boot
     base.execute("BEGIN IMMEDIATE")
     if found.opened_in is not None and (is_late or not log.is_there):
-        _doubt_all(base, path)
+        _mark_all_sent(base, path)
     settings = replace(settings, opened_in=boot)
     write_settings(base, settings)
     base.execute("COMMIT")
@@ -171,7 +171,7 @@ def _examined(base: sqlite3.Connection, path: Path, wanted: Settings, log: Log) 
     return Opened(base, settings, packages, points, size, last)
 
 
-def _agreed(path: Path, found: Settings, wanted: Settings) -> Settings:
+def _agree(path: Path, found: Settings, wanted: Settings) -> Settings:
     for name, was, now in (
         ("database", found.dbname, wanted.dbname),
         ("time precision", found.time_precision, wanted.time_precision),
@@ -180,25 +180,19 @@ def _agreed(path: Path, found: Settings, wanted: Settings) -> Settings:
             raise SpoolError(
                 f"{path}: this spool is for the {name} {was!r}, and was opened for {now!r}"
             )
-    return replace(
-        wanted,
-        dbname=found.dbname if wanted.dbname is None else wanted.dbname,
-        time_precision=(
-            found.time_precision if wanted.time_precision is None else wanted.time_precision
-        ),
-    )
+    return wanted.completed_by(found)
 
 
-def _doubt_all(base: sqlite3.Connection, path: Path) -> None:
-    # The last moments of its log are gone, and with them what was sent, or removed.
+def _mark_all_sent(base: sqlite3.Connection, path: Path) -> None:
+    # The end of its log is gone, and with it what was sent, or removed: all packages are in doubt.
     base.execute("INSERT OR IGNORE INTO sent SELECT id FROM packages")
     (packages,) = base.execute("SELECT count(*) FROM sent").fetchone()
     if packages:
-        _log.warning("%s: its log is gone; all %d packages are in doubt", path, packages)
+        logger.warning("%s: its log is gone; all %d packages are in doubt", path, packages)
 
 
 def _boot() -> str:
     try:
         return BOOT.read_text().strip()
     except OSError:
-        return "unknown"  # not Linux: nobody can tell
+        return "unknown"  # not Linux: nobody knows

@@ -1,4 +1,4 @@
-"""A spool that is only looked at, while somebody writes to it or after its writer has died.
+"""A spool that is only read, while somebody writes to it or after its writer has died.
 
 Knows nothing of what is in packages. Rule: neither the file nor its log is changed; packages that
 are removed meanwhile are left out, damaged ones are counted.
@@ -16,18 +16,19 @@ from typing import BinaryIO, Self
 from siridb_fast.errors import SpoolError
 from siridb_fast.spool.lock import holder_of
 from siridb_fast.spool.log_replay import is_log_damaged, read_log
-from siridb_fast.spool.open import check_place
+from siridb_fast.spool.open import check_path
 from siridb_fast.spool.salvage import Salvage, damaged_files
 from siridb_fast.spool.schema import (
     DamagedSpoolError,
     Settings,
     Spooled,
-    beside,
     connect,
     fault_of,
     is_damage,
+    log_path,
     read_packages,
     read_settings,
+    side_files,
 )
 
 __all__ = ["Snapshot", "SpoolReader"]
@@ -52,7 +53,7 @@ class Snapshot:
 
 
 class SpoolReader:
-    """A spool to look at; a context manager. Not for the process that has it open to write.
+    """A spool that is only read; a context manager. Not for the process that has it open to write.
 
     Args:
         path: Of the file, or of one that was set aside.
@@ -63,7 +64,7 @@ class SpoolReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
-        check_place(self._path)
+        check_path(self._path)
         if not self._path.exists():
             raise SpoolError(f"{path}: there is no such spool")
         self.damaged = 0
@@ -104,16 +105,16 @@ class SpoolReader:
                 return Snapshot(*self._base.execute(TOTALS).fetchone())
             except sqlite3.Error as exc:
                 self.fault = _damage(self._path, exc)
-        return self._counted()
+        return self._count()
 
     def packages(self) -> Iterator[Spooled]:
         """Yield each package, in order; from where the file is damaged on, in any order."""
         last = 0
         if self._base is not None and self.fault is None:
             try:
-                while part := read_packages(self._base, last, READ_BYTES):
-                    yield from part
-                    last = part[-1].id
+                while some := read_packages(self._base, last, READ_BYTES):
+                    yield from some
+                    last = some[-1].id
             except (DamagedSpoolError, sqlite3.Error) as exc:
                 self.fault = _damage(self._path, exc)
             else:
@@ -124,7 +125,7 @@ class SpoolReader:
                 yield package
         self.damaged = salvage.damaged
 
-    def _counted(self) -> Snapshot:
+    def _count(self) -> Snapshot:
         packages = points = size = 0
         oldest: float | None = None
         for package in self.packages():
@@ -137,22 +138,22 @@ class SpoolReader:
     def _sound_frames(self) -> int:
         # As SQLite has it in its shared memory (https://www.sqlite.org/walformat.html). That file
         # is closed last: with it, the process would lose the locks that it has there.
-        self._memory = beside(self._path)[1].open("rb")
+        self._memory = side_files(self._path)[1].open("rb")
         return int.from_bytes(self._memory.read(20)[16:], sys.byteorder)
 
     def _fault(self) -> str | None:
-        # Of a file that is being written, its ends tell nothing.
+        # Of a file that is being written, its ends show nothing.
         return fault_of(self._path) if self.holder is None else None
 
     def _open(self) -> Settings:
         if self.fault is None:
-            log = read_log(beside(self._path)[0])
-            is_still = self.holder is None and not log.is_there
+            log = read_log(log_path(self._path))
+            is_immutable = self.holder is None and not log.is_there
             try:
-                self._base = connect(self._path, is_writer=False, is_still=is_still)
+                self._base = connect(self._path, is_writer=False, is_immutable=is_immutable)
                 settings = read_settings(self._base)
                 is_checked = log.frames and self.holder is None
-                if is_checked and is_log_damaged(beside(self._path)[0], log, self._sound_frames()):
+                if is_checked and is_log_damaged(log_path(self._path), log, self._sound_frames()):
                     raise DamagedSpoolError("its log is damaged")
             except (DamagedSpoolError, sqlite3.Error) as exc:
                 self.fault = _damage(self._path, exc)

@@ -15,27 +15,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from siridb_fast.errors import SpoolError
-from siridb_fast.spool.log_replay import Pages, read_log
+from siridb_fast.spool.log_replay import read_log
+from siridb_fast.spool.pages import Pages
 from siridb_fast.spool.schema import (
     PACKAGES_ROOT,
     SETTINGS_ROOT,
     DamagedSpoolError,
     Settings,
     Spooled,
-    beside,
     connect,
     create,
     insert,
+    log_path,
     package_of,
     set_up,
     settings_of,
+    side_files,
 )
 
 __all__ = [
     "Recovery",
     "Salvage",
+    "clean_up",
     "damaged_files",
-    "finish",
     "is_empty",
     "new_file",
     "rebuild",
@@ -94,15 +96,15 @@ class Salvage:
             self.damaged += pages.broken
 
     def _pages(self) -> Pages:
-        return Pages(self._path, beside(self._path)[0])
+        return Pages(self._path, log_path(self._path))
 
 
-def finish(path: Path) -> None:
-    """Clear up what an interrupted `rebuild` left; nobody may have the spool open."""
+def clean_up(path: Path) -> None:
+    """Remove what an interrupted `rebuild` left; nobody may have the spool open."""
     _drop(_draft(path))
-    log = beside(path)[0]
+    log = log_path(path)
     for aside in damaged_files(path):
-        old_log = beside(aside)[0]
+        old_log = log_path(aside)
         if path.exists() and path.samefile(aside):
             _take_back(aside, old_log, log)
         elif log.exists() and old_log.exists() and log.samefile(old_log):
@@ -132,8 +134,8 @@ def set_aside(path: Path) -> Path:
     try:
         _drop_sides(aside)  # of a file that was removed without them
         os.link(path, aside)
-        if beside(path)[0].exists():
-            os.link(beside(path)[0], beside(aside)[0])
+        if log_path(path).exists():
+            os.link(log_path(path), log_path(aside))
     except OSError as exc:
         raise SpoolError(f"{path}: is damaged, cannot be set aside: {exc.strerror}") from exc
     return aside
@@ -153,13 +155,8 @@ def rebuild(path: Path, aside: Path, settings: Settings) -> Recovery:
     salvage = Salvage(aside)
     found = salvage.settings()
     if found is not None:
-        settings = replace(
-            settings,
-            dbname=settings.dbname if found.dbname is None else found.dbname,
-            time_precision=(
-                settings.time_precision if found.time_precision is None else found.time_precision
-            ),
-        )
+        merged = found.completed_by(settings)
+        settings = replace(merged, opened_in=settings.opened_in, sync=settings.sync)
     try:
         return _write(path, settings, salvage)
     except (sqlite3.Error, OSError) as exc:
@@ -167,8 +164,8 @@ def rebuild(path: Path, aside: Path, settings: Settings) -> Recovery:
 
 
 def is_empty(path: Path) -> bool:
-    """Tell whether there is nothing yet: no file, or an empty one without a log."""
-    return not read_log(beside(path)[0]).frames and (not path.exists() or path.stat().st_size == 0)
+    """Return whether there is nothing yet: no file, or an empty one without a log."""
+    return not read_log(log_path(path)).frames and (not path.exists() or path.stat().st_size == 0)
 
 
 def new_file(path: Path, settings: Settings) -> None:
@@ -234,7 +231,7 @@ def _drop(path: Path) -> None:
 
 
 def _drop_sides(path: Path) -> None:
-    for side in beside(path):
+    for side in side_files(path):
         side.unlink(missing_ok=True)
 
 

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import struct
 import zlib
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
@@ -33,7 +33,6 @@ __all__ = [
     "Settings",
     "Spooled",
     "Sync",
-    "beside",
     "checksum",
     "connect",
     "create",
@@ -41,11 +40,13 @@ __all__ = [
     "insert",
     "is_damage",
     "keep_private",
+    "log_path",
     "package_of",
     "read_packages",
     "read_settings",
     "set_up",
     "settings_of",
+    "side_files",
     "size_of",
     "write_settings",
 ]
@@ -57,7 +58,7 @@ PRIVATE = 0o600
 VERSION = 1
 APPLICATION_ID = 0x53695370  # "SiSp"
 LOG_BYTES = 16 * 1024 * 1024  # of the write-ahead log, before it goes into the file
-KEPT_LOG_BYTES = 4 * LOG_BYTES
+LOG_FILE_BYTES = 4 * LOG_BYTES  # that stay allocated for the log
 BUSY_TIMEOUT = 5.0  # seconds, for whoever reads the file at the same moment
 LONGEST_PAYLOAD = 256 * 1024 * 1024
 SIDES = ("-wal", "-shm")
@@ -124,9 +125,24 @@ class Settings:
     opened_in: str | None = None
     sync: Sync = "normal"
 
+    def completed_by(self, other: Settings) -> Settings:
+        """Return these, with the database and the precision of others where these have none."""
+        return replace(
+            self,
+            dbname=other.dbname if self.dbname is None else self.dbname,
+            time_precision=(
+                other.time_precision if self.time_precision is None else self.time_precision
+            ),
+        )
 
-def beside(path: Path) -> tuple[Path, Path]:
-    """Return where SQLite keeps its write-ahead log and its shared memory."""
+
+def log_path(path: Path) -> Path:
+    """Return the path of the write-ahead log of a spool."""
+    return side_files(path)[0]
+
+
+def side_files(path: Path) -> tuple[Path, Path]:
+    """Return the paths of the files beside a spool: the write-ahead log and the shared memory."""
     log, memory = (path.with_name(path.name + side) for side in SIDES)
     return log, memory
 
@@ -138,49 +154,49 @@ def create(path: Path) -> None:
 
 
 def keep_private(path: Path) -> None:
-    """Let nobody else read what is there already. SQLite gives new files beside it the same."""
-    for name in (path, *beside(path)):
+    """Let nobody else read what is there already; SQLite gives new files beside it the same."""
+    for name in (path, *side_files(path)):
         if name.exists():
             name.chmod(PRIVATE)
 
 
 def fault_of(path: Path) -> str | None:
-    """Return what is wrong with a file that is not open, as far as its ends tell.
+    """Return what is wrong with a file that is not open, as far as its ends show.
 
     Raises:
         SpoolError: It is another program's, or a newer version's.
     """
-    log = read_log(beside(path)[0])
+    log = read_log(log_path(path))
     with path.open("rb") as file:
         head = file.read(PAGE_SIZE)
-    if 1 in log.places:
-        with beside(path)[0].open("rb") as file:
-            file.seek(log.places[1])
+    if 1 in log.offsets:
+        with log_path(path).open("rb") as file:
+            file.seek(log.offsets[1])
             head = file.read(PAGE_SIZE)
     if not head:
         return "it is empty"
-    wrong = [at for at, right in HEADER.items() if head[at : at + len(right)] != right]
+    wrong = [offset for offset, right in HEADER.items() if not head.startswith(right, offset)]
     if wrong:
         _refuse_others(path, head)
         return "it has no header of a spool" if 0 in wrong else "its header is damaged"
     pages = log.pages or int.from_bytes(head[28:32], "big")
-    there = path.stat().st_size // PAGE_SIZE
-    if any(number not in log.places for number in range(there + 1, pages + 1)):
-        return f"it is cut: {there} pages are there, of {pages}"
+    present = path.stat().st_size // PAGE_SIZE
+    if any(number not in log.offsets for number in range(present + 1, pages + 1)):
+        return f"it is cut: {present} pages are there, of {pages}"
     return None
 
 
 def connect(
-    path: Path, *, is_writer: bool, sync: Sync = "normal", is_still: bool = False
+    path: Path, *, is_writer: bool, sync: Sync = "normal", is_immutable: bool = False
 ) -> sqlite3.Connection:
     """Open the file, for one thread at a time; a reader changes nothing.
 
-    If it ``is_still``, nobody writes and there is no log, and none is made.
+    If it ``is_immutable``, nobody writes and there is no log, and none is made.
 
     Raises:
         sqlite3.Error: It cannot be opened, or is none.
     """
-    mode = "rw" if is_writer else "ro&immutable=1" if is_still else "ro"
+    mode = "rw" if is_writer else "ro&immutable=1" if is_immutable else "ro"
     base = sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}",
         uri=True,
@@ -198,10 +214,10 @@ def connect(
             base.execute(f"PRAGMA synchronous = {sync}")
             base.execute("PRAGMA secure_delete = OFF").fetchall()
             # A transaction that spills rewrites its own frames in the log: killed in the middle of
-            # that, it would look like a damaged one that had been committed.
+            # that, it would seem a damaged one that had been committed.
             base.execute("PRAGMA cache_spill = OFF").fetchall()
             base.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_SIZE}").fetchall()
-            base.execute(f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}").fetchall()
+            base.execute(f"PRAGMA journal_size_limit = {LOG_FILE_BYTES}").fetchall()
     except sqlite3.Error:
         base.close()
         raise
@@ -218,7 +234,7 @@ def set_up(base: sqlite3.Connection, settings: Settings) -> None:
 
 
 def write_settings(base: sqlite3.Connection, settings: Settings) -> None:
-    """Keep the settings."""
+    """Store the settings."""
     values = (VERSION, *astuple(settings))
     base.execute("REPLACE INTO settings VALUES (1, ?, ?, ?, ?, ?, ?)", (*values, _sum(values)))
 
@@ -305,7 +321,7 @@ def package_of(row: tuple[object, ...]) -> Spooled:
 
 
 def checksum(number: int, points: int, written_at: float, payload: PayloadBytes) -> int:
-    """Return what tells whether a row is what was written."""
+    """Return what shows whether a row is what was written."""
     return zlib.crc32(payload, zlib.crc32(struct.pack("<qqd", number, points, written_at)))
 
 
@@ -315,7 +331,7 @@ def size_of(payload: PayloadBytes) -> int:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Tell whether an error says that the file is damaged, rather than not to be used now."""
+    """Return whether an error says that the file is damaged, rather than not to be used now."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & 0xFF in DAMAGE or code in UNREADABLE
 

@@ -1,4 +1,4 @@
-"""Packages kept on disk until a server has them: the store, for one writer per file.
+"""Packages on disk until a server has them: the store, for one writer per file.
 
 Knows nothing of series, servers and event loops. Rules: what `put` returned for survives the
 death of the process; whatever is wrong with the file costs the packages it hits, and nobody else.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from siridb_fast.errors import SpoolError, SpoolFullError
 from siridb_fast.spool.lock import SpoolLock
 from siridb_fast.spool.log_replay import PAGE_SIZE
-from siridb_fast.spool.open import check_place, open_spool, recover
+from siridb_fast.spool.open import check_path, open_spool, recover
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.spool.salvage import set_aside
 from siridb_fast.spool.schema import (
@@ -51,7 +51,7 @@ SPARE_PAGES = 64 * MIB // PAGE_SIZE  # that stay free in the file, for packages 
 SHRINK_PAGES = 16 * MIB // PAGE_SIZE  # that are given back at once
 FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC}
 
-_log = logging.getLogger("siridb_fast")
+logger = logging.getLogger("siridb_fast")
 
 
 class Spool:
@@ -99,7 +99,7 @@ class Spool:
         self._closed = False
         self._damaged = 0
         self._oldest: float | None = None
-        check_place(self._path)
+        check_path(self._path)
         self._lock = SpoolLock(self._path)
         try:
             self._open()
@@ -159,7 +159,7 @@ class Spool:
         return self._damaged
 
     def put(self, payload: PayloadBytes, points: int, *, is_sent: bool = False) -> int:
-        """Keep a package, and return its id; it is on disk when this returns.
+        """Store a package, and return its id; it is on disk when this returns.
 
         Raises:
             SpoolFullError: There is no room.
@@ -169,7 +169,7 @@ class Spool:
     def put_many(
         self, items: Iterable[tuple[PayloadBytes, int]], *, is_sent: bool = False
     ) -> list[int]:
-        """Keep packages, payloads and numbers of points, all of them or none; return their ids.
+        """Store packages, payloads and numbers of points, all of them or none; return their ids.
 
         Raises:
             SpoolFullError: There is no room for all.
@@ -179,7 +179,7 @@ class Spool:
     def put_rows(
         self, rows: Sequence[tuple[PayloadBytes, int, bool]], replacing: Sequence[int] = ()
     ) -> list[int]:
-        """Keep packages, each with whether it is sent, in the place of others; return their ids.
+        """Store packages, each with whether it is sent, in the place of others; return their ids.
 
         All or none, and the others are gone when this returns.
 
@@ -188,7 +188,7 @@ class Spool:
         """
         if not replacing:
             self._check_room([size_of(payload) for payload, _, _ in rows])
-        return self._guarded(lambda: self._put(rows, replacing))
+        return self._run(lambda: self._put(rows, replacing))
 
     def mark_sent(self, ids: Iterable[int]) -> None:
         """Note that packages are about to be sent: after a restart they are in doubt.
@@ -197,7 +197,7 @@ class Spool:
             SpoolFullError: The disk has no room at all, not even for this; nothing was noted.
         """
         rows = [(number,) for number in ids]
-        self._guarded(lambda: self._note_sent(rows))
+        self._run(lambda: self._note_sent(rows))
 
     def remove(self, ids: Iterable[int]) -> None:
         """Remove packages; whoever is not there is left out.
@@ -206,7 +206,7 @@ class Spool:
             SpoolFullError: The disk has no room at all, not even for this; nothing was removed.
         """
         wanted = list(ids)
-        self._guarded(lambda: self._remove(wanted))
+        self._run(lambda: self._remove(wanted))
 
     def read(self, after: int = 0, limit_bytes: int = READ_BYTES) -> list[Spooled]:
         """Return packages in order: one at least if there is any, others up to a size.
@@ -215,7 +215,7 @@ class Spool:
             after: The id behind which to begin.
             limit_bytes: Of all payloads that are returned, if they are more than one.
         """
-        return self._guarded(lambda: read_packages(self._base, after, limit_bytes))
+        return self._run(lambda: read_packages(self._base, after, limit_bytes))
 
     def expire(self, but: Container[int] = ()) -> list[Spooled]:
         """Remove some packages that are older than ``max_age``; return them.
@@ -243,7 +243,7 @@ class Spool:
             write_settings(self._base, replace(self._settings, opened_in=None))
             self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as exc:
-            _log.warning("%s: not closed in order: %s", self._path, exc)
+            logger.warning("%s: not closed in order: %s", self._path, exc)
         finally:
             self._base.close()
             self._lock.release()
@@ -299,14 +299,14 @@ class Spool:
         except sqlite3.Error as exc:
             if not _is_full(exc):
                 raise
-            _log.debug("%s: cannot be made smaller now: %s", self._path, exc)
+            logger.debug("%s: cannot be made smaller now: %s", self._path, exc)
 
     def _first(self) -> float | None:
         row = self._base.execute("SELECT written_at FROM packages ORDER BY id LIMIT 1").fetchone()
         return None if row is None else float(row[0])
 
     def _shrink(self, spare: int) -> None:
-        # What packages to come will use stays; the rest goes back to the disk, a part at a time.
+        # What packages to come will use stays; the others go back to the disk, some at a time.
         (free,) = self._base.execute("PRAGMA freelist_count").fetchone()
         while free > spare:
             # executescript goes on to the end; execute gives back one page
@@ -323,7 +323,7 @@ class Spool:
         self._packages, self._points, self._bytes = opened.packages, opened.points, opened.bytes
         self._oldest = self._first()
 
-    def _guarded(self, operation: Callable[[], T]) -> T:
+    def _run(self, operation: Callable[[], T]) -> T:
         # A damaged file is replaced by one with all that is left, and then it is done again.
         self._check_usable()
         try:
@@ -334,14 +334,14 @@ class Spool:
                     # what is in the log goes into the file, and the log begins anew
                     self._base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 elif isinstance(exc, DamagedSpoolError) or is_damage(exc):
-                    self._replace(str(exc))
+                    self._rebuild(str(exc))
                 else:
                     raise
                 return operation()
         except sqlite3.Error as exc:
             raise _unusable(self._path, exc) from exc
 
-    def _replace(self, reason: str) -> None:
+    def _rebuild(self, reason: str) -> None:
         # Ids stay what they are, and none is used again.
         following = self._next
         aside = set_aside(self._path)

@@ -37,10 +37,10 @@ def filled(path: Path, packages: int = 10) -> dict[int, bytes]:
 
 
 def read_all(spool: Spool, limit_bytes: int = 1_000_000) -> list[Spooled]:
-    """Return all packages, read part by part."""
+    """Return all packages, some at a time."""
     found: list[Spooled] = []
-    while part := spool.read(found[-1].id if found else 0, limit_bytes):
-        found += part
+    while some := spool.read(found[-1].id if found else 0, limit_bytes):
+        found += some
     return found
 
 

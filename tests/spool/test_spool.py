@@ -74,7 +74,7 @@ def test_many_are_put_in_order(path: Path) -> None:
         assert spool.packages == 5
 
 
-def test_sent_is_kept_and_the_payload_is_what_it_was(path: Path) -> None:
+def test_sent_is_stored_and_the_payload_is_what_it_was(path: Path) -> None:
     payloads = filled(path, 4)
     with Spool(path) as spool:
         spool.mark_sent([2, 3, 99])
@@ -248,7 +248,7 @@ def test_spool_is_for_one_database(path: Path) -> None:
 
 
 @pytest.mark.parametrize("sync", ["normal", "full"])
-def test_sync_is_what_sqlite_is_told(path: Path, sync: str) -> None:
+def test_sync_is_what_sqlite_gets(path: Path, sync: str) -> None:
     with Spool(path, sync=sync) as spool:  # type: ignore[arg-type]
         (level,) = spool._base.execute("PRAGMA synchronous").fetchone()
         assert level == {"normal": 1, "full": 2}[sync]

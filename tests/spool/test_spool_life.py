@@ -100,7 +100,7 @@ def test_killed_process_loses_nothing_that_put_returned_for(path: Path) -> None:
     assert not list(path.parent.glob("*damaged*"))
 
 
-def test_second_writer_is_told_who_has_it(path: Path) -> None:
+def test_second_writer_learns_who_has_it(path: Path) -> None:
     with writer_process(path) as process:
         assert process.stdout is not None
         process.stdout.readline()
