@@ -1,6 +1,6 @@
 """Arrow IPC → record batches: the file format (Feather version 2) and the stream format.
 
-The content tells which of the two a file is, not its suffix. Files are memory-mapped: batches
+The content shows which of the two a file is, not its suffix. Files are memory-mapped: batches
 that are not compressed are never copied, and what was read is unmapped again, for it would show
 as resident memory. Of compressed batches, one is in memory at a time, whose size whoever wrote
 the file has chosen: if it is large, a file (not a stream) is read in several passes over some of

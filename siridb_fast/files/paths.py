@@ -1,6 +1,6 @@
 """Which files are meant: paths, folders and patterns → files, and the format of each by its name.
 
-This module looks at names alone; it opens no file.
+This module knows names alone; it opens no file.
 """
 
 from __future__ import annotations
@@ -92,5 +92,5 @@ def _known(path: Path) -> Path:
 
 
 def _suffixes() -> str:
-    behind = " ".join(COMPRESSIONS)
-    return f"{' '.join(FORMATS)} (and behind .csv or .tsv: {behind})"
+    compressions = " ".join(COMPRESSIONS)
+    return f"{' '.join(FORMATS)} (and behind .csv or .tsv: {compressions})"

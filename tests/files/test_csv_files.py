@@ -51,7 +51,7 @@ VALUES: list[tuple[list[str], str | None, str, list[Any]]] = [
 
 
 @pytest.mark.parametrize(("fields", "kind", "arrow", "expected"), VALUES)
-def test_column_takes_its_type_from_its_values_or_as_told(
+def test_column_takes_its_type_from_its_values_or_as_given(
     tmp_path: Path, fields: list[str], kind: str | None, arrow: str, expected: list[Any]
 ) -> None:
     text = "ts,v\n" + "".join(f"{row},{field}\n" for row, field in enumerate(fields))
@@ -179,8 +179,8 @@ def test_line_that_was_forgotten_is_found_again(
 
 def test_line_map_forgets_what_was_read_first() -> None:
     lines = LineMap(10)
-    for part in range(10):
-        lines.add(np.arange(part * 10, part * 10 + 10, 2))
+    for block in range(10):
+        lines.add(np.arange(block * 10, block * 10 + 10, 2))
     assert [lines.line(row) for row in (0, 39, 40, 49)] == [None, None, 80, 98]
 
 

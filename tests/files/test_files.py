@@ -114,7 +114,7 @@ def test_every_format_gives_the_same_rows(
 
 @each_format
 @pytest.mark.parametrize("start", [1, 299, 300, 555, ROWS - 1, ROWS, ROWS + 5])
-def test_start_gives_the_same_rest(
+def test_start_gives_the_same_remainder(
     tmp_path: Path, name: str, write: Callable[[Path], object], start: int
 ) -> None:
     write(tmp_path / name)
@@ -368,18 +368,18 @@ print(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])  # not 
 
 @pytest.mark.memory
 def test_ten_million_rows_of_one_row_group_take_little_memory(tmp_path: Path) -> None:
-    part = 500_000
+    rows = 500_000
     names = pa.array([f"host{number:04}" for number in range(1000)])
-    codes = pa.array([row % 1000 for row in range(part)], pa.int32())
+    codes = pa.array([row % 1000 for row in range(rows)], pa.int32())
     batch = pa.table(
         {
             "name": pa.DictionaryArray.from_arrays(codes, names).cast(pa.string()),
-            "ts": pa.array(range(part)),
-            "value": pa.array([row * 0.37 for row in range(part)]),
+            "ts": pa.array(range(rows)),
+            "value": pa.array([row * 0.37 for row in range(rows)]),
         }
     )
     path = tmp_path / "long.parquet"
-    pq.write_table(pa.concat_tables([batch] * 20), path, row_group_size=20 * part)
+    pq.write_table(pa.concat_tables([batch] * 20), path, row_group_size=20 * rows)
     done = subprocess.run(
         [sys.executable, "-c", READ, path], check=True, capture_output=True, text=True
     )

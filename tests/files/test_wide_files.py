@@ -182,20 +182,20 @@ class Noted:
     def __init__(self, done: int = 0, doubtful: int = 0) -> None:
         self.limits = done, doubtful
         self.passes = ""
-        self.told: list[tuple[str, int]] = []
+        self.calls: list[tuple[str, int]] = []
 
     def begin(self, file: Path, passes: str) -> tuple[int, int]:
         self.passes = passes
         return self.limits
 
     def start(self, file: Path, rows: int) -> None:
-        self.told.append(("start", rows))
+        self.calls.append(("start", rows))
 
     def deliver(self, file: Path, rows: int) -> None:
-        self.told.append(("deliver", rows))
+        self.calls.append(("deliver", rows))
 
     def finish(self, file: Path) -> None:
-        self.told.append(("finish", 0))
+        self.calls.append(("finish", 0))
 
 
 OPTIONS = LoadOptions(time="ts", series="{host}.{column}")
@@ -235,9 +235,9 @@ def test_rows_of_all_passes_are_written_down_in_their_order(tmp_path: Path) -> N
     for portion in FilePortions([tmp_path / "w.parquet"], OPTIONS, noted):
         rows += portion.read(reader).rows
         portion.on_delivered(Report(points=0, packages=0, bytes=0, seconds=0))
-    started = [rows for what, rows in noted.told if what == "start"]
+    started = [rows for what, rows in noted.calls if what == "start"]
     assert started == sorted(set(started))
-    assert noted.told[-2:] == [("deliver", 3 * ROWS), ("finish", 0)]
+    assert noted.calls[-2:] == [("deliver", 3 * ROWS), ("finish", 0)]
     assert rows == ROWS
 
 
