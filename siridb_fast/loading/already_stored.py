@@ -1,6 +1,6 @@
-"""What of the points of a frame the database holds already: only the rest is kept.
+"""The points of a frame that the database does not hold already: only these are to be sent.
 
-Knows the forms that points of frames have; how they are compared is in `comparing`.
+Knows the forms that points of frames have; how they are compared is in `missing_points`.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def _by_series(points: FramePoints) -> Arrays:
         timestamps, values = column.plain()
         found.setdefault(column.name, []).append((timestamps, _as_array(values)))
     for mixed in points.mixed:
-        groups = group_rows(mixed)
-        values = _as_array(groups.values)
-        for name, start, stop in groups.bounds():
-            pair = groups.timestamps[start:stop], values[start:stop]
+        rows = group_rows(mixed)
+        values = _as_array(rows.values)
+        for name, start, stop in rows.bounds():
+            pair = rows.timestamps[start:stop], values[start:stop]
             found.setdefault(name, []).append(pair)
     joined = {
         name: (

@@ -9,25 +9,25 @@ from siridb_fast.loading.frames.base import Frame
 from siridb_fast.loading.name_template import COLUMN
 from siridb_fast.loading.options import LoadOptions
 
-__all__ = ["Layout", "layout_of"]
+__all__ = ["ColumnRoles", "find_roles"]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """The columns of one frame. A frame without ``keys`` is wide: one series for each value."""
+class ColumnRoles:
+    """What the columns of a frame are. Without ``keys`` it is wide: one series for each value."""
 
     time: str
     keys: tuple[str, ...]
     values: tuple[str, ...]
 
 
-def layout_of(frame: Frame, options: LoadOptions) -> Layout:
+def find_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
     """Return which columns are what.
 
     Raises:
-        ColumnError: A column is not there, cannot be told, or would be two things at once.
+        ColumnError: A column is not there, cannot be found, or would be two things at once.
     """
-    keys = options.naming.fields
+    keys = options.name_template.fields
     for key in keys:
         _require(frame, key, "the template of series names")
     time = options.time if options.time is not None else _only_time(frame, keys)
@@ -41,7 +41,7 @@ def layout_of(frame: Frame, options: LoadOptions) -> Layout:
     if not values:
         raise ColumnError(f"there is no column of values beside {_listed((time, *keys))}")
     _check_roles(frame, options, time, keys, values)
-    return Layout(time, keys, values)
+    return ColumnRoles(time, keys, values)
 
 
 def _require(frame: Frame, name: str, what: str) -> None:
@@ -65,24 +65,24 @@ def _only_time(frame: Frame, keys: tuple[str, ...]) -> str:
 def _check_roles(
     frame: Frame, options: LoadOptions, time: str, keys: tuple[str, ...], values: tuple[str, ...]
 ) -> None:
-    naming = options.naming
+    template = options.name_template
     if time in keys:
         raise ColumnError(f"column {time!r} is the time, so it cannot name series too")
     if time in values:
         raise ColumnError(f"column {time!r} is the time, so it cannot be a value too")
     if len(set(values)) < len(values):
         raise ColumnError(f"values names a column twice: {_listed(values)}")
-    if naming.uses_column and COLUMN in frame.names and COLUMN not in values:
+    if template.uses_column and COLUMN in frame.names and COLUMN not in values:
         raise ColumnError(
             f"the frame has a column {COLUMN!r}, but {{{COLUMN}}} stands for the name of the "
             "value column; rename the column"
         )
-    if naming.constant is not None and naming.constant in frame.names:
+    if template.constant is not None and template.constant in frame.names:
         raise ColumnError(
-            f"series={naming.constant!r} is one name for all, but there is a column of that "
-            f"name; '{{{naming.constant}}}' stands for what is in it"
+            f"series={template.constant!r} is one name for all, but there is a column of that "
+            f"name; '{{{template.constant}}}' stands for what is in it"
         )
-    if len(values) > 1 and not naming.uses_column:
+    if len(values) > 1 and not template.uses_column:
         raise ColumnError(
             f"the columns {_listed(values)} would all go to the same series; put {{{COLUMN}}} "
             "in the template, or choose one with values="

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError, FileError
 from siridb_fast.files.open import ReadOptions, TableFile, find_files, open_file
-from siridb_fast.loading.column_roles import Layout, layout_of
+from siridb_fast.loading.column_roles import ColumnRoles, find_roles
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.frames.arrow_frame import ArrowFrame
 from siridb_fast.loading.options import LoadOptions
@@ -24,16 +24,16 @@ from siridb_fast.loading.options import LoadOptions
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FilePortions", "Progressing"]
+__all__ = ["FileProgress", "FileSource"]
 
 logger = logging.getLogger("siridb_fast")
 
 
-class Progressing(Protocol):
-    """Where it is written down how far a file is; rows count from the start of its first pass."""
+class FileProgress(Protocol):
+    """Notes how far a file is; rows count from the start of its first pass."""
 
     def begin(self, file: Path, passes: str) -> tuple[int, int]:
-        """Return up to where it is delivered, and up to where it may be."""
+        """Return up to which row it is stored, and up to which it may be."""
 
     def start(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are about to leave."""
@@ -45,7 +45,7 @@ class Progressing(Protocol):
         """Note that all of it is stored."""
 
 
-class FilePortions:
+class FileSource:
     """The batches of some files, one file after another.
 
     Args:
@@ -61,7 +61,7 @@ class FilePortions:
         self,
         paths: Iterable[str | os.PathLike[str]],
         options: LoadOptions,
-        progress: Progressing | None = None,
+        progress: FileProgress | None = None,
     ) -> None:
         self.files = find_files(paths)
         self.size = sum(file.stat().st_size for file in self.files)
@@ -111,64 +111,64 @@ class FilePortions:
                 self.left_out[name] = None
 
     def _portions(self, file: Path, table: TableFile) -> Iterator[FilePortion]:
-        # Of the rows that are not delivered; those that may be come by themselves.
-        passes = self._planned(file, table)
+        # Of the rows that are not delivered; those that may be stored are portions of their own.
+        passes = self._plan(file, table)
         progress = self._progress
-        place, doubtful = (0, 0)
+        row, started = 0, 0
         if progress is not None:
-            place, doubtful = progress.begin(file, _text_of(passes))
+            row, started = progress.begin(file, _described(passes))
         portion: FilePortion | None = None
-        for within, batch in self._read(table, passes, place):
-            for some in _cut(batch, doubtful - place):
+        for current, batch in self._read(table, passes, row):
+            for rows in _cut(batch, started - row):
                 if portion is not None:
                     yield portion
-                maybe_stored = place < doubtful
-                portion = FilePortion(file, table, some, within, place, maybe_stored, progress)
-                place += some.num_rows
+                maybe_stored = row < started
+                portion = FilePortion(file, table, rows, current, row, maybe_stored, progress)
+                row += rows.num_rows
         if portion is None:
-            within = passes[-1]
-            nothing = _no_rows(table, within.columns)
-            portion = FilePortion(file, table, nothing, within, place, False, progress)
+            last = passes[-1]
+            no_rows = _no_rows(table, last.columns)
+            portion = FilePortion(file, table, no_rows, last, row, False, progress)
         portion.is_last = True
         yield portion
 
-    def _planned(self, file: Path, table: TableFile) -> list[Pass]:
-        # the passes over the file
+    def _plan(self, file: Path, table: TableFile) -> list[Pass]:
+        # Return the passes over the file.
         try:
-            layout = layout_of(ArrowFrame(_table(table.schema)), self._options)
+            roles = find_roles(ArrowFrame(_table(table.schema)), self._options)
         except ColumnError as exc:
             raise FileError(exc.text, file=str(file)) from None
-        columns_of_passes = table.passes((layout.time, *layout.keys), layout.values)
+        columns_of_passes = table.passes((roles.time, *roles.keys), roles.values)
         last = len(columns_of_passes) - 1
         return [
-            Pass(replace(layout, values=values), number * (table.rows or 0), number == last)
+            Pass(replace(roles, values=values), number * (table.rows or 0), number == last)
             for number, values in enumerate(columns_of_passes)
         ]
 
     def _read(
         self, table: TableFile, passes: list[Pass], start: int
     ) -> Iterator[tuple[Pass, pa.RecordBatch]]:
-        # from a place on
+        # Yield batches from row `start` on, each with its pass.
         self._passes = len(passes)
-        for number, within in enumerate(passes):
+        for number, current in enumerate(passes):
             self._passes_behind = number
-            for batch in table.batches(max(0, start - within.first), within.columns):
-                yield within, batch
+            for batch in table.batches(max(0, start - current.first), current.columns):
+                yield current, batch
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One reading of a file, over the columns of a layout."""
+    """One reading of a file, over some of its columns of values."""
 
-    layout: Layout
+    roles: ColumnRoles
     first: int  # how many rows the passes before it have
     is_last: bool
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All that are read; one may name series and be a value too."""
-        layout = self.layout
-        return tuple(dict.fromkeys((layout.time, *layout.keys, *layout.values)))
+        roles = self.roles
+        return tuple(dict.fromkeys((roles.time, *roles.keys, *roles.values)))
 
 
 @dataclass(slots=True)
@@ -178,21 +178,21 @@ class FilePortion:
     file: Path
     table: TableFile
     batch: pa.RecordBatch
-    within: Pass
-    place: int  # of its first row, among those of all passes
+    current: Pass
+    start: int  # its first row, among those of all passes
     maybe_stored: bool  # it may be stored already
-    progress: Progressing | None
+    progress: FileProgress | None
     is_last: bool = False  # of its file
 
     @property
     def total_rows(self) -> int | None:
-        """Nobody counts lines; see ``bytes_read``."""
+        """Unknown: nobody counts lines; see ``FileSource.bytes_read``."""
         return None
 
     @property
     def stop(self) -> int:
-        """The place after its last."""
-        return self.place + int(self.batch.num_rows)
+        """The row after its last."""
+        return self.start + int(self.batch.num_rows)
 
     def read(self, reader: FrameReader) -> FramePoints:
         """Return its points; what is wrong with them is named by file and line or row.
@@ -201,11 +201,11 @@ class FilePortion:
         """
         try:
             points = reader.read(
-                ArrowFrame(_table(self.batch.schema, self.batch)), self.within.layout
+                ArrowFrame(_table(self.batch.schema, self.batch)), self.current.roles
             )
         except ColumnError as exc:
             raise self._in_file(exc) from None
-        return points if self.within.is_last else replace(points, rows=0)
+        return points if self.current.is_last else replace(points, rows=0)
 
     def on_leaving(self) -> None:
         """Write down that its rows may be stored from now on."""
@@ -213,7 +213,7 @@ class FilePortion:
             self.progress.start(self.file, self.stop)
 
     def on_delivered(self, report: Report) -> None:
-        """Write it down."""
+        """Write down that its rows are stored, if they are."""
         if self.progress is None or not report.is_complete:
             return
         self.progress.deliver(self.file, self.stop)
@@ -224,14 +224,14 @@ class FilePortion:
         text = exc.text if exc.series is None else f"series {exc.series!r}: {exc.text}"
         if exc.index is None:
             return FileError(text, file=str(self.file))
-        place = self.table.row_label(self.place - self.within.first + exc.index)
-        if place.startswith("line "):
-            return FileError(text, file=str(self.file), line=int(place.removeprefix("line ")))
-        return FileError(f"{place}: {text}", file=str(self.file))
+        label = self.table.row_label(self.start - self.current.first + exc.index)
+        if label.startswith("line "):
+            return FileError(text, file=str(self.file), line=int(label.removeprefix("line ")))
+        return FileError(f"{label}: {text}", file=str(self.file))
 
 
 def _read_options(options: LoadOptions) -> ReadOptions:
-    keys = options.naming.fields
+    keys = options.name_template.fields
     columns = None
     if options.values is not None and options.time is not None:
         columns = tuple(dict.fromkeys((options.time, *keys, *options.values)))
@@ -246,7 +246,7 @@ def _read_options(options: LoadOptions) -> ReadOptions:
 
 
 def _cut(batch: Any, rows: int) -> Iterator[Any]:
-    # in two, where the rows end that are in doubt
+    # in two, where the rows end that may be stored
     if 0 < rows < batch.num_rows:
         yield batch.slice(0, rows)
         yield batch.slice(rows)
@@ -266,6 +266,6 @@ def _no_rows(table: TableFile, columns: tuple[str, ...]) -> Any:
     return pa.RecordBatch.from_pylist([], schema=table.schema).select(columns)
 
 
-def _text_of(passes: list[Pass]) -> str:
-    # How many columns of values each has; which they are, the file and the options tell.
-    return " ".join(str(len(within.layout.values)) for within in passes)
+def _described(passes: list[Pass]) -> str:
+    # How many columns of values each has; which they are follows from file and options.
+    return " ".join(str(len(each.roles.values)) for each in passes)

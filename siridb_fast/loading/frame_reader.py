@@ -17,11 +17,11 @@ from siridb_fast.columns.column import point_column, raw_series_name
 from siridb_fast.columns.rows import PLAIN_TYPES, MixedRows, are_plain, has_nan, mixed_points
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import ColumnError
-from siridb_fast.loading.column_roles import Layout, layout_of
+from siridb_fast.loading.column_roles import ColumnRoles, find_roles
 from siridb_fast.loading.frames.base import Cells, Coded, Frame
-from siridb_fast.loading.frames.cells import plain_cells, plain_times
+from siridb_fast.loading.frames.cells import time_cells, value_cells
 from siridb_fast.loading.options import LoadOptions
-from siridb_fast.loading.series_names import NameTable, combined
+from siridb_fast.loading.series_names import SeriesNames, combine_labels
 
 __all__ = ["FramePoints", "FrameReader"]
 
@@ -59,28 +59,28 @@ class FrameReader:
     def __init__(self, options: LoadOptions, time_precision: int | None) -> None:
         self._options = options
         self.rules = self._rules = options.rules(time_precision)
-        self._names = NameTable(options.naming)
+        self._names = SeriesNames(options.name_template)
 
-    def read(self, frame: Frame, layout: Layout | None = None) -> FramePoints:
+    def read(self, frame: Frame, roles: ColumnRoles | None = None) -> FramePoints:
         """Return the points of a frame.
 
         Args:
             frame: The frame.
-            layout: Of the columns to read; None: of all.
+            roles: Of the columns to read; None: of all.
 
         Raises:
             ColumnError: Names column, series and row.
         """
-        if layout is None:
-            layout = layout_of(frame, self._options)
-        timed = self._timed(layout.time, frame.cells(layout.time))
-        cells = len(frame) * len(layout.values)
-        if layout.keys:
-            mixed = self._mixed(frame, layout, timed)
+        if roles is None:
+            roles = find_roles(frame, self._options)
+        timed = self._timed(roles.time, frame.cells(roles.time))
+        cells = len(frame) * len(roles.values)
+        if roles.keys:
+            mixed = self._mixed(frame, roles, timed)
             return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)))
         columns = [
             self._column(self._names.names(name, [()])[0], name, frame.cells(name), timed)
-            for name in layout.values
+            for name in roles.values
         ]
         points = sum(points for _, points in columns)
         written = [column for column, there in columns if there]
@@ -116,7 +116,7 @@ class FrameReader:
             integers = cells.values.view(np.int64)
             if are_plain(integers, self._rules):
                 return _Timed(integers, None)
-        cells = plain_times(name, cells, self._options.unit, self._rules)
+        cells = time_cells(name, cells, self._options.unit, self._rules)
         rows = None
         times = cells.values
         if cells.missing is not None and cells.missing.any():
@@ -130,7 +130,7 @@ class FrameReader:
             rules = replace(self._rules, on_missing="keep")
             timestamps, _ = point_column("time", times, integers, rules).plain()
         except ColumnError as exc:
-            raise _placed(exc, f"column {name!r}", None, rows) from None
+            raise _in_column(exc, f"column {name!r}", None, rows) from None
         return _Timed(timestamps, rows)
 
     def _is_own_unit(self, times: NumpyArray) -> bool:
@@ -149,7 +149,7 @@ class FrameReader:
     ) -> tuple[PointColumn, int]:
         # and how many points it has
         try:
-            cells = plain_cells(name, cells, self._rules)
+            cells = value_cells(name, cells, self._rules)
         except ColumnError as exc:
             raise ColumnError(exc.text, series=series, index=exc.index) from None
         timestamps, values, rows = timed.timestamps, timed.of(cells.values), timed.rows
@@ -161,19 +161,19 @@ class FrameReader:
             column = point_column(series, timestamps, values, self._rules)
             return column, len(column) if _is_whole(values) else column.check()
         except ColumnError as exc:
-            raise _placed(exc, f"column {name!r}", series, rows) from None
+            raise _in_column(exc, f"column {name!r}", series, rows) from None
 
     # ---- long
 
-    def _mixed(self, frame: Frame, layout: Layout, timed: _Timed) -> list[MixedRows]:
-        codes, labels = combined([self._key(frame, key, timed) for key in layout.keys])
+    def _mixed(self, frame: Frame, roles: ColumnRoles, timed: _Timed) -> list[MixedRows]:
+        codes, labels = combine_labels([self._key(frame, key, timed) for key in roles.keys])
 
-        def first_row(place: int) -> int:
-            row = int((codes == place).argmax())
+        def first_row(code: int) -> int:
+            row = int((codes == code).argmax())
             return row if timed.rows is None else int(timed.rows[row])
 
         mixed = []
-        for name in layout.values:
+        for name in roles.values:
             names = self._names.names(name, labels, first_row)
             mixed.append(self._mixed_column(frame, name, timed, codes, names))
         return mixed
@@ -192,7 +192,7 @@ class FrameReader:
     def _mixed_column(
         self, frame: Frame, name: str, timed: _Timed, codes: NumpyArray, names: Sequence[str]
     ) -> MixedRows:
-        cells = plain_cells(name, frame.cells(name), self._rules)
+        cells = value_cells(name, frame.cells(name), self._rules)
         missing = None if cells.missing is None else timed.of(cells.missing)
         try:
             mixed = mixed_points(
@@ -205,7 +205,7 @@ class FrameReader:
                 are_times_plain=True,
             )
         except ColumnError as exc:
-            raise _placed(exc, f"column {name!r}", exc.series, timed.rows) from None
+            raise _in_column(exc, f"column {name!r}", exc.series, timed.rows) from None
         if timed.rows is None:
             return replace(mixed, column=name)
         rows = timed.rows if mixed.rows is None else timed.rows[mixed.rows]
@@ -213,13 +213,13 @@ class FrameReader:
 
 
 def _is_whole(values: NumpyArray) -> bool:
-    # There is nothing to find in them: timestamps were looked at before.
+    # There is nothing to find in them: timestamps were checked before.
     if values.dtype not in PLAIN_TYPES:
         return False
     return values.dtype.kind == "i" or not has_nan(values)
 
 
-def _placed(
+def _in_column(
     exc: ColumnError, where: str, series: str | None, rows: NumpyArray | None
 ) -> ColumnError:
     # The same error with the column named, and with the row of the frame.

@@ -1,6 +1,6 @@
-"""What of a load of files was delivered: kept in SQLite, beside the files, so that it can go on.
+"""What of a load of files was delivered: noted in SQLite, beside the files, so that it can go on.
 
-Of each file two numbers are kept: rows up to ``delivered`` are stored for certain, rows up to
+Of each file two numbers are noted: rows up to ``delivered`` are stored for certain, rows up to
 ``started`` may be. The second is written down before a row leaves, the first with what is written
 down next, so that after any end of the process the rows between them are all that is in doubt. A
 file that is read in several ``passes``, each over some of its columns, counts its rows anew in
@@ -38,7 +38,7 @@ CREATE TABLE files (
 
 
 def job_key(dbname: str, **columns: object) -> str:
-    """Return what tells one load of a file from another: the database, and the columns' roles."""
+    """Return what distinguishes loads of one file: the database, and the columns' roles."""
     return json.dumps({"dbname": dbname, **columns}, sort_keys=True)
 
 
@@ -57,7 +57,7 @@ class Manifest:
     Args:
         path: Of the SQLite file.
         job: What `job_key` gives.
-        hosts: Of the database. By other hosts, nobody can tell whether it is the same one.
+        hosts: Of the database. By other hosts, it is not known to be the same one.
 
     Raises:
         FileError: It cannot be written, or is none.

@@ -1,6 +1,6 @@
 """Series' names from columns: by a template such as ``"{host}.{metric}"``, or by a function.
 
-Knows nothing of frames: it is told the labels of a row.
+Knows nothing of frames: it is given the labels of a row.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 from siridb_fast.errors import ConfigError
 
-__all__ = ["COLUMN", "SeriesNaming"]
+__all__ = ["COLUMN", "NameTemplate"]
 
 COLUMN = "column"  # the field that stands for the name of the value column
 CONVERSIONS: dict[str | None, Callable[[object], str]] = {"s": str, "r": repr, "a": ascii}
 
 
-class SeriesNaming:
+class NameTemplate:
     """The names of series.
 
     Args:
@@ -49,7 +49,7 @@ class SeriesNaming:
         self.fields = tuple(dict.fromkeys(field for field in fields if field != COLUMN))
 
     def __repr__(self) -> str:
-        return f"<SeriesNaming {self._given!r}>"
+        return f"<NameTemplate {self._given!r}>"
 
     @property
     def constant(self) -> str | None:

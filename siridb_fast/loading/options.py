@@ -1,4 +1,4 @@
-"""What a load is told beside its data: which columns are what, and what becomes of odd ones."""
+"""The options of a load, beside its data: which columns are what, and what becomes of odd ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from siridb_fast.columns.rules import ColumnRules, MissingPolicy, PrecisionLossP
 from siridb_fast.columns.time_units import UNITS, Unit
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.errors import ConfigError
-from siridb_fast.loading.name_template import SeriesNaming
+from siridb_fast.loading.name_template import NameTemplate
 from siridb_fast.writer.options import Durability
 
 __all__ = ["LoadKeywords", "LoadOptions", "Progress"]
@@ -77,10 +77,10 @@ class LoadOptions:
     types: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
     delimiter: str | None = None
-    naming: SeriesNaming = field(init=False)
+    name_template: NameTemplate = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "naming", SeriesNaming(self.series))
+        object.__setattr__(self, "name_template", NameTemplate(self.series))
         if self.time is not None and not isinstance(self.time, str):
             raise ConfigError(f"time is the name of a column, got {self.time!r}")
         if isinstance(self.values, str):
@@ -105,7 +105,8 @@ class LoadOptions:
         Raises:
             ConfigError: One makes no sense, or is none.
         """
-        unknown = keywords.keys() - cls.__dataclass_fields__.keys() | keywords.keys() & {"naming"}
+        allowed = cls.__dataclass_fields__.keys() - {"name_template"}
+        unknown = keywords.keys() - allowed
         if unknown:
             raise ConfigError(f"a load has no option {min(unknown)!r}")
         return cls(**keywords)
@@ -119,7 +120,7 @@ class LoadOptions:
         )
 
     def for_writer(self) -> dict[str, Any]:
-        """Return what the writer of the load is told."""
+        """Return the options of the writer of the load."""
         names = (
             "on_missing",
             "on_precision_loss",

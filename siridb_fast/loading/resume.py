@@ -51,7 +51,7 @@ class Manifests:
                 if folder not in self._manifests:
                     manifest = Manifest(folder / MANIFEST_NAME, job, ", ".join(sorted(hosts)))
                     self._manifests[folder] = self._stack.enter_context(manifest)
-                self._place(file)
+                self._sort(file)
         except BaseException:
             self._stack.close()
             raise
@@ -64,7 +64,7 @@ class Manifests:
 
     @property
     def paths(self) -> list[Path]:
-        """Where they are."""
+        """Of their SQLite files."""
         return [manifest.path for manifest in self._manifests.values()]
 
     def begin(self, file: Path, passes: str = "") -> tuple[int, int]:
@@ -87,7 +87,7 @@ class Manifests:
     def _of(self, file: Path) -> Manifest:
         return self._manifests[file.parent]
 
-    def _place(self, file: Path) -> None:
+    def _sort(self, file: Path) -> None:
         entry = None if self._start is Start.RESTART else self._of(file).look_up(file)
         if entry is None:
             self.unknown.append(file)

@@ -11,9 +11,9 @@ from siridb_fast.columns._grouping import present
 from siridb_fast.columns.column import raw_series_name
 from siridb_fast.errors import ColumnError, ConfigError
 from siridb_fast.loading.frames.base import Coded
-from siridb_fast.loading.name_template import SeriesNaming
+from siridb_fast.loading.name_template import NameTemplate
 
-__all__ = ["NameTable", "combined"]
+__all__ = ["SeriesNames", "combine_labels"]
 
 SMALL_TABLE = 65_536
 DENSE = 4  # so many combinations for each row are numbered in a table, more by sorting
@@ -21,7 +21,7 @@ DENSE = 4  # so many combinations for each row are numbered in a table, more by 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 
 
-def combined(keys: Sequence[Coded]) -> tuple[Codes, list[tuple[Any, ...]]]:
+def combine_labels(keys: Sequence[Coded]) -> tuple[Codes, list[tuple[Any, ...]]]:
     """Return a code for each row, and the labels that each code stands for.
 
     Args:
@@ -42,15 +42,15 @@ def combined(keys: Sequence[Coded]) -> tuple[Codes, list[tuple[Any, ...]]]:
     return codes, combinations
 
 
-class NameTable:
+class SeriesNames:
     """The names of series, made once for each different combination of labels.
 
     Args:
-        naming: Makes them.
+        template: Makes them.
     """
 
-    def __init__(self, naming: SeriesNaming) -> None:
-        self._naming = naming
+    def __init__(self, template: NameTemplate) -> None:
+        self._template = template
         self._names: dict[tuple[Any, ...], str] = {}
         # Of each column those that came last, if all of them are texts.
         self._last: dict[str, tuple[Sequence[tuple[Any, ...]], list[str]]] = {}
@@ -66,42 +66,42 @@ class NameTable:
         Args:
             column: The name of the value column.
             labels: The combinations.
-            first_row: Returns a row that has the combination of this place, for error texts.
+            first_row: Returns a row that has the combination of this index, for error texts.
 
         Raises:
             ColumnError: A name cannot be made, or the server would not take it; names the row.
         """
-        if not self._naming.uses_column:
+        if not self._template.uses_column:
             column = ""
         last, found = self._last.get(column, (None, []))
         if labels == last and _are_texts(labels):  # as the next rows of a file have, most often
             return found
         found = []
-        for place, combination in enumerate(labels):
+        for index, combination in enumerate(labels):
             # 1, 1.0 and True are equal, but not the same label
             key = (column, *((type(label), label) for label in combination))
             name = self._names.get(key)
             if name is None:
-                name = self._names[key] = self._made(column, combination, first_row, place)
+                name = self._names[key] = self._make(column, combination, first_row, index)
             found.append(name)
         if _are_texts(labels):
             self._last[column] = labels, found
         return found
 
-    def _made(
+    def _make(
         self,
         column: str,
         combination: tuple[Any, ...],
         first_row: Callable[[int], int | None],
-        place: int,
+        index: int,
     ) -> str:
         try:
-            name = self._naming.name(column, list(map(_as_text, combination)))
+            name = self._template.name(column, list(map(_as_text, combination)))
             raw_series_name(name)
         except ConfigError as exc:
-            raise ColumnError(str(exc), index=first_row(place)) from None
+            raise ColumnError(str(exc), index=first_row(index)) from None
         except ColumnError as exc:
-            raise ColumnError(exc.text, series=name, index=first_row(place)) from None
+            raise ColumnError(exc.text, series=name, index=first_row(index)) from None
         return name
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError
-from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.frames.arrow_frame import arrow_frames, arrow_values, is_arrow
 from siridb_fast.loading.frames.base import ArrayFrame, Cells, Frame
@@ -45,14 +45,14 @@ class Portion(Protocol):
         """
 
     def on_leaving(self) -> None:
-        """Take note that its first point is about to leave.
+        """Note that its first point is about to leave.
 
         Raises:
             FileError: Of a file, it cannot be noted.
         """
 
     def on_delivered(self, report: Report) -> None:
-        """Take note that its fate is known."""
+        """Note what became of its points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class FramePortion:
 
     frame: Frame
     total_rows: int | None = None
-    place: int | None = None  # among the frames of a stream
+    number: int | None = None  # in a stream of frames
     maybe_stored: bool = False
 
     def read(self, reader: FrameReader) -> FramePoints:
@@ -69,13 +69,13 @@ class FramePortion:
         try:
             return reader.read(self.frame)
         except ColumnError as exc:
-            raise _in_frame(exc, self.place) from None
+            raise _in_frame(exc, self.number) from None
 
     def on_leaving(self) -> None:
-        """Nobody has to know."""
+        """Do nothing: nobody has to know."""
 
     def on_delivered(self, report: Report) -> None:
-        """Nobody has to know."""
+        """Do nothing: nobody has to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +96,10 @@ class SeriesPortion:
         )
 
     def on_leaving(self) -> None:
-        """Nobody has to know."""
+        """Do nothing: nobody has to know."""
 
     def on_delivered(self, report: Report) -> None:
-        """Nobody has to know."""
+        """Do nothing: nobody has to know."""
 
 
 def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
@@ -119,7 +119,7 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
         yield _of_mapping(data, options)
         return
     if isinstance(data, (str, os.PathLike)):
-        yield from FilePortions([data], options)
+        yield from FileSource([data], options)
         return
     frames = _frames(data)
     if frames is not None:
@@ -130,13 +130,13 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
             "a load takes a frame, a structured array, a dict, the path of a file, or an iterable "
             f"of frames or of (name, timestamps, values), got {type(data).__name__}"
         )
-    for place, item in enumerate(data):
-        yield from _of_item(item, place, options)
+    for number, item in enumerate(data):
+        yield from _of_item(item, number, options)
 
 
 def _of_mapping(data: Mapping[Any, Any], options: LoadOptions) -> Portion:
     if options.time is not None:
-        frame = ArrayFrame({name: _plain_array(name, given) for name, given in data.items()})
+        frame = ArrayFrame({name: _masked_array(name, given) for name, given in data.items()})
         return FramePortion(frame, len(frame))
     for name, pair in data.items():
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -148,14 +148,14 @@ def _of_mapping(data: Mapping[Any, Any], options: LoadOptions) -> Portion:
     return SeriesPortion(tuple((name, *pair) for name, pair in data.items()))
 
 
-def _of_item(item: Any, place: int, options: LoadOptions) -> Iterator[Portion]:
+def _of_item(item: Any, number: int, options: LoadOptions) -> Iterator[Portion]:
     if isinstance(item, tuple) and len(item) == 3:
         yield SeriesPortion((item,))
         return
     if isinstance(item, Mapping):
         portion = _of_mapping(item, options)
         yield (
-            FramePortion(portion.frame, None, place)
+            FramePortion(portion.frame, None, number)
             if isinstance(portion, FramePortion)
             else portion
         )
@@ -163,11 +163,11 @@ def _of_item(item: Any, place: int, options: LoadOptions) -> Iterator[Portion]:
     frames = _frames(item)
     if frames is None:
         raise ColumnError(
-            f"item {place} is neither a frame nor (name, timestamps, values): "
+            f"item {number} is neither a frame nor (name, timestamps, values): "
             f"{type(item).__name__}"
         )
     for frame in frames:
-        yield FramePortion(frame, None, place)
+        yield FramePortion(frame, None, number)
 
 
 def _frames(data: Any) -> Iterator[Frame] | None:
@@ -194,11 +194,11 @@ def _stream(frames: Iterator[Frame]) -> Iterator[Portion]:
         return
     yield FramePortion(first, None, 0)
     yield FramePortion(second, None, 1)
-    for place, frame in enumerate(frames, 2):
-        yield FramePortion(frame, None, place)
+    for number, frame in enumerate(frames, 2):
+        yield FramePortion(frame, None, number)
 
 
-def _plain_array(name: object, given: Any) -> object:
+def _masked_array(name: object, given: Any) -> object:
     # What numpy would turn into floats or objects, if something is missing, is masked instead.
     if isinstance(given, (np.ndarray, list, tuple)):
         return given
@@ -226,7 +226,7 @@ def _cells(name: object, given: Any) -> Cells:
     return column.cells(str(name))
 
 
-def _in_frame(exc: ColumnError, place: int | None) -> ColumnError:
-    if place is None:
+def _in_frame(exc: ColumnError, number: int | None) -> ColumnError:
+    if number is None:
         return exc
-    return ColumnError(f"frame {place}: {exc.text}", series=exc.series, index=exc.index)
+    return ColumnError(f"frame {number}: {exc.text}", series=exc.series, index=exc.index)

@@ -13,7 +13,7 @@ from siridb_fast.columns.column import is_missing
 from siridb_fast.columns.rows import group_rows, mixed_points
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.loading.frames.base import Coded
-from siridb_fast.loading.series_names import combined
+from siridb_fast.loading.series_names import combine_labels
 
 NAMES = [f"s{i}" for i in range(6)]
 LABELS = st.one_of(
@@ -82,7 +82,7 @@ def test_scatter_refuses_places_of_another_length() -> None:
 def test_combined_labels_are_those_of_the_rows(rows: list[list[int]], is_wide: bool) -> None:
     labels = [f"l{i}" for i in range(200_000 if is_wide else 5)]
     keys = [Coded(np.array(codes, np.int32), labels) for codes in rows]
-    codes, combinations = combined(keys)
+    codes, combinations = combine_labels(keys)
     wanted = [tuple(labels[code] for code in row) for row in zip(*rows, strict=True)]
     assert [combinations[code] for code in codes.tolist()] == wanted
     assert sorted(combinations) == sorted(set(wanted))

@@ -20,7 +20,7 @@ from siridb_fast.files.ipc import is_compressed
 from siridb_fast.files.open import ReadOptions, TableFile, open_file
 from siridb_fast.files.parquet import memory_by_column
 from siridb_fast.files.passes import columns_per_pass, split_passes
-from siridb_fast.loading.file_source import FilePortion, FilePortions
+from siridb_fast.loading.file_source import FilePortion, FileSource
 from siridb_fast.loading.frame_reader import FrameReader
 from siridb_fast.loading.options import LoadOptions
 from tests.fix_server import Database
@@ -216,13 +216,13 @@ def test_every_row_of_every_pass_comes_once_in_doubt_or_not(
 ) -> None:
     write(tmp_path / name)
     noted = Noted(done, doubtful)
-    source = FilePortions([tmp_path / name], OPTIONS, noted)
+    source = FileSource([tmp_path / name], OPTIONS, noted)
     portions = [*source]
     assert noted.passes == "1 1 1"
     assert cells(portions) == 3 * ROWS - done
     assert cells([portion for portion in portions if portion.maybe_stored]) == doubtful - done
     assert [portion.is_last for portion in portions] == [False] * (len(portions) - 1) + [True]
-    assert [portion.place for portion in portions[1:]] == [one.stop for one in portions[:-1]]
+    assert [portion.start for portion in portions[1:]] == [one.stop for one in portions[:-1]]
     assert source.bytes_read == source.size
 
 
@@ -232,7 +232,7 @@ def test_rows_of_all_passes_are_written_down_in_their_order(tmp_path: Path) -> N
     noted = Noted()
     reader = FrameReader(OPTIONS, 0)
     rows = 0
-    for portion in FilePortions([tmp_path / "w.parquet"], OPTIONS, noted):
+    for portion in FileSource([tmp_path / "w.parquet"], OPTIONS, noted):
         rows += portion.read(reader).rows
         portion.on_delivered(Report(points=0, packages=0, bytes=0, seconds=0))
     started = [rows for what, rows in noted.calls if what == "start"]
@@ -291,17 +291,17 @@ def test_columns_that_do_not_fit_are_found_before_the_first_pass(
     noted = Noted()
     given = LoadOptions(**{"time": "ts", **options})
     with pytest.raises(FileError, match=r"w\.parquet: "):
-        next(iter(FilePortions([tmp_path / "w.parquet"], given, noted)))
+        next(iter(FileSource([tmp_path / "w.parquet"], given, noted)))
     assert noted.passes == ""
 
 
 READ = r"""
 import re, sys
-from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.frames.arrow_frame import arrow_cells
 found = 0
-for one in FilePortions([sys.argv[1]], LoadOptions(time="ts")):
+for one in FileSource([sys.argv[1]], LoadOptions(time="ts")):
     for column in one.batch.columns[1:]:
         found += (arrow_cells("c", column).values < 1000).sum()
 assert found == 200 * 100_000, found

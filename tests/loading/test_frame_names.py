@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from siridb_fast import ColumnError, ConfigError
-from siridb_fast.loading.name_template import SeriesNaming
+from siridb_fast.loading.name_template import NameTemplate
 from siridb_fast.loading.options import LoadOptions
-from siridb_fast.loading.series_names import NameTable
+from siridb_fast.loading.series_names import SeriesNames
 from tests.loading.frame_makers import read
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")
@@ -116,7 +116,7 @@ def test_labels_are_written_as_the_template_says(
 
 
 def test_names_are_used_again_for_the_same_labels_only() -> None:
-    table = NameTable(SeriesNaming("{h!r}"))
+    table = SeriesNames(NameTemplate("{h!r}"))
     first = table.names("v", [("a",), ("b",)])
     assert table.names("v", [("a",), ("b",)]) is first
     assert table.names("v", [(np.str_("a"),), ("b",)]) == [repr(np.str_("a")), "'b'"]
@@ -125,7 +125,7 @@ def test_names_are_used_again_for_the_same_labels_only() -> None:
 
 
 def test_names_with_the_column_in_them_are_not_those_of_another_column() -> None:
-    table = NameTable(SeriesNaming("{h}.{column}"))
+    table = SeriesNames(NameTemplate("{h}.{column}"))
     assert table.names("v", [("a",)]) == ["a.v"]
     assert table.names("w", [("a",)]) == ["a.w"]
 

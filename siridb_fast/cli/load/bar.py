@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.options import LoadOptions, Progress
 from siridb_fast.loading.sources import Portion
 
@@ -26,7 +26,7 @@ class LoadBar:
         source: Of the load; the bar is about the bytes of its files.
     """
 
-    def __init__(self, source: FilePortions) -> None:
+    def __init__(self, source: FileSource) -> None:
         self._source = source
         self._bar: tuple[Bar, TaskID] | None = None
         self._making = Thread(target=self._make, name="siridb_fast bar")
@@ -42,7 +42,7 @@ class LoadBar:
         """Return the options of a load that moves the bar."""
         return replace(options, progress=self._show)
 
-    def watched(self, source: FilePortions) -> Iterator[Portion]:
+    def watched(self, source: FileSource) -> Iterator[Portion]:
         """Yield the portions of a source, and move the bar."""
         began = time.monotonic()
         self._make()

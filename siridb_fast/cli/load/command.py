@@ -21,7 +21,7 @@ from siridb_fast.concurrency.loops import run
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import DeliveryError, SiriDBError
 from siridb_fast.files.open import find_files
-from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.manifest import job_key
 from siridb_fast.loading.options import LoadOptions
@@ -180,7 +180,7 @@ def load(
 
 
 def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
-    source = FilePortions(paths, options)
+    source = FileSource(paths, options)
     with closing(LoadBar(source)) as bar:
         loader = Loader(target.config, options)
         survey = run(loader.survey(bar.watched(source)))
@@ -202,7 +202,7 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
         if start is Start.RESUME:
             for file in manifests.unknown:
                 note(f"{file}: not known from an earlier load, loaded from the start")
-        source = FilePortions(manifests.todo, options, manifests)
+        source = FileSource(manifests.todo, options, manifests)
         bar = stack.enter_context(closing(LoadBar(source)))
         loader = Loader(target.config, bar.shown_in(options))
         try:
@@ -222,7 +222,7 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
         _print_report(report, source)
 
 
-def _print_report(report: Report, source: FilePortions) -> None:
+def _print_report(report: Report, source: FileSource) -> None:
     from siridb_fast.cli.load.output import print_report  # late, as the bar
 
     print_report(report, source)

@@ -26,7 +26,7 @@ from rich.text import Text
 from siridb_fast.cli.errors import shown, warn
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.delivery.report import Report
-from siridb_fast.loading.file_source import FilePortions
+from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.survey import Survey
 
 __all__ = ["new_bar", "print_report", "print_survey"]
@@ -63,7 +63,7 @@ def new_bar(total: int) -> tuple[Progress, TaskID]:
     return bar, task
 
 
-def print_report(report: Report, source: FilePortions) -> None:
+def print_report(report: Report, source: FileSource) -> None:
     """Print what became of a load."""
     rate = report.points / report.seconds if report.seconds else 0.0
     rows = [
@@ -90,7 +90,7 @@ def print_report(report: Report, source: FilePortions) -> None:
         warn(str(failure))
 
 
-def print_survey(survey: Survey, source: FilePortions) -> None:
+def print_survey(survey: Survey, source: FileSource) -> None:
     """Print what a load would write."""
     rows = [
         ("files", f"{len(source.files):,}"),
@@ -138,7 +138,7 @@ def _print(title: str, rows: Iterable[tuple[str, str]]) -> None:
     Console().print(table)
 
 
-def _warn_of_left_out(source: FilePortions) -> None:
+def _warn_of_left_out(source: FileSource) -> None:
     for name in list(source.left_out)[:SHOWN_BAD_LINES]:
         warn(f"column {name!r} is nested, and was left out")
     if len(source.left_out) > SHOWN_BAD_LINES:

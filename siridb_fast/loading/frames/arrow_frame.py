@@ -32,7 +32,7 @@ def arrow_frames(data: Any) -> Iterator[ArrowFrame]:
     """Yield what Arrow data holds: a table as one frame, a stream as one frame after another.
 
     Raises:
-        ColumnError: A type that Arrow in this place does not know.
+        ColumnError: A type that this version of Arrow does not know.
     """
     pa = _pyarrow()
     try:
@@ -55,7 +55,7 @@ class ArrowFrame:
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
-        self._places = {name: i for i, name in enumerate(text_names(table.column_names))}
+        self._positions = {name: i for i, name in enumerate(text_names(table.column_names))}
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -63,7 +63,7 @@ class ArrowFrame:
     @property
     def names(self) -> tuple[str, ...]:
         """Of the columns."""
-        return tuple(self._places)
+        return tuple(self._positions)
 
     @property
     def index_names(self) -> tuple[str, ...]:
@@ -77,17 +77,17 @@ class ArrowFrame:
         schema = self._table.schema
         return tuple(
             name
-            for name, i in self._places.items()
+            for name, i in self._positions.items()
             if types.is_timestamp(schema.field(i).type) or types.is_date(schema.field(i).type)
         )
 
     def cells(self, name: str) -> Cells:
         """Return a column."""
-        return arrow_cells(name, self._table.column(self._places[name]))
+        return arrow_cells(name, self._table.column(self._positions[name]))
 
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""
-        return arrow_coded(name, self._table.column(self._places[name]))
+        return arrow_coded(name, self._table.column(self._positions[name]))
 
 
 def arrow_cells(name: str, column: Any) -> Cells:

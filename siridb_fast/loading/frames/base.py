@@ -2,8 +2,8 @@
 
 A `Frame` has named columns of one length. It gives a column as `Cells`, numbers and times as they
 are stored, or as `Coded`, labels for naming series. This module knows arrays; pandas' frames are
-in ``pandas_frames``, those that come as Arrow's C stream (Polars, pyarrow, DuckDB …) in
-``arrow_frames``. Nothing here knows series or databases.
+in ``pandas_frame``, those that come as Arrow's C stream (Polars, pyarrow, DuckDB …) in
+``arrow_frame``. Nothing here knows series or databases.
 """
 
 from __future__ import annotations

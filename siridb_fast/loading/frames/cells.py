@@ -1,6 +1,6 @@
 """Cells of the less usual types → numbers, text and times of the few that points are made of.
 
-Objects are looked at one by one; arrays of numbers stay as they are, in place.
+Objects are read one by one; arrays of numbers stay as they are, in place.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from siridb_fast.columns.scalars import plain_timestamp, shown_integer
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.frames.base import Cells
 
-__all__ = ["plain_cells", "plain_times"]
+__all__ = ["time_cells", "value_cells"]
 
 FIRST_TOO_LARGE = 2**63
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 
-def plain_cells(name: str, cells: Cells, rules: ColumnRules) -> Cells:
+def value_cells(name: str, cells: Cells, rules: ColumnRules) -> Cells:
     """Return a column of values as numbers or text, with all that is missing marked.
 
     NaN in a column of floats is not marked: whoever writes the points leaves it out on the way.
@@ -35,7 +35,7 @@ def plain_cells(name: str, cells: Cells, rules: ColumnRules) -> Cells:
         ColumnError: A cell is neither a number nor text, or missing where that is refused.
     """
     if cells.values.dtype.kind == "O":
-        cells = _plain_objects(name, cells)
+        cells = _object_values(name, cells)
     elif cells.values.dtype.kind not in "iufbUST":
         raise ColumnError(
             f"column {name!r} is of type {cells.values.dtype}; values are numbers, bool or text, "
@@ -54,7 +54,7 @@ def plain_cells(name: str, cells: Cells, rules: ColumnRules) -> Cells:
     return Cells(cells.values, missing)
 
 
-def plain_times(name: str, cells: Cells, unit: str | None, rules: ColumnRules) -> Cells:
+def time_cells(name: str, cells: Cells, unit: str | None, rules: ColumnRules) -> Cells:
     """Return a column of times as int64 in the database's precision, or as datetime64.
 
     Args:
@@ -134,7 +134,7 @@ def _as_time(given: Any, unit: str | None) -> Any:
     return given
 
 
-def _plain_objects(name: str, cells: Cells) -> Cells:
+def _object_values(name: str, cells: Cells) -> Cells:
     values = cells.values.tolist()
     missing = np.fromiter(map(is_missing, values), np.bool_, len(values))
     if cells.missing is not None:

@@ -30,9 +30,9 @@ class PandasFrame:
             frame = frame.to_frame(name=frame.name if frame.name is not None else "value")
         self._frame = frame
         self._labels = list(frame.columns)
-        self._places = {name: i for i, name in enumerate(text_names(self._labels))}
-        self._index = frame.index.set_names(range(frame.index.nlevels))  # levels by place
-        names = [_level_name(frame.index, i, self._places) for i in range(frame.index.nlevels)]
+        self._positions = {name: i for i, name in enumerate(text_names(self._labels))}
+        self._index = frame.index.set_names(range(frame.index.nlevels))  # levels by number
+        names = [_level_name(frame.index, i, self._positions) for i in range(frame.index.nlevels)]
         self._levels = {name: i for i, name in enumerate(text_names(names))}
 
     def __len__(self) -> int:
@@ -41,18 +41,18 @@ class PandasFrame:
     @property
     def names(self) -> tuple[str, ...]:
         """Of the columns."""
-        return tuple(self._places)
+        return tuple(self._positions)
 
     @property
     def index_names(self) -> tuple[str, ...]:
         """Of the levels of the index that no column hides."""
-        return tuple(name for name in self._levels if name not in self._places)
+        return tuple(name for name in self._levels if name not in self._positions)
 
     @property
     def times(self) -> tuple[str, ...]:
         """Of the index if it holds times, else of the columns that do."""
         index = tuple(name for name in self.index_names if _is_time(self._column(name)))
-        return index or tuple(name for name in self._places if _is_time(self._column(name)))
+        return index or tuple(name for name in self._positions if _is_time(self._column(name)))
 
     def cells(self, name: str) -> Cells:
         """Return a column."""
@@ -80,20 +80,20 @@ class PandasFrame:
         return coded_array(name, cells.values, cells.missing)
 
     def _column(self, name: str) -> Any:
-        if name in self._places:
-            label = self._labels[self._places[name]]
+        if name in self._positions:
+            label = self._labels[self._positions[name]]
             if isinstance(label, str):  # pandas finds it in half the time
                 return self._frame[label]
-            return self._frame.iloc[:, self._places[name]]
+            return self._frame.iloc[:, self._positions[name]]
         return self._index.get_level_values(self._levels[name])
 
 
-def _level_name(index: Any, place: int, columns: Container[str]) -> object:
+def _level_name(index: Any, level: int, columns: Container[str]) -> object:
     # what pandas' own reset_index() calls a level without a name
-    name = index.names[place]
+    name = index.names[level]
     if name is not None:
         return name
-    return UNNAMED if index.nlevels == 1 and UNNAMED not in columns else f"level_{place}"
+    return UNNAMED if index.nlevels == 1 and UNNAMED not in columns else f"level_{level}"
 
 
 def _is_time(column: Any) -> bool:
