@@ -14,7 +14,7 @@ import numpy as np
 
 from siridb_fast.columns._grouping import group, present, scatter
 from siridb_fast.columns.casting import cast_values, other_type, refuse_inexact
-from siridb_fast.columns.column import is_missing, one_dimension, point_column
+from siridb_fast.columns.column import is_missing, point_column
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import SECOND
 from siridb_fast.errors import ColumnError
@@ -24,7 +24,6 @@ __all__ = [
     "MixedRows",
     "SeriesRows",
     "are_plain",
-    "codes_of",
     "group_rows",
     "has_nan",
     "has_nat",
@@ -275,19 +274,3 @@ def _of_row(
         return ColumnError(exc.text)
     row = exc.index if rows is None else int(rows[exc.index])
     return ColumnError(exc.text, series=names[codes[exc.index]], index=row)
-
-
-def codes_of(given: object, names: Sequence[str]) -> NumpyArray:
-    """Return what is given as codes: int32, shape (n,), each of a name.
-
-    Raises:
-        ColumnError: Another shape or dtype, or a code that has no name.
-    """
-    codes = one_dimension("rows", "codes", given)
-    if codes.dtype.kind not in "iu":
-        raise ColumnError(f"codes are integers, got {codes.dtype}")
-    is_bad = (codes < 0) | (codes >= len(names))
-    if is_bad.any():
-        row = int(is_bad.argmax())
-        raise ColumnError(f"code {codes[row]} of row {row}: there are {len(names)} names")
-    return np.ascontiguousarray(codes, np.int32)

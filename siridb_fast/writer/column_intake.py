@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,13 +21,11 @@ from siridb_fast.batching._series import Series
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import fitted_column, is_exact_as_float, refuse_inexact
-from siridb_fast.columns.column import one_dimension, point_column
+from siridb_fast.columns.column import point_column
+from siridb_fast.columns.given import names_of
 from siridb_fast.columns.rows import (
     MixedRows,
     SeriesRows,
-    codes_of,
-    group_rows,
-    mixed_points,
     require_cast,
 )
 from siridb_fast.columns.rules import ColumnRules
@@ -35,7 +33,7 @@ from siridb_fast.delivery.report import Failure, OpenDelivery
 from siridb_fast.errors import ColumnError
 from siridb_fast.writer.admission import Admission
 
-__all__ = ["Bulk", "checked_columns", "grouped_rows", "open_delivery"]
+__all__ = ["Bulk", "open_delivery"]
 
 POINTS_BETWEEN_TURNS = 4_096  # of the event loop
 POINTS_AT_ONCE = 65_536  # of groups: a fraction of a millisecond
@@ -47,57 +45,6 @@ NumpyArray = np.ndarray[Any, np.dtype[Any]]
 def open_delivery() -> OpenDelivery:
     """Return the delivery of points that are about to be taken, in the event loop that runs."""
     return OpenDelivery(asyncio.get_running_loop().create_future, time.monotonic())
-
-
-def checked_columns(columns: object, rules: ColumnRules) -> list[PointColumn]:
-    """Return the columns that a caller gives as ``{name: (timestamps, values)}``.
-
-    Raises:
-        ColumnError: One cannot be sent.
-    """
-    if not isinstance(columns, Mapping):
-        raise ColumnError(
-            f"columns are a dict {{series: (timestamps, values)}}, got {type(columns).__name__}"
-        )
-    parts = [_pair_column(name, pair, rules) for name, pair in columns.items()]
-    for column in parts:
-        column.check()
-    return parts
-
-
-def grouped_rows(
-    names: object, codes: object, timestamps: object, values: object, rules: ColumnRules
-) -> SeriesRows:
-    """Return rows of many series by series, as a caller gives them to `BatchWriter.write_rows`.
-
-    Raises:
-        ColumnError: One cannot be sent.
-    """
-    if isinstance(names, str) or not isinstance(names, Sequence):
-        raise ColumnError(f"names are a list of str, got {type(names).__name__}")
-    return group_rows(
-        mixed_points(
-            names,
-            codes_of(codes, names),
-            one_dimension("rows", "timestamps", timestamps),
-            one_dimension("rows", "values", values),
-            rules,
-        )
-    )
-
-
-def _pair_column(name: str, pair: object, rules: ColumnRules) -> PointColumn:
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise ColumnError(
-            f"arrays come as a pair (timestamps, values), got {type(pair).__name__}",
-            series=str(name),
-        )
-    return point_column(name, pair[0], pair[1], rules)
-
-
-def names_of(part: PointColumn | MixedRows) -> list[str]:
-    """Return the series of a part."""
-    return [part.name] if isinstance(part, PointColumn) else list(part.present())
 
 
 class Bulk:

@@ -17,6 +17,7 @@ from typing import Self, Unpack
 
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.given import checked_columns, grouped_rows
 from siridb_fast.columns.rows import SeriesRows
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
@@ -31,7 +32,7 @@ from siridb_fast.errors import (
 )
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
-from siridb_fast.writer.column_intake import Bulk, checked_columns, grouped_rows, open_delivery
+from siridb_fast.writer.column_intake import Bulk, open_delivery
 from siridb_fast.writer.engine import Engine
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
