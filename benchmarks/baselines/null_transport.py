@@ -61,8 +61,8 @@ class NullEngine(Engine):
         self._is_noticed = False
         if self._is_running:
             self._looked_at = time.monotonic()
-            for series in self._coalescer.take_unsettled():
-                self._coalescer.settle(series, None)
+            for series in self._coalescer.take_unresolved():
+                self._coalescer.resolve_type(series, None)
             self._dispatcher.pump()
             self.gate.wake()
             self._set_timer()

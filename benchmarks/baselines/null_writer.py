@@ -36,7 +36,7 @@ class NullWriter:
         for name in names:
             series = self.coalescer.series(name)
             self.coalescer.pin(series, "float")
-            self.coalescer.settle(series, None)
+            self.coalescer.resolve_type(series, None)
 
     def empty(self) -> None:
         """Let everything leave."""

@@ -15,9 +15,9 @@ def append_column(
     values: NumpyArray,
     delivery: object = None,
 ) -> None: ...
-def append_groups(
+def append_rows(
     coalescer: Coalescer,
-    groups: list[Series],
+    all_series: list[Series],
     stops: NumpyArray,
     timestamps: NumpyArray,
     values: NumpyArray,

@@ -104,7 +104,7 @@ class Accounts:
     def failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
         """Book a package that was not delivered, or may not have been."""
         waiting: dict[int, list[tuple[OpenDelivery, int]]] = {}
-        for delivery, index, points in batch.shares:
+        for delivery, index, points in batch.credits:
             waiting.setdefault(index, []).append((delivery, points))
         for index, (name, points) in enumerate(batch.series()):
             self.fail(Failure(name, points, error), waiting.get(index, []), in_doubt=in_doubt)
@@ -132,7 +132,7 @@ class Accounts:
 def _credits(batch: Batch) -> dict[OpenDelivery, int]:
     # How many points of the batch are of each call.
     found: dict[OpenDelivery, int] = {}
-    for delivery, _, points in batch.shares:
+    for delivery, _, points in batch.credits:
         found[delivery] = found.get(delivery, 0) + points
     return found
 

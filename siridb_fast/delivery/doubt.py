@@ -202,13 +202,13 @@ def split(batch: Batch, arrays: Arrays, missing: dict[str, NumpyArray]) -> Settl
             _append(rest, name, arrays[name], mask),
             int(mask.sum()),
         )
-    for delivery, index, points in batch.shares:
+    for delivery, index, points in batch.credits:
         in_stored, in_rest, left = places[index]
         lost = min(points, left)
         places[index] = in_stored, in_rest, left - lost
         for part, place, count in ((stored, in_stored, points - lost), (rest, in_rest, lost)):
             if count:
-                part.share(delivery, place, count)
+                part.credit(delivery, place, count)
     stored.seal()
     rest.seal()
     return Settled(stored, rest)

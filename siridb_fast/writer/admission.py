@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from siridb_fast.batching._append import append_column, append_groups, append_texts, room_for
+from siridb_fast.batching._append import append_column, append_rows, append_texts, room_for
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
@@ -69,9 +69,9 @@ class Admission:
 
     async def settle(self, series: list[Series]) -> None:
         """Wait until the types of these series are known to be the database's."""
-        if not all(map(self._coalescer.is_settled, series)):
+        if not all(map(self._coalescer.is_resolved, series)):
             self._work()
-            await self._gate.wait_until(lambda: all(map(self._coalescer.is_settled, series)))
+            await self._gate.wait_until(lambda: all(map(self._coalescer.is_resolved, series)))
 
     async def append(
         self,
@@ -109,7 +109,7 @@ class Admission:
         else:
             delivery.expect(len(timestamps))
 
-    async def append_groups(
+    async def append_rows(
         self,
         groups: list[Series],
         stops: NumpyArray,
@@ -126,7 +126,7 @@ class Admission:
             await self._gate.wait_until(lambda: self._coalescer.may_take(need))
             self._check_open()
             try:
-                append_groups(self._coalescer, groups, stops, timestamps, values, delivery)
+                append_rows(self._coalescer, groups, stops, timestamps, values, delivery)
             except BufferFullError:  # another thread was faster
                 continue
             delivery.expect(len(timestamps))
@@ -167,7 +167,7 @@ class Admission:
             stop = max(start + 1, min(stop, fitting))  # a text may be larger than a package
             points = batch.append_column(column, start, stop)
             if points:
-                batch.share(delivery, len(batch) - 1, points)
+                batch.credit(delivery, len(batch) - 1, points)
             if stop < len(column):
                 left.append(_Rest(column, stop, step))
 

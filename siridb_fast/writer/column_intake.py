@@ -188,7 +188,7 @@ class Bulk:
         # Some groups that follow one another, to the runs of their series.
         first, last = groups.start(part.start), groups.start(part.stop)
         assert isinstance(groups.values, np.ndarray)  # noqa: S101
-        await self._entrance.append_groups(
+        await self._entrance.append_rows(
             all_series[part],
             groups.stops[part] - first,
             groups.timestamps[first:last],

@@ -274,7 +274,7 @@ class Engine:
                 self.work()
                 newest = self._settler.newest
                 await self.gate.wait_until(
-                    lambda: newest is None or self._coalescer.is_settled(newest)
+                    lambda: newest is None or self._coalescer.is_resolved(newest)
                 )
                 now = time.monotonic()
                 self._coalescer.flush(now)
@@ -330,7 +330,7 @@ class Engine:
 
     def held(self, package: Package) -> None:
         """Count the memory of a new package; called by the dispatcher."""
-        self._coalescer.held_bytes += package.held
+        self._coalescer.sealed_bytes += package.held
         self._points_in_packages += package.batch.points
 
     def delivered(self, package: Package, host: str) -> None:
@@ -348,7 +348,7 @@ class Engine:
 
     def released(self, package: Package) -> None:
         """Use the memory of a package again; called by the dispatcher."""
-        self._coalescer.held_bytes -= package.held
+        self._coalescer.sealed_bytes -= package.held
         self._points_in_packages -= package.batch.points
         self.gate.wake()
         self._set_timer()

@@ -66,10 +66,10 @@ class SeriesTypeResolver:
         Unless it ``may_ask``, that waits until it may.
         """
         for series in self._postponed:
-            self._coalescer.unsettle(series)
+            self._coalescer.forget_type(series)
         self._todo.update(self._postponed)
         self._postponed.clear()
-        self._todo.update(dict.fromkeys(self._coalescer.take_unsettled()))
+        self._todo.update(dict.fromkeys(self._coalescer.take_unresolved()))
         if may_ask and self._todo and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._settle_all())
 
@@ -78,9 +78,9 @@ class SeriesTypeResolver:
 
         Whoever takes them has to ask for the types later.
         """
-        self._todo.update(dict.fromkeys(self._coalescer.take_unsettled()))
+        self._todo.update(dict.fromkeys(self._coalescer.take_unresolved()))
         for series in self._todo:
-            self._coalescer.settle(series, None)
+            self._coalescer.resolve_type(series, None)
         self._postponed.update(self._todo)
         self._todo.clear()
 
@@ -111,14 +111,14 @@ class SeriesTypeResolver:
             self._on_settled()
 
     def _settle(self, series: Series, type_: str | None) -> None:
-        # Other threads may write meanwhile: it is done once settle() says so.
-        while not self._coalescer.settle(series, type_):
+        # Other threads may write meanwhile: it is done once resolve_type() says so.
+        while not self._coalescer.resolve_type(series, type_):
             assert type_ is not None  # noqa: S101 - a new series takes any type
             try:
                 self._recast(series, type_)
             except ColumnError as exc:
                 points, waiting = self._coalescer.drop(series)
-                self._coalescer.settle(series, type_)
+                self._coalescer.resolve_type(series, type_)
                 self._refuse(Failure(series.name, points, exc), waiting)
 
     def _recast(self, series: Series, type_: str) -> None:

@@ -30,7 +30,7 @@ class Model:
     name: str
     type: str
     series: Series
-    is_settled: bool = False
+    is_resolved: bool = False
     since: float = inf
     begun: int = 0
     points: list[Point] = field(default_factory=list)

@@ -125,18 +125,18 @@ def test_halves_outlive_the_batch_they_were_cut_from() -> None:
     assert bytes(other.buffer) == raw_package({"b": 30})
 
 
-def test_shares_follow_their_series() -> None:
+def test_credits_follow_their_series() -> None:
     batch = batch_of({f"s{i}": 10 for i in range(5)})
-    shares = [("x", 0, 10), ("y", 1, 4), ("x", 1, 6), ("z", 2, 1), ("y", 4, 10)]
-    for share in shares:
-        batch.share(*share)
+    waiting = [("x", 0, 10), ("y", 1, 4), ("x", 1, 6), ("z", 2, 1), ("y", 4, 10)]
+    for credit in waiting:
+        batch.credit(*credit)
     batch.seal()
-    assert batch.shares == shares
+    assert batch.credits == waiting
     found = []
     for single in cut(batch):
-        assert all(index == 0 for _, index, _ in single.shares)
-        found += [(who, single.names[0], points) for who, _, points in single.shares]
-    assert found == [(who, f"s{index}", points) for who, index, points in shares]
+        assert all(index == 0 for _, index, _ in single.credits)
+        found += [(who, single.names[0], points) for who, _, points in single.credits]
+    assert found == [(who, f"s{index}", points) for who, index, points in waiting]
 
 
 def test_the_age_of_the_oldest_point_follows() -> None:
@@ -154,7 +154,7 @@ def test_the_age_of_the_oldest_point_follows() -> None:
     for name in ("old", "young"):
         series = coalescer.series(name)
         coalescer.pin(series, "integer")
-        coalescer.settle(series, None)
+        coalescer.resolve_type(series, None)
         append_column(coalescer, series, one, one, name)
         clock[0] += 0.5
     batch = Batch()
@@ -162,7 +162,7 @@ def test_the_age_of_the_oldest_point_follows() -> None:
     batch.seal()
     assert batch.oldest == 5.0
     assert [half.oldest for half in batch.halves()] == [5.0, 5.0]
-    assert [half.shares for half in batch.halves()] == [[("old", 0, 1)], [("young", 0, 1)]]
+    assert [half.credits for half in batch.halves()] == [[("old", 0, 1)], [("young", 0, 1)]]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_batch_lets_go_of_who_waits() -> None:
     waiting = Waiting()
     gone = weakref.ref(waiting)
     batch = batch_of({"a": 1, "b": 1})
-    batch.share(waiting, 0, 1)
+    batch.credit(waiting, 0, 1)
     batch.seal()
     halves = batch.halves()
     del waiting, batch, halves

@@ -41,7 +41,7 @@ class CoalescerMachine(RuleBasedStateMachine):
         self.flushed = -inf
         self.is_hasty = False
         self.buffer_points = buffer_points
-        self.held: list[int] = []
+        self.sealed: list[int] = []
         self.owed: dict[str, int] = {}
         self.models: dict[str, Model] = {}
         self.coalescer = Coalescer(
@@ -80,7 +80,7 @@ class CoalescerMachine(RuleBasedStateMachine):
     def took(self, model: Model, points: list[Point], delivery: str | None = None) -> None:
         if points and not model.points:
             model.since = self.now
-            if model.is_settled:
+            if model.is_resolved:
                 self.joins_queue(model)
         model.points += points
         model.waiting += [delivery] * len(points)
@@ -91,7 +91,7 @@ class CoalescerMachine(RuleBasedStateMachine):
     def joins_queue(self, model: Model) -> None:
         self.number += 1
         model.begun = self.number
-        queued = [m.since for m in self.models.values() if m.points and m.is_settled]
+        queued = [m.since for m in self.models.values() if m.points and m.is_resolved]
         model.since = max([model.since, *queued])
 
     @property
@@ -113,7 +113,7 @@ class CoalescerMachine(RuleBasedStateMachine):
         is_free = not only_by_length
         for model in by_age:
             is_long = class_of(model, len(model.points)) >= self.least_class
-            if model.is_settled and (
+            if model.is_resolved and (
                 is_long or (is_free and (self.is_short or model.since <= due))
             ):
                 found.append(model.name)
@@ -215,51 +215,51 @@ class CoalescerMachine(RuleBasedStateMachine):
             assert len(batch) == 1 or whole == sorted(whole, reverse=True)
         read: dict[str, list[list[Any]]] = unpackb(batch.seal(), "utf-8")
         assert len(read) == len(batch), "a series is twice in the package"
-        shares = iter(batch.shares)
+        waiting = iter(batch.credits)
         for index, (name, points) in enumerate(read.items()):
-            self.leave(self.models[name], index, [(t, v) for t, v in points], shares)
-        assert next(shares, None) is None
+            self.leave(self.models[name], index, [(t, v) for t, v in points], waiting)
+        assert next(waiting, None) is None
         longest = max(len(str(v)) for points in read.values() for _, v in points)
         assert len(batch.buffer) <= max(self.coalescer.package_bytes, longest + 40 + 19) + 2
         assert batch.points == sum(map(len, read.values()))
-        self.held.append(len(batch.buffer))
-        self.coalescer.held_bytes += len(batch.buffer)
+        self.sealed.append(len(batch.buffer))
+        self.coalescer.sealed_bytes += len(batch.buffer)
 
-    def leave(self, model: Model, index: int, points: list[Point], shares: Any) -> None:
+    def leave(self, model: Model, index: int, points: list[Point], waiting: Any) -> None:
         """Check that these are the first pending points of a series, sorted, and who waits."""
         n = len(points)
-        assert model.is_settled
+        assert model.is_resolved
         assert points == sorted(model.points[:n], key=lambda point: point[0])
         for delivery in dict.fromkeys(filter(None, model.waiting[:n])):
             count = model.waiting[:n].count(delivery)
-            assert next(shares) == (delivery, index, count)
+            assert next(waiting) == (delivery, index, count)
             self.owed[delivery] -= count
         del model.points[:n], model.waiting[:n]
 
-    @precondition(lambda self: self.held)
+    @precondition(lambda self: self.sealed)
     @rule()
     def release(self) -> None:
-        self.coalescer.held_bytes -= self.held.pop(0)
+        self.coalescer.sealed_bytes -= self.sealed.pop(0)
         self.look_soon()
 
     # ---- types become known
 
     @rule(name=st.sampled_from(sorted(NAMES)), is_new=st.booleans())
-    def settle(self, name: str, is_new: bool) -> None:
+    def resolve_type(self, name: str, is_new: bool) -> None:
         model = self.model(name)
-        assert self.coalescer.settle(model.series, None if is_new else model.type)
-        if model.points and not model.is_settled:
+        assert self.coalescer.resolve_type(model.series, None if is_new else model.type)
+        if model.points and not model.is_resolved:
             self.joins_queue(model)
-        model.is_settled = True
+        model.is_resolved = True
         self.look_soon()
-        assert model.is_settled == self.coalescer.is_settled(model.series)
+        assert model.is_resolved == self.coalescer.is_resolved(model.series)
 
     @rule(name=st.sampled_from(["i0", "i1"]), to=st.sampled_from(["float", "string"]))
     def recast(self, name: str, to: str) -> None:
         model = self.model(name)
-        if model.is_settled or not model.points or model.type != "integer":
+        if model.is_resolved or not model.points or model.type != "integer":
             return
-        assert not self.coalescer.settle(model.series, to)
+        assert not self.coalescer.resolve_type(model.series, to)
         values: Any = self.coalescer.pending(model.series)[1]
         fitted: Any = [str(v).encode() for v in values.tolist()]
         if to == "float":
@@ -299,7 +299,7 @@ class CoalescerMachine(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         assert (self.coalescer.run_bytes > 0) == (self.coalescer.points > 0)
-        sinces = [m.since for m in self.models.values() if m.points and m.is_settled]
+        sinces = [m.since for m in self.models.values() if m.points and m.is_resolved]
         assert self.coalescer.oldest_since == min(sinces, default=inf)
 
     @invariant()

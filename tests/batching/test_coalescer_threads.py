@@ -34,9 +34,9 @@ def intake(max_idle: int = 100, max_buffered: int = 1 << 24) -> PointIntake:
     return PointIntake(coalescer, ColumnRules(), False)
 
 
-def settle_all(coalescer: Coalescer) -> None:
-    for series in coalescer.take_unsettled():
-        coalescer.settle(series, None)
+def resolve_types(coalescer: Coalescer) -> None:
+    for series in coalescer.take_unresolved():
+        coalescer.resolve_type(series, None)
 
 
 def take_all(coalescer: Coalescer, found: dict[str, list[Any]]) -> int:
@@ -84,11 +84,11 @@ def test_points_of_many_threads_leave_once_each() -> None:
         thread.start()
     taken = 0
     while any(thread.is_alive() for thread in threads):
-        settle_all(coalescer)
+        resolve_types(coalescer)
         taken += take_all(coalescer, found)
     for thread in threads:
         thread.join()
-    settle_all(coalescer)
+    resolve_types(coalescer)
     taken += take_all(coalescer, found)
     assert not errors
     assert taken == coalescer.accepted == THREADS * POINTS
@@ -121,7 +121,7 @@ def test_a_point_that_comes_while_a_run_is_sorted_stays(monkeypatch: pytest.Monk
     for timestamp in (3, 2, 1):
         for name in ("s", "t"):
             taker.write(name, timestamp, 0.5)
-    settle_all(coalescer)
+    resolve_types(coalescer)
     assert take_all(coalescer, found) == coalescer.accepted
     assert coalescer.points == 0
     for points in found.values():
@@ -136,7 +136,7 @@ def test_points_wait_for_room_and_are_read_again_then() -> None:
 
     def make_room(need: int) -> None:
         waits.append(need)
-        settle_all(coalescer)
+        resolve_types(coalescer)
         take_all(coalescer, found)
 
     coalescer.on_blocked = make_room
@@ -175,11 +175,11 @@ def test_a_series_is_not_forgotten_while_a_point_of_it_is_read() -> None:
     value.taker = taker
     for _ in range(20):
         taker.write("s", 1, 0.5)
-        settle_all(coalescer)
+        resolve_types(coalescer)
         take_all(coalescer, {})
         taker.write("s", 2, value)
         found: dict[str, list[Any]] = {}
-        settle_all(coalescer)
+        resolve_types(coalescer)
         assert take_all(coalescer, found) == 1
         assert found == {"s": [(2, 1.5)]}
 
@@ -215,7 +215,7 @@ def test_points_that_come_while_others_are_cast_are_seen() -> None:
     coalescer.recast(series, "string", [b"5"])
     assert coalescer.type_of(series) == "integer"
     coalescer.recast(series, "float", np.array([5.0, 6.0]))
-    assert coalescer.settle(series, "float")
+    assert coalescer.resolve_type(series, "float")
     found: dict[str, list[Any]] = {}
     take_all(coalescer, found)
     assert found == {"s": [(1, 5.0), (2, 6.0)]}

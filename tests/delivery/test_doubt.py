@@ -184,7 +184,7 @@ def test_every_point_and_every_share_is_in_one_part(data: Any) -> None:
             points = data.draw(st.integers(0, left))
             left -= points
             if points:
-                batch.share(waiter, index, points)
+                batch.credit(waiter, index, points)
                 shares[waiter, index] = points
     masks = {
         f"s{i}": np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
@@ -199,7 +199,7 @@ def test_every_point_and_every_share_is_in_one_part(data: Any) -> None:
     found: dict[tuple[str, int], int] = {}
     for part in parts:
         sizes = dict(part.series())
-        for delivery, place, points in part.shares:
+        for delivery, place, points in part.credits:
             name = part.names[place]
             sizes[name] -= points
             key = delivery, int(name[1:])

@@ -1,7 +1,7 @@
 """Whole columns of points → the runs of their series.
 
 All of a call is appended or nothing; where there is no room, the coalescer's ``on_blocked`` waits
-for it. Types are the series' own: whoever calls has seen to it.
+for it. Values have the types of their series: that is the caller's business.
 """
 
 from cpython.bytes cimport PyBytes_GET_SIZE
@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t
 
 from siridb_fast.batching._coalescer cimport Coalescer, append_samples
 from siridb_fast.batching._series cimport (
-    MAX_CAPACITY, TEXT_OVERHEAD, Series, column_bytes, free_places, has_place,
+    MAX_CAPACITY, TEXT_OVERHEAD, Series, column_bytes, free_slots, has_slot,
 )
 
 
@@ -25,29 +25,29 @@ def append_column(
 ) -> None:
     """Append points of one series; values are int64, or doubles viewed as such.
 
-    ``delivery`` is somebody who waits for them: `Coalescer.take` and `drop` tell of them.
+    ``delivery`` is somebody who waits for them: `Coalescer.take` and `drop` name them.
     """
     while coalescer.wait_for(column_bytes(timestamps.shape[0])):
         pass
     _append(coalescer, series, timestamps, values, 0, timestamps.shape[0], delivery)
-    coalescer.tell()
+    coalescer.wake()
 
 
-def append_groups(
-    Coalescer coalescer not None, list groups not None, const int64_t[::1] stops not None,
+def append_rows(
+    Coalescer coalescer not None, list all_series not None, const int64_t[::1] stops not None,
     const int64_t[::1] timestamps not None, const int64_t[::1] values not None, delivery=None,
 ) -> None:
     """Append points of many series at once, as `append_column` does.
 
-    Those of ``groups[i]`` are the ones before ``stops[i]`` that are not of the group before.
+    Those of ``all_series[i]`` end before ``stops[i]``, in their order.
     """
     cdef Py_ssize_t k, start = 0
-    while coalescer.wait_for(room_for(timestamps.shape[0], len(groups))):
+    while coalescer.wait_for(room_for(timestamps.shape[0], len(all_series))):
         pass
-    for k in range(len(groups)):
-        _append(coalescer, <Series>groups[k], timestamps, values, start, stops[k], delivery)
+    for k in range(len(all_series)):
+        _append(coalescer, <Series>all_series[k], timestamps, values, start, stops[k], delivery)
         start = stops[k]
-    coalescer.tell()
+    coalescer.wake()
 
 
 def append_texts(
@@ -61,8 +61,8 @@ def append_texts(
     first = series.taken + series.points
     for i in range(n):
         coalescer.append_text(series, timestamps[i], texts[i])
-    coalescer.watchers.add(series, first, first + n, delivery)
-    coalescer.tell()
+    coalescer.deliveries.add(series, first, first + n, delivery)
+    coalescer.wake()
 
 
 cdef Py_ssize_t room_of_texts(list texts) noexcept:
@@ -83,9 +83,9 @@ cdef int _append(
     if series.points == 0:
         series.since = coalescer.clock()
     while i < stop:
-        if not has_place(series):
-            coalescer.add_place(series, min(<Py_ssize_t>MAX_CAPACITY, stop - i))
-        n = min(free_places(series), stop - i)
+        if not has_slot(series):
+            coalescer.add_slots(series, min(<Py_ssize_t>MAX_CAPACITY, stop - i))
+        n = min(free_slots(series), stop - i)
         append_samples(coalescer, series, &timestamps[i], &values[i], n)
         i += n
-    return coalescer.watchers.add(series, first, first + stop - start, delivery)
+    return coalescer.deliveries.add(series, first, first + stop - start, delivery)

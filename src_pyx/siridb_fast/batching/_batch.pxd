@@ -16,7 +16,7 @@ cdef class Batch:
         readonly list names         # of the series, one for each entry
         readonly Py_ssize_t points
         readonly double oldest      # clock of the oldest point; infinity if it has none
-        readonly list shares        # (delivery, entry, points), of those who wait for a report
+        readonly list credits        # (delivery, entry, points), of those who wait for a report
         Entry* entries
         Py_ssize_t capacity         # of `entries`
 

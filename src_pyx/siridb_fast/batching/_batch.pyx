@@ -24,7 +24,7 @@ cdef class Batch:
     def __cinit__(self, PayloadBuffer buffer=None, *, double oldest=INFINITY):
         self.buffer = PayloadBuffer() if buffer is None else buffer
         self.names = []
-        self.shares = []
+        self.credits = []
         self.oldest = oldest
         restart_payload(self.buffer)
 
@@ -65,9 +65,9 @@ cdef class Batch:
                 points += self.entries[i].points
         return points
 
-    def share(self, delivery, Py_ssize_t index, Py_ssize_t points) -> None:
-        """Note that so many points of an entry belong to a delivery that waits for them."""
-        self.shares.append((delivery, index, points))
+    def credit(self, delivery, Py_ssize_t index, Py_ssize_t points) -> None:
+        """Credit so many points of an entry to a delivery that waits for them."""
+        self.credits.append((delivery, index, points))
 
     def halves(self) -> tuple:
         """Return two sealed batches, each with half of the series."""
@@ -101,9 +101,9 @@ cdef class Batch:
             half.buffer.put_bytes(self.buffer.data + begin, self.entries[i].stop - begin)
             half.add(self.names[i], self.entries[i].points)
         half.oldest = self.oldest
-        half.shares = [
+        half.credits = [
             (delivery, index - start, points)
-            for delivery, index, points in self.shares if start <= index < stop
+            for delivery, index, points in self.credits if start <= index < stop
         ]
         half.seal()
         return half

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from siridb_fast.batching._batch cimport Batch
 from siridb_fast.batching._run_queue cimport RunQueue
 from siridb_fast.batching._series cimport ChunkCache, Series, Value, put_sample, put_samples
-from siridb_fast.batching._waiters cimport Watchers
+from siridb_fast.batching._waiters cimport PendingDeliveries
 
 
 cdef class Coalescer:
@@ -14,7 +14,7 @@ cdef class Coalescer:
         Py_ssize_t packages               # that were begun to be filled
         Py_ssize_t moved                  # points that were ever taken or dropped
         readonly Py_ssize_t run_bytes     # memory of what is pending
-        public Py_ssize_t held_bytes      # memory of packages that have left but are not settled
+        public Py_ssize_t sealed_bytes    # memory of packages that have left but are not finished
         readonly Py_ssize_t max_buffered  # bytes of both at most
         readonly Py_ssize_t package_bytes
         readonly double linger            # seconds
@@ -23,18 +23,18 @@ cdef class Coalescer:
         readonly bint is_hungry           # there was nothing to take the last time
         bint has_news                     # the writer is to be notified
         public object on_blocked          # called with bytes that find no room, or once closed
-        public object notify              # called when there may be something to take or to settle
+        public object notify              # called when something may be taken, or a type asked for
         object clock
         dict table                        # name: Series
-        Watchers watchers                 # who waits for pending points
-        list unsettled                    # series whose type has to be asked for
-        ChunkCache pool                         # at most an eighth of `max_buffered`
+        PendingDeliveries deliveries      # who waits for pending points
+        list unresolved                   # series whose type has to be asked for
+        ChunkCache cache                  # at most an eighth of `max_buffered`
         Py_ssize_t max_idle               # series to keep that have nothing pending
         Py_ssize_t chunk_limit            # samples; smaller the more series there are
         int fast                          # class from which on the server takes a run fast
         int worthy                        # and from which on it is worth sending by itself
         public bint is_hasty              # send what is fast, to a server that has nothing to do
-        RunQueue queue                    # the runs of settled series
+        RunQueue queue                    # the runs of series whose type is resolved
 
     cdef Series find(self, str name)
     cdef Series create(self, str name)
@@ -42,11 +42,11 @@ cdef class Coalescer:
     cdef bint is_short(self) noexcept
     cdef bint _has_to_wait(self, Py_ssize_t need) noexcept
     cdef bint wait_for(self, Py_ssize_t need) except -1
-    cdef bint make_place(self, Series series, Py_ssize_t text_bytes) except -1
+    cdef bint make_slot(self, Series series, Py_ssize_t text_bytes) except -1
     cdef bint reserve(self, Series series, Py_ssize_t points, Py_ssize_t text_bytes) except -1
     cdef void append_text(self, Series series, int64_t timestamp, bytes text) noexcept
-    cdef int tell(self) except -1
-    cdef int add_place(self, Series series, Py_ssize_t capacity) except -1
+    cdef int wake(self) except -1
+    cdef int add_slots(self, Series series, Py_ssize_t capacity) except -1
     cdef void _begin(self, Series series) noexcept
     cdef void _lift(self, Series series) noexcept
     cdef void _forget_run(self, Series series) noexcept
@@ -59,7 +59,7 @@ cdef class Coalescer:
 cdef inline void append_sample(
     Coalescer coalescer, Series series, int64_t timestamp, Value value
 ) noexcept:
-    # Where there is place. Runs no Python, so that no other thread comes in between.
+    # Where there is a slot. Runs no Python, so that no other thread comes in between.
     if series.points == 0:
         coalescer._begin(series)
     put_sample(series, timestamp, value)
@@ -72,7 +72,7 @@ cdef inline void append_samples(
     Coalescer coalescer, Series series, const int64_t* timestamps, const int64_t* values,
     Py_ssize_t n,
 ) noexcept:
-    # The same for so many, where there is place for all in the last chunk.
+    # The same for so many, where there are slots for all in the last chunk.
     if series.points == 0:
         coalescer._begin(series)
     put_samples(series, timestamps, values, n)

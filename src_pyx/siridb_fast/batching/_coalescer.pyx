@@ -3,8 +3,8 @@
 Points wait in the run of their series. A run leaves when it is long enough for the server's fast
 path, when its oldest point has waited for ``linger`` seconds, when memory runs short (longest
 first) or when everything is flushed; the writer asks for the next package whenever a connection
-has room, so under load runs grow by themselves. Runs of a series whose type is not settled yet are
-not in the queue.
+has room, so under load runs grow by themselves. Runs of a series whose type is not resolved yet
+are not in the queue.
 
 Knows nothing of connections, event loops or clocks: ``clock`` and two callbacks are given. Every
 method runs under the GIL without a break, so any thread may append.
@@ -22,20 +22,20 @@ from siridb_fast.batching._run_queue cimport CLASS_BITS, RunQueue
 from siridb_fast.columns._records cimport bit_length
 from siridb_fast.batching._series cimport (
     FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Sample, Series, SeriesType,
-    Value, add_chunk, typed_arrays_of, chunk_bytes, drop_points, empty_pool, free_places,
-    has_place, next_capacity, own_text, points_within, put_run, replace_values, run_bound,
+    Value, add_chunk, typed_arrays_of, chunk_bytes, drop_points, empty_cache, free_slots,
+    has_slot, next_capacity, own_text, points_within, put_run, replace_values, run_bound,
 )
-from siridb_fast.batching._waiters cimport Watchers
+from siridb_fast.batching._waiters cimport PendingDeliveries
 
 import numpy as np
 
 from siridb_fast.errors import BufferFullError
 
 cdef enum:
-    LONG_RUN = 512       # points from which on a run gains little by waiting (server-facts 3)
+    WORTH_SENDING = 512     # points from which on a run gains little by waiting (server-facts 3)
     MIN_CHUNK_LIMIT = 2
-    LARGEST_POOL = 1 << 26  # bytes of `max_buffered` beyond which the pool does not grow
-    POOL_PART = 65_536      # one chunk of 8 kB for so many bytes of `max_buffered`
+    LARGEST_CACHE = 1 << 26  # bytes of `max_buffered` beyond which the cache does not grow
+    BYTES_PER_CHUNK = 65_536  # one chunk of 8 kB for so many bytes of `max_buffered`
 
 cdef Py_ssize_t NEVER = PY_SSIZE_T_MAX  # a mark that no run reaches; too large for an enum of C
 cdef double EARLY = 0.75  # of `linger`: what is that old leaves with what is due
@@ -63,15 +63,15 @@ cdef class Coalescer:
         self.flushed_until = -INFINITY
         self.is_hungry = True
         self.table = {}
-        self.watchers = Watchers()
-        self.unsettled = []
+        self.deliveries = PendingDeliveries()
+        self.unresolved = []
         self.queue = RunQueue()
         self.chunk_limit = MAX_CAPACITY
-        self.pool.limit = min(max_buffered, <Py_ssize_t>LARGEST_POOL) // POOL_PART
+        self.cache.limit = min(max_buffered, <Py_ssize_t>LARGEST_CACHE) // BYTES_PER_CHUNK
         self.is_closed = True
 
     def __dealloc__(self):
-        empty_pool(&self.pool)
+        empty_cache(&self.cache)
 
     def __repr__(self):
         return f"<Coalescer of {len(self.table):,} series, {self.points:,} points pending>"
@@ -84,7 +84,7 @@ cdef class Coalescer:
     def set_buffer(self, Py_ssize_t buffer_points) -> None:
         """Learn that only a run of over ``buffer_points`` takes the server's fast path."""
         self.fast = max(0, bit_length(buffer_points) - CLASS_BITS)
-        self.worthy = max(self.fast, bit_length(LONG_RUN - 1) - CLASS_BITS)
+        self.worthy = max(self.fast, bit_length(WORTH_SENDING - 1) - CLASS_BITS)
 
     def close(self) -> None:
         """Refuse further points."""
@@ -102,8 +102,8 @@ cdef class Coalescer:
 
     @property
     def buffered_bytes(self) -> int:
-        """What the bound is about: memory of the runs and of packages not settled."""
-        return self.run_bytes + self.held_bytes
+        """What the bound is about: memory of the runs and of packages not finished."""
+        return self.run_bytes + self.sealed_bytes
 
     @property
     def is_crowded(self) -> bool:
@@ -152,15 +152,15 @@ cdef class Coalescer:
 
     # ---- the type of a series
 
-    def take_unsettled(self) -> list:
+    def take_unresolved(self) -> list:
         """Return the series whose type has to be asked for; each is given out once."""
-        unsettled = self.unsettled
-        self.unsettled = []
-        return unsettled
+        unresolved = self.unresolved
+        self.unresolved = []
+        return unresolved
 
-    def is_settled(self, Series series not None) -> bool:
+    def is_resolved(self, Series series not None) -> bool:
         """Tell whether the type is known to be the database's."""
-        return series.is_settled
+        return series.is_resolved
 
     def pin(self, Series series not None, str type_) -> None:
         """Give a series without points its type."""
@@ -171,28 +171,28 @@ cdef class Coalescer:
         """Return "integer", "float" or "string"; None if no point was written yet."""
         return TYPE_NAMES[series.type]
 
-    def settle(self, Series series not None, str type_) -> bool:
+    def resolve_type(self, Series series not None, str type_) -> bool:
         """Take the database's type of a series, None if it has no such series.
 
         Tells whether what is pending is of that type; if not, `recast` or `drop` it. Nothing of
-        the series leaves before it is settled.
+        the series leaves before its type is resolved.
         """
         if type_ is not None and series.type != TYPES[type_]:
             if series.points:
                 return False
             series.type = TYPES[type_]
-        if series.points and not series.is_settled:
+        if series.points and not series.is_resolved:
             self.has_news |= self.queue.join(series)
             self._lift(series)
-        series.is_settled = True
-        self.tell()
+        series.is_resolved = True
+        self.wake()
         return True
 
-    def unsettle(self, Series series not None) -> None:
+    def forget_type(self, Series series not None) -> None:
         """Take back that the type of a series is known."""
         self._forget_run(series)
         series.mark = NEVER
-        series.is_settled = False
+        series.is_resolved = False
 
     def pending(self, Series series not None, Py_ssize_t first=0) -> tuple:
         """Return (timestamps, values) of a series as arrays, texts as a list of bytes.
@@ -210,8 +210,8 @@ cdef class Coalescer:
         cdef SeriesType series_type = TYPES[type_]
         cdef const int64_t[::1] bits
         if series_type == STRING:
-            places = [<size_t><PyObject*>text for text in values]
-            bits = np.array(places, np.uint64).view(np.int64)
+            addresses = [<size_t><PyObject*>text for text in values]
+            bits = np.array(addresses, np.uint64).view(np.int64)
         else:
             bits = values.view(np.int64)
         if bits.shape[0] != series.points:
@@ -220,16 +220,16 @@ cdef class Coalescer:
         return True
 
     def drop(self, Series series not None) -> tuple:
-        """Forget the pending points of a series; return how many, and who waited for which part.
+        """Forget the pending points of a series; return how many, and who waited for them.
 
         These are ``(points, [(delivery, points), …])``.
         """
         cdef Py_ssize_t points = series.points
-        waiting = self.watchers.drop(series)
+        waiting = self.deliveries.drop(series)
         self.points -= points
         self.moved += points
         self._forget_run(series)
-        self.run_bytes -= drop_points(series, points, &self.pool)
+        self.run_bytes -= drop_points(series, points, &self.cache)
         return points, waiting
 
     def drop_all(self) -> list:
@@ -248,7 +248,7 @@ cdef class Coalescer:
             self._sweep()
         self.table[name] = series
         series.mark = NEVER
-        self.unsettled.append(series)
+        self.unresolved.append(series)
         self.chunk_limit = max(
             <Py_ssize_t>MIN_CHUNK_LIMIT,
             min(
@@ -257,17 +257,17 @@ cdef class Coalescer:
                 // <Py_ssize_t>sizeof(Sample),
             ),
         )
-        self.has_news |= len(self.unsettled) == 1
+        self.has_news |= len(self.unresolved) == 1
         return series
 
     cdef bint has_room(self, Py_ssize_t extra) noexcept:
-        return self.run_bytes + self.held_bytes + extra <= self.max_buffered
+        return self.run_bytes + self.sealed_bytes + extra <= self.max_buffered
 
     cdef bint is_short(self) noexcept:  # of memory
-        return (self.run_bytes + self.held_bytes) * 2 > self.max_buffered
+        return (self.run_bytes + self.sealed_bytes) * 2 > self.max_buffered
 
     # Each of these tells whether it had to wait, so that all may differ: types too, and then there
-    # is no place yet. What it made place for has to be appended before any Python runs.
+    # is no slot yet. What it made slots for has to be appended before any Python runs.
 
     cdef bint wait_for(self, Py_ssize_t need) except -1:
         if need > self.max_buffered:
@@ -283,17 +283,17 @@ cdef class Coalescer:
     cdef bint _has_to_wait(self, Py_ssize_t need) noexcept:
         return self.is_closed or (need > 0 and not self.has_room(need))
 
-    cdef bint make_place(self, Series series, Py_ssize_t text_bytes) except -1:
+    cdef bint make_slot(self, Series series, Py_ssize_t text_bytes) except -1:
         # For one more sample.
         cdef Py_ssize_t capacity = 0
         if series.points == 0:
             series.since = self.clock()
-        if not has_place(series):
+        if not has_slot(series):
             capacity = next_capacity(series, self.chunk_limit)
         if self.wait_for(text_bytes + (chunk_bytes(capacity) if capacity else 0)):
             return True
         if capacity:
-            self.add_place(series, capacity)
+            self.add_slots(series, capacity)
         return False
 
     cdef bint reserve(self, Series series, Py_ssize_t points, Py_ssize_t text_bytes) except -1:
@@ -301,15 +301,15 @@ cdef class Coalescer:
         cdef bint is_there
         if series.points == 0:
             series.since = self.clock()
-        is_there = free_places(series) >= points
+        is_there = free_slots(series) >= points
         if self.wait_for(text_bytes + (0 if is_there else chunk_bytes(points))):
             return True
         if not is_there:
-            self.add_place(series, points)
+            self.add_slots(series, points)
         return False
 
-    cdef int add_place(self, Series series, Py_ssize_t capacity) except -1:
-        add_chunk(series, capacity, &self.pool)
+    cdef int add_slots(self, Series series, Py_ssize_t capacity) except -1:
+        add_chunk(series, capacity, &self.cache)
         self.run_bytes += chunk_bytes(capacity)
         self.has_news |= self.is_hungry and self.is_short()
         return 0
@@ -321,8 +321,8 @@ cdef class Coalescer:
         self.has_news |= self.is_hungry and self.is_short()
         append_sample(self, series, timestamp, value)
 
-    cdef int tell(self) except -1:
-        # Notify the writer of what append() noted.
+    cdef int wake(self) except -1:
+        # Notify the writer, if append() noted something.
         if self.has_news:
             self.has_news = False
             self.notify()
@@ -332,7 +332,7 @@ cdef class Coalescer:
 
     cdef void _begin(self, Series series) noexcept:
         # A run gets its first point.
-        if series.is_settled:
+        if series.is_resolved:
             self.has_news |= self.queue.join(series)
 
     cdef void _lift(self, Series series) noexcept:
@@ -341,7 +341,7 @@ cdef class Coalescer:
         self.has_news |= self.is_hungry and series.class_ >= self._least()
 
     cdef void _forget_run(self, Series series) noexcept:
-        if series.is_settled and series.points:
+        if series.is_resolved and series.points:
             self.queue.leave(series)
 
     cdef int _least(self) noexcept:
@@ -351,19 +351,19 @@ cdef class Coalescer:
     # ---- taking
 
     cdef bint _take_old(self, Batch batch, double until) except -1:
-        # Add the runs by age; tell whether there is place left.
+        # Add the runs by age; tell whether there is room left.
         while self.queue.oldest != NULL and (<Series>self.queue.oldest).since <= until:
             if not self._add(batch, <Series>self.queue.oldest):
                 return False
         return True
 
     cdef bint _add(self, Batch batch, Series series) except -1:
-        # Move a run, or an even part of one that is larger than a package; False if it has to wait
-        # for the next package.
+        # Move a run, or an even split of one that is larger than a package; False if it has to
+        # wait for the next package.
         cdef Py_ssize_t bound = run_bound(series, series.points)
         cdef Py_ssize_t points = series.points, start = series.taken, pieces
         if series.package == self.packages:
-            return False  # the rest of a run that was cut
+            return False  # the remainder of a run that was cut
         if bound > self.package_bytes - <Py_ssize_t>batch.buffer.size:
             if len(batch.names):
                 return False
@@ -375,26 +375,26 @@ cdef class Coalescer:
         series.package = self.packages
         if points == series.points:
             self._forget_run(series)
-        self.run_bytes -= drop_points(series, points, &self.pool)
+        self.run_bytes -= drop_points(series, points, &self.cache)
         self.points -= points
         self.moved += points
         batch.add(series.name, points)
         batch.oldest = min(batch.oldest, series.since)
         if series.points:
             self.queue.classify(series)
-        self.watchers.share(batch, series, start)
+        self.deliveries.credit(batch, series, start)
         return True
 
     cdef int _sweep(self) except -1:
-        # Forget series that have nothing pending and that nobody holds. Their types can be asked
-        # for again. Room is left for as many new ones as are kept, so that this stays rare.
-        cdef Py_ssize_t place = 0
+        # Forget series that have nothing pending and that nobody refers to. Their types can be
+        # asked for again. Room is left for as many new ones as stay, so that this stays rare.
+        cdef Py_ssize_t position = 0
         cdef PyObject* name
         cdef PyObject* series
-        kept = {}
-        while PyDict_Next(self.table, &place, &name, &series):
+        table = {}
+        while PyDict_Next(self.table, &position, &name, &series):
             if series.ob_refcnt > 1 or (<Series>series).points:
-                kept[<str>name] = <Series>series
-        self.table = kept
-        self.max_idle = max(self.max_idle, <Py_ssize_t>len(kept) * 2)
+                table[<str>name] = <Series>series
+        self.table = table
+        self.max_idle = max(self.max_idle, <Py_ssize_t>len(table) * 2)
         return 0

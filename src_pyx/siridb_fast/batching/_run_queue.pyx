@@ -14,7 +14,7 @@ from siridb_fast.batching._series cimport STRING, Series
 
 @cython.final
 cdef class RunQueue:
-    """The runs of a coalescer whose series are settled."""
+    """The runs of a coalescer whose series have their types resolved."""
 
     cdef bint join(self, Series series) noexcept:
         # Put a run at the young end of the list by age; tell whether it is the only one.

@@ -48,14 +48,14 @@ cdef struct ChunkCache:
 cdef class Series:
     # What every append touches comes first, to lie in one cache line.
     cdef:
-        Sample* place          # of the next sample, in the last chunk
+        Sample* slot           # of the next sample, in the last chunk
         Sample* end            # of that chunk
         int64_t last           # timestamp of the newest sample
         readonly Py_ssize_t points  # pending
         Py_ssize_t mark        # so many points lift the run to the next class
         SeriesType type
         bint is_disordered     # a sample is older than the one before it
-        bint is_settled        # the type is the database's, or the database has none
+        bint is_resolved       # the type is the database's, or the database has none
         int8_t class_          # -1 if in none
         Chunk* head
         Chunk* tail
@@ -85,19 +85,19 @@ cdef inline Py_ssize_t column_bytes(Py_ssize_t points) noexcept nogil:
     return 32 * (points // MAX_CAPACITY + 1) + points * <Py_ssize_t>sizeof(Sample)
 
 
-cdef inline bint has_place(Series series) noexcept:
-    return series.place != series.end
+cdef inline bint has_slot(Series series) noexcept:
+    return series.slot != series.end
 
 
-cdef inline Py_ssize_t free_places(Series series) noexcept:
-    return series.end - series.place
+cdef inline Py_ssize_t free_slots(Series series) noexcept:
+    return series.end - series.slot
 
 
 cdef inline void put_sample(Series series, int64_t timestamp, Value value) noexcept:
-    # where has_place() is true
-    series.place.timestamp = timestamp
-    series.place.value = value
-    series.place += 1
+    # where has_slot() is true
+    series.slot.timestamp = timestamp
+    series.slot.value = value
+    series.slot += 1
     series.is_disordered |= timestamp < series.last
     series.last = timestamp
     series.points += 1
@@ -106,29 +106,29 @@ cdef inline void put_sample(Series series, int64_t timestamp, Value value) noexc
 cdef inline void put_samples(
     Series series, const int64_t* timestamps, const int64_t* values, Py_ssize_t n
 ) noexcept:
-    # where there are so many free_places(), at least one; values by their bits
-    cdef Sample* place = series.place
+    # where there are so many free_slots(), at least one; values by their bits
+    cdef Sample* slot = series.slot
     cdef int64_t last = series.last
     cdef bint is_disordered = False
     cdef Py_ssize_t i
     for i in range(n):
-        place[i].timestamp = timestamps[i]
-        place[i].value.integer = values[i]
+        slot[i].timestamp = timestamps[i]
+        slot[i].value.integer = values[i]
         is_disordered |= timestamps[i] < last
         last = timestamps[i]
-    series.place = place + n
+    series.slot = slot + n
     series.is_disordered |= is_disordered
     series.last = last
     series.points += n
 
 
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
-cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* pool) except -1
+cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* cache) except -1
 cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1
 cdef size_t run_bound(Series series, Py_ssize_t points) except 0
 cdef int put_run(Series series, Py_ssize_t points, PayloadBuffer buffer) except -1
-cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, ChunkCache* pool) noexcept
-cdef void empty_pool(ChunkCache* pool) noexcept
+cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, ChunkCache* cache) noexcept
+cdef void empty_cache(ChunkCache* cache) noexcept
 cdef tuple arrays_of(Series series, Py_ssize_t points)
 cdef tuple typed_arrays_of(Series series, Py_ssize_t first)
 cdef Py_ssize_t replace_values(

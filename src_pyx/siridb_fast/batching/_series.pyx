@@ -48,7 +48,7 @@ cdef class Series:
 cdef inline void seal_tail(Series series) noexcept:
     # Note in the last chunk how far it is filled; before anybody walks the chunks.
     if series.tail != NULL:
-        series.tail.stop = <int>(series.place - samples_of(series.tail))
+        series.tail.stop = <int>(series.slot - samples_of(series.tail))
 
 
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept:
@@ -58,12 +58,12 @@ cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept:
     return max(<Py_ssize_t>FIRST_CAPACITY, min(<Py_ssize_t>series.tail.capacity * 2, limit))
 
 
-cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* pool) except -1:
+cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* cache) except -1:
     cdef Chunk* chunk
-    if capacity == MAX_CAPACITY and pool.first != NULL:
-        chunk = pool.first
-        pool.first = chunk.next
-        pool.chunks -= 1
+    if capacity == MAX_CAPACITY and cache.first != NULL:
+        chunk = cache.first
+        cache.first = chunk.next
+        cache.chunks -= 1
     else:
         chunk = <Chunk*>PyMem_RawMalloc(sizeof(Chunk) + capacity * sizeof(Sample))
     if chunk == NULL:
@@ -71,8 +71,8 @@ cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* pool) except 
     chunk.next = NULL
     chunk.capacity = <int>capacity
     seal_tail(series)
-    series.place = samples_of(chunk)
-    series.end = series.place + capacity
+    series.slot = samples_of(chunk)
+    series.end = series.slot + capacity
     if series.tail == NULL:
         series.head = chunk
         series.start = 0
@@ -85,19 +85,19 @@ cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* pool) except 
 cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1:
     # How many of the first points take `budget` bytes at most.
     cdef Chunk* chunk = series.head
-    cdef Py_ssize_t place = series.start, points = 0
+    cdef Py_ssize_t index = series.start, points = 0
     seal_tail(series)
     budget -= run_bound(series, 0)
     if series.type != STRING:
         return max(<Py_ssize_t>0, min(series.points, budget // MAX_RECORD))
     while points < series.points:
-        while place == chunk.stop:
+        while index == chunk.stop:
             chunk = chunk.next
-            place = 0
-        budget -= MAX_RECORD + PyBytes_GET_SIZE(<bytes>samples_of(chunk)[place].value.text)
+            index = 0
+        budget -= MAX_RECORD + PyBytes_GET_SIZE(<bytes>samples_of(chunk)[index].value.text)
         if budget < 0:
             break
-        place += 1
+        index += 1
         points += 1
     return points
 
@@ -105,7 +105,7 @@ cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1:
 cdef size_t run_bound(Series series, Py_ssize_t points) except 0:
     # What the first `points` take in a package at most.
     cdef Chunk* chunk = series.head
-    cdef Py_ssize_t length = 0, place = series.start, left = points
+    cdef Py_ssize_t length = 0, index = series.start, left = points
     cdef size_t texts = 0
     seal_tail(series)
     PyUnicode_AsUTF8AndSize(series.name, &length)
@@ -113,11 +113,11 @@ cdef size_t run_bound(Series series, Py_ssize_t points) except 0:
         texts = series.text_bytes
     elif series.type == STRING:
         while left:
-            while place == chunk.stop:
+            while index == chunk.stop:
                 chunk = chunk.next
-                place = 0
-            texts += PyBytes_GET_SIZE(<bytes>samples_of(chunk)[place].value.text)
-            place += 1
+                index = 0
+            texts += PyBytes_GET_SIZE(<bytes>samples_of(chunk)[index].value.text)
+            index += 1
             left -= 1
     return MAX_RAW_HEADER + length + 2 + SLACK + <size_t>points * MAX_RECORD + texts
 
@@ -140,7 +140,7 @@ cdef int put_run(Series series, Py_ssize_t points, PayloadBuffer buffer) except 
     return 0
 
 
-cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, ChunkCache* pool) noexcept:
+cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, ChunkCache* cache) noexcept:
     # Forget the first `points`; return the bytes of memory that became free.
     cdef Py_ssize_t freed = 0, n
     cdef Chunk* head
@@ -156,10 +156,10 @@ cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, ChunkCache* pool) 
         points -= n
         if series.start == head.stop:
             freed += chunk_bytes(head.capacity)
-            _free_head(series, pool)
-    while series.points == 0 and series.head != NULL:  # places that were not used
+            _free_head(series, cache)
+    while series.points == 0 and series.head != NULL:  # slots that were not used
         freed += chunk_bytes(series.head.capacity)
-        _free_head(series, pool)
+        _free_head(series, cache)
     return freed
 
 
@@ -173,7 +173,7 @@ cdef tuple arrays_of(Series series, Py_ssize_t points):
     seal_tail(series)
     while done < points:
         n = min(chunk.stop - start, points - done)
-        _part(samples_of(chunk) + start, n, &into_timestamps[done], &into_values[done])
+        _copy_samples(samples_of(chunk) + start, n, &into_timestamps[done], &into_values[done])
         done += n
         chunk = chunk.next
         start = 0
@@ -196,16 +196,16 @@ cdef Py_ssize_t replace_values(
 ) except? -1:
     # Give all points values of another type, by their bits; return the bytes of memory it took.
     cdef Chunk* chunk = series.head
-    cdef Py_ssize_t place = series.start, i, grown = 0
+    cdef Py_ssize_t index = series.start, i, grown = 0
     cdef Value* value
     cdef Value old
     seal_tail(series)
     for i in range(series.points):
-        while place == chunk.stop:
+        while index == chunk.stop:
             chunk = chunk.next
-            place = 0
-        value = &samples_of(chunk)[place].value
-        place += 1
+            index = 0
+        value = &samples_of(chunk)[index].value
+        index += 1
         old = value[0]
         value.integer = values[i]
         if type_ == STRING:
@@ -223,7 +223,7 @@ cdef unsigned char* _put_in_order(unsigned char* p, Series series, Py_ssize_t po
     cdef Py_ssize_t start = series.start, n, filled = 0
     while points:
         n = min(chunk.stop - start, min(points, BLOCK - filled))
-        _part(samples_of(chunk) + start, n, timestamps + filled, values + filled)
+        _copy_samples(samples_of(chunk) + start, n, timestamps + filled, values + filled)
         filled += n
         start += n
         points -= n
@@ -280,33 +280,33 @@ cdef unsigned char* _put_text(unsigned char* p, PyObject* text) noexcept:
     return p + length
 
 
-cdef void empty_pool(ChunkCache* pool) noexcept:
+cdef void empty_cache(ChunkCache* cache) noexcept:
     cdef Chunk* chunk
-    while pool.first != NULL:
-        chunk = pool.first
-        pool.first = chunk.next
+    while cache.first != NULL:
+        chunk = cache.first
+        cache.first = chunk.next
         PyMem_RawFree(chunk)
-    pool.chunks = 0
+    cache.chunks = 0
 
 
-cdef void _free_head(Series series, ChunkCache* pool) noexcept:
+cdef void _free_head(Series series, ChunkCache* cache) noexcept:
     cdef Chunk* head = series.head
     series.head = head.next
     series.start = 0
-    if pool != NULL and head.capacity == MAX_CAPACITY and pool.chunks < pool.limit:
-        head.next = pool.first
-        pool.first = head
-        pool.chunks += 1
+    if cache != NULL and head.capacity == MAX_CAPACITY and cache.chunks < cache.limit:
+        head.next = cache.first
+        cache.first = head
+        cache.chunks += 1
     else:
         PyMem_RawFree(head)
     if series.head == NULL:
         series.tail = NULL
-        series.place = series.end = NULL
+        series.slot = series.end = NULL
         series.is_disordered = False
         series.last = 0
 
 
-cdef inline void _part(
+cdef inline void _copy_samples(
     const Sample* samples, Py_ssize_t n, int64_t* timestamps, int64_t* values
 ) noexcept nogil:
     cdef Py_ssize_t i

@@ -10,7 +10,7 @@ from siridb_fast.batching._series cimport Series
 
 
 @cython.final
-cdef class Watchers:
+cdef class PendingDeliveries:
     """Those of one coalescer."""
 
     def __cinit__(self):
@@ -23,7 +23,7 @@ cdef class Watchers:
             self.waiting.setdefault(series, []).append((first, stop, delivery))
         return 0
 
-    cdef int share(self, Batch batch, Series series, Py_ssize_t start) except -1:
+    cdef int credit(self, Batch batch, Series series, Py_ssize_t start) except -1:
         # Note in the batch who waits for the points from `start` on that were just moved there.
         cdef Py_ssize_t index = len(batch.names) - 1
         if not self.waiting or series not in self.waiting:
@@ -32,7 +32,7 @@ cdef class Watchers:
         for first, stop, delivery in self.waiting.pop(series):
             count = min(stop, series.taken) - max(first, start)
             if count > 0:
-                batch.share(delivery, index, count)
+                batch.credit(delivery, index, count)
             if stop > series.taken:
                 left.append((first, stop, delivery))
         if left:

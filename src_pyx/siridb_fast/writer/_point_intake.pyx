@@ -19,7 +19,7 @@ from siridb_fast.batching._append cimport room_of_texts
 from siridb_fast.batching._coalescer cimport Coalescer, append_sample
 from siridb_fast.batching._series cimport (
     FLOAT, INTEGER, NO_TYPE, STRING, TEXT_OVERHEAD, Series, SeriesType, Value, chunk_bytes,
-    has_place, next_capacity,
+    has_slot, next_capacity,
 )
 
 import numpy as np
@@ -135,7 +135,7 @@ cdef inline int write_to(PointIntake intake, Series series, timestamp, value) ex
     cdef int64_t stamp
     if (
         series.type == FLOAT and PyFloat_CheckExact(value) and PyLong_CheckExact(timestamp)
-        and has_place(series) and not coalescer.is_closed
+        and has_slot(series) and not coalescer.is_closed
     ):
         stamp = PyLong_AsLongLongAndOverflow(timestamp, &overflow)
         stored.real = PyFloat_AS_DOUBLE(value)
@@ -143,7 +143,7 @@ cdef inline int write_to(PointIntake intake, Series series, timestamp, value) ex
             intake.on_missing == KEEP or stored.real == stored.real
         ):
             append_sample(coalescer, series, stamp, stored)
-            return coalescer.tell() if coalescer.has_news else 0
+            return coalescer.wake() if coalescer.has_news else 0
     return write_any(intake, series, timestamp, value)
 
 
@@ -250,10 +250,10 @@ cdef int write_any(PointIntake intake, Series series, timestamp, value) except -
         text = store_value(intake, series, value, NO_INDEX, &stored)
         if stored.type == NO_TYPE:
             return 0
-        if not coalescer.make_place(series, room_of_text(text)):
+        if not coalescer.make_slot(series, room_of_text(text)):
             break
     append_stored(coalescer, series, stamp, &stored, text)
-    return coalescer.tell()
+    return coalescer.wake()
 
 
 cdef int write_all(PointIntake intake, list series, timestamp, list values) except -1:
@@ -279,7 +279,7 @@ cdef int write_all(PointIntake intake, list series, timestamp, list values) exce
                 break
         for i in range(n):
             append_stored(coalescer, series[i], stamp, &stored[i], texts[i])
-        coalescer.tell()
+        coalescer.wake()
     finally:
         PyMem_Free(stored)
     return 0
@@ -303,12 +303,12 @@ cdef bint make_room_for_tick(Coalescer coalescer, list series, Py_ssize_t text_b
     cdef Py_ssize_t need = text_bytes
     cdef Series one
     for one in series:
-        if not has_place(one):
+        if not has_slot(one):
             need += chunk_bytes(next_capacity(one, coalescer.chunk_limit))
     if coalescer.wait_for(need):
         return True
     for one in series:
-        if not has_place(one) and coalescer.make_place(one, 0):
+        if not has_slot(one) and coalescer.make_slot(one, 0):
             return True
     return False
 

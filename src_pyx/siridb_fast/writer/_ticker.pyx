@@ -15,8 +15,8 @@ from siridb_fast.writer._point_intake cimport (
     PointIntake, find_series, make_room_for_tick, timestamp_of, write_all,
 )
 from siridb_fast.batching._series cimport (
-    FLOAT, INTEGER, NO_TYPE, STRING, Series, SeriesType, Value, chunk_bytes, free_places,
-    has_place,
+    FLOAT, INTEGER, NO_TYPE, STRING, Series, SeriesType, Value, chunk_bytes, free_slots,
+    has_slot,
 )
 
 from dataclasses import replace
@@ -138,7 +138,7 @@ cdef bint write_numbers(Ticker ticker, timestamp, values, SeriesType type_) exce
         append_tick(ticker, type_, stamp, <const char*>view.buf, view.strides[0])
     finally:
         PyBuffer_Release(&view)
-    ticker.intake._coalescer.tell()
+    ticker.intake._coalescer.wake()
     return True
 
 
@@ -151,7 +151,7 @@ cdef bint make_room(Ticker ticker, SeriesType type_) except -1:
         for series in ticker.series:
             if series.type != type_ and series.type != NO_TYPE:
                 return False
-            is_ready &= has_place(series)
+            is_ready &= has_slot(series)
         if not is_ready:
             is_ready = not make_room_for_tick(ticker.intake._coalescer, ticker.series, 0)
     return True
@@ -222,7 +222,7 @@ cdef int write_rows(Ticker ticker, stamps, values, present) except -1:
                 series.type = <SeriesType>types[k]
                 value.integer = bits[i, k]
                 append_sample(coalescer, series, timestamps[i], value)
-    return coalescer.tell()
+    return coalescer.wake()
 
 
 cdef list types_of(Ticker ticker, values):
@@ -273,7 +273,7 @@ cdef bint reserve(Ticker ticker, list counts) except -1:
     cdef Coalescer coalescer = ticker.intake._coalescer
     cdef Py_ssize_t i, need = 0
     for i in range(len(counts)):
-        if free_places(<Series>ticker.series[i]) < <Py_ssize_t>counts[i]:
+        if free_slots(<Series>ticker.series[i]) < <Py_ssize_t>counts[i]:
             need += chunk_bytes(counts[i])
     if coalescer.wait_for(need):
         return True
