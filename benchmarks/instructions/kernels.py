@@ -169,9 +169,9 @@ def _grouping() -> Work:
     values = data.nanoseconds(POINTS)
 
     def move() -> None:
-        _, _, places = group(codes, LABELS)
-        assert places is not None
-        scatter(values, places)
+        _, _, indices = group(codes, LABELS)
+        assert indices is not None
+        scatter(values, indices)
 
     return Work(move)
 

@@ -2,7 +2,7 @@
 
 The reference driver takes ``{name: [[timestamp, value], …]}`` or ``[{"name": …, "points": …}]``.
 In both forms points may here also be a pair of arrays, ``(timestamps, values)``. Data without any
-array is not looked into: the server judges it, as it does behind the reference driver.
+array is not checked: the server judges it, as it does behind the reference driver.
 """
 
 from __future__ import annotations
@@ -81,10 +81,10 @@ def parts_of(data: object, rules: ColumnRules) -> list[Part]:
         ColumnError: Names the series that is not of either form.
     """
     if isinstance(data, (list, tuple)):
-        for place, item in enumerate(data):
+        for index, item in enumerate(data):
             if not (isinstance(item, dict) and {"points"} <= item.keys() <= {"name", "points"}):
                 raise ColumnError(
-                    f"item {place} is no {{'name': …, 'points': …}}: the server would refuse it"
+                    f"item {index} is no {{'name': …, 'points': …}}: the server would refuse it"
                 )
     return [_part(name, points, rules) for name, points in _named(data)]
 

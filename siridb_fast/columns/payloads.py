@@ -36,7 +36,7 @@ class Payload:
 
 
 def one_payload(parts: Iterable[Part]) -> Payload:
-    """Return all parts in one package.
+    """Return all parts in one payload.
 
     Raises:
         ColumnError: Names the series and the index that cannot be sent.
@@ -57,12 +57,12 @@ def one_payload(parts: Iterable[Part]) -> Payload:
 
 
 def cut_payloads(parts: Iterable[Part], max_bytes: int = PACKAGE_BYTES) -> Iterator[Payload]:
-    """Yield the parts in packages of about ``max_bytes``; points of one series stay in long runs.
+    """Yield the parts in payloads of about ``max_bytes``; points of one series stay in long runs.
 
     A part is a column, or a name with the reference driver's list of points. Lists are not cut and
     all go into the first package, so that what is wrong with them shows before anything is sent. A
     column is cut only if it does not fit a package of its own. The memory of a package is used for
-    a later one unless a view of it is held. No package holds two runs of one column.
+    a later one unless there is a view of it. No package holds two runs of one column.
     """
     used: list[PayloadBuffer] = []
     buffer, points = start_payload(), 0

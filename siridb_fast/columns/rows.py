@@ -42,7 +42,7 @@ class MixedRows:
     """Points of many series in the order of their rows: that of row i is of ``names[codes[i]]``.
 
     Timestamps are int64 in the database's precision; values int64, float64 or a list of bytes, of
-    ``type`` "integer", "float" or "string". ``rows`` tells where each point was in what the
+    ``type`` "integer", "float" or "string". ``rows`` says where each point was in what the
     caller gave; None: they are all that the caller gave from ``first_row`` on.
     """
 
@@ -65,20 +65,20 @@ class MixedRows:
             codes = present(self.codes, len(self.names))
         return {self.names[code]: code for code in codes}
 
-    def row(self, place: int) -> int:
+    def row(self, index: int) -> int:
         """Return which row of the caller's this point was."""
-        return self.first_row + place if self.rows is None else int(self.rows[place])
+        return self.first_row + index if self.rows is None else int(self.rows[index])
 
-    def parts(self, rows: int) -> Iterator[MixedRows]:
-        """Yield the same in parts of so many rows; the names of each are those of all."""
+    def slices(self, rows: int) -> Iterator[MixedRows]:
+        """Yield the same in slices of so many rows; the names of each are those of all."""
         for start in range(0, len(self), rows):
-            part = slice(start, start + rows)
+            some = slice(start, start + rows)
             yield replace(
                 self,
-                codes=self.codes[part],
-                timestamps=self.timestamps[part],
-                values=self.values[part],
-                rows=None if self.rows is None else self.rows[part],
+                codes=self.codes[some],
+                timestamps=self.timestamps[some],
+                values=self.values[some],
+                rows=None if self.rows is None else self.rows[some],
                 first_row=self.first_row + start,
             )
 
@@ -92,25 +92,25 @@ class SeriesRows:
     timestamps: NumpyArray
     values: NumpyArray | list[bytes]
     type: str
-    places: NumpyArray | None  # where each row went; None: nowhere else
+    indices: NumpyArray | None  # where each row went; None: nowhere else
     rows: NumpyArray | None  # as those of `MixedRows`
     first_row: int = 0
 
     def __len__(self) -> int:
         return len(self.timestamps)
 
-    def start(self, place: int) -> int:
-        """Return where the points of ``names[place]`` start; of the place after all, the end."""
-        return int(self.stops[place - 1]) if place else 0
+    def start(self, index: int) -> int:
+        """Return where the points of ``names[index]`` start; of the index after all, the end."""
+        return int(self.stops[index - 1]) if index else 0
 
     def bounds(self) -> list[tuple[str, int, int]]:
         """Return (name, start, stop) of each series."""
         stops = self.stops.tolist()
         return list(zip(self.names, [0, *stops][: len(stops)], stops, strict=True))
 
-    def row(self, place: int) -> int:
-        """Return which row of the caller's the point at this place was."""
-        row = place if self.places is None else int(np.flatnonzero(self.places == place)[0])
+    def row(self, index: int) -> int:
+        """Return which row of the caller's the point at this index was."""
+        row = index if self.indices is None else int(np.flatnonzero(self.indices == index)[0])
         return self.first_row + row if self.rows is None else int(self.rows[row])
 
 
@@ -128,7 +128,7 @@ def mixed_points(
 
     Args:
         names: Of the series.
-        codes: int8, int16 or int32, shape (n,): the place of each row's series in ``names``.
+        codes: int8, int16 or int32, shape (n,): the index of each row's series in ``names``.
         timestamps: Shape (n,): integers in the database's precision, or datetime64.
         values: Shape (n,), of any dtype that `point_column` takes.
         rules: What to do about missing values and precision.
@@ -173,17 +173,17 @@ def are_plain(timestamps: NumpyArray, rules: ColumnRules) -> bool:
 def group_rows(mixed: MixedRows) -> SeriesRows:
     """Return the same points with those of each series together."""
     codes = np.ascontiguousarray(mixed.codes, np.int32)
-    present, stops, places = group(codes, len(mixed.names))
+    present, stops, indices = group(codes, len(mixed.names))
     names = [mixed.names[code] for code in present.tolist()]
     timestamps, values = mixed.timestamps, mixed.values
-    if places is not None:
-        timestamps = scatter(timestamps, places)
+    if indices is not None:
+        timestamps = scatter(timestamps, indices)
         if isinstance(values, list):
-            values = [values[row] for row in np.argsort(places).tolist()]
+            values = [values[row] for row in np.argsort(indices).tolist()]
         else:
-            values = scatter(values.view(np.int64), places).view(values.dtype)
+            values = scatter(values.view(np.int64), indices).view(values.dtype)
     return SeriesRows(
-        names, stops, timestamps, values, mixed.type, places, mixed.rows, mixed.first_row
+        names, stops, timestamps, values, mixed.type, indices, mixed.rows, mixed.first_row
     )
 
 
@@ -193,7 +193,7 @@ def require_cast(
     """Refuse values that cannot go into series of another type.
 
     Args:
-        mixed: Points, of which those of ``codes`` are looked at.
+        mixed: Points, of which those of ``codes`` are checked.
         codes: Of the series of the other type.
         series_type: That type.
         may_cast: Values that have a counterpart may be cast. Integers that are exact as floats
@@ -202,27 +202,27 @@ def require_cast(
     Raises:
         ColumnError: Names the series, and the row of the first value that cannot.
     """
-    places = np.flatnonzero(np.isin(mixed.codes, codes))
+    indices = np.flatnonzero(np.isin(mixed.codes, codes))
     if not may_cast and (series_type, mixed.type) != ("float", "integer"):
         error = other_type(mixed.names[codes[0]], series_type, mixed.type)
-        raise _at(mixed, int(places[0]), error.text)
+        raise _at(mixed, int(indices[0]), error.text)
     if isinstance(mixed.values, list):
-        values = np.array([mixed.values[place].decode() for place in places.tolist()], object)
+        values = np.array([mixed.values[index].decode() for index in indices.tolist()], object)
     else:
-        values = mixed.values[places]
+        values = mixed.values[indices]
     try:
         if may_cast:
             cast_values("", values, series_type)
         else:
             refuse_inexact("", values)
     except ColumnError as exc:
-        raise _at(mixed, int(places[exc.index or 0]), exc.text) from None
+        raise _at(mixed, int(indices[exc.index or 0]), exc.text) from None
 
 
-def _at(mixed: MixedRows, place: int, text: str) -> ColumnError:
+def _at(mixed: MixedRows, index: int, text: str) -> ColumnError:
     where = "" if mixed.column is None else f"column {mixed.column!r}: "
-    name = mixed.names[mixed.codes[place]]
-    return ColumnError(where + text, series=name, index=mixed.row(place))
+    name = mixed.names[mixed.codes[index]]
+    return ColumnError(where + text, series=name, index=mixed.row(index))
 
 
 def missing_values(
@@ -230,7 +230,7 @@ def missing_values(
 ) -> NumpyArray | None:
     """Return where a time or a value is missing, as bool of shape (n,); None if nowhere.
 
-    A NaN that is to be kept is not missing.
+    A NaN that is to be sent is not missing.
     """
     found = [] if missing is None else [missing]
     if has_nat(timestamps):

@@ -1,6 +1,6 @@
 """Timestamps and values of the less usual types → the few that are stored.
 
-One point at a time: `columns` does so for whole arrays.
+One point at a time: `column` does so for whole arrays.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def _is_missing(value: object) -> bool:
 
 def _refuse(is_bad: NumpyArray, names: Sequence[str], text: str) -> None:
     if is_bad.any():
-        place = np.argwhere(is_bad)[0].tolist()
-        raise ColumnError(text, series=names[place[-1]], index=place[0])
+        index = np.argwhere(is_bad)[0].tolist()
+        raise ColumnError(text, series=names[index[-1]], index=index[0])
 
 
 def _aligned(values: NumpyArray) -> NumpyArray:

@@ -208,7 +208,7 @@ class Loader:
                 if points.columns:
                     yield list(points.columns)
                 for mixed in points.mixed:
-                    for rows in mixed.parts(ROWS_AT_ONCE):
+                    for rows in mixed.slices(ROWS_AT_ONCE):
                         yield [group_rows(rows)]
             yield PortionEnd(portion, points.rows)
 

@@ -55,12 +55,12 @@ def test_more_objects_than_the_table_of_places_holds_are_found() -> None:
 @given(st.lists(st.integers(0, 7)))
 def test_rows_are_grouped_as_a_stable_sort_does(codes: list[int]) -> None:
     array = np.array(codes, np.int32)
-    present, stops, places = group(array, 8)
+    present, stops, indices = group(array, 8)
     order = np.argsort(array, kind="stable")
     assert present.tolist() == np.unique(array).tolist()
     assert np.diff(stops, prepend=0).tolist() == np.bincount(array, minlength=8)[present].tolist()
     values = np.arange(len(array), dtype=np.int64)
-    moved = values if places is None else scatter(values, places)
+    moved = values if indices is None else scatter(values, indices)
     assert moved.tolist() == order.tolist()
 
 
@@ -71,7 +71,7 @@ def test_code_without_a_label_is_refused(codes: list[int]) -> None:
 
 
 def test_scatter_refuses_places_of_another_length() -> None:
-    with pytest.raises(ValueError, match="2 places for 3 values"):
+    with pytest.raises(ValueError, match="2 indices for 3 values"):
         scatter(np.arange(3), np.arange(2, dtype=np.int32))
 
 
@@ -110,13 +110,13 @@ def test_groups_hold_the_points_of_a_dict(
         if not is_missing(values[number]):
             wanted.setdefault(NAMES[code], []).append((timestamp, values[number], number))
     found: dict[str, list[Any]] = {}
-    for some in mixed.parts(part):
+    for some in mixed.slices(part):
         groups = group_rows(some)
         for name, start, stop in groups.bounds():
-            for place in range(start, stop):
-                value: Any = groups.values[place]
+            for index in range(start, stop):
+                value: Any = groups.values[index]
                 value = value.decode() if kind == "text" else value
-                point = (int(groups.timestamps[place]), value, groups.row(place))
+                point = (int(groups.timestamps[index]), value, groups.row(index))
                 found.setdefault(name, []).append(point)
     assert found == wanted
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 
 cdef enum:
-    BLOCK = 512  # items read, looked at and written together; they stay in the L1 cache
+    BLOCK = 512  # items read, checked and written together; they stay in the L1 cache
 
 
 cpdef enum Kind:

@@ -42,7 +42,7 @@ cdef struct Cursor:
     unsigned char* p       # where the next point goes; NULL only to check
     Py_ssize_t points      # written so far
     Seen seen              # of their timestamps
-    Fault fault            # the first, which ends the work
+    Fault fault            # the first, which ends the reading
     Py_ssize_t index       # of the fault
 
 

@@ -1,8 +1,8 @@
 """Read points from arrays, check them and write them, a block at a time.
 
-A block is read into the stack unless it can be used where it lies, looked at once, and written by
-the kernel that ``_records`` chooses. The first point that cannot be sent ends the work; the cursor
-says which it was and why. Makes no Python object of a number and raises nothing.
+A block is read into the stack unless it can be used where it lies, checked once, and written by
+the kernel that ``_records`` chooses. The first point that cannot be sent ends the reading; the
+cursor says which it was and why. Makes no Python object of a number and raises nothing.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -220,7 +220,7 @@ cdef void _refuse_negative(
 
 
 cdef void _drop_missing(const Points* points, Stage* stage, Block* block) noexcept nogil:
-    cdef Py_ssize_t i, kept = 0
+    cdef Py_ssize_t i, n = 0
     cdef bint missing = False
     for i in range(block.n):
         missing |= _is_missing(points, block, i)
@@ -228,16 +228,16 @@ cdef void _drop_missing(const Points* points, Stage* stage, Block* block) noexce
         return
     for i in range(block.n):
         missing = _is_missing(points, block, i)
-        stage.timestamps[kept] = block.timestamps[i]
+        stage.timestamps[n] = block.timestamps[i]
         if points.has_floats:
-            stage.doubles[kept] = block.doubles[i]
+            stage.doubles[n] = block.doubles[i]
         else:
-            stage.integers[kept] = block.integers[i]
-        kept += not missing
+            stage.integers[n] = block.integers[i]
+        n += not missing
     block.timestamps = stage.timestamps
     block.doubles = stage.doubles
     block.integers = stage.integers
-    block.n = kept
+    block.n = n
 
 
 cdef inline bint _is_missing(

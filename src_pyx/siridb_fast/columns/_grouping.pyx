@@ -16,7 +16,7 @@ import numpy as np
 cdef enum:
     SLOT_BITS = 13
     SLOTS = 1 << SLOT_BITS
-    MOST_OBJECTS = SLOTS // 2  # kept by their place in memory; further ones are looked up
+    MOST_OBJECTS = SLOTS // 2  # found by their address; further ones are looked up
 
 
 ctypedef fused Code:
@@ -32,7 +32,7 @@ cdef struct Slot:
 
 @cython.final
 cdef class _Encoder:
-    # Finds the code of a label by its place in memory, or else by what it is.
+    # Finds the code of a label by its address, or else by what it is.
     cdef:
         Slot* slots
         Py_ssize_t objects   # in the slots
@@ -58,14 +58,14 @@ cdef class _Encoder:
             if self.slots[slot].label == label:
                 return self.slots[slot].code
             slot = (slot + 1) % SLOTS
-        code = self._look_up(<object>label)
+        code = self._find(<object>label)
         if self.objects < MOST_OBJECTS:
             self.slots[slot].label = label
             self.slots[slot].code = code
             self.objects += 1
         return code
 
-    cdef int32_t _look_up(self, label) except -2:
+    cdef int32_t _find(self, label) except -2:
         key = label if type(label) is str else (type(label), label)
         code = self.codes.get(key)
         if code is None:
@@ -122,7 +122,7 @@ def count(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
 
 
 def present(const Code[::1] codes not None, Py_ssize_t labels) -> list:
-    """Return the codes that some row has, ascending; looks no further once it has seen all.
+    """Return the codes that some row has, ascending; stops once it has seen all.
 
     Args:
         codes: Of the rows, 0 to ``labels`` - 1.
@@ -152,9 +152,9 @@ def group(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
         labels: How many there are.
 
     Returns:
-        (present, stops, places): the codes that have rows, ascending, shape (k,); where the rows
-        of each of them end, shape (k,); and the new place of each row, int32, shape (n,).
-        ``places`` is None where rows are together already, in the order of ``present``.
+        (present, stops, indices): the codes that have rows, ascending, shape (k,); where the rows
+        of each of them end, shape (k,); and the new index of each row, int32, shape (n,).
+        ``indices`` is None where rows are together already, in the order of ``present``.
 
     Raises:
         IndexError: A code is none of these.
@@ -166,23 +166,23 @@ def group(const int32_t[::1] codes not None, Py_ssize_t labels) -> tuple:
     if is_grouped:
         return present, stops, None
     counts_array[present] = stops - counts_array[present]  # where the next of each code goes
-    places_array = np.empty(codes.shape[0], np.int32)
-    cdef int32_t[::1] places = places_array
+    indices_array = np.empty(codes.shape[0], np.int32)
+    cdef int32_t[::1] indices = indices_array
     with nogil:
-        _place(codes, counts, places)
-    return present, stops, places_array
+        _number_rows(codes, counts, indices)
+    return present, stops, indices_array
 
 
-def scatter(const int64_t[::1] values not None, const int32_t[::1] places not None):
-    """Return a copy of ``values``, shape (n,), each at its place."""
+def scatter(const int64_t[::1] values not None, const int32_t[::1] indices not None):
+    """Return a copy of ``values``, shape (n,), each at its new index."""
     cdef Py_ssize_t i, n = values.shape[0]
-    if places.shape[0] != n:
-        raise ValueError(f"{places.shape[0]} places for {n} values")
+    if indices.shape[0] != n:
+        raise ValueError(f"{indices.shape[0]} indices for {n} values")
     moved = np.empty(n, np.int64)
     cdef int64_t[::1] into = moved
     with nogil:
         for i in range(n):
-            into[places[i]] = values[i]
+            into[indices[i]] = values[i]
     return moved
 
 
@@ -209,12 +209,12 @@ cdef Py_ssize_t _count(
     return -1
 
 
-cdef void _place(
-    const int32_t[::1] codes, int64_t[::1] starts, int32_t[::1] places
+cdef void _number_rows(
+    const int32_t[::1] codes, int64_t[::1] starts, int32_t[::1] indices
 ) noexcept nogil:
     cdef Py_ssize_t i
     cdef int32_t code
     for i in range(codes.shape[0]):
         code = codes[i]
-        places[i] = <int32_t>starts[code]
+        indices[i] = <int32_t>starts[code]
         starts[code] += 1

@@ -19,7 +19,7 @@ def start_payload(size_t capacity=0) -> PayloadBuffer:
 
 
 cpdef object restart_payload(PayloadBuffer buffer):
-    """Make a buffer that nobody looks at any more the beginning of the next insert package."""
+    """Make a buffer that has no view the beginning of the next insert package."""
     buffer.clear()
     room(buffer, 1)[0] = QP_MAP_OPEN
     buffer.size += 1

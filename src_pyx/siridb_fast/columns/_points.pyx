@@ -84,7 +84,7 @@ cdef class PointColumn:
         rules.on_missing = on_missing
 
     def check(self) -> int:
-        """Look at every point; return how many would be written.
+        """Check every point; return how many would be written.
 
         Raises:
             ColumnError: The first point that cannot be sent; names series and index.
@@ -196,17 +196,17 @@ cdef class PointColumn:
         return 0
 
     def _plain_texts(self) -> tuple:
-        # The places of the texts travel as values, to tell which of them are left. The timestamp
+        # The indices of the texts travel as values, to say which of them are left. The timestamp
         # of one that is missing does not matter.
         is_there = np.array([text is not None for text in self.texts], bool)
         given = self.timestamps.copy()
         given[~is_there] = 0
-        places = PointColumn(
+        numbered = PointColumn(
             self.name, self.raw_name, given, np.arange(self.size),
             self.points.timestamps.kind, INT64, self.points.timestamps.is_swapped, False,
             **self.options,
         )
-        timestamps, indices = places.plain()
+        timestamps, indices = numbered.plain()
         is_left = is_there[indices]
         texts = [self.texts[i] for i in indices.tolist()]
         return timestamps[is_left], [text for text in texts if text is not None]

@@ -21,7 +21,7 @@ from siridb_fast.protocol._wire cimport QP_INT8, QP_INT16, QP_INT32, QP_INT64, p
 cdef enum:
     MAX_RECORD = 19
     SLACK = 8
-    SAMPLE_STRIDE = 32  # one value in so many is looked at to choose between two kernels
+    SAMPLE_STRIDE = 32  # one value in so many is read to choose between two kernels
 
 
 cdef extern from *:

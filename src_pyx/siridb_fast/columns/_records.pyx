@@ -1,6 +1,6 @@
 """Choose, for each block of points, the kernel of ``_records.pxd`` that writes it.
 
-The width of timestamps and integers and the short forms of doubles are settled here, from what the
+The width of timestamps and integers and the short forms of doubles are chosen here, from what the
 block holds; the kernels have no choice left to make.
 """
 

@@ -14,8 +14,8 @@ cdef class PayloadBuffer:
     cdef unsigned char* reserve(self, size_t extra) except NULL
     cdef int put_bytes(self, const void* source, size_t length) except -1
     cdef bytes to_bytes(self)
-    cpdef PayloadBuffer seal(self)
-    cpdef object clear(self)
+    cdef PayloadBuffer seal(self)
+    cdef int clear(self) except -1
 
 
 cdef inline unsigned char* room(PayloadBuffer buffer, size_t extra) except NULL:

@@ -40,9 +40,9 @@ cdef class PayloadBuffer:
 
     def __getbuffer__(self, Py_buffer* view, int flags):
         if not self.is_sealed:
-            raise BufferError("the package is not sealed yet")
+            raise BufferError("the payload is not sealed yet")
         if flags & PyBUF_WRITABLE:
-            raise BufferError("a sealed package does not change")
+            raise BufferError("a sealed payload does not change")
         view.buf = self.data
         view.obj = self
         view.len = self.size
@@ -61,32 +61,33 @@ cdef class PayloadBuffer:
 
     @property
     def is_free(self) -> bool:
-        """Tell whether nobody looks at the bytes, so that the memory may be used again."""
+        """Tell whether there is no view of the bytes, so that the memory may be used again."""
         return self.views == 0
 
-    cpdef PayloadBuffer seal(self):
-        """End the writing; the bytes never change from here on."""
+    cdef PayloadBuffer seal(self):
+        # End the writing; the bytes never change from here on.
         self.is_sealed = True
         return self
 
-    cpdef object clear(self):
-        """Forget the bytes but keep the memory, for the next package."""
+    cdef int clear(self) except -1:
+        # Forget the bytes but keep the memory, for the next payload.
         if self.views:
-            raise BufferError(f"{self.views} views of the package are in use")
+            raise BufferError(f"{self.views} views of the payload are in use")
         self.size = 0
         self.is_sealed = False
+        return 0
 
     cdef unsigned char* reserve(self, size_t extra) except NULL:
         # Where to write next; the caller may write `extra` bytes there, then adds them to size.
         cdef size_t needed = self.size + extra
         cdef unsigned char* moved
         if self.is_sealed:
-            raise BufferError("a sealed package does not change")
+            raise BufferError("a sealed payload does not change")
         if needed > self.capacity or self.data == NULL:
             needed = max(needed, self.capacity + self.capacity // 2, <size_t>MIN_CAPACITY)
             moved = <unsigned char*>PyMem_RawRealloc(self.data, needed)
             if moved == NULL:
-                raise MemoryError(f"no memory for a package of {needed:,} bytes")
+                raise MemoryError(f"no memory for a payload of {needed:,} bytes")
             self.data = moved
             self.capacity = needed
         return self.data + self.size

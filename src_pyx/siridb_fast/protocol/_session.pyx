@@ -123,7 +123,7 @@ cdef class Session:
     def received_bytes(self, Py_ssize_t count) -> list:
         """Take ``count`` bytes that were written into the buffer; return what they complete.
 
-        Look at ``error`` afterwards: what came before the bytes that made no sense is returned.
+        Check ``error`` afterwards: what came before the bytes that made no sense is returned.
 
         Raises:
             ProtocolError: The session had ended with it before.
