@@ -23,20 +23,16 @@ from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import fitted_column, is_exact_as_float, refuse_inexact
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.given import names_of
-from siridb_fast.columns.rows import (
-    MixedRows,
-    SeriesRows,
-    require_cast,
-)
+from siridb_fast.columns.rows import MixedRows, SeriesRows, require_cast
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.delivery.report import Failure, OpenDelivery
 from siridb_fast.errors import ColumnError
 from siridb_fast.writer.admission import Admission
 
-__all__ = ["Bulk", "open_delivery"]
+__all__ = ["ColumnIntake", "open_delivery"]
 
 POINTS_BETWEEN_TURNS = 4_096  # of the event loop
-POINTS_AT_ONCE = 65_536  # of groups: a fraction of a millisecond
+POINTS_AT_ONCE = 65_536  # of rows: a fraction of a millisecond
 MAX_POINT_BYTES = 19
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -47,27 +43,27 @@ def open_delivery() -> OpenDelivery:
     return OpenDelivery(asyncio.get_running_loop().create_future, time.monotonic())
 
 
-class Bulk:
+class ColumnIntake:
     """The way of columns into one writer.
 
     Args:
         coalescer: Of the writer.
-        entrance: Of the writer.
+        admission: Of the writer.
         rules: How arrays are read.
         on_type: What becomes of a type that is not its series': ``"error"`` or ``"cast"``.
     """
 
     def __init__(
-        self, coalescer: Coalescer, entrance: Admission, rules: ColumnRules, on_type: str
+        self, coalescer: Coalescer, admission: Admission, rules: ColumnRules, on_type: str
     ) -> None:
         self._coalescer = coalescer
-        self._entrance = entrance
+        self._admission = admission
         self._rules = rules
         self._on_type = on_type
         self._last_turn = 0
 
     async def take(
-        self, parts: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery
+        self, points: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery
     ) -> None:
         """Take what is checked and converted already.
 
@@ -75,11 +71,11 @@ class Bulk:
             ColumnError: Points are of another type than their series. Nothing of their column, or
                 of their rows, was taken.
         """
-        columns = [part for part in parts if isinstance(part, PointColumn) and len(part)]
+        columns = [one for one in points if isinstance(one, PointColumn) and len(one)]
         await self.take_columns(columns, delivery)
-        for part in parts:
-            if isinstance(part, SeriesRows):
-                await self.take_groups(part, delivery)
+        for one in points:
+            if isinstance(one, SeriesRows):
+                await self.take_rows(one, delivery)
 
     async def take_columns(self, columns: Sequence[PointColumn], delivery: OpenDelivery) -> None:
         """Take columns that are checked.
@@ -87,38 +83,30 @@ class Bulk:
         Raises:
             ColumnError: A column is of another type than its series. Nothing was taken.
         """
-        parts = [(self._coalescer.series(c.name), c, self._is_large(c)) for c in columns]
-        await self._entrance.settle([series for series, _, is_large in parts if is_large])
-        parts = [(s, self._fitted(s, column), is_large) for s, column, is_large in parts]
-        await self._entrance.send([column for _, column, is_large in parts if is_large], delivery)
-        for series, column, is_large in parts:
+        jobs = [(self._coalescer.series(c.name), c, self._is_large(c)) for c in columns]
+        await self._admission.settle([series for series, _, is_large in jobs if is_large])
+        jobs = [(s, self._fitted(s, column), is_large) for s, column, is_large in jobs]
+        await self._admission.send([column for _, column, is_large in jobs if is_large], delivery)
+        for series, column, is_large in jobs:
             if not is_large:
-                await self._entrance.append(series, column, delivery, self._fitted)
-                await self.give_turn(POINTS_BETWEEN_TURNS)
+                await self._admission.append(series, column, delivery, self._fitted)
+                await self._give_turn()
 
-    async def settle(self, names: Sequence[str]) -> list[Series]:
-        """Wait until the types of series are known to be the database's; return them."""
-        series = list(map(self._coalescer.series, names))
-        await self._entrance.settle(series)
-        return series
-
-    async def take_groups(self, groups: SeriesRows, delivery: OpenDelivery) -> None:
+    async def take_rows(self, rows: SeriesRows, delivery: OpenDelivery) -> None:
         """Take points that lie together by series.
 
         Raises:
             ColumnError: Values are of another type than their series, with the name and the row.
                 Nothing was taken.
         """
-        all_series = await self.settle(groups.names)
-        groups = self._widened(groups, all_series)
-        others = self._other_columns(groups, all_series)
-        alone = self._alone(groups, others)
-        columns = [
-            others[place] if place in others else self._column(groups, place) for place in alone
-        ]
+        all_series = await self._resolve_types(rows.names)
+        rows = self._widened(rows, all_series)
+        others = self._other_columns(rows, all_series)
+        alone = self._alone(rows, others)
+        columns = [others[i] if i in others else self._column(rows, i) for i in alone]
         await self.take_columns(columns, delivery)
-        for part in _between(groups, alone):
-            await self._append(groups, all_series, part, delivery)
+        for span in _spans_between(rows, alone):
+            await self._append(rows, all_series, span, delivery)
 
     async def refit(self, payload: bytes) -> Batch | None:
         """Return a batch of the points of a package, in the types that their series have by now.
@@ -128,18 +116,18 @@ class Bulk:
         arrays = decode_points(payload)
         batch = Batch()
         for series, (timestamps, values) in zip(
-            await self.settle(list(arrays)), arrays.values(), strict=True
+            await self._resolve_types(list(arrays)), arrays.values(), strict=True
         ):
             column = point_column(series.name, timestamps, values, self._rules)
             try:
                 column = self._fitted(series, column)
             except ColumnError as exc:
-                self._entrance.fail(Failure(series.name, len(column), exc), [])
+                self._admission.fail(Failure(series.name, len(column), exc), [])
             else:
                 batch.append_column(column, 0, len(column))
         return batch if len(batch) else None
 
-    async def require_fit(self, parts: Sequence[PointColumn | MixedRows]) -> None:
+    async def require_fit(self, points: Sequence[PointColumn | MixedRows]) -> None:
         """Wait for the types of series, and refuse values that cannot go into them.
 
         Raises:
@@ -147,95 +135,99 @@ class Bulk:
                 no counterpart in it; names series and index. A series of floats takes integers, if
                 they are exact.
         """
-        await self.settle([name for part in parts for name in names_of(part)])
-        for part in parts:
-            if isinstance(part, PointColumn):
-                self._fitted(self._coalescer.series(part.name), part)
+        await self._resolve_types([name for one in points for name in names_of(one)])
+        for one in points:
+            if isinstance(one, PointColumn):
+                self._fitted(self._coalescer.series(one.name), one)
             else:
-                self._require_mixed_fit(part)
+                self._require_mixed_fit(one)
 
     def _require_mixed_fit(self, mixed: MixedRows) -> None:
         others: dict[str, list[int]] = {}
         for name, code in mixed.present().items():
             series = self._coalescer.series(name)
-            there = self._coalescer.type_of(series)
-            if there is None:
+            type_ = self._coalescer.type_of(series)
+            if type_ is None:
                 self._coalescer.pin(series, mixed.type)
-            elif there != mixed.type:
-                others.setdefault(there, []).append(code)
+            elif type_ != mixed.type:
+                others.setdefault(type_, []).append(code)
         for type_, codes in others.items():
             require_cast(mixed, codes, type_, may_cast=self._on_type == "cast")
 
-    async def give_turn(self, points: int) -> None:
-        """Let the event loop have a turn, if so many points came since the last one."""
-        if self._coalescer.accepted >= self._last_turn + points:
+    async def _resolve_types(self, names: Sequence[str]) -> list[Series]:
+        # Wait until the types of series are known to be the database's; return the series.
+        series = list(map(self._coalescer.series, names))
+        await self._admission.settle(series)
+        return series
+
+    async def _give_turn(self) -> None:
+        # To the event loop, if enough points came since the last one.
+        if self._coalescer.accepted >= self._last_turn + POINTS_BETWEEN_TURNS:
             self._last_turn = self._coalescer.accepted
             await asyncio.sleep(0)
 
     # ---- rows
 
-    def _alone(self, groups: SeriesRows, others: dict[int, PointColumn]) -> list[int]:
-        # The places of those that go their own way: long ones, texts, and of another type.
-        if isinstance(groups.values, list):
-            return list(range(len(groups.names)))
-        sizes = np.diff(groups.stops, prepend=0) * MAX_POINT_BYTES
-        is_long = sizes > self._entrance.package_bytes // 2
+    def _alone(self, rows: SeriesRows, others: dict[int, PointColumn]) -> list[int]:
+        # The series that are taken as columns, by index: long ones, texts, and of another type.
+        if isinstance(rows.values, list):
+            return list(range(len(rows.names)))
+        sizes = np.diff(rows.stops, prepend=0) * MAX_POINT_BYTES
+        is_long = sizes > self._admission.package_bytes // 2
         return sorted({*np.flatnonzero(is_long).tolist(), *others})
 
     async def _append(
-        self, groups: SeriesRows, all_series: list[Series], part: slice, delivery: OpenDelivery
+        self, rows: SeriesRows, all_series: list[Series], span: slice, delivery: OpenDelivery
     ) -> None:
-        # Some groups that follow one another, to the runs of their series.
-        first, last = groups.start(part.start), groups.start(part.stop)
-        assert isinstance(groups.values, np.ndarray)  # noqa: S101
-        await self._entrance.append_rows(
-            all_series[part],
-            groups.stops[part] - first,
-            groups.timestamps[first:last],
-            groups.values[first:last].view(np.int64),
+        # Those of some series that follow one another, to the runs of these.
+        first, last = rows.start(span.start), rows.start(span.stop)
+        assert isinstance(rows.values, np.ndarray)  # noqa: S101
+        await self._admission.append_rows(
+            all_series[span],
+            rows.stops[span] - first,
+            rows.timestamps[first:last],
+            rows.values[first:last].view(np.int64),
             delivery,
         )
-        await self.give_turn(POINTS_BETWEEN_TURNS)
+        await self._give_turn()
 
-    def _widened(self, groups: SeriesRows, all_series: list[Series]) -> SeriesRows:
+    def _widened(self, rows: SeriesRows, all_series: list[Series]) -> SeriesRows:
         # Integers, all of them for series of floats that are there: converted at once.
-        if groups.type != "integer" or not isinstance(groups.values, np.ndarray):
-            return groups
+        if rows.type != "integer" or not isinstance(rows.values, np.ndarray):
+            return rows
         types = {self._coalescer.type_of(series) for series in all_series}
-        if types == {"float"} and is_exact_as_float(groups.values):
-            return replace(groups, values=groups.values.astype(np.float64), type="float")
-        return groups
+        if types == {"float"} and is_exact_as_float(rows.values):
+            return replace(rows, values=rows.values.astype(np.float64), type="float")
+        return rows
 
-    def _other_columns(
-        self, groups: SeriesRows, all_series: list[Series]
-    ) -> dict[int, PointColumn]:
-        # The groups whose series is of another type, in that type, by their place.
+    def _other_columns(self, rows: SeriesRows, all_series: list[Series]) -> dict[int, PointColumn]:
+        # Those whose series is of another type, in that type, by the index of the series.
         types = list(map(self._coalescer.type_of, all_series))
         others = {}
-        for place, type_ in enumerate(types) if set(types) != {groups.type} else ():
-            series = all_series[place]
+        for index, type_ in enumerate(types) if set(types) != {rows.type} else ():
+            series = all_series[index]
             if type_ is None:
-                self._coalescer.pin(series, groups.type)
-            if self._coalescer.type_of(series) != groups.type:
+                self._coalescer.pin(series, rows.type)
+            if self._coalescer.type_of(series) != rows.type:
                 try:
-                    others[place] = self._fitted(series, self._column(groups, place))
+                    others[index] = self._fitted(series, self._column(rows, index))
                 except ColumnError as exc:
-                    row = groups.row(groups.start(place) + (exc.index or 0))
+                    row = rows.row(rows.start(index) + (exc.index or 0))
                     raise ColumnError(exc.text, series=series.name, index=row) from None
         return others
 
-    def _column(self, groups: SeriesRows, place: int) -> PointColumn:
-        part = slice(groups.start(place), groups.start(place + 1))
-        values = groups.values[part]
+    def _column(self, rows: SeriesRows, index: int) -> PointColumn:
+        span = slice(rows.start(index), rows.start(index + 1))
+        values = rows.values[span]
         if isinstance(values, list):
             values = np.array(values, object)
-        return point_column(groups.names[place], groups.timestamps[part], values, self._rules)
+        return point_column(rows.names[index], rows.timestamps[span], values, self._rules)
 
     # ---- columns
 
     def _is_large(self, column: PointColumn) -> bool:
         # Large enough to be encoded from the caller's memory, past the coalescer.
-        return column.max_bytes > self._entrance.package_bytes // 2
+        return column.max_bytes > self._admission.package_bytes // 2
 
     def _fitted(self, series: Series, column: PointColumn) -> PointColumn:
         type_ = self._coalescer.type_of(series)
@@ -249,16 +241,16 @@ class Bulk:
         return fitted_column(column, type_, on_type, self._rules)
 
 
-def _between(groups: SeriesRows, alone: Sequence[int]) -> Iterator[slice]:
-    # Neighbours that go into the coalescer together: all but those alone.
+def _spans_between(rows: SeriesRows, alone: Sequence[int]) -> Iterator[slice]:
+    # Of the series that go into the coalescer together: all but those alone.
     first = 0
-    for place in [*alone, len(groups.names)]:
-        yield from _neighbours(groups.stops, first, place)
-        first = place + 1
+    for index in [*alone, len(rows.names)]:
+        yield from _spans(rows.stops, first, index)
+        first = index + 1
 
 
-def _neighbours(stops: NumpyArray, first: int, last: int) -> Iterator[slice]:
-    # The groups from `first` to `last`, so many together that there are about POINTS_AT_ONCE.
+def _spans(stops: NumpyArray, first: int, last: int) -> Iterator[slice]:
+    # The series from `first` to `last`, so many together that there are about POINTS_AT_ONCE.
     while first < last:
         limit = (stops[first - 1] if first else 0) + POINTS_AT_ONCE
         stop = int(np.searchsorted(stops[:last], limit, side="right"))

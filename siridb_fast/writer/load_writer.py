@@ -20,18 +20,18 @@ class LoadWriter(BatchWriter):
     """A writer that takes checked columns, and asks its database over its own connections."""
 
     async def take(
-        self, parts: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery
+        self, points: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery
     ) -> None:
         """Take what is checked and converted already; more may come for the delivery."""
-        await self._require_intake().take(parts, delivery)
+        await self._require_intake().take(points, delivery)
 
-    async def require_fit(self, parts: Sequence[PointColumn | MixedRows]) -> None:
+    async def require_fit(self, points: Sequence[PointColumn | MixedRows]) -> None:
         """Refuse values that their series cannot take, before the first of them comes.
 
         Raises:
             ColumnError: Names the series, both types, and the index where it is about a value.
         """
-        await self._require_intake().require_fit(parts)
+        await self._require_intake().require_fit(points)
 
     def hasten(self, is_hasty: bool) -> None:
         """Send what is fast for a server without waiting for more, or no longer."""

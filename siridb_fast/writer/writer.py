@@ -32,7 +32,7 @@ from siridb_fast.errors import (
 )
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
-from siridb_fast.writer.column_intake import Bulk, open_delivery
+from siridb_fast.writer.column_intake import ColumnIntake, open_delivery
 from siridb_fast.writer.engine import Engine
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
@@ -124,7 +124,7 @@ class BatchWriter(Unpicklable, PointIntake):
         self._state = State.NEW
         self._home = Home("writer")  # and then where it is opened
         self._engine: Engine | None = None
-        self._bulk: Bulk | None = None
+        self._column_intake: ColumnIntake | None = None
         self._last_report = Report(0, 0, 0, 0.0)
         self._last_turn = 0
 
@@ -170,11 +170,13 @@ class BatchWriter(Unpicklable, PointIntake):
                 self._state = State.NEW
             raise
         self._set_rules(self._options.rules(engine.time_precision))
-        self._bulk = Bulk(self._coalescer, engine.entrance, self._rules, self._options.on_type)
+        self._column_intake = ColumnIntake(
+            self._coalescer, engine.entrance, self._rules, self._options.on_type
+        )
         self._engine = engine
         self._state = State.OPEN
         self._coalescer.notify = engine.notice
-        engine.start(self._bulk.refit)
+        engine.start(self._column_intake.refit)
 
     async def close(self, timeout: float | None = None) -> Report:
         """Deliver what is pending and close the connections.
@@ -321,18 +323,18 @@ class BatchWriter(Unpicklable, PointIntake):
 
     # ---- inside
 
-    async def _take(self, parts: Sequence[PointColumn | SeriesRows]) -> Delivery:
+    async def _take(self, points: Sequence[PointColumn | SeriesRows]) -> Delivery:
         intake, delivery = self._require_intake(), open_delivery()
         try:
-            await intake.take(parts, delivery)
+            await intake.take(points, delivery)
         finally:
             delivery.seal(time.monotonic())
         return delivery.handle
 
-    def _require_intake(self) -> Bulk:
+    def _require_intake(self) -> ColumnIntake:
         self._check_open()
-        assert self._bulk is not None  # noqa: S101 - it comes with the engine
-        return self._bulk
+        assert self._column_intake is not None  # noqa: S101 - it comes with the engine
+        return self._column_intake
 
     def _check_open(self) -> Engine:
         self._home.require()
