@@ -30,7 +30,7 @@ IN_SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(CURDIR)/$(FUZZ
 	UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	PYTHONPATH=$(CURDIR)/$(SANITIZED)/lib:$(CURDIR)/$(FUZZ)/lib
 CODEC_TESTS := tests/protocol tests/batching/test_batch.py $(addprefix tests/columns/test_, \
-	columns.py column_faults.py column_refusals.py payloads.py decode.py)
+	columns.py column_faults.py column_refusals.py payloads.py decode.py casting.py)
 
 .PHONY: demo test test-debug lint fuzz sanitize bench bench-compare instructions soak server clean
 

@@ -42,40 +42,40 @@ class NullEngine(Engine):
     def __init__(self, config: Any, options: Any, coalescer: Any) -> None:
         super().__init__(config, options, coalescer)
         self._facts = DatabaseFacts(NANOSECOND, BUFFER_POINTS, True, 1)
-        self._ledger.buffer_points = BUFFER_POINTS
+        self._accounts.buffer_points = BUFFER_POINTS
         self.queries = NullQueries(self._cluster)
         self._dispatcher = NullDispatcher(
             self._cluster,
             self,
             delivery_timeout=TIMEOUT,
             on_doubt="report",
-            doubts=DoubtResolver(self._cluster, self.queries, lambda: 0),
+            doubt_resolver=DoubtResolver(self._cluster, self.queries, lambda: 0),
         )
-        self.entrance = self._new_entrance()
+        self.admission = self._new_admission()
 
     async def connect(self, timeout: float | None = None) -> None:
         """Do nothing."""
 
-    def work(self) -> None:
+    def check(self) -> None:
         """Seal what should leave; every series is new to the database."""
-        self._is_noticed = False
+        self._is_notified = False
         if self._is_running:
-            self._looked_at = time.monotonic()
+            self._checked_at = time.monotonic()
             for series in self._coalescer.take_unresolved():
                 self._coalescer.resolve_type(series, None)
-            self._dispatcher.pump()
-            self.gate.wake()
+            self._dispatcher.send_ready()
+            self.waiters.wake()
             self._set_timer()
 
 
 class NullDispatcher(Dispatcher):
     """One whose packages are delivered when they are sealed."""
 
-    def pump(self) -> None:
+    def send_ready(self) -> None:
         """Seal packages as long as there is something to send."""
-        while (package := self.outgoing.next(seals=True)) is not None:
-            self._outcome.delivered(package, "nowhere")
-            self.outgoing.settle(package)
+        while (package := self.send_queue.next(seals=True)) is not None:
+            self._delegate.on_delivered(package, "nowhere")
+            self.send_queue.finish(package)
 
 
 class NullQueries(ServerQueries):

@@ -63,19 +63,19 @@ def traced(cluster: SiriDBCluster) -> Iterator[Trace]:
     """Note the answers to all packages."""
     trace = Trace()
     pools = {f"{servers[0].host}:{servers[0].port}": n for n, servers in enumerate(cluster.pools)}
-    answered = Dispatcher.answered
+    on_response = Dispatcher.on_response
 
     def noting(self: Dispatcher, package: Any, connection: Any, error: Any) -> None:
         outcome = "acknowledged" if error is None else type(error).__name__
         times = {name: pair[0] for name, pair in decode_points(package.batch.buffer).items()}
         trace.entries.append((time.monotonic(), pools[connection.name], outcome, times))
-        answered(self, package, connection, error)
+        on_response(self, package, connection, error)
 
-    Dispatcher.answered = noting  # type: ignore[method-assign]
+    Dispatcher.on_response = noting  # type: ignore[method-assign]
     try:
         yield trace
     finally:
-        Dispatcher.answered = answered  # type: ignore[method-assign]
+        Dispatcher.on_response = on_response  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, slots=True)

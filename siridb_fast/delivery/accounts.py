@@ -1,4 +1,4 @@
-"""The accounts of one writer: what was delivered, what was not, and who has to be told.
+"""The accounts of one writer: what was delivered, what was not, and who hears of it.
 
 Every point of a package is booked once: in the statistics, in the report of the next `flush`, in
 the reports of those who wait for it, and with the callbacks of the user. Knows nothing of
@@ -56,9 +56,8 @@ class Accounts:
 
     Args:
         clock: Returns seconds.
-        buffer_points: Runs of more points take the server's fast path.
-        on_delivery: Told of each acknowledged package.
-        on_error: Told of each series with points that were not delivered.
+        on_delivery: Called with each acknowledged package.
+        on_error: Called with each series with points that were not delivered.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Accounts:
         """Begin the first period."""
         self._period, self.total = Tally(self._clock()), Tally(self._clock())
 
-    def delivered(self, batch: Batch, host: str, seconds: float) -> None:
+    def book_delivered(self, batch: Batch, host: str, seconds: float) -> None:
         """Book an acknowledged package, which the server took ``seconds`` to answer."""
         now = self._clock()
         size = len(batch.buffer)
@@ -95,24 +94,26 @@ class Accounts:
                 Delivered(batch.points, tuple(batch.names), size, latency, seconds, host),
             )
 
-    def spooled(self, batch: Batch) -> None:
+    def book_spooled(self, batch: Batch) -> None:
         """Book a package that left memory for the spool."""
         self._period.spooled += batch.points
         for delivery, points in _credits(batch).items():
             delivery.add_spooled(points, self._clock())
 
-    def failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
+    def book_failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
         """Book a package that was not delivered, or may not have been."""
         waiting: dict[int, list[tuple[OpenDelivery, int]]] = {}
         for delivery, index, points in batch.credits:
             waiting.setdefault(index, []).append((delivery, points))
         for index, (name, points) in enumerate(batch.series()):
-            self.fail(Failure(name, points, error), waiting.get(index, []), in_doubt=in_doubt)
+            self.book_failure(
+                Failure(name, points, error), waiting.get(index, []), in_doubt=in_doubt
+            )
 
-    def fail(
+    def book_failure(
         self, failure: Failure, waiting: list[tuple[OpenDelivery, int]], *, in_doubt: bool = False
     ) -> None:
-        """Book points of one series, and tell the deliveries that wait for some of them."""
+        """Book points of one series, also in the deliveries that wait for some of them."""
         for tally in (self.total, self._period):
             tally.add_failure(failure, in_doubt=in_doubt)
         for delivery, points in waiting:

@@ -1,9 +1,9 @@
 """Packages of one writer on disk: which go there, and how they come back.
 
-A package goes to disk before it is sent (`mode="always"`), or because it has no place in memory
-or no server is there. What is only on disk comes back, in order and a few at a time, once there is
-a connection; what may have been sent before is looked up first. Knows the spool, in a thread of
-its own; knows nothing of types, reports and what is in a package.
+A package goes to disk before it is sent (`mode="always"`), or because memory is short or no
+server is there. What is only on disk comes back, in order and a few at a time, once there is a
+connection; what may have been sent before is looked up first. Knows the spool, in a thread of its
+own; knows nothing of types, reports and what is in a package.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from siridb_fast.delivery.spool_thread import Incoming, SpoolThread
 from siridb_fast.errors import SiriDBError, SpoolError, SpoolFullError, UnpackError
 from siridb_fast.spool.store import Spooled
 
-__all__ = ["DiskQueue", "Way"]
+__all__ = ["DiskQueue", "PackageSender"]
 
-AHEAD = 4  # packages between the coalescer and the connections, in mode "always"
-STORED_AT_ONCE = 8_000_000  # bytes
+MAX_READY = 4  # packages between the coalescer and the connections, in mode "always"
+WRITE_BYTES = 8_000_000  # bytes
 RECALLED_BYTES = 4_000_000  # in memory at once at most, of what comes back
 RECALLED_PACKAGES = 8
-GATHERING = 0.2  # seconds between packages without a server, so that they are not small
-PAUSE = 1.0  # seconds after the disk did not take something
+GATHER_INTERVAL = 0.2  # seconds between packages without a server, so that they are not small
+RETRY_INTERVAL = 1.0  # seconds after the disk did not take something
 
 logger = logging.getLogger("siridb_fast")
 
 
-class Way(Protocol):
-    """What packages leave the backlog for: the dispatcher."""
+class PackageSender(Protocol):
+    """Where packages go that leave the disk queue, and come from: the dispatcher."""
 
-    outgoing: SendQueue
+    send_queue: SendQueue
 
-    def recalled(self, package: Package, *, is_sent: bool) -> None:
+    def on_recalled(self, package: Package, *, is_sent: bool) -> None:
         """Take a package that was on disk only; it may have been sent before."""
 
-    def is_spooled(self, package: Package) -> None:
-        """Forget a package that is safe on disk now."""
+    def on_spooled(self, package: Package) -> None:
+        """Forget a package that is on disk now."""
 
-    def is_refused(self, package: Package, error: SiriDBError) -> None:
-        """Book a package that found a place nowhere."""
+    def fail(self, package: Package, error: SiriDBError) -> None:
+        """Book a package that is given up."""
 
-    def pump(self) -> None:
-        """Look whether there is something to do."""
+    def send_ready(self) -> None:
+        """Send packages as long as there is room for them."""
 
 
 class DiskQueue:
@@ -56,36 +56,36 @@ class DiskQueue:
 
     Args:
         thread: Has the spool.
-        way: Where packages come from and go to.
+        sender: Where packages come from and go to.
         is_connected: Tells whether a server is there.
-        is_short: Tells whether memory is short.
+        is_memory_short: Tells whether memory is short.
         max_buffered: Of the writer, of which an eighth is for what comes back.
         refit: Makes a batch of a payload whose series may have got another type meanwhile; None if
             nothing of it is left.
-        on_dropped: Told of packages that were given up, and why.
-        notice: Called when there may be something to do for those who wait.
+        on_dropped: Called with packages that are given up, and why.
+        notify: Called when there may be something to do for those who wait.
     """
 
     def __init__(
         self,
         thread: SpoolThread,
-        way: Way,
+        sender: PackageSender,
         *,
         is_connected: Callable[[], bool],
-        is_short: Callable[[], bool],
+        is_memory_short: Callable[[], bool],
         max_buffered: int,
         refit: Callable[[bytes], Awaitable[Batch | None]],
         on_dropped: Callable[[Spooled, SpoolError], None],
-        notice: Callable[[], None],
+        notify: Callable[[], None],
     ) -> None:
         self._thread = thread
         self._options = thread.options
-        self._way = way
+        self._sender = sender
         self._is_connected = is_connected
-        self._is_short = is_short
+        self._is_memory_short = is_memory_short
         self._refit = refit
         self._on_dropped = on_dropped
-        self._notice = notice
+        self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._incoming: deque[Incoming] = deque()
         self._incoming_bytes = 0
@@ -94,14 +94,14 @@ class DiskQueue:
         self._recalled_limit = min(RECALLED_BYTES, max_buffered // 8)
         self._recalled = 0
         self._unsent: set[int] = set()  # noted as sent, but known not to be stored
-        self._gathering: asyncio.TimerHandle | None = None
+        self._gather_timer: asyncio.TimerHandle | None = None
         self._has_room = asyncio.Event()
-        self._done: list[int] = []
+        self._finished: list[int] = []
         self._has_more = thread.spool.packages > 0
-        self._pause: asyncio.TimerHandle | None = None
-        self._work: asyncio.Task[None] | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._partings: dict[asyncio.Task[None], Sequence[Package]] = {}
+        self._retry_timer: asyncio.TimerHandle | None = None
+        self._write_task: asyncio.Task[None] | None = None
+        self._read_task: asyncio.Task[None] | None = None
+        self._splits: dict[asyncio.Task[None], Sequence[Package]] = {}
 
     @property
     def is_always(self) -> bool:
@@ -111,7 +111,7 @@ class DiskQueue:
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing is on disk, or on its way there or back."""
-        is_reading = self._has_more or (self._reader is not None and not self._reader.done())
+        is_reading = self._has_more or (self._read_task is not None and not self._read_task.done())
         return not (self._incoming or self._in_memory or is_reading)
 
     @property
@@ -124,7 +124,7 @@ class DiskQueue:
         """How many points are on disk."""
         return self._thread.spool.points
 
-    def tend(self, ready: int, *, has_room: bool) -> None:
+    def check(self, ready: int, *, has_room: bool) -> None:
         """Fetch fresh packages to store, and packages to send; called often.
 
         Args:
@@ -132,143 +132,143 @@ class DiskQueue:
             has_room: Whether a connection waits for a package.
         """
         is_connected = self._is_connected()
-        if not is_connected and not self._is_short() and self._gathers():
+        if not is_connected and not self._is_memory_short() and self._wait_to_gather():
             return
         while self._takes_fresh(ready, is_connected=is_connected, has_room=has_room):
-            package = self._way.outgoing.seal_next()
+            package = self._sender.send_queue.seal_next()
             if package is None:
                 break
-            is_kept = self.is_always and is_connected
-            self.store(package, is_sent=is_kept, stays=is_kept)
-        self._look()
-        if is_connected and self._has_more and (self._reader is None or self._reader.done()):
+            is_sent = self.is_always and is_connected
+            self.store(package, is_sent=is_sent, stays=is_sent)
+        self._start_writing()
+        if is_connected and self._has_more and (self._read_task is None or self._read_task.done()):
             self._has_more = False
-            self._reader = self._loop.create_task(self._recall())
+            self._read_task = self._loop.create_task(self._recall())
 
     def store(self, package: Package, *, is_sent: bool, stays: bool = False) -> None:
         """Write a package to disk; then it ``stays`` to be sent, or leaves memory."""
         self._incoming.append(Incoming(package, is_sent, stays))
-        self._incoming_bytes += package.held
-        self._look()
+        self._incoming_bytes += package.memory_bytes
+        self._start_writing()
 
-    def give_back(self, package: Package, *, in_doubt: bool) -> None:
-        """Let a package leave memory that could not be delivered now."""
+    def spool(self, package: Package, *, in_doubt: bool) -> None:
+        """Let a package that could not be delivered now leave memory for the disk."""
         if package.spool_id is None:
             self.store(package, is_sent=in_doubt)
         else:
             if not in_doubt:
                 self._unsent.add(package.spool_id)
-            self._way.is_spooled(package)
+            self._sender.on_spooled(package)
             self._has_more = True
 
-    def let_go(self, package: Package) -> None:
-        """Take note that a package is no longer in memory; called for each that was on disk."""
-        assert package.spool_id is not None  # noqa: S101 - the dispatcher looks
+    def on_released(self, package: Package) -> None:
+        """Count the memory of a package that is on disk as free."""
+        assert package.spool_id is not None  # noqa: S101 - the dispatcher checks
         self._in_memory.pop(package.spool_id, None)
         if package.was_on_disk:
-            self._recalled_bytes -= package.held
+            self._recalled_bytes -= package.memory_bytes
             self._recalled -= 1
             self._has_room.set()
 
-    def forget(self, package: Package) -> None:
+    def remove(self, package: Package) -> None:
         """Remove a package from disk, because its fate is known."""
-        assert package.spool_id is not None  # noqa: S101 - the dispatcher looks
-        self._done.append(package.spool_id)
-        self._look()
+        assert package.spool_id is not None  # noqa: S101 - the dispatcher checks
+        self._finished.append(package.spool_id)
+        self._start_writing()
 
-    def part(self, package: Package, parts: Sequence[Package], then: Callable[[], None]) -> None:
-        """Replace a package on disk by its parts; go on ``then``."""
-        task = self._loop.create_task(self._part(package, parts, then))
-        self._partings[task] = parts
-        task.add_done_callback(self._parting_is_over)
+    def split(self, package: Package, halves: Sequence[Package], then: Callable[[], None]) -> None:
+        """Replace a package on disk by its halves; go on ``then``."""
+        task = self._loop.create_task(self._split(package, halves, then))
+        self._splits[task] = halves
+        task.add_done_callback(self._on_split_done)
 
     async def close(self, timeout: float) -> None:
         """Store what was given to `store`, and close the file."""
-        tasks = [task for task in (self._reader, *self._partings) if task is not None]
+        tasks = [task for task in (self._read_task, *self._splits) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for parts in self._partings.values():  # the whole package is on disk
-            for part in parts:
-                self._way.is_spooled(part)
+        for halves in self._splits.values():  # the whole package is on disk
+            for half in halves:
+                self._sender.on_spooled(half)
         await self._write_all(self._loop.time() + timeout)
         for item in self._incoming:
             error = SpoolError("the package was not written to disk in time")
-            self._way.is_refused(item.package, error)
+            self._sender.fail(item.package, error)
         self._incoming.clear()
         await self._thread.close()
 
     # ---- to disk
 
     def _takes_fresh(self, ready: int, *, is_connected: bool, has_room: bool) -> bool:
-        if self._incoming_bytes >= STORED_AT_ONCE or self._pause is not None:
+        if self._incoming_bytes >= WRITE_BYTES or self._retry_timer is not None:
             return False
         if not is_connected:
             return True
         if self.is_always:
-            return len(self._incoming) + ready < AHEAD
-        return self._is_short() and not has_room
+            return len(self._incoming) + ready < MAX_READY
+        return self._is_memory_short() and not has_room
 
     async def _write_all(self, deadline: float) -> None:
-        while (self._incoming or self._done) and self._loop.time() < deadline:
-            self._look()
-            if self._work is not None and not self._work.done():
-                await asyncio.wait([self._work], timeout=deadline - self._loop.time())
+        while (self._incoming or self._finished) and self._loop.time() < deadline:
+            self._start_writing()
+            if self._write_task is not None and not self._write_task.done():
+                await asyncio.wait([self._write_task], timeout=deadline - self._loop.time())
             else:
-                await asyncio.sleep(PAUSE / 10)
-        if self._work is not None:
-            self._work.cancel()
+                await asyncio.sleep(RETRY_INTERVAL / 10)
+        if self._write_task is not None:
+            self._write_task.cancel()
 
-    def _gathers(self) -> bool:
-        # Whether it is too early for the next packages; then somebody looks again in time. The
-        # timer alone tells: by the clock, it may be a hair early.
-        if self._gathering is not None:
+    def _wait_to_gather(self) -> bool:
+        # Tell whether it is too early for the next packages; begin to wait if not. Only the timer
+        # decides: by the clock, it may be a hair early.
+        if self._gather_timer is not None:
             return True
-        self._gathering = self._loop.call_later(GATHERING, self._gathering_is_over)
+        self._gather_timer = self._loop.call_later(GATHER_INTERVAL, self._on_gathered)
         return False
 
-    def _gathering_is_over(self) -> None:
-        self._gathering = None
-        self._notice()
+    def _on_gathered(self) -> None:
+        self._gather_timer = None
+        self._notify()
 
-    def _look(self) -> None:
-        if self._work is not None and not self._work.done():
+    def _start_writing(self) -> None:
+        if self._write_task is not None and not self._write_task.done():
             return
-        if (self._incoming or self._done) and self._pause is None:
-            self._work = self._loop.create_task(self._write())
+        if (self._incoming or self._finished) and self._retry_timer is None:
+            self._write_task = self._loop.create_task(self._write())
 
     async def _write(self) -> None:
         try:
-            while self._incoming or self._done:
-                done, self._done = self._done, []
+            while self._incoming or self._finished:
+                done, self._finished = self._finished, []
                 if done:
                     await self._remove(done)
                 items = self._next_items()
                 if items:
                     await self._put(items)
-                self._way.pump()
+                self._sender.send_ready()
         except SpoolError as exc:
             logger.error("%s", exc)
-            self._pause = self._loop.call_later(PAUSE, self._pause_is_over)
-            self._pass_on()
+            self._retry_timer = self._loop.call_later(RETRY_INTERVAL, self._on_retry)
+            self._send_unspooled()
 
-    def _pause_is_over(self) -> None:
-        self._pause = None
-        self._way.pump()
+    def _on_retry(self) -> None:
+        self._retry_timer = None
+        self._sender.send_ready()
 
     async def _remove(self, ids: list[int]) -> None:
         try:
             await self._thread.remove(ids)
         except BaseException:
-            self._done += ids
+            self._finished += ids
             raise
 
     def _next_items(self) -> list[Incoming]:
         items: list[Incoming] = []
         size = 0
         for item in self._incoming:
-            size += item.package.held
-            if items and size > min(STORED_AT_ONCE, self._thread.spool.room):
+            size += item.package.memory_bytes
+            if items and size > min(WRITE_BYTES, self._thread.spool.room):
                 break
             items.append(item)
         return items
@@ -283,27 +283,27 @@ class DiskQueue:
             return
         for item, number in zip(items, ids, strict=True):
             self._incoming.popleft()
-            self._incoming_bytes -= item.package.held
+            self._incoming_bytes -= item.package.memory_bytes
             item.package.spool_id = number
             if item.stays:
-                self._in_memory[number] = item.package.held
-                self._way.outgoing.ready.append(item.package)
+                self._in_memory[number] = item.package.memory_bytes
+                self._sender.send_queue.ready.append(item.package)
             else:
-                self._way.is_spooled(item.package)
+                self._sender.on_spooled(item.package)
                 self._has_more = True
 
-    def _pass_on(self) -> None:
+    def _send_unspooled(self) -> None:
         # What the disk does not take is sent all the same while a server is there.
         if not self._is_connected():
             return
         staying = [item for item in self._incoming if item.stays]
         self._incoming = deque(item for item in self._incoming if not item.stays)
         for item in staying:
-            self._incoming_bytes -= item.package.held
-            self._way.outgoing.ready.append(item.package)
+            self._incoming_bytes -= item.package.memory_bytes
+            self._sender.send_queue.ready.append(item.package)
 
     async def _make_room(self, items: list[Incoming], error: SpoolFullError) -> bool:
-        size = sum(item.package.held for item in items)
+        size = sum(item.package.memory_bytes for item in items)
         rows = await self._thread.take_first(size, frozenset(self._in_memory))
         for row in rows:
             self._on_dropped(row, error)
@@ -316,29 +316,29 @@ class DiskQueue:
             error = SpoolError(f"no server took it within {self._options.max_age:g} seconds")
             self._on_dropped(row, error)
 
-    def _parting_is_over(self, task: asyncio.Task[None]) -> None:
+    def _on_split_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            del self._partings[task]
+            del self._splits[task]
 
-    async def _part(
-        self, package: Package, parts: Sequence[Package], then: Callable[[], None]
+    async def _split(
+        self, package: Package, halves: Sequence[Package], then: Callable[[], None]
     ) -> None:
-        assert package.spool_id is not None  # noqa: S101 - the dispatcher looks
+        assert package.spool_id is not None  # noqa: S101 - the dispatcher checks
         while True:
             try:
                 ids = await self._thread.put(
-                    [Incoming(part, is_sent=True) for part in parts], (package.spool_id,)
+                    [Incoming(half, is_sent=True) for half in halves], (package.spool_id,)
                 )
             except SpoolError as exc:
                 logger.error("%s", exc)
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(RETRY_INTERVAL)
                 continue
             self._in_memory.pop(package.spool_id, None)
-            for part, number in zip(parts, ids, strict=True):
-                part.spool_id = number
-                self._in_memory[number] = part.held
+            for half, number in zip(halves, ids, strict=True):
+                half.spool_id = number
+                self._in_memory[number] = half.memory_bytes
             then()
-            self._way.pump()
+            self._sender.send_ready()
             return
 
     # ---- back
@@ -348,7 +348,7 @@ class DiskQueue:
         try:
             while True:
                 await self._drop_old()
-                known = frozenset(self._in_memory).union(self._done)
+                known = frozenset(self._in_memory).union(self._finished)
                 rows = await self._thread.read(after, self._recalled_limit)
                 if not rows:
                     break
@@ -356,14 +356,14 @@ class DiskQueue:
                 new = [row for row in rows if row.id not in known]
                 self._in_memory.update((row.id, 0) for row in new)
                 for row in new:
-                    await self._bring(row)
+                    await self._recall_one(row)
         except SiriDBError as exc:
             logger.error("%s", exc)
             self._has_more = True
-            await asyncio.sleep(PAUSE)
-        self._notice()
+            await asyncio.sleep(RETRY_INTERVAL)
+        self._notify()
 
-    async def _bring(self, row: Spooled) -> None:
+    async def _recall_one(self, row: Spooled) -> None:
         size = len(row.payload)
         while self._recalled and (
             self._recalled_bytes + size > self._recalled_limit
@@ -378,17 +378,17 @@ class DiskQueue:
             batch = None
         if batch is None:
             del self._in_memory[row.id]
-            self._done.append(row.id)
-            self._look()
+            self._finished.append(row.id)
+            self._start_writing()
             return
-        package = self._way.outgoing.package(batch)
+        package = self._sender.send_queue.make_package(batch)
         package.spool_id, package.was_on_disk = row.id, True
-        self._in_memory[row.id] = package.held
-        self._recalled_bytes += package.held
+        self._in_memory[row.id] = package.memory_bytes
+        self._recalled_bytes += package.memory_bytes
         self._recalled += 1
         is_sent = row.is_sent and row.id not in self._unsent
         self._unsent.discard(row.id)
         if not row.is_sent:
             await self._thread.mark_sent(row.id)
-        self._way.recalled(package, is_sent=is_sent)
-        self._way.pump()
+        self._sender.on_recalled(package, is_sent=is_sent)
+        self._sender.send_ready()

@@ -30,9 +30,9 @@ from siridb_fast.protocol.pools import name_in_pool
 
 __all__ = ["SentinelTracker", "clock_of"]
 
-SAFE_BYTES = 4_000_000  # so many are held until a sentinel goes out in the middle of a load
+SENTINEL_BYTES = 4_000_000  # of acknowledged packages, for a sentinel in the middle of a load
 SENTINEL_TIMEOUT = 10.0
-PAUSE = 0.5  # seconds after a sentinel that was not acknowledged
+RETRY_INTERVAL = 0.5  # seconds after a sentinel that was not acknowledged
 
 logger = logging.getLogger("siridb_fast")
 
@@ -43,22 +43,22 @@ class _Entry:
 
     package: Package
     connection: Connection
-    unsafe_in: int  # so many processes; 0 once its fate is decided
+    processes_left: int  # that may still lose it; 0 once its fate is decided
 
 
 @dataclass(slots=True, eq=False)
-class _Acknowledged:
+class _ProcessQueue:
     """The packages that one process may still lose, in the order of their acknowledgements."""
 
     entries: deque[_Entry] = field(default_factory=deque)
     bytes: int = 0
-    gone: int = 0  # how many have left `entries`
-    is_asked: bool = False  # a sentinel is on its way, or was in vain just now
+    taken: int = 0  # how many have left `entries`
+    has_sentinel: bool = False  # a sentinel is on its way, or was in vain just now
 
     def take(self) -> _Entry:
         entry = self.entries.popleft()
-        self.bytes -= entry.package.held
-        self.gone += 1
+        self.bytes -= entry.package.memory_bytes
+        self.taken += 1
         return entry
 
 
@@ -74,10 +74,10 @@ class SentinelTracker:
             suffix is added, so that each pool has one of its own.
         now: Returns the time in the database's precision.
         pools: Returns how many pools there are.
-        known: Returns the last known process of each host.
+        known_processes: Returns the last known process of each host.
         on_safe: Called with each package that is safe.
         on_lost: Called with each that a process has lost, and its connection.
-        work: Called when it may be time to look again.
+        notify: Called when it may be time to `check` again.
     """
 
     def __init__(
@@ -87,27 +87,27 @@ class SentinelTracker:
         sentinel: str,
         now: Callable[[], int],
         pools: Callable[[], int],
-        known: Callable[[], Iterable[ServerProcess]],
+        known_processes: Callable[[], Iterable[ServerProcess]],
         on_safe: Callable[[Package], None],
         on_lost: Callable[[Package, Connection], None],
-        work: Callable[[], None],
+        notify: Callable[[], None],
     ) -> None:
         self._cluster = cluster
         self._sentinel = sentinel
         self._now = now
         self._pools = pools
-        self._known = known
+        self._known_processes = known_processes
         self._on_safe = on_safe
         self._on_lost = on_lost
-        self._work = work
-        self._of_processes: dict[ServerProcess, _Acknowledged] = {}
+        self._notify = notify
+        self._by_process: dict[ServerProcess, _ProcessQueue] = {}
         self._count = 0
         self.points = 0  # acknowledged and not safe
 
     @property
     def deadline(self) -> float:
-        """When the patience with the first of them ends; infinity if there is none."""
-        firsts = (held.entries[0] for held in self._of_processes.values() if held.entries)
+        """That of the package that is given up first; infinity if there is none."""
+        firsts = (queue.entries[0] for queue in self._by_process.values() if queue.entries)
         return min((entry.package.deadline for entry in firsts), default=inf)
 
     def receivers(self, connection: Connection) -> tuple[ServerProcess, ...]:
@@ -115,7 +115,7 @@ class SentinelTracker:
         process = connection.process
         if process is None or self._pools() == 1:
             return () if process is None else (process,)
-        known = list(self._known())
+        known = list(self._known_processes())
         there = [one for one in known if self._cluster.connection_behind(one) is not None]
         pools = {one.pool for one in there}
         absent = [one for one in known if one.pool not in pools]
@@ -126,59 +126,63 @@ class SentinelTracker:
         entry = _Entry(package, connection, len(package.receivers))
         self.points += package.batch.points
         for process in package.receivers:
-            held = self._of_processes.setdefault(process, _Acknowledged())
-            held.entries.append(entry)
-            held.bytes += package.held
+            queue = self._by_process.setdefault(process, _ProcessQueue())
+            queue.entries.append(entry)
+            queue.bytes += package.memory_bytes
 
     def count_received(self, package: Package, connection: Connection) -> None:
         """Count the points that a process acknowledged, to tell it from the next one."""
         if connection.process is not None and self._pools() == 1:
             connection.process.received += package.batch.points
 
-    def tend(self, *, is_idle: bool) -> None:
+    def check(self, *, is_idle: bool) -> None:
         """Send the sentinels that are due, and give up what no process will make safe.
 
-        ``is_idle`` tells that no more packages are on their way.
+        ``is_idle`` says that no more packages are on their way.
         """
-        for process, held in list(self._of_processes.items()):
+        for process, queue in list(self._by_process.items()):
             if process.is_over:
-                del self._of_processes[process]
-                while held.entries:  # a sentinel may be answered yet, that covers them
-                    entry = held.take()
+                del self._by_process[process]
+                while queue.entries:  # a sentinel may be answered yet, that covers them
+                    entry = queue.take()
                     if self._decide(entry):
                         self._on_lost(entry.package, entry.connection)
-            elif held.entries and not held.is_asked and (is_idle or held.bytes >= SAFE_BYTES):
-                self._ask(process, held)
+            elif (
+                queue.entries
+                and not queue.has_sentinel
+                and (is_idle or queue.bytes >= SENTINEL_BYTES)
+            ):
+                self._send_sentinel(process, queue)
 
-    def expire(self, now: float) -> list[Package]:
+    def take_expired(self, now: float) -> list[Package]:
         """Take out and return the packages for which it is too late."""
-        late = []
-        for held in self._of_processes.values():
-            while held.entries and held.entries[0].package.deadline <= now:
-                entry = held.take()
+        expired = []
+        for queue in self._by_process.values():
+            while queue.entries and queue.entries[0].package.deadline <= now:
+                entry = queue.take()
                 if self._decide(entry):
-                    late.append(entry.package)
-        return late
+                    expired.append(entry.package)
+        return expired
 
-    def drop_all(self) -> list[Package]:
-        """Forget all of them; return them."""
-        return self.expire(inf)
+    def take_all(self) -> list[Package]:
+        """Take out and return all of them."""
+        return self.take_expired(inf)
 
     def _decide(self, entry: _Entry) -> bool:
         # Whether this is the one that decides its fate; no other process matters from then on.
-        is_open = entry.unsafe_in > 0
+        is_open = entry.processes_left > 0
         if is_open:
-            entry.unsafe_in = 0
+            entry.processes_left = 0
             self.points -= entry.package.batch.points
         return is_open
 
-    def _is_safe_in_one(self, entry: _Entry) -> None:
-        if entry.unsafe_in > 1:
-            entry.unsafe_in -= 1
+    def _on_safe_in_one(self, entry: _Entry) -> None:
+        if entry.processes_left > 1:
+            entry.processes_left -= 1
         elif self._decide(entry):
             self._on_safe(entry.package)
 
-    def _ask(self, process: ServerProcess, held: _Acknowledged) -> None:
+    def _send_sentinel(self, process: ServerProcess, queue: _ProcessQueue) -> None:
         connection = self._cluster.connection_behind(process)
         if connection is None:
             return
@@ -191,30 +195,30 @@ class SentinelTracker:
         except SiriDBError as exc:
             logger.debug("%s: no sentinel: %s", connection.name, exc)
             return
-        held.is_asked = True
-        covered = held.gone + len(held.entries)
-        sent.add_done_callback(partial(self._answered, process, held, covered))
+        queue.has_sentinel = True
+        covered = queue.taken + len(queue.entries)
+        sent.add_done_callback(partial(self._on_response, process, queue, covered))
 
-    def _answered(
-        self, process: ServerProcess, held: _Acknowledged, covered: int, sent: asyncio.Future[Any]
+    def _on_response(
+        self, process: ServerProcess, queue: _ProcessQueue, covered: int, sent: asyncio.Future[Any]
     ) -> None:
         if sent.cancelled():
-            held.is_asked = False
+            queue.has_sentinel = False
             return
         error = sent.exception()
         if error is None:
-            held.is_asked = False
+            queue.has_sentinel = False
             process.received += 1
-            while held.gone < covered:
-                self._is_safe_in_one(held.take())
+            while queue.taken < covered:
+                self._on_safe_in_one(queue.take())
         else:
             logger.warning("a sentinel was not acknowledged: %s", error)
-            self._cluster.loop.call_later(PAUSE, self._may_ask_again, held)
-        self._work()
+            self._cluster.loop.call_later(RETRY_INTERVAL, self._allow_sentinel, queue)
+        self._notify()
 
-    def _may_ask_again(self, held: _Acknowledged) -> None:
-        held.is_asked = False
-        self._work()
+    def _allow_sentinel(self, queue: _ProcessQueue) -> None:
+        queue.has_sentinel = False
+        self._notify()
 
 
 def clock_of(time_precision: int) -> Callable[[], int]:

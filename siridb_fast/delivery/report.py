@@ -38,7 +38,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One acknowledged package, as `on_delivery` is told of it."""
+    """One acknowledged package, as `on_delivery` gets it."""
 
     points: int
     series: tuple[str, ...]

@@ -1,6 +1,6 @@
 """The way of checked columns into a writer: to the runs of their series, or past them.
 
-Waits for room, and until the types of series are settled. Knows nothing of how columns were given
+Waits for room, and until the types of series are resolved. Knows nothing of how columns were given
 or of how packages leave.
 """
 
@@ -24,13 +24,13 @@ from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
 
 __all__ = ["Admission"]
 
-LONG_RUN = 25_000  # points; longer ones cost the server more (benchmarks/suites/test_grids.py)
-READY_PACKAGES = 2  # beside those in flight: enough to keep the line busy
+MAX_RUN = 25_000  # points; longer ones cost the server more (benchmarks/suites/test_grids.py)
+MAX_READY_PACKAGES = 2  # beside those in flight: enough to keep the connection busy
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 
-class _Rest(NamedTuple):
+class _Remainder(NamedTuple):
     # What of a column is still to be sent, so many points at a time.
     column: PointColumn
     start: int
@@ -38,40 +38,40 @@ class _Rest(NamedTuple):
 
 
 class Admission:
-    """That of one writer.
+    """Lets the columns of one writer in, when there is room for them.
 
     Args:
         coalescer: Has the runs.
         dispatcher: Takes packages.
-        gate: Where to wait.
+        waiters: Where to wait.
         package_bytes: The size of a full package.
-        work: Called to have the types of new series asked for.
-        fail: Told of points that are not delivered, and of who waits for how many of them.
+        notify: Called to have the types of new series asked for.
+        fail: Called with points that are not delivered, and who waits for how many of them.
     """
 
     def __init__(
         self,
         coalescer: Coalescer,
         dispatcher: Dispatcher,
-        gate: Waiters,
+        waiters: Waiters,
         package_bytes: int,
         *,
-        work: Callable[[], None],
+        notify: Callable[[], None],
         fail: Callable[[Failure, list[tuple[OpenDelivery, int]]], None],
     ) -> None:
         self._coalescer = coalescer
         self._dispatcher = dispatcher
-        self._gate = gate
+        self._waiters = waiters
         self.package_bytes = package_bytes
-        self._work = work
+        self._notify = notify
         self.fail = fail
         self.direct_points = 0  # that never were in the coalescer
 
-    async def settle(self, series: list[Series]) -> None:
+    async def resolve_types(self, series: list[Series]) -> None:
         """Wait until the types of these series are known to be the database's."""
         if not all(map(self._coalescer.is_resolved, series)):
-            self._work()
-            await self._gate.wait_until(lambda: all(map(self._coalescer.is_resolved, series)))
+            self._notify()
+            await self._waiters.wait_until(lambda: all(map(self._coalescer.is_resolved, series)))
 
     async def append(
         self,
@@ -86,9 +86,9 @@ class Admission:
         """
         text_bytes = column.max_bytes if column.type == "string" else 0
         need = room_for(len(column), text_bytes=text_bytes)
-        await self._gate.wait_until(lambda: self._coalescer.may_take(need))
+        await self._waiters.wait_until(lambda: self._coalescer.may_take(need))
         self._check_open()
-        if self._coalescer.type_of(series) != column.type:  # as the database told meanwhile
+        if self._coalescer.type_of(series) != column.type:  # as was learnt meanwhile
             try:
                 column = fit(series, column)
             except ColumnError as exc:
@@ -119,11 +119,11 @@ class Admission:
     ) -> None:
         """Append points of many series to their runs, once there is room for all.
 
-        Those of ``groups[i]`` end before ``stops[i]``; the series are settled, and of the type.
+        Those of ``groups[i]`` end before ``stops[i]``; their types are resolved, and the same.
         """
         need = room_for(len(timestamps), len(groups))
         while True:
-            await self._gate.wait_until(lambda: self._coalescer.may_take(need))
+            await self._waiters.wait_until(lambda: self._coalescer.may_take(need))
             self._check_open()
             try:
                 append_rows(self._coalescer, groups, stops, timestamps, values, delivery)
@@ -133,27 +133,27 @@ class Admission:
             return
 
     async def send(self, columns: Iterable[PointColumn], delivery: OpenDelivery) -> None:
-        """Send columns past the coalescer, of settled series.
+        """Send columns past the coalescer, of series whose types are resolved.
 
         They take turns, a run of each in a package, encoded from the caller's memory when there is
         somewhere to send it.
         """
-        left = deque(_Rest(column, 0, self._step(column)) for column in columns)
+        left = deque(_Remainder(column, 0, self._step(column)) for column in columns)
         while left:
-            await self._gate.wait_until(self._takes_package)
+            await self._waiters.wait_until(self._takes_package)
             self._check_open()
-            batch = self._dispatcher.outgoing.new_batch()
+            batch = self._dispatcher.send_queue.new_batch()
             self._fill(batch, left, delivery)
             if batch.points:
                 delivery.expect(batch.points)
                 self.direct_points += batch.points
                 self._dispatcher.submit(batch)
-                self._dispatcher.pump()
+                self._dispatcher.send_ready()
 
     def _step(self, column: PointColumn) -> int:
-        return even_part(len(column), column.max_bytes, self.package_bytes)
+        return even_run(len(column), column.max_bytes, self.package_bytes)
 
-    def _fill(self, batch: Batch, left: deque[_Rest], delivery: OpenDelivery) -> None:
+    def _fill(self, batch: Batch, left: deque[_Remainder], delivery: OpenDelivery) -> None:
         # With the next runs: one of a column at most, and one of a series.
         names: set[str] = set()
         for _ in range(len(left)):
@@ -169,18 +169,18 @@ class Admission:
             if points:
                 batch.credit(delivery, len(batch) - 1, points)
             if stop < len(column):
-                left.append(_Rest(column, stop, step))
+                left.append(_Remainder(column, stop, step))
 
     def _takes_package(self) -> bool:
         has_room = self._coalescer.may_take(self.package_bytes)
-        return has_room and self._dispatcher.ready < READY_PACKAGES
+        return has_room and self._dispatcher.ready < MAX_READY_PACKAGES
 
     def _check_open(self) -> None:
         if self._coalescer.is_closed:
             raise WriterClosedError("the writer was closed while this waited for room")
 
 
-def even_part(points: int, size: int, package_bytes: int) -> int:
+def even_run(points: int, size: int, package_bytes: int) -> int:
     """Return how many points to send at a time, so that no run is left with a few."""
-    parts = max(-(-size // package_bytes), -(-points // LONG_RUN))
-    return -(-points // parts)
+    pieces = max(-(-size // package_bytes), -(-points // MAX_RUN))
+    return -(-points // pieces)

@@ -84,7 +84,7 @@ class ColumnIntake:
             ColumnError: A column is of another type than its series. Nothing was taken.
         """
         jobs = [(self._coalescer.series(c.name), c, self._is_large(c)) for c in columns]
-        await self._admission.settle([series for series, _, is_large in jobs if is_large])
+        await self._admission.resolve_types([series for series, _, is_large in jobs if is_large])
         jobs = [(s, self._fitted(s, column), is_large) for s, column, is_large in jobs]
         await self._admission.send([column for _, column, is_large in jobs if is_large], delivery)
         for series, column, is_large in jobs:
@@ -157,7 +157,7 @@ class ColumnIntake:
     async def _resolve_types(self, names: Sequence[str]) -> list[Series]:
         # Wait until the types of series are known to be the database's; return the series.
         series = list(map(self._coalescer.series, names))
-        await self._admission.settle(series)
+        await self._admission.resolve_types(series)
         return series
 
     async def _give_turn(self) -> None:

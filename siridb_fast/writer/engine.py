@@ -1,8 +1,8 @@
 """What is behind a writer that is open: it moves points from the coalescer to the servers.
 
-Wakes the pump when there is something to send, and those who wait when there is room or when all
-is done. Knows the event loop; knows nothing of bytes, and nothing of how points come in but for
-whole columns.
+Has packages sent when there is something to send, and wakes those who wait when there is room or
+when all is done. Knows the event loop; knows nothing of bytes, and nothing of how points come in
+but for whole columns.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from siridb_fast.writer.series_types import SeriesTypeResolver
 __all__ = ["Engine"]
 
 CLOSE_TIMEOUT = 1.0
-FATAL = (AuthenticationError, ConfigError)  # no patience helps, but a database may come yet
+FATAL = (AuthenticationError, ConfigError)  # waiting does not help, but a database may come yet
 SPOOL_TIMEOUT = 30.0  # to write what memory holds to disk
 
 logger = logging.getLogger("siridb_fast")
@@ -67,7 +67,7 @@ class Engine:
         self._thread = threading.get_ident()
         on_doubt = options.on_doubt or config.on_doubt or "verify"
         self._cluster = Cluster(
-            config, per_host=options.per_host, on_change=self.notice, handshake=self._run_handshake
+            config, per_host=options.per_host, on_change=self.notify, handshake=self._run_handshake
         )
         self.queries = ServerQueries(
             self._cluster, time_precision=options.time_precision, buffer_size=options.buffer_size
@@ -79,30 +79,38 @@ class Engine:
             self,
             delivery_timeout=options.delivery_timeout,
             on_doubt=on_doubt,
-            doubts=DoubtResolver(self._cluster, self.queries, lambda: self._dispatcher.in_flight),
+            doubt_resolver=DoubtResolver(
+                self._cluster, self.queries, lambda: self._dispatcher.in_flight
+            ),
         )
-        self._settler = SeriesTypeResolver(
+        self._type_resolver = SeriesTypeResolver(
             coalescer,
             self.queries.types,
             casts=options.on_type == "cast",
-            refuse=self.fail,
-            on_settled=self.work,
+            on_refused=self.fail,
+            on_resolved=self.check,
         )
-        self._ledger = Accounts(time.monotonic, options.on_delivery, options.on_error)
+        self._accounts = Accounts(time.monotonic, options.on_delivery, options.on_error)
         self._spool: SpoolThread | None = None
-        self._backlog: DiskQueue | None = None
+        self._disk_queue: DiskQueue | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._looked_at = -inf  # when the coalescer was last asked for what is due
-        self._is_noticed = False
+        self._checked_at = -inf  # when the coalescer was last asked for what is due
+        self._is_notified = False
         self._is_running = False
         self._points_in_packages = 0
-        self.gate = Waiters(self._loop, self.notice)
-        self.entrance = self._new_entrance()
+        self.waiters = Waiters(self._loop, self.notify)
+        self.admission = self._new_admission()
         own(self)
 
-    def _new_entrance(self) -> Admission:
-        parts, size = (self._coalescer, self._dispatcher, self.gate), self._options.package_bytes
-        return Admission(*parts, size, work=self.work, fail=self.fail)
+    def _new_admission(self) -> Admission:
+        return Admission(
+            self._coalescer,
+            self._dispatcher,
+            self.waiters,
+            self._options.package_bytes,
+            notify=self.check,
+            fail=self.fail,
+        )
 
     # ---- life
 
@@ -142,8 +150,8 @@ class Engine:
         return self._facts.time_precision
 
     async def _reach(self, timeout: float | None) -> None:
-        patience = self._options.wait_for_server
-        if patience == IN_BACKGROUND and timeout is None:
+        wait_for_server = self._options.wait_for_server
+        if wait_for_server == IN_BACKGROUND and timeout is None:
             timeout = self._config.timeout
         results = await self._cluster.connect(timeout)
         if self._cluster.is_connected:
@@ -151,16 +159,16 @@ class Engine:
         failure = first_failure(results)
         if isinstance(failure, FATAL) and not isinstance(failure, UnknownDatabaseError):
             raise failure
-        if patience == IN_BACKGROUND:
+        if wait_for_server == IN_BACKGROUND:
             logger.warning("no server is there yet; points wait for one: %s", failure)
-        elif not await self._cluster.wait_connected(patience):
+        elif not await self._cluster.wait_connected(wait_for_server):
             raise self._cluster.failure or failure
 
     def _on_facts(self, facts: DatabaseFacts) -> None:
         # Before the first connection is used.
         self._facts = facts
         self._coalescer.set_buffer(facts.buffer_points)
-        self._ledger.buffer_points = facts.buffer_points
+        self._accounts.buffer_points = facts.buffer_points
         dispatcher, options = self._dispatcher, self._options
         if not facts.may_select:
             fallback = options.on_doubt_fallback
@@ -168,15 +176,15 @@ class Engine:
             dispatcher.on_doubt = fallback
         if options.durability == "safe":
             assert facts.time_precision is not None  # noqa: S101 - the handshake checks
-            dispatcher.safety = SentinelTracker(
+            dispatcher.sentinels = SentinelTracker(
                 self._cluster,
                 sentinel=options.sentinel,
                 now=clock_of(facts.time_precision),
                 pools=lambda: self._facts.pools,
-                known=self._handshake.known_processes,
-                on_safe=dispatcher.is_stored,
-                on_lost=dispatcher.is_lost,
-                work=self.notice,
+                known_processes=self._handshake.known_processes,
+                on_safe=dispatcher.on_stored,
+                on_lost=dispatcher.on_lost,
+                notify=self.notify,
             )
 
     async def _open_spool(self) -> None:
@@ -195,22 +203,22 @@ class Engine:
         """
         options = self._options
         if self._spool is not None:
-            self._backlog = self._dispatcher.backlog = DiskQueue(
+            self._disk_queue = self._dispatcher.disk_queue = DiskQueue(
                 self._spool,
                 self._dispatcher,
                 is_connected=lambda: self._cluster.is_connected,
-                is_short=lambda: self._coalescer.is_crowded,
+                is_memory_short=lambda: self._coalescer.is_crowded,
                 max_buffered=options.max_buffered,
                 refit=refit,
-                on_dropped=self._is_dropped,
-                notice=self.notice,
+                on_dropped=self._on_dropped,
+                notify=self.notify,
             )
         self._is_running = True
-        self._ledger.start()
+        self._accounts.start()
         self._coalescer.open(self._facts.buffer_points)
-        self.notice()
+        self.notify()
 
-    def _is_dropped(self, row: Spooled, error: SpoolError) -> None:
+    def _on_dropped(self, row: Spooled, error: SpoolError) -> None:
         try:
             series = batch_of(row.payload).series()
         except UnpackError:  # no writer made that
@@ -219,17 +227,17 @@ class Engine:
             self.fail(Failure(name, points, error), [])
 
     def fail(self, failure: Failure, waiting: list[tuple[OpenDelivery, int]]) -> None:
-        """Book points that will not be delivered, and tell the deliveries that wait for them."""
-        self._ledger.fail(failure, waiting)
+        """Book points that will not be delivered, also in the deliveries that wait for them."""
+        self._accounts.book_failure(failure, waiting)
 
     def stop(self) -> None:
         """Close the connections; book whatever is left as not delivered."""
         self._is_running = False
         error = WriterClosedError("the writer was closed before the points were delivered")
         for name, points, waiting in self._coalescer.drop_all():
-            self._ledger.fail(Failure(name, points, error), waiting)
+            self._accounts.book_failure(Failure(name, points, error), waiting)
         self._dispatcher.abandon(error)
-        self._settler.stop()
+        self._type_resolver.stop()
         self._cluster.close()
         if self._spool is not None:
             self._spool.end()
@@ -249,20 +257,20 @@ class Engine:
         except TimeoutError:
             logger.warning("a connection is not closed after %s seconds", CLOSE_TIMEOUT)
 
-    async def save_rest(self) -> None:
+    async def spool_remaining(self) -> None:
         """Leave what is not delivered in the spool, if there is one, and close that."""
-        if self._backlog is None:
+        if self._disk_queue is None:
             return
-        self._settler.stop()
-        self._settler.postpone()
+        self._type_resolver.stop()
+        self._type_resolver.postpone()
         self._coalescer.flush(time.monotonic())
-        self._dispatcher.surrender(self._backlog)
-        await self._backlog.close(SPOOL_TIMEOUT)
+        self._dispatcher.spool_all(self._disk_queue)
+        await self._disk_queue.close(SPOOL_TIMEOUT)
 
-    async def deliver_all(self, timeout: float | None, *, with_backlog: bool = False) -> None:
+    async def deliver_all(self, timeout: float | None, *, with_spool: bool = False) -> None:
         """Send what is pending now, and wait until its fate is known.
 
-        With a spool, its fate may be to be there. ``with_backlog`` waits for what is there too, as
+        With a spool, its fate may be to be there. ``with_spool`` waits for what is there too, as
         long as a server is connected.
 
         Raises:
@@ -271,42 +279,44 @@ class Engine:
         timeout = self._options.delivery_timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(timeout):
-                self.work()
-                newest = self._settler.newest
-                await self.gate.wait_until(
+                self.check()
+                newest = self._type_resolver.newest
+                await self.waiters.wait_until(
                     lambda: newest is None or self._coalescer.is_resolved(newest)
                 )
                 now = time.monotonic()
                 self._coalescer.flush(now)
-                self.work()
-                await self.gate.wait_until(lambda: self._coalescer.oldest_since > now)
-                number = self._dispatcher.outgoing.last_number
-                await self.gate.wait_until(lambda: self._dispatcher.outgoing.is_settled(number))
-                if with_backlog:
-                    await self.gate.wait_until(self._has_no_backlog)
+                self.check()
+                await self.waiters.wait_until(lambda: self._coalescer.oldest_since > now)
+                number = self._dispatcher.send_queue.last_number
+                await self.waiters.wait_until(
+                    lambda: self._dispatcher.send_queue.is_finished(number)
+                )
+                if with_spool:
+                    await self.waiters.wait_until(self._is_spool_empty)
         except TimeoutError:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
                 f"{self._cluster.failure_suffix}"
             ) from None
 
-    def _has_no_backlog(self) -> bool:
-        backlog = self._backlog
-        return backlog is None or backlog.is_empty or not self._cluster.is_connected
+    def _is_spool_empty(self) -> bool:
+        disk_queue = self._disk_queue
+        return disk_queue is None or disk_queue.is_empty or not self._cluster.is_connected
 
     def end_period(self) -> Report:
         """Return the report of all points since the last one."""
-        return self._ledger.end_period()
+        return self._accounts.end_period()
 
     def stats(self) -> Stats:
         """Return the figures since the start."""
-        total, fast = self._ledger.total, self._ledger.fast
+        total, fast = self._accounts.total, self._accounts.fast
         return Stats(
-            written=self._coalescer.accepted + self.entrance.direct_points,
+            written=self._coalescer.accepted + self.admission.direct_points,
             buffered=self._coalescer.points,
             in_flight=self._points_in_packages,
-            unsafe=self._dispatcher.unsafe_points,
-            spooled=self._backlog.points if self._backlog is not None else 0,
+            unsafe=self._dispatcher.acknowledged_points,
+            spooled=self._disk_queue.points if self._disk_queue is not None else 0,
             delivered=total.points,
             fast=fast,
             slow=total.points - fast,
@@ -317,83 +327,83 @@ class Engine:
             retries=self._dispatcher.retries,
             bytes=total.bytes,
             series=self._coalescer.series_count,
-            settled=self._settler.settled,
+            settled=self._type_resolver.resolved_count,
             buffered_bytes=self._coalescer.buffered_bytes,
             max_buffered=self._options.max_buffered,
         )
 
-    # ---- what the dispatcher tells and asks
+    # ---- for the dispatcher (`PackageDelegate`)
 
     def fill(self, batch: Batch) -> bool:
-        """Move what should leave next into a batch; called by the dispatcher."""
+        """Move what should leave next into a batch."""
         return self._coalescer.take(time.monotonic(), batch)
 
-    def held(self, package: Package) -> None:
-        """Count the memory of a new package; called by the dispatcher."""
-        self._coalescer.sealed_bytes += package.held
+    def on_sealed(self, package: Package) -> None:
+        """Count the memory of a new package."""
+        self._coalescer.sealed_bytes += package.memory_bytes
         self._points_in_packages += package.batch.points
 
-    def delivered(self, package: Package, host: str) -> None:
-        """Book a package that is stored; called by the dispatcher."""
-        self._ledger.delivered(package.batch, host, package.seconds)
+    def on_delivered(self, package: Package, host: str) -> None:
+        """Book a package that is stored."""
+        self._accounts.book_delivered(package.batch, host, package.seconds)
 
-    def spooled(self, package: Package) -> None:
-        """Book a package that is on disk only; called by the dispatcher."""
+    def on_spooled(self, package: Package) -> None:
+        """Book a package that is on disk only."""
         if not package.was_on_disk:
-            self._ledger.spooled(package.batch)
+            self._accounts.book_spooled(package.batch)
 
-    def failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:
-        """Book a package that was not delivered; called by the dispatcher."""
-        self._ledger.failed(package.batch, error, in_doubt=in_doubt)
+    def on_failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:
+        """Book a package that was not delivered."""
+        self._accounts.book_failed(package.batch, error, in_doubt=in_doubt)
 
-    def released(self, package: Package) -> None:
-        """Use the memory of a package again; called by the dispatcher."""
-        self._coalescer.sealed_bytes -= package.held
+    def on_released(self, package: Package) -> None:
+        """Count the memory of a package as free."""
+        self._coalescer.sealed_bytes -= package.memory_bytes
         self._points_in_packages -= package.batch.points
-        self.gate.wake()
+        self.waiters.wake()
         self._set_timer()
 
     # ---- waking
 
-    def notice(self) -> None:
+    def notify(self) -> None:
         """Wake the event loop, for which there may be something to do; from any thread."""
-        if self._is_noticed or not self._is_running:
+        if self._is_notified or not self._is_running:
             return
-        self._is_noticed = True
+        self._is_notified = True
         try:
             if self.is_this_thread:
-                self._loop.call_soon(self.work)
+                self._loop.call_soon(self.check)
             else:
-                self._loop.call_soon_threadsafe(self.work)
+                self._loop.call_soon_threadsafe(self.check)
         except RuntimeError:
             self._coalescer.close()  # to refuse what comes from now on
             raise WriterClosedError("the event loop of the writer is closed") from None
 
-    def work(self) -> None:
-        """Send what should leave, and let go those who wait for what is true now."""
-        self._is_noticed = False
+    def check(self) -> None:
+        """Send what should leave, and wake those who wait for what is true now."""
+        self._is_notified = False
         if self._is_running:
-            self._looked_at = time.monotonic()
-            if self._backlog is not None and not self._cluster.is_connected:
-                self._settler.postpone()
+            self._checked_at = time.monotonic()
+            if self._disk_queue is not None and not self._cluster.is_connected:
+                self._type_resolver.postpone()
             else:
-                self._settler.start(may_ask=self._cluster.is_connected)
-            self._dispatcher.pump()
-            self.gate.wake()
+                self._type_resolver.start(may_ask=self._cluster.is_connected)
+            self._dispatcher.send_ready()
+            self.waiters.wake()
             self._set_timer()
 
     def _set_timer(self) -> None:
-        # For the oldest point, unless it was due already when there was last a look: then an
+        # For the oldest point, unless it was due already at the last check: then an
         # answer or a connection is waited for. It may have become due since, or a timer be early.
         if self._timer is None and self._is_running:
             due = self._coalescer.oldest_since + self._options.linger
-            if self._looked_at < due < inf:
+            if self._checked_at < due < inf:
                 delay = max(0.0, due - time.monotonic())
-                self._timer = self._loop.call_later(delay, self._linger_is_over)
+                self._timer = self._loop.call_later(delay, self._on_linger)
 
-    def _linger_is_over(self) -> None:
+    def _on_linger(self) -> None:
         self._timer = None
-        self.work()
+        self.check()
 
     # ---- the servers
 

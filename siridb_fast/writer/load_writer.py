@@ -37,7 +37,7 @@ class LoadWriter(BatchWriter):
         """Send what is fast for a server without waiting for more, or no longer."""
         engine = self._check_open()
         self._coalescer.is_hasty = is_hasty
-        engine.notice()
+        engine.notify()
 
     async def query_arrays(self, query: str) -> PointArrays:
         """Run a select; see `SiriDBClient.query_arrays`."""

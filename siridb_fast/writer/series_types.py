@@ -24,7 +24,7 @@ from siridb_fast.errors import ColumnError
 __all__ = ["SeriesTypeResolver"]
 
 NAMES_AT_ONCE = 1000
-PAUSE = 0.5  # seconds until the database is asked again that did not answer
+RETRY_INTERVAL = 0.5  # seconds until the database is asked again that did not answer
 
 logger = logging.getLogger("siridb_fast")
 
@@ -33,12 +33,12 @@ class SeriesTypeResolver:
     """Asks for the types of a coalescer's new series, in one task for all of them.
 
     Args:
-        coalescer: Its series are settled.
+        coalescer: Has the series.
         look_up: Returns the types of those of the names that exist.
         casts: Points of another type are cast.
-        refuse: Told of pending points that cannot be cast and were dropped, and of who waits for
-            how many of them.
-        on_settled: Called when series have been settled.
+        on_refused: Called with pending points that cannot be cast and were dropped, and who waits
+            for how many of them.
+        on_resolved: Called when types have been resolved.
     """
 
     def __init__(
@@ -47,71 +47,71 @@ class SeriesTypeResolver:
         look_up: Callable[[list[str]], Awaitable[dict[str, str]]],
         *,
         casts: bool,
-        refuse: Callable[[Failure, list[tuple[Any, int]]], None],
-        on_settled: Callable[[], None],
+        on_refused: Callable[[Failure, list[tuple[Any, int]]], None],
+        on_resolved: Callable[[], None],
     ) -> None:
         self._coalescer = coalescer
         self._look_up = look_up
         self._casts = casts
-        self._refuse = refuse
-        self._on_settled = on_settled
-        self._todo: dict[Series, None] = {}
+        self._on_refused = on_refused
+        self._on_resolved = on_resolved
+        self._unresolved: dict[Series, None] = {}
         self._postponed: dict[Series, None] = {}
         self._task: asyncio.Task[None] | None = None
-        self.settled = 0  # series, so far
+        self.resolved_count = 0  # series, so far
 
     def start(self, *, may_ask: bool = True) -> None:
-        """Ask for what is not settled, unless that is under way; call this in the event loop.
+        """Ask for what is not resolved, unless that is under way; call this in the event loop.
 
         Unless it ``may_ask``, that waits until it may.
         """
         for series in self._postponed:
             self._coalescer.forget_type(series)
-        self._todo.update(self._postponed)
+        self._unresolved.update(self._postponed)
         self._postponed.clear()
-        self._todo.update(dict.fromkeys(self._coalescer.take_unresolved()))
-        if may_ask and self._todo and (self._task is None or self._task.done()):
-            self._task = asyncio.get_running_loop().create_task(self._settle_all())
+        self._unresolved.update(dict.fromkeys(self._coalescer.take_unresolved()))
+        if may_ask and self._unresolved and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._resolve_all())
 
     def postpone(self) -> None:
         """Let the points of new series leave as they are, until `start` is called again.
 
         Whoever takes them has to ask for the types later.
         """
-        self._todo.update(dict.fromkeys(self._coalescer.take_unresolved()))
-        for series in self._todo:
+        self._unresolved.update(dict.fromkeys(self._coalescer.take_unresolved()))
+        for series in self._unresolved:
             self._coalescer.resolve_type(series, None)
-        self._postponed.update(self._todo)
-        self._todo.clear()
+        self._postponed.update(self._unresolved)
+        self._unresolved.clear()
 
     @property
     def newest(self) -> Series | None:
-        """The series that is settled last of those that are asked for now."""
-        return next(reversed(self._todo), None)
+        """The series that is resolved last of those that are asked for now."""
+        return next(reversed(self._unresolved), None)
 
     def stop(self) -> None:
         """Ask no more."""
         if self._task is not None:
             self._task.cancel()
 
-    async def _settle_all(self) -> None:
-        while self._todo:
-            some = list(islice(self._todo, NAMES_AT_ONCE))
+    async def _resolve_all(self) -> None:
+        while self._unresolved:
+            some = list(islice(self._unresolved, NAMES_AT_ONCE))
             try:
                 types = await self._look_up([series.name for series in some])
             except Exception as exc:  # noqa: BLE001 - whatever it is: nothing new would leave
                 logger.warning("the types of %d series are not known yet: %r", len(some), exc)
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(RETRY_INTERVAL)
                 continue
             for series in some:
-                if series in self._todo:  # not postponed meanwhile
-                    del self._todo[series]
-                    self._settle(series, types.get(series.name))
-            self.settled += len(some)
-            self._on_settled()
+                if series in self._unresolved:  # not postponed meanwhile
+                    del self._unresolved[series]
+                    self._resolve(series, types.get(series.name))
+            self.resolved_count += len(some)
+            self._on_resolved()
 
-    def _settle(self, series: Series, type_: str | None) -> None:
-        # Other threads may write meanwhile: it is done once resolve_type() says so.
+    def _resolve(self, series: Series, type_: str | None) -> None:
+        # Other threads may write meanwhile: it is done once settle() says so.
         while not self._coalescer.resolve_type(series, type_):
             assert type_ is not None  # noqa: S101 - a new series takes any type
             try:
@@ -119,17 +119,17 @@ class SeriesTypeResolver:
             except ColumnError as exc:
                 points, waiting = self._coalescer.drop(series)
                 self._coalescer.resolve_type(series, type_)
-                self._refuse(Failure(series.name, points, exc), waiting)
+                self._on_refused(Failure(series.name, points, exc), waiting)
 
     def _recast(self, series: Series, type_: str) -> None:
         # Cast what is pending, then what came during that, which is less each time.
         fitted = self._cast(series, type_, 0)
         while not self._coalescer.recast(series, type_, fitted):
-            rest = self._cast(series, type_, len(fitted))
+            more = self._cast(series, type_, len(fitted))
             if isinstance(fitted, list):
-                fitted.extend(rest)
+                fitted.extend(more)
             else:
-                fitted = np.concatenate([fitted, rest])
+                fitted = np.concatenate([fitted, more])
 
     def _cast(self, series: Series, type_: str, first: int) -> np.ndarray | list[bytes]:
         _, values = self._coalescer.pending(series, first)

@@ -171,11 +171,11 @@ class BatchWriter(Unpicklable, PointIntake):
             raise
         self._set_rules(self._options.rules(engine.time_precision))
         self._column_intake = ColumnIntake(
-            self._coalescer, engine.entrance, self._rules, self._options.on_type
+            self._coalescer, engine.admission, self._rules, self._options.on_type
         )
         self._engine = engine
         self._state = State.OPEN
-        self._coalescer.notify = engine.notice
+        self._coalescer.notify = engine.notify
         engine.start(self._column_intake.refit)
 
     async def close(self, timeout: float | None = None) -> Report:
@@ -195,25 +195,25 @@ class BatchWriter(Unpicklable, PointIntake):
             self._state = State.CLOSED
             return Report(0, 0, 0, 0.0)
         if self._state is State.CLOSING:
-            await engine.gate.wait_until(lambda: self._state is State.CLOSED)
+            await engine.waiters.wait_until(lambda: self._state is State.CLOSED)
             return self._last_report
         self._state = State.CLOSING
         self._coalescer.close()
-        engine.gate.wake()
+        engine.waiters.wake()
         try:
             try:
-                await engine.deliver_all(timeout, with_backlog=True)
+                await engine.deliver_all(timeout, with_spool=True)
             except RequestTimeout as exc:
                 logger.warning("the writer is closed all the same: %s", exc)
             finally:
-                await engine.save_rest()
+                await engine.spool_remaining()
         finally:
             self._state = State.CLOSED
             engine.stop()
             self._last_report = engine.end_period()
             if not self._last_report.is_complete:
                 logger.error("the writer was closed: %s", self._last_report)
-            engine.gate.end(WriterClosedError("the writer is closed"))
+            engine.waiters.end(WriterClosedError("the writer is closed"))
         await engine.wait_stopped()
         return self._last_report
 
@@ -296,7 +296,7 @@ class BatchWriter(Unpicklable, PointIntake):
             self._last_turn = self._coalescer.accepted
             await asyncio.sleep(0)
         if not self._has_ease():
-            await engine.gate.wait_until(self._has_ease)
+            await engine.waiters.wait_until(self._has_ease)
 
     async def flush(self, timeout: float | None = None) -> Report:
         """Send all that is pending and wait until its fate is known.
@@ -353,7 +353,7 @@ class BatchWriter(Unpicklable, PointIntake):
                 f"no room for {need:,} bytes more, max_buffered is "
                 f"{self._options.max_buffered:,}; await writer.drain() before you go on"
             )
-        engine.gate.wait_in_thread(
+        engine.waiters.wait_in_thread(
             lambda: self._state is not State.OPEN or self._coalescer.may_take(need)
         )
 

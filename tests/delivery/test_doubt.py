@@ -16,7 +16,13 @@ from siridb_fast import BatchWriter, ConnectionLost, decode_points, packb
 from siridb_fast.batching._batch import Batch
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import parse_url
-from siridb_fast.delivery.doubt import DoubtResolver, Settled, Turns, batch_of, split
+from siridb_fast.delivery.doubt import (
+    DoubtResolver,
+    LookupTurns,
+    Resolution,
+    batch_of,
+    split_batch,
+)
 from siridb_fast.query.server_queries import ServerQueries
 from tests.fix_loop import eventually
 from tests.fix_server import Database
@@ -36,35 +42,37 @@ def points_of(batch: Batch | None) -> Points:
     }
 
 
-async def settle_all(database: Database, batches: list[Batch]) -> tuple[list[Settled], float]:
+async def resolve_all(database: Database, batches: list[Batch]) -> tuple[list[Resolution], float]:
     """Look up what a database has of each batch, and return when all were in doubt, too."""
     cluster = Cluster(parse_url(database.url))
     await cluster.open()
     connection = cluster.select()
     assert connection is not None
-    doubts = DoubtResolver(cluster, ServerQueries(cluster), lambda: 0)
-    told: list[asyncio.Future[Settled | None]] = []
+    resolver = DoubtResolver(cluster, ServerQueries(cluster), lambda: 0)
+    found: list[asyncio.Future[Resolution | None]] = []
 
-    def tell(one: asyncio.Future[Settled | None], settled: Settled | None, _: object) -> None:
-        one.set_result(settled)
+    def on_resolved(
+        one: asyncio.Future[Resolution | None], resolution: Resolution | None, _: object
+    ) -> None:
+        one.set_result(resolution)
 
     deadline = cluster.loop.time() + 20
     for batch in batches:
-        one: asyncio.Future[Settled | None] = asyncio.get_running_loop().create_future()
-        doubts.settle(batch, connection, deadline, partial(tell, one))
-        told.append(one)
+        one: asyncio.Future[Resolution | None] = asyncio.get_running_loop().create_future()
+        resolver.resolve(batch, connection, deadline, partial(on_resolved, one))
+        found.append(one)
     began = cluster.loop.time()
-    settled = await asyncio.gather(*told)
+    resolution = await asyncio.gather(*found)
     cluster.close()
     await cluster.wait_closed()
-    assert None not in settled
-    return settled, began  # type: ignore[return-value]
+    assert None not in resolution
+    return resolution, began  # type: ignore[return-value]
 
 
-async def settle(database: Database, batch: Batch) -> Settled:
+async def resolve(database: Database, batch: Batch) -> Resolution:
     """Look up what a database has of a batch."""
-    (settled,), _ = await settle_all(database, [batch])
-    return settled
+    (resolution,), _ = await resolve_all(database, [batch])
+    return resolution
 
 
 OURS: Points = {
@@ -95,9 +103,9 @@ async def test_database_tells_what_of_a_package_is_stored(
     async with database.client() as client:
         if stored:
             await client.insert(stored)
-    settled = await settle(database, batch)
-    assert points_of(settled.missing) == missing
-    found, lost = points_of(settled.stored), points_of(settled.missing)
+    resolution = await resolve(database, batch)
+    assert points_of(resolution.missing) == missing
+    found, lost = points_of(resolution.stored), points_of(resolution.missing)
     assert {name: sorted(found.get(name, []) + lost.get(name, [])) for name in OURS} == {
         name: sorted(points) for name, points in OURS.items()
     }
@@ -108,18 +116,20 @@ async def test_packages_in_doubt_are_patient_with_a_busy_server_all_at_once(
 ) -> None:
     # One after the other, the last of many would be given up before they were looked up.
     ends: list[float] = []
-    missing = DoubtResolver._missing
+    find_missing = DoubtResolver._find_missing
 
-    async def noting(self: DoubtResolver, arrays: Any, line: Any, patient_until: float) -> Any:
-        ends.append(patient_until)
-        return await missing(self, arrays, line, patient_until)
+    async def noting(self: DoubtResolver, arrays: Any, connection: Any, busy_until: float) -> Any:
+        ends.append(busy_until)
+        return await find_missing(self, arrays, connection, busy_until)
 
-    monkeypatch.setattr(DoubtResolver, "_missing", noting)
+    monkeypatch.setattr(DoubtResolver, "_find_missing", noting)
     batches = [batch_of(packb({f"patience {n}": [[1, 0.5]]})) for n in range(8)]
-    settled, began = await settle_all(database, batches)
-    assert [points_of(one.missing) for one in settled] == [points_of(batch) for batch in batches]
+    resolution, began = await resolve_all(database, batches)
+    assert [points_of(one.missing) for one in resolution] == [
+        points_of(batch) for batch in batches
+    ]
     assert len(ends) == len(batches)
-    assert max(ends) <= began + siridb_fast.delivery.doubt.PATIENCE
+    assert max(ends) <= began + siridb_fast.delivery.doubt.BUSY_TIMEOUT
 
 
 async def test_busy_server_is_looked_at_twice_once_patience_is_over(
@@ -132,43 +142,43 @@ async def test_busy_server_is_looked_at_twice_once_patience_is_over(
         return 99
 
     monkeypatch.setattr(ServerQueries, "active_tasks", active_tasks)
-    monkeypatch.setattr(siridb_fast.delivery.doubt, "PATIENCE", 0.0)
+    monkeypatch.setattr(siridb_fast.delivery.doubt, "BUSY_TIMEOUT", 0.0)
     batch = batch_of(packb({"busy": [[1, 0.5]]}))
-    assert points_of((await settle(database, batch)).missing) == points_of(batch)
+    assert points_of((await resolve(database, batch)).missing) == points_of(batch)
     assert not asked
 
 
 async def test_turn_is_waited_for_as_long_as_others_are_settled() -> None:
     loop = asyncio.get_running_loop()
-    turns = Turns(loop)
+    turns = LookupTurns(loop)
     past, future = loop.time() - 1, loop.time() + 60
-    assert [await turns.take(past) > past for _ in range(2)] == [True, True]
+    assert [await turns.acquire(past) > past for _ in range(2)] == [True, True]
     with pytest.raises(TimeoutError):
-        await turns.take(past)
-    turns.give_back(is_settled=False)
-    await turns.take(future)
+        await turns.acquire(past)
+    turns.release(is_resolved=False)
+    await turns.acquire(future)
     with pytest.raises(TimeoutError):
-        await turns.take(past)
-    turns.give_back(is_settled=True)
-    await turns.take(future)
-    waiting = loop.create_task(turns.take(past))
+        await turns.acquire(past)
+    turns.release(is_resolved=True)
+    await turns.acquire(future)
+    waiting = loop.create_task(turns.acquire(past))
     await asyncio.sleep(0)
-    turns.give_back(is_settled=True)
+    turns.release(is_resolved=True)
     assert await waiting > loop.time()
 
 
 async def test_integers_in_a_series_of_floats_are_found_as_floats(database: Database) -> None:
     async with database.client() as client:
         await client.insert({"a": [[1, 0.5], [2, 7.0]]})
-    settled = await settle(database, batch_of(packb({"a": [[2, 7], [3, 8]]})))
-    assert points_of(settled.missing) == {"a": [[3, 8]]}
+    resolution = await resolve(database, batch_of(packb({"a": [[2, 7], [3, 8]]})))
+    assert points_of(resolution.missing) == {"a": [[3, 8]]}
 
 
 async def test_nan_is_found(database: Database) -> None:
     async with database.client() as client:
         await client.insert({"a": (np.array([1, 2]), np.array([NAN, 1.0]))})
-    settled = await settle(database, batch_of(packb({"a": [[1, NAN], [2, 1.0]]})))
-    assert settled.missing is None
+    resolution = await resolve(database, batch_of(packb({"a": [[1, NAN], [2, 1.0]]})))
+    assert resolution.missing is None
 
 
 @given(data=st.data())
@@ -190,17 +200,17 @@ def test_every_point_and_every_share_is_in_one_part(data: Any) -> None:
         f"s{i}": np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
         for i, n in enumerate(counts)
     }
-    settled = split(batch, decode_points(batch.buffer), masks)
-    parts = [part for part in (settled.stored, settled.missing) if part is not None]
+    resolution = split_batch(batch, decode_points(batch.buffer), masks)
+    halves = [half for half in (resolution.stored, resolution.missing) if half is not None]
     for name, mask in masks.items():
-        lost = points_of(settled.missing).get(name, [])
+        lost = points_of(resolution.missing).get(name, [])
         assert [point[0] for point in lost] == np.flatnonzero(mask).tolist()
-    assert sum(part.points for part in parts) == batch.points
+    assert sum(half.points for half in halves) == batch.points
     found: dict[tuple[str, int], int] = {}
-    for part in parts:
-        sizes = dict(part.series())
-        for delivery, place, points in part.credits:
-            name = part.names[place]
+    for half in halves:
+        sizes = dict(half.series())
+        for delivery, index, points in half.credits:
+            name = half.names[index]
             sizes[name] -= points
             key = delivery, int(name[1:])
             found[key] = found.get(key, 0) + points
@@ -268,7 +278,7 @@ async def test_without_the_right_to_select_the_fallback_is_taken(
 async def test_doubt_that_nobody_settles_is_reported_in_the_end(
     monkeypatch: pytest.MonkeyPatch, own_database: Database
 ) -> None:
-    monkeypatch.setattr(siridb_fast.delivery.doubt, "LOOK_TIMEOUT", 0.3)
+    monkeypatch.setattr(siridb_fast.delivery.doubt, "LOOKUP_TIMEOUT", 0.3)
     writer = BatchWriter(own_database.url, linger=0.01, delivery_timeout=0.3)
     await writer.open()
     writer.write("a", FIRST, 0.5)

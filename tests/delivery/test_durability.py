@@ -79,11 +79,11 @@ async def test_acknowledged_points_are_sent_again_after_a_restart(
 ) -> None:
     # No sentinel goes out before the restart.
     is_held = True
-    ask = siridb_fast.delivery.durability.SentinelTracker._ask
+    send_sentinel = siridb_fast.delivery.durability.SentinelTracker._send_sentinel
     monkeypatch.setattr(
         siridb_fast.delivery.durability.SentinelTracker,
-        "_ask",
-        lambda *args: None if is_held else ask(*args),
+        "_send_sentinel",
+        lambda *args: None if is_held else send_sentinel(*args),
     )
     async with BatchWriter(own_database.url, durability="safe", linger=0.01) as writer:
         delivery = await writer.write_arrays("young", np.arange(1000), np.arange(1000.0))
@@ -92,7 +92,7 @@ async def test_acknowledged_points_are_sent_again_after_a_restart(
         own_database.server.kill()
         await asyncio.to_thread(own_database.server.start)
         is_held = False
-        await writer.flush()  # has it look again, in case that all else is over
+        await writer.flush()  # has it check again, in case that all else is over
         report = await delivery
         assert (report.points, writer.stats().unsafe, writer.stats().retries) == (1000, 0, 1)
     assert await stored(own_database) == {"young": list(range(1000))}
@@ -105,11 +105,11 @@ async def test_points_that_another_pool_has_lost_are_sent_again(
 ) -> None:
     # Whichever server a package went to: half of its points are in the other pool.
     is_held = True
-    ask = siridb_fast.delivery.durability.SentinelTracker._ask
+    send_sentinel = siridb_fast.delivery.durability.SentinelTracker._send_sentinel
     monkeypatch.setattr(
         siridb_fast.delivery.durability.SentinelTracker,
-        "_ask",
-        lambda *args: None if is_held else ask(*args),
+        "_send_sentinel",
+        lambda *args: None if is_held else send_sentinel(*args),
     )
     names = [name_in_pool(f"young-{n}", n % 2, 2) for n in range(4)]
     column = np.arange(1000), np.arange(1000.0)
@@ -124,7 +124,7 @@ async def test_points_that_another_pool_has_lost_are_sent_again(
             await asyncio.to_thread(victim.start)
             await asyncio.to_thread(cluster.wait_until_running)
             is_held = False
-            await writer.flush()  # has it look again, in case that all else is over
+            await writer.flush()  # has it check again, in case that all else is over
             assert (await delivery).points == 4000
             assert writer.stats().retries > 0
         async with SiriDBClient.from_url(cluster.url()) as client:
@@ -140,7 +140,7 @@ async def test_point_is_safe_only_when_the_server_says_so(
         writer.write("a", FIRST, 0.5)
         await writer.flush()
         monkeypatch.setattr(
-            siridb_fast.delivery.durability.SentinelTracker, "_ask", lambda *_: None
+            siridb_fast.delivery.durability.SentinelTracker, "_send_sentinel", lambda *_: None
         )
         writer.write("a", FIRST, 1.5)
         report = await writer.flush(timeout=60)

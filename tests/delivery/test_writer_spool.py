@@ -37,7 +37,7 @@ MIB = 2**20
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the place of a spool."""
+    """Return the path of a spool."""
     return tmp_path / "spool"
 
 
@@ -202,8 +202,8 @@ async def test_timer_that_is_early_by_the_clock_lets_packages_go_to_disk(
     writer = BatchWriter(own_database.url, spool=path, linger=0.01)
     async with writer, outage(own_database, writer):
         assert writer._engine is not None
-        backlog: Any = writer._engine._backlog
-        backlog._loop = StoppedClock(backlog._loop)
+        disk_queue: Any = writer._engine._disk_queue
+        disk_queue._loop = StoppedClock(disk_queue._loop)
         for n in range(3):
             writer.write("a", n, n)
             report = await writer.flush(timeout=10)
@@ -232,7 +232,7 @@ async def test_full_spool_gives_up_the_oldest_if_told_so(
     own_database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        siridb_fast.delivery.disk_queue, "GATHERING", 0.005
+        siridb_fast.delivery.disk_queue, "GATHER_INTERVAL", 0.005
     )  # each flush waits for it
     failures: list[Failure] = []
     options = SpoolOptions(path, max_bytes=200_000, on_full="drop_oldest")

@@ -24,7 +24,7 @@ from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.delivery.report import Delivery, Failure, OpenDelivery, Report, Tally
 from siridb_fast.delivery.verdicts import Verdict, verdict_of
 from siridb_fast.testing import wait_until
-from siridb_fast.writer.admission import even_part
+from siridb_fast.writer.admission import even_run
 
 URL = "siridb://iris:secret-word@localhost/db"
 BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
@@ -122,7 +122,7 @@ def test_what_an_answer_means(error: BaseException | None, verdict: Verdict) -> 
     ],
 )
 def test_a_long_column_is_cut_in_even_parts(points: int, size: int, part: int) -> None:
-    assert even_part(points, size, package_bytes=1000) == part
+    assert even_run(points, size, package_bytes=1000) == part
 
 
 def test_report_tells_what_was_not_delivered() -> None:
