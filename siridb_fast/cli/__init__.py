@@ -1,7 +1,7 @@
 """The command line `siridb-fast`, where the extra ``cli`` is installed (typer, rich, pyarrow).
 
-A command is a function in a module; `app` puts them together, `faults` turns errors into one line
-and an exit code, `options` has what all of them take. Nothing of this is imported by
+A command is a function in a module; `app` puts them together, `errors` turns an error into one
+line and an exit code, `options` has what all of them take. Nothing of this is imported by
 ``import siridb_fast``.
 """
 
@@ -34,8 +34,8 @@ def main() -> None:
             raise
         code = exc.code
     if arguments[:1] == ["load"]:
-        # Arrow's threads may still be at work: an orderly end of Python would pull the ground
-        # from under them. All is delivered, closed and said.
+        # Arrow's threads may still run, and would crash in an orderly end of Python. All is
+        # delivered, closed and printed.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -31,7 +31,7 @@ __all__ = [
     "without_password",
 ]
 
-# typer keeps click's classes in a place of its own that depends on its version.
+# typer keeps click's classes in a module whose name depends on its version.
 CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]
 CREDENTIALS = re.compile(r"(siridb://).*@", re.DOTALL)
 
@@ -52,7 +52,7 @@ class UsageFault(SiriDBError, ValueError):
 
 
 def guarded(app: Callable[..., object], arguments: Sequence[str]) -> int:
-    """Run the command line; return its exit code, with every error told on stderr."""
+    """Run the command line; return its exit code, with every error printed on stderr."""
     logging.getLogger("siridb_fast").addHandler(logging.NullHandler())
     try:
         code = app(args=list(arguments), prog_name="siridb-fast", standalone_mode=False)
@@ -62,10 +62,10 @@ def guarded(app: Callable[..., object], arguments: Sequence[str]) -> int:
     except CommandLineError as exc:
         return _refuse(exc)
     except (UsageFault, ConfigError, ColumnError, FileError, SpoolError) as exc:
-        _tell("Error", reason_of(exc), "red")
+        _print_labelled("Error", reason_of(exc), "red")
         return ExitCode.USAGE
     except _failures() as exc:
-        _tell("Error", reason_of(exc), "red")
+        _print_labelled("Error", reason_of(exc), "red")
         return ExitCode.FAILED
 
 
@@ -100,12 +100,12 @@ def silence_stdout() -> None:
 
 
 def warn(text: str) -> None:
-    """Tell the user on stderr of something that is no reason to stop."""
-    _tell("Warning", text, "yellow")
+    """Print on stderr what is no reason to stop."""
+    _print_labelled("Warning", text, "yellow")
 
 
 def note(text: str) -> None:
-    """Tell the user something on stderr that is no part of the output."""
+    """Print on stderr what does not belong to the output."""
     _print(text)
 
 
@@ -134,21 +134,23 @@ def shown(text: str) -> str:
 
 
 def _refuse(exc: Exception) -> int:
-    _tell("Error", without_password(getattr(exc, "format_message", exc.__str__)()), "red")
+    _print_labelled(
+        "Error", without_password(getattr(exc, "format_message", exc.__str__)()), "red"
+    )
     context = getattr(exc, "ctx", None)
     if context is not None:
         note(f"Try '{context.command_path} --help'.")
     return ExitCode.USAGE
 
 
-def _tell(kind: str, text: str, style: str) -> None:
+def _print_labelled(kind: str, text: str, style: str) -> None:
     # A server's log, say, has several lines, and all of them are needed.
     lines = [shown(line) for line in text.splitlines()]
     _print(f"{kind}: " + "\n".join(lines), style)
 
 
 def _print(text: str, style: str = "") -> None:
-    from rich.console import Console  # where there is nothing to tell, nobody waits for it
+    from rich.console import Console  # slow; imported only if something is printed
     from rich.text import Text
 
     Console(stderr=True).print(Text(text, style=style), soft_wrap=True)

@@ -1,7 +1,7 @@
 """`siridb-fast query`: an answer as a table, CSV, JSON, Parquet or a picture.
 
-Points come as arrays or Arrow tables; any other answer as what the server says. How they look is
-`output`'s and `plots`' business.
+Points come as arrays or Arrow tables; any other answer as what the server says. How they are
+printed and drawn is in `output`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from siridb_fast.cli.bench.cells import (
 )
 from siridb_fast.cli.bench.figures import points_per_second, seconds_text, waits
 from siridb_fast.cli.bench.sending import BEGINNING, Supply
-from tests.cli.surveys import LINES, RUNS, cell, latency, measured, survey
+from tests.cli.made_up_surveys import CONNECTIONS, RUNS, cell, latency, measured, survey
 
 NOISY = (0.1, 0.2, 1.0, 10.0, 20.0)
 FLAT = dict.fromkeys(RUNS, 3e6)
@@ -49,14 +49,14 @@ def test_plan_has_runs_around_the_buffer(buffer_points: int, runs: list[int]) ->
     assert max(each.total for each in cells) <= 65_537
 
 
-def test_plan_has_every_line_over_every_transport() -> None:
+def test_plan_has_every_connection_count_over_every_transport() -> None:
     cells = plan(64, [Transport.TCP, Transport.UNIX], 100)
-    lines = [each for each in cells if each.kind is Kind.LINES]
+    by_connections = [each for each in cells if each.kind is Kind.CONNECTIONS]
     flights = {(1, 1), (2, 1), (1, 2), (2, 2), (1, 4)}
     for transport in Transport:
-        found = [each for each in lines if each.transport is transport]
+        found = [each for each in by_connections if each.transport is transport]
         assert {(each.connections, each.window) for each in found} == flights
-    assert all(each.points > 64 for each in lines)
+    assert all(each.points > 64 for each in by_connections)
     assert [each.linger for each in cells if each.kind is Kind.WRITER] == [0.1, 1.0]
     assert [each.transport for each in cells if each.kind is Kind.LATENCY] == list(Transport)
 
@@ -132,12 +132,12 @@ def test_median_and_spread_are_those_of_the_repeats() -> None:
 
 
 def test_ceiling_is_the_best_of_all() -> None:
-    text = advice("ceiling", survey(lines={**LINES, (2, 2): 8e6})).text
+    text = advice("ceiling", survey(connections={**CONNECTIONS, (2, 2): 8e6})).text
     assert "8.00 M points/s (152 MB/s)" in text
     assert "2 × 2 in flight" in text
 
 
-def test_runs_over_the_buffer_are_told_with_both_rates() -> None:
+def test_runs_over_the_buffer_are_named_with_both_rates() -> None:
     found = advice("runs", survey())
     assert found.is_clear
     assert "64 points" in found.text
@@ -208,13 +208,15 @@ def test_sync_interval_is_read_from_what_a_point_takes(
     assert text in found.text
 
 
-def test_lines_are_the_default_unless_another_is_clearly_faster() -> None:
-    found = advice("lines over tcp", survey())
+def test_connections_are_the_default_unless_another_is_clearly_faster() -> None:
+    found = advice("connections over tcp", survey())
     assert found.setting is None
     assert "2 × 1 in flight, is as good as any" in found.text
-    found = advice("lines over tcp", survey(lines={**LINES, (1, 1): 9e6, (2, 2): 9.1e6}))
+    found = advice(
+        "connections over tcp", survey(connections={**CONNECTIONS, (1, 1): 9e6, (2, 2): 9.1e6})
+    )
     assert found.setting == "connections=1, window=1"  # the simpler of two equals
-    found = advice("lines over tcp", survey(lines=LINES, repeats=NOISY))
+    found = advice("connections over tcp", survey(connections=CONNECTIONS, repeats=NOISY))
     assert (found.setting, found.is_clear) == (None, False)
 
 
@@ -222,7 +224,7 @@ def test_lines_are_the_default_unless_another_is_clearly_faster() -> None:
     ("rate", "text", "is_clear"),
     [(12e6, "the socket is 2.0 times as fast", True), (6.1e6, "within noise", False)],
 )
-def test_transports_are_compared_by_their_best_lines(
+def test_transports_are_compared_by_their_best_rates(
     rate: float, text: str, is_clear: bool
 ) -> None:
     found = advice("transport", survey(unix={(1, 2): rate}))
@@ -237,7 +239,7 @@ def test_advice_is_about_the_survey_that_wins_most_cells() -> None:
     assert "with good" in advice("ceiling", slow, good, equal).text
 
 
-def test_delayed_acknowledgements_and_lost_points_are_told() -> None:
+def test_delayed_acknowledgements_and_lost_points_are_named() -> None:
     assert "40 ms" in advice("latency", survey(extra=[latency(1e-4, 1e-4, 0.0405)])).text
     assert "latency" not in topics(survey(extra=[latency(1e-4, 1e-4, 0.02)]))
     text = advice("stored", replace(survey(), stored=90)).text
@@ -249,7 +251,7 @@ def test_delayed_acknowledgements_and_lost_points_are_told() -> None:
 def test_writers_are_compared() -> None:
     def writer(linger: float, rate: float) -> Measured:
         of = cell(1, kind=Kind.WRITER, linger=linger)
-        return replace(measured(of, rate), fast_share=linger / 2)
+        return replace(measured(of, rate), fast_fraction=linger / 2)
 
     found = advice("BatchWriter", survey(extra=[writer(0.1, 1e6), writer(1.0, 2e6)]))
     assert "linger 0.1: 1.00 M/s, 5 % by the fast path; linger 1: 2.00 M/s, 50 %" in found.text
@@ -272,7 +274,7 @@ def test_cells_without_time_give_no_advice_and_no_error() -> None:
     assert topics(empty, survey()) >= {"ceiling", "runs"}
 
 
-def test_too_few_repeats_are_told() -> None:
+def test_too_few_repeats_are_named() -> None:
     assert "repeats" not in topics(survey(extra=[latency(1e-4, 1e-4)]))
     assert advice("repeats", survey(), survey(repeats=(1.0, 1.1))).text.startswith("11 of 22 ways")
 

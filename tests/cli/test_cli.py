@@ -87,7 +87,7 @@ def test_bad_url_is_one_line_without_the_password(command: list[str], url: str) 
 
 
 @pytest.mark.parametrize("command", [["query", "show"], ["ping"], ["info"]])
-def test_missing_url_is_told_with_both_ways_to_give_it(command: list[str]) -> None:
+def test_missing_url_is_named_with_both_ways_to_give_it(command: list[str]) -> None:
     error = run_command(*command, code=2).stderr
     assert "--url siridb://" in error
     assert "SIRIDB_URL" in error
@@ -156,8 +156,8 @@ def test_ping_shows_each_server_up_or_down(database: Database, unused_port: int)
 
 
 def test_one_server_of_two_that_is_down_is_a_warning(database: Database, unused_port: int) -> None:
-    places = f"127.0.0.1:{database.server.port},127.0.0.1:{unused_port}"
-    done = run_process("query", "count series", url=f"siridb://iris:siri@{places}/{database.name}")
+    hosts = f"127.0.0.1:{database.server.port},127.0.0.1:{unused_port}"
+    done = run_process("query", "count series", url=f"siridb://iris:siri@{hosts}/{database.name}")
     assert done.stdout == "series\n0\n"
     assert done.stderr.startswith(f"Warning: no connection to 127.0.0.1:{unused_port}: ")
 

@@ -23,7 +23,7 @@ from tests.fix_server import Database
 
 SECONDS = "4"
 OURS = r"count series /siridb_fast\.bench\..*/"
-KINDS = {"runs": 7, "lines": 5, "latency": 1, "writer": 2}  # cells over one transport
+KINDS = {"runs": 7, "connections": 5, "latency": 1, "writer": 2}  # cells over one transport
 KILLED = "siridb_fast.bench.0badcafe.1"
 THEIRS = [[3_944_678_400 + k, float(k)] for k in range(100)]  # 2095, past the buffer
 HEADINGS = ["Points of a series × series", "Connections ×", "Round trips", "BatchWriter", "Linger"]
@@ -87,7 +87,7 @@ def bench_json(*arguments: str | Path, url: str | None = None) -> dict[str, Any]
 def check_survey(survey: dict[str, Any], transports: int = 1) -> None:
     """Check that every cell is there, and that all that was acknowledged was stored."""
     kinds = [cell["kind"] for cell in survey["cells"]]
-    expected = {**KINDS, "lines": 5 * transports, "latency": transports}
+    expected = {**KINDS, "connections": 5 * transports, "latency": transports}
     assert {kind: kinds.count(kind) for kind in KINDS} == expected
     assert 0 < survey["acknowledged"] == survey["stored"]
     for cell in survey["cells"]:
@@ -132,7 +132,7 @@ def test_every_cell_is_measured_and_nothing_stays(inhabited: Database) -> None:
     assert {cell["transport"] for cell in survey["cells"]} == {"tcp", "unix"}
     topics = {each["topic"] for each in found["advice"]}
     assert topics >= {"ceiling", "runs", "buffer_size", "linger", "BatchWriter", "transport"}
-    assert topics >= {"buffer_sync_interval", "lines over tcp", "lines over unix"}
+    assert topics >= {"buffer_sync_interval", "connections over tcp", "connections over unix"}
     assert found["linger"][2]["linger"] == 6.5
     assert found["removed"]["series"] > 1000
     assert found["removed"]["shards"] > 0
@@ -321,7 +321,7 @@ def test_socket_of_another_server_is_refused(inhabited: Database, own_database: 
     ("arguments", "text"),
     [
         (["--throw-away", "--url", "siridb://a:b@h/d"], "--throw-away goes without --url"),
-        (["--throw-away", "--seconds", "3"], "expected at least 4 for 2 places"),
+        (["--throw-away", "--seconds", "3"], "expected at least 4 for 2 databases"),
         (["--throw-away", "--buffer-size", "1000"], "expected a multiple of 512"),
         (["--url", "siridb://a:b@h/d", "--buffer-size", "1024"], "--buffer-size is of"),
         (["--url", "siridb://a:b@h/d", "--socket", "sock"], "expected a path with a /"),
@@ -333,7 +333,7 @@ def test_socket_of_another_server_is_refused(inhabited: Database, own_database: 
         ([], "SIRIDB_URL is not set"),
     ],
 )
-def test_wrong_usage_is_told_at_once(arguments: list[str], text: str) -> None:
+def test_wrong_usage_is_refused_at_once(arguments: list[str], text: str) -> None:
     assert text in run_command("bench", *arguments, code=2).stderr
 
 

@@ -17,7 +17,7 @@ from siridb_fast.cli.bench.cells import (
     Survey,
     Transport,
     best_of,
-    default_lines,
+    default_connections,
     is_clearly_faster,
 )
 from siridb_fast.cli.bench.figures import fastest, points_per_second, seconds_text
@@ -47,7 +47,7 @@ def advise(surveys: Sequence[Survey]) -> list[Advice]:
     main = fastest(surveys)
     found: list[Advice | None] = [_ceiling(main, is_one_of_several=len(surveys) > 1)]
     found += [_runs(main), _buffer(surveys), _sync(surveys), _linger(main), _writer(main)]
-    found += [_lines(main, transport) for transport in Transport]
+    found += [_connections(main, transport) for transport in Transport]
     found += [_transport(main), _pools(main), _repeats(surveys)]
     found += [*map(_delay, _latencies(surveys)), *map(_loss, surveys)]
     return [advice for advice in found if advice is not None]
@@ -128,7 +128,7 @@ def _sync(surveys: Sequence[Survey]) -> Advice | None:
     if 0 not in known or not late:
         return _sync_by_latency(surveys[0])
     never, often = known[late[0]], known[0]
-    pairs = _telling(_pairs(never, often), never.facts.buffer_points)
+    pairs = _representative(_pairs(never, often), never.facts.buffer_points)
     texts = [f"{points:,}: {_versus(one, other)}" for points, one, other in pairs]
     text = (
         f"{late[0]} ms against 0, by points of a series in a package: {'; '.join(texts)}. "
@@ -192,7 +192,7 @@ def _writer(survey: Survey) -> Advice | None:
         return None
     texts = [
         f"linger {each.cell.linger:g}: {points_per_second(each.rate)}/s, "
-        f"{(each.fast_share or 0) * 100:.0f} % by the fast path"
+        f"{(each.fast_fraction or 0) * 100:.0f} % by the fast path"
         for each in cells
     ]
     text = f"A writer of single points of {best.cell.series:,} series: {'; '.join(texts)}."
@@ -202,18 +202,18 @@ def _writer(survey: Survey) -> Advice | None:
     return Advice("BatchWriter", text, is_clear=True)
 
 
-def _lines(survey: Survey, transport: Transport) -> Advice | None:
-    cells = survey.of(Kind.LINES, transport)
+def _connections(survey: Survey, transport: Transport) -> Advice | None:
+    cells = survey.of(Kind.CONNECTIONS, transport)
     best = best_of(cells)
     if best is None:
         return None
     good = [each for each in cells if not is_clearly_faster(best, each)]
     simple = min(good, key=lambda each: (each.cell.in_flight, each.cell.connections))
     cell = simple.cell
-    default = default_lines(transport)
+    default = default_connections(transport)
     usual = next((c for c in cells if (c.cell.connections, c.cell.window) == default), None)
     setting = f"connections={cell.connections}, window={cell.window}"
-    topic = f"lines over {transport.value}"
+    topic = f"connections over {transport.value}"
     if usual is not None and usual in good:
         text = (
             f"The writer's default, {default[0]} × {default[1]} in flight, is as good as any: "
@@ -228,8 +228,8 @@ def _lines(survey: Survey, transport: Transport) -> Advice | None:
 
 
 def _transport(survey: Survey) -> Advice | None:
-    tcp = best_of(survey.of(Kind.LINES, Transport.TCP))
-    unix = best_of(survey.of(Kind.LINES, Transport.UNIX))
+    tcp = best_of(survey.of(Kind.CONNECTIONS, Transport.TCP))
+    unix = best_of(survey.of(Kind.CONNECTIONS, Transport.UNIX))
     if tcp is None or unix is None:
         return None
     text = (
@@ -303,7 +303,7 @@ def _pairs(one: Survey, other: Survey) -> list[tuple[int, Measured, Measured]]:
     ]
 
 
-def _telling(
+def _representative(
     pairs: list[tuple[int, Measured, Measured]], limit: int
 ) -> list[tuple[int, Measured, Measured]]:
     # The shortest run, the first one over the buffer, and the longest.

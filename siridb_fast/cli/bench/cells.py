@@ -1,6 +1,6 @@
 """What a bench tries, and what it has measured: cells and their figures.
 
-Pure: knows no connection and no clock. Rule: two cells are told apart only where the middle halves
+Pure: knows no connection and no clock. Rule: two cells differ only where the middle halves
 of their repeats do not touch (of a few repeats: where none does), and 5 % lie between them; what
 is closer is noise.
 """
@@ -23,7 +23,7 @@ __all__ = [
     "Survey",
     "Transport",
     "best_of",
-    "default_lines",
+    "default_connections",
     "is_clearly_faster",
     "plan",
 ]
@@ -31,10 +31,10 @@ __all__ = [
 BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
 PACKAGE_POINTS = 50_000  # of a package of long runs: 1 MB, as writers send it
 SLOW_PACKAGE_POINTS = 10_000  # of a package of short runs, which takes the server far longer
-MOST_SERIES = 300  # of a package: each has a place in the server's buffer file, which stays
+MOST_SERIES = 300  # of a package: each has a slot in the server's buffer file, which stays
 RUNS = (1, 10, 1_000, 10_000, 50_000)  # points of a series in a package
-LINES_RUN = 10_000  # the run that connections and windows are tried with
-LINES = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 4))  # connections, packages in flight on each
+CONNECTIONS_RUN = 10_000  # the run that connections and windows are tried with
+CONNECTIONS = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 4))  # connections, packages in flight on each
 LINGERS = (0.1, 1.0)
 FEWEST_REPEATS = 3  # with which noise can be judged
 FEW_REPEATS = 5  # whose middle half says too little
@@ -46,7 +46,7 @@ class Kind(Enum):
     """The questions; each has a table of its own."""
 
     RUNS = "runs"
-    LINES = "lines"
+    CONNECTIONS = "connections"
     LATENCY = "latency"
     WRITER = "writer"
 
@@ -60,7 +60,7 @@ class Transport(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One way to send: packages of so many points of each of so many series, and over which lines.
+    """One way to send: so many points of each of so many series a package, on which connections.
 
     A cell of `Kind.WRITER` has single points of so many series, which wait for ``linger`` seconds.
     """
@@ -105,7 +105,7 @@ class Measured:
     """What a cell has reached. ``rates`` are points per second, one for each repeat.
 
     Points, bytes, seconds and processor times (seconds, None where they cannot be read) are those
-    of all repeats; ``fast_share`` is which part of a writer's points took the server's fast path.
+    of all repeats; ``fast_fraction`` of a writer's points took the server's fast path.
     """
 
     cell: Cell
@@ -116,7 +116,7 @@ class Measured:
     client_cpu: float = 0.0
     server_cpu: float | None = None
     latency: Latency | None = None
-    fast_share: float | None = None
+    fast_fraction: float | None = None
 
     @property
     def rate(self) -> float:
@@ -138,7 +138,7 @@ class Measured:
 
     @property
     def spread(self) -> float | None:
-        """Half of the middle half, as a part of the median; None of a single repeat."""
+        """Half of the middle half, relative to the median; None of a single repeat."""
         if len(self.rates) < 2 or not self.rate:
             return None
         low, high = self.middle
@@ -165,7 +165,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """All cells of one place, and whether the points that were acknowledged are there."""
+    """All cells of one target, and whether the points that were acknowledged are there."""
 
     facts: Facts
     cells: tuple[Measured, ...]
@@ -176,7 +176,7 @@ class Survey:
     @property
     def best(self) -> Measured | None:
         """The fastest way of sending packages."""
-        return best_of(self.of(Kind.RUNS) + self.of(Kind.LINES))
+        return best_of(self.of(Kind.RUNS) + self.of(Kind.CONNECTIONS))
 
     @property
     def short_runs(self) -> list[Measured]:
@@ -209,7 +209,7 @@ class Survey:
 def plan(buffer_points: int, transports: Sequence[Transport], writer_series: int) -> list[Cell]:
     """Return the cells for a server with this buffer; the first transport has most of them."""
     main = transports[0]
-    connections, window = default_lines(main)
+    connections, window = default_connections(main)
     cells = [
         Cell(
             kind=Kind.RUNS,
@@ -221,10 +221,10 @@ def plan(buffer_points: int, transports: Sequence[Transport], writer_series: int
         )
         for points in sorted({*RUNS, max(buffer_points // 2, 1), buffer_points + 1})
     ]
-    run = max(LINES_RUN, buffer_points + 1)
+    run = max(CONNECTIONS_RUN, buffer_points + 1)
     cells += [
         Cell(
-            kind=Kind.LINES,
+            kind=Kind.CONNECTIONS,
             transport=transport,
             points=run,
             series=_series_of(run, buffer_points),
@@ -232,7 +232,7 @@ def plan(buffer_points: int, transports: Sequence[Transport], writer_series: int
             window=window,
         )
         for transport in transports
-        for connections, window in LINES
+        for connections, window in CONNECTIONS
     ]
     cells += [
         Cell(kind=Kind.LATENCY, transport=transport, points=1, series=1)
@@ -253,8 +253,8 @@ def plan(buffer_points: int, transports: Sequence[Transport], writer_series: int
     return cells
 
 
-def default_lines(transport: Transport) -> tuple[int, int]:
-    """Return the connections and the window of a writer that is told nothing else."""
+def default_connections(transport: Transport) -> tuple[int, int]:
+    """Return the connections and the window that a writer has by default."""
     return (1, 2) if transport is Transport.UNIX else (2, 1)
 
 

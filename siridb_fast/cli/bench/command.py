@@ -1,6 +1,6 @@
 """`siridb-fast bench`: what a server can take, and with which settings.
 
-Options and the flow; what is tried, measured and advised is the business of the modules beside.
+Options and the flow; what is tried, measured and advised is in the modules beside.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from siridb_fast.cli.bench.plots import check_plot, draw_in_terminal, draw_pictu
 from siridb_fast.cli.bench.run import survey
 from siridb_fast.cli.bench.target import (
     Account,
-    Ground,
-    Line,
+    BenchTarget,
+    Endpoint,
     Removal,
+    endpoints_of,
     existing_database,
-    lines_of,
     new_database,
     throw_away_server,
 )
@@ -42,10 +42,10 @@ BUFFER_STEP = 512
 LARGEST_BUFFER = 1_048_576
 BUFFER_SIZES = (1024, 8192)  # that new databases are tried with, if nothing else is asked
 SYNC_INTERVALS = (0, 500)
-LEAST_SECONDS = 2.0  # for each place that is measured
+LEAST_SECONDS = 2.0  # for each target
 ACCOUNT_PASSWORD = "SIRIDB_ACCOUNT_PASSWORD"  # noqa: S105 - the name of a variable
 
-Place: TypeAlias = AbstractAsyncContextManager[Ground]
+Opening: TypeAlias = AbstractAsyncContextManager[BenchTarget]
 
 
 def _checked_sizes(values: list[int] | None) -> list[int] | None:
@@ -147,24 +147,24 @@ def bench(
     if throw_away:
         if url is not None or in_new_database or socket is not None:
             raise UsageFault("--throw-away goes without --url, --new-database and --socket")
-        places = _throw_away(buffer_size or [BUFFER_SIZES[0]], timeout or ANSWER_TIMEOUT)
+        openings = _throw_away(buffer_size or [BUFFER_SIZES[0]], timeout or ANSWER_TIMEOUT)
     elif in_new_database:
-        target, lines = _target(url, socket, timeout)
+        target, endpoints = _target(url, socket, timeout)
         service = Account(account, _password(account), http_port)
-        make = partial(new_database, target.config, lines, target.timeout, removal, service)
-        places = [make(size) for size in buffer_size or BUFFER_SIZES]
+        make = partial(new_database, target.config, endpoints, target.timeout, removal, service)
+        openings = [make(size) for size in buffer_size or BUFFER_SIZES]
     elif buffer_size:
         raise UsageFault("--buffer-size is of --new-database and --throw-away")
     else:
-        target, lines = _target(url, socket, timeout)
-        places = [existing_database(target.config, lines, target.timeout, removal)]
-    if seconds < LEAST_SECONDS * len(places):
+        target, endpoints = _target(url, socket, timeout)
+        openings = [existing_database(target.config, endpoints, target.timeout, removal)]
+    if seconds < LEAST_SECONDS * len(openings):
         raise UsageFault(
-            f"--seconds: expected at least {LEAST_SECONDS * len(places):g} for {len(places)} "
-            f"places, got {seconds:g}"
+            f"--seconds: expected at least {LEAST_SECONDS * len(openings):g} for {len(openings)} "
+            f"databases, got {seconds:g}"
         )
     try:
-        surveys = run(_measure(places, seconds, series))
+        surveys = run(_measure(openings, seconds, series))
     except (KeyboardInterrupt, SystemExit):
         if not removal.left:
             note("Nothing of the bench is left.")
@@ -176,34 +176,34 @@ def bench(
 
 def _target(
     url: str | None, socket: str | None, timeout: float | None
-) -> tuple[Target, tuple[Line, ...]]:
+) -> tuple[Target, tuple[Endpoint, ...]]:
     target = target_of(url, timeout)
-    lines = lines_of(target.config, socket)
-    if not set(target.config.hosts) <= {line.host for line in lines}:
-        warn(f"only {lines[0].host} of the URL's servers is measured")
-    return target, lines
+    endpoints = endpoints_of(target.config, socket)
+    if not set(target.config.hosts) <= {endpoint.host for endpoint in endpoints}:
+        warn(f"only {endpoints[0].host} of the URL's servers is measured")
+    return target, endpoints
 
 
-def _throw_away(sizes: Sequence[int], timeout: float) -> list[Place]:
+def _throw_away(sizes: Sequence[int], timeout: float) -> list[Opening]:
     return [
         throw_away_server(size, interval, timeout) for size in sizes for interval in SYNC_INTERVALS
     ]
 
 
-async def _measure(places: Sequence[Place], seconds: float, series: int) -> list[Survey]:
+async def _measure(openings: Sequence[Opening], seconds: float, series: int) -> list[Survey]:
     console = Console(stderr=True)
     surveys: list[Survey] = []
     with console.status("", spinner="dots") as status:
-        for number, place in enumerate(places):
-            before = f"{number + 1} of {len(places)}, " if len(places) > 1 else ""
+        for number, opening in enumerate(openings):
+            before = f"{number + 1} of {len(openings)}, " if len(openings) > 1 else ""
 
-            def tell(text: str, before: str = before) -> None:
+            def show_step(text: str, before: str = before) -> None:
                 status.update(f"Measuring: {before}{text}")
 
             if console.is_terminal:
                 status.update(f"Measuring: {before}getting ready …")
-            async with place as ground:
-                surveys.append(await survey(ground, seconds / len(places), series, tell))
+            async with opening as target:
+                surveys.append(await survey(target, seconds / len(openings), series, show_step))
     return surveys
 
 

@@ -1,6 +1,6 @@
 """How much processor time a server of this machine has used: Linux, by /proc.
 
-Rule: where it cannot be told, it is None; nothing depends on it.
+Rule: where it is unknown, it is None; nothing depends on it.
 """
 
 from __future__ import annotations

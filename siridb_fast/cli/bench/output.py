@@ -1,4 +1,4 @@
-"""How a bench looks: tables, recommendations and JSON.
+"""What a bench prints: tables, recommendations and JSON.
 
 Knows nothing of how it was measured.
 """
@@ -33,14 +33,14 @@ __all__ = ["print_bench", "write_json"]
 
 WIDE = 100  # columns of a terminal, from which on there is room for bars
 BAR = 20
-TOPIC = 20  # columns; the longest is buffer_sync_interval
+TOPIC = 21  # columns; the longest is connections over unix
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEAST_SERVER_CPU = 0.05  # seconds: the kernel counts in steps of 0.01
 NOTHING = "–"
 
 
 def print_bench(surveys: Sequence[Survey], advice: Sequence[Advice], removal: Removal) -> None:
-    """Print a table for each question and place, then what follows, on stdout."""
+    """Print a table for each question and target, then what follows, on stdout."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 100_000  # nothing is cut in a pipe or a file
@@ -77,7 +77,7 @@ def _print_survey(console: Console, survey: Survey) -> None:
     )
     is_wide = console.is_terminal and console.width >= WIDE
     console.print(_runs(survey, is_wide=is_wide))
-    console.print(_lines(survey, is_wide=is_wide))
+    console.print(_connections(survey, is_wide=is_wide))
     console.print(_latencies(survey))
     console.print(_writers(survey))
 
@@ -112,15 +112,15 @@ def _runs(survey: Survey, *, is_wide: bool) -> Table:
     return _rates(title, "package", rows, is_wide)
 
 
-def _lines(survey: Survey, *, is_wide: bool) -> Table:
-    cells = [each for each in survey.cells if each.cell.kind is Kind.LINES]
+def _connections(survey: Survey, *, is_wide: bool) -> Table:
+    cells = [each for each in survey.cells if each.cell.kind is Kind.CONNECTIONS]
     rows = [
         (f"{each.cell.transport.value} {each.cell.connections} × {each.cell.window}", each)
         for each in cells
     ]
     cell = cells[0].cell
     title = f"Connections × packages in flight, packages of {cell.points:,} × {cell.series}"
-    return _rates(title, "lines", rows, is_wide)
+    return _rates(title, "connections", rows, is_wide)
 
 
 def _latencies(survey: Survey) -> Table:
@@ -152,8 +152,8 @@ def _writers(survey: Survey) -> Table:
         "fast path",
     )
     for each in cells:
-        share = NOTHING if each.fast_share is None else f"{each.fast_share * 100:.0f} %"
-        table.add_row(f"{each.cell.linger:g} s", *_figures(each), share)
+        fast = NOTHING if each.fast_fraction is None else f"{each.fast_fraction * 100:.0f} %"
+        table.add_row(f"{each.cell.linger:g} s", *_figures(each), fast)
     return table
 
 
@@ -209,8 +209,8 @@ def _server_ns(each: Measured) -> float | None:
 
 
 def _bar(each: Measured, best: Measured | None) -> str:
-    part = 0.0 if best is None or not best.rate else each.rate / best.rate
-    eighths = round(part * BAR * 8)
+    fraction = 0.0 if best is None or not best.rate else each.rate / best.rate
+    eighths = round(fraction * BAR * 8)
     return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).strip().ljust(BAR)
 
 
@@ -250,6 +250,6 @@ def _cell(each: Measured) -> dict[str, Any]:
         "seconds": each.seconds,
         "client_ns_per_point": each.client_cpu / each.points * 1e9 if each.points else None,
         "server_ns_per_point": _server_ns(each),
-        "fast_share": each.fast_share,
+        "fast_share": each.fast_fraction,
         "latency": None if each.latency is None else asdict(each.latency),
     }

@@ -23,7 +23,7 @@ INCHES = (13.0, 5.2)
 DPI = 110
 TERMINAL_LINES = 20
 NARROWEST = 40
-BAR_SHARE = 0.8  # of the room of a bar
+BAR_FRACTION = 0.8  # of the room of a bar
 PANELS = (5, 4, 3)  # widths beside each other
 TITLE = "Points/s by points of a series in a package"
 
@@ -49,9 +49,9 @@ def draw_picture(surveys: Sequence[Survey], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
-    runs, lines, trips = figure.subplots(1, len(PANELS), width_ratios=PANELS)
+    runs, connections, trips = figure.subplots(1, len(PANELS), width_ratios=PANELS)
     _draw_runs(runs, surveys)
-    _draw_lines(lines, surveys)
+    _draw_connections(connections, surveys)
     _draw_trips(trips, surveys)
     facts = surveys[0].facts
     figure.suptitle(
@@ -97,11 +97,11 @@ def draw_in_terminal(surveys: Sequence[Survey]) -> None:
 def _spaced(sizes: Sequence[int], width: int) -> list[int]:
     # Without those whose labels would run into the one before.
     room = log10(sizes[-1] / sizes[0]) * 9 / width if len(sizes) > 1 else 0.0
-    kept = [sizes[0]]
+    spaced = [sizes[0]]
     for size in sizes[1:]:
-        if log10(size / kept[-1]) >= room:
-            kept.append(size)
-    return kept
+        if log10(size / spaced[-1]) >= room:
+            spaced.append(size)
+    return spaced
 
 
 def _draw_runs(axes: Axes, surveys: Sequence[Survey]) -> None:
@@ -137,14 +137,14 @@ def _draw_runs(axes: Axes, surveys: Sequence[Survey]) -> None:
     _dress(axes, "points/s; band: middle half of the repeats")
 
 
-def _draw_lines(axes: Axes, surveys: Sequence[Survey]) -> None:
-    height = BAR_SHARE / len(surveys)
+def _draw_connections(axes: Axes, surveys: Sequence[Survey]) -> None:
+    height = BAR_FRACTION / len(surveys)
     names: list[str] = []
     for number, survey in enumerate(surveys):
-        cells = survey.of(Kind.LINES)
-        names = [_line_name(each) for each in cells] if len(cells) > len(names) else names
+        cells = survey.of(Kind.CONNECTIONS)
+        names = [_flight_name(each) for each in cells] if len(cells) > len(names) else names
         axes.barh(
-            [place + number * height for place in range(len(cells))],
+            [index + number * height for index in range(len(cells))],
             [each.rate / 1e6 for each in cells],
             height * 0.92,
             xerr=_errors(cells),
@@ -153,7 +153,7 @@ def _draw_lines(axes: Axes, surveys: Sequence[Survey]) -> None:
             error_kw={"ecolor": "0.25", "elinewidth": 1, "capsize": 2},
         )
     middle = height * (len(surveys) - 1) / 2
-    axes.set_yticks([place + middle for place in range(len(names))], names)
+    axes.set_yticks([index + middle for index in range(len(names))], names)
     axes.invert_yaxis()
     axes.set_xlabel("million points/s")
     _dress(axes, "connections × in flight on each")
@@ -170,7 +170,7 @@ def _draw_trips(axes: Axes, surveys: Sequence[Survey]) -> None:
                 seconds = (found.ping, found.nothing, found.median, found.p99)
                 times += [value * 1e3 for value in seconds]
                 colors += [f"C{number}"] * len(kinds)
-    bars = axes.barh(range(len(names)), times, BAR_SHARE, color=colors, alpha=0.85)
+    bars = axes.barh(range(len(names)), times, BAR_FRACTION, color=colors, alpha=0.85)
     axes.bar_label(bars, [f"{value:.3g}" for value in times], padding=3, fontsize=8)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
@@ -189,7 +189,7 @@ def _dress(axes: Axes, title: str) -> None:
     axes.tick_params(labelsize=8)
 
 
-def _line_name(each: Measured) -> str:
+def _flight_name(each: Measured) -> str:
     cell = each.cell
     return f"{cell.transport.value} {cell.connections} × {cell.window}"
 

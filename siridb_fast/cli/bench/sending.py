@@ -1,4 +1,4 @@
-"""What a bench sends and how: packages made beforehand, kept in flight on a few connections.
+"""What a bench sends and how: packages made beforehand, in flight on a few connections.
 
 The next package is sent from within the answer to the one before: no task, future or timer for
 each is in the way. Rules: packages that are in flight together hold no series in common; the

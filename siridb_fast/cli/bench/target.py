@@ -1,6 +1,6 @@
 """Where a bench writes, and that nothing of it stays: series of its own, or a database of its own.
 
-Each ground is an asynchronous context manager. Rules: before a point is written it is sure that
+Each target is an asynchronous context manager. Rules: before a point is written it is sure that
 this user may remove it; what is removed is counted afterwards; what could not be removed is said,
 with what removes it. Points lie in the year 2090 and later: none expires, and the shards are the
 bench's own, so that the disk is given back as well.
@@ -33,12 +33,12 @@ from siridb_fast.testing import HttpApi, HttpApiError, SiriDBServer
 
 __all__ = [
     "Account",
-    "Ground",
-    "Line",
+    "BenchTarget",
+    "Endpoint",
     "Removal",
     "ask",
+    "endpoints_of",
     "existing_database",
-    "lines_of",
     "new_database",
     "throw_away_server",
 ]
@@ -52,8 +52,8 @@ IGNORING = "set ignore_threshold true"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One way to the server."""
+class Endpoint:
+    """An address of the server, and what it is reached over."""
 
     transport: Transport
     host: Host
@@ -69,23 +69,23 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class BenchTarget:
     """Where a bench may write: series whose names begin with the prefix."""
 
     facts: Facts
     config: Config
-    lines: tuple[Line, ...]
+    endpoints: tuple[Endpoint, ...]
     prefix: str
     pid: int | None
     timeout: float
 
-    async def connect(self, line: Line, window: int = 1) -> Connection:
+    async def connect(self, endpoint: Endpoint, window: int = 1) -> Connection:
         """Open a connection."""
-        return await open_connection(line.host, self.config, self.timeout, window)
+        return await open_connection(endpoint.host, self.config, self.timeout, window)
 
     async def stored(self) -> int:
         """Return how many points the server says that it has of the bench's series."""
-        async with _asking(self.lines[0].host, self.config, self.timeout) as connection:
+        async with _asking(self.endpoints[0].host, self.config, self.timeout) as connection:
             query = f"count series length {_regex(self.prefix)}"
             return await _count(connection, query, self.timeout)
 
@@ -99,63 +99,63 @@ class Removal:
     left: list[str] = field(default_factory=list)
 
 
-def lines_of(config: Config, socket: str | None) -> tuple[Line, ...]:
-    """Return the ways to try: the first server of a URL, its unix socket, or the one given."""
+def endpoints_of(config: Config, socket: str | None) -> tuple[Endpoint, ...]:
+    """Return what to measure: the first server of a URL, and its unix socket or the one given."""
     hosts = [host for host in config.hosts if not host.is_backup] or list(config.hosts)
     if socket is not None:
         if "/" not in socket:
             raise UsageFault(f"--socket: expected a path with a / in it, got {socket!r}")
         hosts.append(Host(socket))
-    found: dict[Transport, Line] = {}
+    found: dict[Transport, Endpoint] = {}
     for host in hosts:
         transport = Transport.UNIX if host.is_unix_socket else Transport.TCP
-        found.setdefault(transport, Line(transport, host))
+        found.setdefault(transport, Endpoint(transport, host))
     return tuple(found.values())
 
 
 @asynccontextmanager
 async def existing_database(
-    config: Config, lines: tuple[Line, ...], timeout: float, removal: Removal
-) -> AsyncIterator[Ground]:
-    """Give a ground in a database that is there; drop the series of the bench at the end.
+    config: Config, endpoints: tuple[Endpoint, ...], timeout: float, removal: Removal
+) -> AsyncIterator[BenchTarget]:
+    """Give a target in a database that is there; drop the series of the bench at the end.
 
     Raises:
         UserAuthError: The user may not do what this needs, and nothing was written.
         UsageFault: The unix socket is another server's.
     """
     prefix = f"{FAMILY}{secrets.token_hex(4)}."
-    async with _asking(lines[0].host, config, timeout) as connection:
-        shown = await _look_around(connection, config, prefix, timeout)
-    await _require_same_server(lines[1:], config, timeout, shown["uuid"])
-    ground = Ground(
+    async with _asking(endpoints[0].host, config, timeout) as connection:
+        shown = await _require_rights(connection, config, prefix, timeout)
+    await _require_same_server(endpoints[1:], config, timeout, shown["uuid"])
+    target = BenchTarget(
         facts=_facts(shown, f"database {config.dbname}"),
         config=config,
-        lines=lines,
+        endpoints=endpoints,
         prefix=prefix,
-        pid=local_pid(line.host for line in lines),
+        pid=local_pid(endpoint.host for endpoint in endpoints),
         timeout=timeout,
     )
     try:
-        yield ground
+        yield target
     except asyncio.CancelledError:
         note("Stopped. Removing what was written …")
         raise
     finally:
-        await _remove(ground, removal)
+        await _remove(target, removal)
 
 
 @asynccontextmanager
 async def new_database(
     config: Config,
-    lines: tuple[Line, ...],
+    endpoints: tuple[Endpoint, ...],
     timeout: float,
     removal: Removal,
     account: Account,
     buffer_size: int,
-) -> AsyncIterator[Ground]:
-    """Make a database on a server that is there, give it as a ground, and drop it at the end."""
+) -> AsyncIterator[BenchTarget]:
+    """Make a database on a server that is there, give it as a target, and drop it at the end."""
     name = f"bench_{secrets.token_hex(4)}"
-    tcp = next((line.host.address for line in lines if line.transport is Transport.TCP), None)
+    tcp = next((each.host.address for each in endpoints if each.transport is Transport.TCP), None)
     api = HttpApi(tcp or "127.0.0.1", account.http_port)
     username, password = DATABASE_USER
     config = replace(config, username=username, password=password, dbname=name)
@@ -173,21 +173,21 @@ async def new_database(
             _serve(api, account, "drop-database", {"database": name}, timeout)
         raise
     try:
-        async with _asking(lines[0].host, config, timeout) as connection:
+        async with _asking(endpoints[0].host, config, timeout) as connection:
             shown = await _show(connection, timeout)
-        yield Ground(
+        yield BenchTarget(
             facts=_facts(shown, f"buffer_size {buffer_size:,}"),
             config=config,
-            lines=lines,
+            endpoints=endpoints,
             prefix=FAMILY,
-            pid=local_pid(line.host for line in lines),
+            pid=local_pid(endpoint.host for endpoint in endpoints),
             timeout=timeout,
         )
     finally:
         try:
             _serve(api, account, "drop-database", {"database": name}, timeout)
         except SiriDBError as exc:
-            _tell_left(
+            _report_left(
                 removal,
                 f"the database {name} is left on the server: {reason_of(exc)}; this removes it: "
                 f'POST /drop-database {{"database": "{name}"}} as {account.name}',
@@ -197,19 +197,19 @@ async def new_database(
 @asynccontextmanager
 async def throw_away_server(
     buffer_size: int, sync_interval: int, timeout: float
-) -> AsyncIterator[Ground]:
-    """Start a server with an empty database, give it as a ground, and throw it away at the end."""
+) -> AsyncIterator[BenchTarget]:
+    """Start a server with an empty database, give it as a target, and throw it away at the end."""
     with SiriDBServer(buffer_sync_interval=sync_interval) as running:
         running.create_database(buffer_size=buffer_size)
         config = parse_url(running.url())
-        lines = lines_of(config, str(running.socket_path))
-        async with _asking(lines[0].host, config, timeout) as connection:
+        endpoints = endpoints_of(config, str(running.socket_path))
+        async with _asking(endpoints[0].host, config, timeout) as connection:
             shown = await _show(connection, timeout)
         label = f"buffer_sync_interval {sync_interval}, buffer_size {buffer_size:,}"
-        yield Ground(
+        yield BenchTarget(
             facts=replace(_facts(shown, label), sync_interval=sync_interval),
             config=config,
-            lines=lines,
+            endpoints=endpoints,
             prefix=FAMILY,
             pid=running.pid,
             timeout=timeout,
@@ -232,7 +232,7 @@ async def _asking(host: Host, config: Config, timeout: float) -> AsyncIterator[C
         await connection.wait_closed()
 
 
-async def _look_around(
+async def _require_rights(
     connection: Connection, config: Config, prefix: str, timeout: float
 ) -> dict[str, Any]:
     # Everything that is needed later is tried while there is nothing to remove.
@@ -264,13 +264,13 @@ async def _show(connection: Connection, timeout: float) -> dict[str, Any]:
 
 
 async def _require_same_server(
-    others: tuple[Line, ...], config: Config, timeout: float, uuid: str
+    others: tuple[Endpoint, ...], config: Config, timeout: float, uuid: str
 ) -> None:
-    for line in others:
-        async with _asking(line.host, config, timeout) as connection:
+    for endpoint in others:
+        async with _asking(endpoint.host, config, timeout) as connection:
             found = await ask(connection, "show uuid", timeout)
         if found["data"][0]["value"] != uuid:
-            raise UsageFault(f"{line.host} is the socket of another server than the URL's")
+            raise UsageFault(f"{endpoint.host} is the socket of another server than the URL's")
 
 
 def _facts(shown: dict[str, Any], label: str) -> Facts:
@@ -285,59 +285,59 @@ def _facts(shown: dict[str, Any], label: str) -> Facts:
     )
 
 
-async def _remove(ground: Ground, removal: Removal) -> None:
-    query = f"drop series {_regex(ground.prefix)} {IGNORING}"
+async def _remove(target: BenchTarget, removal: Removal) -> None:
+    query = f"drop series {_regex(target.prefix)} {IGNORING}"
     try:
-        async with _asking(ground.lines[0].host, ground.config, ground.timeout) as connection:
-            await _drop_series(connection, query, ground, removal)
-            await _drop_shards(connection, ground, removal)
+        async with _asking(target.endpoints[0].host, target.config, target.timeout) as connection:
+            await _drop_series(connection, query, target, removal)
+            await _drop_shards(connection, target, removal)
     except asyncio.CancelledError:
-        _tell_left(removal, _left(ground, "stopped once more before all was removed", query))
+        _report_left(removal, _left(target, "stopped once more before all was removed", query))
         raise
     except (SiriDBError, OSError) as exc:
-        _tell_left(removal, _left(ground, reason_of(exc), query))
+        _report_left(removal, _left(target, reason_of(exc), query))
 
 
-def _left(ground: Ground, reason: str, query: str) -> str:
+def _left(target: BenchTarget, reason: str, query: str) -> str:
     return (
-        f"series whose names begin with {ground.prefix} may be left in the database "
-        f"{ground.config.dbname!r}: {reason}; this removes them: {query}"
+        f"series whose names begin with {target.prefix} may be left in the database "
+        f"{target.config.dbname!r}: {reason}; this removes them: {query}"
     )
 
 
 async def _drop_series(
-    connection: Connection, query: str, ground: Ground, removal: Removal
+    connection: Connection, query: str, target: BenchTarget, removal: Removal
 ) -> None:
     # Until there are none twice in a row: what a server had received it goes on storing.
-    counting = f"count series {_regex(ground.prefix)}"
+    counting = f"count series {_regex(target.prefix)}"
     empty = 0
     for _ in range(REMOVAL_ATTEMPTS):
-        found = await _count(connection, counting, ground.timeout)
+        found = await _count(connection, counting, target.timeout)
         removal.series += found
         empty = 0 if found else empty + 1
         if empty == 2:
             return
         if found:
-            await ask(connection, query, ground.timeout)
+            await ask(connection, query, target.timeout)
         await asyncio.sleep(BETWEEN_ATTEMPTS)
     raise QueryError(f"the server goes on storing points, {found:,} series are there again")
 
 
-async def _drop_shards(connection: Connection, ground: Ground, removal: Removal) -> None:
+async def _drop_shards(connection: Connection, target: BenchTarget, removal: Removal) -> None:
     # Dropped series leave their points in the shards until the server optimizes them. Shards that
     # begin in 2090 hold nothing else, once no series ends there.
-    begin = BEGINNING * TimePrecision.of_unit(ground.facts.time_precision).per_second
-    others = await _count(connection, f"count series where end >= {begin}", ground.timeout)
+    begin = BEGINNING * TimePrecision.of_unit(target.facts.time_precision).per_second
+    others = await _count(connection, f"count series where end >= {begin}", target.timeout)
     if others:
         return
-    found = await _count(connection, f"count shards where start >= {begin}", ground.timeout)
+    found = await _count(connection, f"count shards where start >= {begin}", target.timeout)
     if found:
         removal.shards += found
         query = f"drop shards where start >= {begin} {IGNORING}"
-        await ask(connection, query, ground.timeout)
+        await ask(connection, query, target.timeout)
 
 
-def _tell_left(removal: Removal, text: str) -> None:
+def _report_left(removal: Removal, text: str) -> None:
     removal.left.append(text)
     warn(text)
 

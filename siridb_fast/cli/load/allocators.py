@@ -13,7 +13,7 @@ __all__ = ["keep_memory_small"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt()
 LARGE = 33_554_432  # bytes; from here on an array that is freed goes back to the system at once
-KEPT = 67_108_864  # bytes at most that a thread keeps; without, each portion has new pages
+RETAINED = 67_108_864  # bytes at most that a thread retains; without, each portion has new pages
 
 
 def keep_memory_small() -> None:
@@ -29,4 +29,4 @@ def keep_memory_small() -> None:
     with contextlib.suppress(AttributeError, OSError, TypeError):
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGE)
-        libc.mallopt(M_TRIM_THRESHOLD, KEPT)
+        libc.mallopt(M_TRIM_THRESHOLD, RETAINED)

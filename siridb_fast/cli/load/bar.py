@@ -67,7 +67,7 @@ class LoadBar:
             points=progress.points,
             bytes=progress.bytes,
             seconds=progress.seconds,
-            faults=f"{bad:,} bad lines" if bad else "",
+            bad_lines=f"{bad:,} bad lines" if bad else "",
         )
 
     def _make(self) -> None:

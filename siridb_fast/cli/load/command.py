@@ -1,6 +1,6 @@
 """`siridb-fast load`: files into the database, with a bar, and so that it can go on after a stop.
 
-What is read and sent is the library's business; this module asks for it and says what happened.
+What is read and sent is the library's business; this module starts it and prints what happened.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             raise typer.Exit(ExitCode.INCOMPLETE) from None
         except (SiriDBError, OSError, KeyboardInterrupt, SystemExit) as exc:
             bar.close()
-            _tell_stopped(exc)
+            _note_stopped(exc)
             raise
         bar.close()
         _print_report(report, source)
@@ -238,7 +238,7 @@ def _job(options: LoadOptions, dbname: str) -> str:
     )
 
 
-def _tell_stopped(exc: BaseException) -> None:
+def _note_stopped(exc: BaseException) -> None:
     for text in _notes(exc):
         note(text[0].upper() + text[1:])
     note(_how_to_go_on())
@@ -254,8 +254,8 @@ def _notes(exc: BaseException) -> list[str]:
 
 def _how_to_go_on() -> str:
     command, *arguments = sys.argv[1:]
-    kept = [argument for argument in arguments if argument not in ("--resume", "--restart")]
-    shown = ["siridb-fast", command, "--resume", *_without_url(kept)]
+    repeated = [argument for argument in arguments if argument not in ("--resume", "--restart")]
+    shown = ["siridb-fast", command, "--resume", *_without_url(repeated)]
     return f"Go on with: {shlex.join(shown)}"
 
 

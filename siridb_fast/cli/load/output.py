@@ -1,4 +1,4 @@
-"""How a load looks: a bar while it runs, on stderr, and the summary when it ends.
+"""What a load prints: a bar while it runs, on stderr, and a summary when it ends.
 
 Knows nothing of how points are read or sent.
 """
@@ -55,11 +55,11 @@ def new_bar(total: int) -> tuple[Progress, TaskID]:
         BarColumn(),
         Amount(),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[faults]}", style="yellow"),
+        TextColumn("{task.fields[bad_lines]}", style="yellow"),
         console=console,
         disable=not console.is_terminal,
     )
-    task = bar.add_task("", total=max(1, total), points=0, bytes=0, seconds=0.0, faults="")
+    task = bar.add_task("", total=max(1, total), points=0, bytes=0, seconds=0.0, bad_lines="")
     return bar, task
 
 

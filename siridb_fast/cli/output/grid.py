@@ -54,8 +54,8 @@ class PointGrid:
     def rows(self, start: int, stop: int) -> Iterator[tuple[object, ...]]:
         """Yield the rows from ``start`` up to ``stop``."""
         for offset in range(start, stop, BATCH):
-            part = self.table.slice(offset, min(BATCH, stop - offset))
-            yield from zip(*map(self._cells, part.schema, part.columns), strict=True)
+            chunk = self.table.slice(offset, min(BATCH, stop - offset))
+            yield from zip(*map(self._cells, chunk.schema, chunk.columns), strict=True)
 
     def _cells(self, field: pa.Field, column: pa.ChunkedArray) -> list[object]:
         if not _is_time(field):

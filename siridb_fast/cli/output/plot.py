@@ -166,8 +166,8 @@ def thinned(
     least = order[starts]
     greatest = order[starts + np.maximum(numbers - 1, 0)]
     ends = [0, len(times) - 1]
-    kept = np.unique(np.concatenate([least, greatest, ends]))
-    return times[kept], values[kept]
+    indices = np.unique(np.concatenate([least, greatest, ends]))
+    return times[indices], values[indices]
 
 
 def _lines(arrays: PointArrays, columns: int) -> list[Line]:

@@ -1,1 +1,1 @@
-"""`siridb-fast spool`: look into a spool, export it, replay it."""
+"""`siridb-fast spool`: inspect a spool, export it, replay it."""

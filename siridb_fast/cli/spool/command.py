@@ -1,7 +1,7 @@
 """`siridb-fast spool`: what waits on disk for a server, as a file or to its database.
 
 Only `replay` changes a spool; for the others a writer may have it open. How points are written is
-`spool_export`'s business, how they are delivered `spool_replay`'s.
+in `export`, how they are delivered in `replay`.
 """
 
 from __future__ import annotations

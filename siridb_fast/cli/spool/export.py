@@ -136,7 +136,7 @@ class Exporter:
                 writer.write_table(_table(runs, schema))
 
     def _value_type(self) -> pa.DataType:
-        # All packages are looked at once before, so that the file has the type they need.
+        # All packages are read once before, so that the file has the type they need.
         import pyarrow as pa
 
         kinds = set()
@@ -165,17 +165,17 @@ def unit_of(precision: str | int | None) -> str | None:
 
 
 def _gathered(runs: Iterator[Run], points: int = 500_000) -> Iterator[list[Run]]:
-    # A part of the file for each package would make it slow to read.
-    part: list[Run] = []
+    # A row group of the file for each package would make it slow to read.
+    group: list[Run] = []
     count = 0
     for run in runs:
-        part.append(run)
+        group.append(run)
         count += len(run.timestamps)
         if count >= points:
-            yield part
-            part, count = [], 0
-    if part:
-        yield part
+            yield group
+            group, count = [], 0
+    if group:
+        yield group
 
 
 def _table(runs: list[Run], schema: pa.Schema) -> pa.Table:

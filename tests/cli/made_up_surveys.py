@@ -15,9 +15,9 @@ FACTS = Facts(
     buffer_size=1024,
     sync_interval=None,
 )
-QUIET = (0.99, 1.0, 1.0, 1.0, 1.01)  # parts of the rate: the repeats of a machine without noise
+QUIET = (0.99, 1.0, 1.0, 1.0, 1.01)  # factors of the rate: the repeats of a machine without noise
 RUNS = {1: 200e3, 10: 250e3, 32: 300e3, 65: 3e6, 1_000: 5e6, 10_000: 6e6}
-LINES = {(1, 1): 5e6, (2, 1): 6e6, (1, 2): 5e6, (2, 2): 5e6, (1, 4): 5e6}
+CONNECTIONS = {(1, 1): 5e6, (2, 1): 6e6, (1, 2): 5e6, (2, 2): 5e6, (1, 4): 5e6}
 
 
 def cell(
@@ -42,8 +42,8 @@ def cell(
 
 
 def measured(of: Cell, rate: float, repeats: Sequence[float] = QUIET) -> Measured:
-    """Return what a cell has reached: its repeats are these parts of the rate."""
-    rates = tuple(rate * part for part in repeats)
+    """Return what a cell has reached: its repeats are the rate times these."""
+    rates = tuple(rate * factor for factor in repeats)
     return Measured(cell=of, rates=rates, points=1000, bytes=19_000, seconds=1.0, client_cpu=0.1)
 
 
@@ -55,7 +55,7 @@ def latency(nothing: float, point: float, p99: float | None = None) -> Measured:
 
 def survey(
     runs: Mapping[int, float] = RUNS,
-    lines: Mapping[tuple[int, int], float] = LINES,
+    connections: Mapping[tuple[int, int], float] = CONNECTIONS,
     unix: Mapping[tuple[int, int], float] | None = None,
     *,
     repeats: Sequence[float] = QUIET,
@@ -64,9 +64,11 @@ def survey(
 ) -> Survey:
     """Return a survey with these rates by points of a series, and by connections and window."""
     cells = [measured(cell(points), rate, repeats) for points, rate in runs.items()]
-    for transport, rates in ((Transport.TCP, lines), (Transport.UNIX, unix or {})):
+    for transport, rates in ((Transport.TCP, connections), (Transport.UNIX, unix or {})):
         cells += [
-            measured(cell(10_000, *flight, kind=Kind.LINES, transport=transport), rate, repeats)
+            measured(
+                cell(10_000, *flight, kind=Kind.CONNECTIONS, transport=transport), rate, repeats
+            )
             for flight, rate in rates.items()
         ]
     return Survey(
