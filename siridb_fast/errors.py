@@ -1,8 +1,8 @@
 """The errors of siridb_fast, in one tree.
 
-A fault belongs to one of four parties: the caller, the server (it said no), the line, or the
-peer's protocol. Every class is also the built-in error that the reference driver's README promises
-under its name, so ``except OverflowError`` and ``except IndexError`` go on working.
+A fault belongs to one of four parties: the caller, the server (it said no), the connection,
+or the peer's protocol. Every class is also the built-in error that the reference driver's README
+promises under its name, so ``except OverflowError`` and ``except IndexError`` go on working.
 
 ::
 
@@ -31,7 +31,7 @@ under its name, so ``except OverflowError`` and ``except IndexError`` go on work
     │   │   ├── UserAuthError                        69: the user has no right to do this
     │   │   └── UnknownDatabaseError (IndexError)    73
     │   └── ServerMessageError (RuntimeError)        64, 70, 75
-    ├── the line
+    ├── the connection
     │   ├── ConnectionLost (ConnectionError)
     │   └── RequestTimeout (TimeoutError)
     └── the peer's protocol
@@ -90,10 +90,10 @@ class ColumnError(SiriDBError, ValueError):
     """Refuse an array before a byte is sent; name the series and the index, where there is one."""
 
     def __init__(self, text: str, *, series: str | None = None, index: int | None = None) -> None:
-        place = "" if series is None else f"series {_shorten(series)}"
+        where = "" if series is None else f"series {_shorten(series)}"
         if index is not None:
-            place += f"{', ' if place else ''}index {index}"
-        super().__init__(f"{place}: {text}" if place else text)
+            where += f"{', ' if where else ''}index {index}"
+        super().__init__(f"{where}: {text}" if where else text)
         self.text = text
         self.series = series
         self.index = index
@@ -129,10 +129,10 @@ class FileError(SiriDBError, ValueError):
     def __init__(
         self, text: str, *, file: str, line: int | None = None, column: str | None = None
     ) -> None:
-        place = file if line is None else f"{file}:{line}"
+        where = file if line is None else f"{file}:{line}"
         if column is not None:
-            place += f": column {_shorten(column)}"
-        super().__init__(f"{place}: {text}")
+            where += f": column {_shorten(column)}"
+        super().__init__(f"{where}: {text}")
         self.text = text
         self.file = file
         self.line = line
@@ -164,8 +164,8 @@ class SpoolLockedError(SpoolError):
     """Refuse a spool that another writer has open; ``pid`` is its process, None if not known."""
 
     def __init__(self, path: str, pid: int | None = None) -> None:
-        holder = "another process" if pid is None else f"process {pid}"
-        super().__init__(f"{path}: {holder} writes to this spool, and only one can at a time")
+        owner = "another process" if pid is None else f"process {pid}"
+        super().__init__(f"{path}: {owner} writes to this spool, and only one can at a time")
         self.path = path
         self.pid = pid
 

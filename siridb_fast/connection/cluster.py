@@ -83,7 +83,7 @@ class Cluster:
         """Connect to every host that is not connected; go on trying in the background.
 
         Returns:
-            For each connection, in the order of the hosts, None or the exception that met it.
+            For each connection, in the order of the hosts, None or why it failed.
         """
         results = await asyncio.gather(
             *(member.connect(timeout) for member in self._members), return_exceptions=True
@@ -100,7 +100,7 @@ class Cluster:
         """Connect to any host at least.
 
         Raises:
-            SiriDBError, OSError: There is no connection: what met the first.
+            SiriDBError, OSError: There is no connection: why the first failed.
         """
         results = await self.connect(timeout)
         if not self.is_connected:
@@ -173,19 +173,19 @@ class Cluster:
     # ---- for the members
 
     def on_connected(self) -> None:
-        """Take note that there is a connection."""
+        """Remember that there is a connection."""
         self.failure = None
         self._connected_event.set()
         if self._on_change is not None and not self._is_closed:
             self._on_change()
 
     def on_lost(self) -> None:
-        """Take note that a connection was lost."""
+        """Report that a connection was lost."""
         if self._on_change is not None:
             self._on_change()
 
     def on_failure(self, host: Host, failure: BaseException) -> None:
-        """Take note that an attempt to connect has failed."""
+        """Log and remember that an attempt to connect has failed."""
         prefix = "" if str(host) in str(failure) else f"no connection to {host}: "
         logger.error("%s%s", prefix, failure)
         self.failure = failure

@@ -2,7 +2,7 @@
 
 ``siridb://user:password@host[:port][,host[:port]…]/dbname?weight=3,1&backup=0,1&timeout=10``
 
-``?socket=/path`` stands for a server's unix socket, in place of hosts or beside them. User,
+``?socket=/path`` stands for a server's unix socket, instead of hosts or beside them. User,
 password and database are percent-decoded. A password is never part of a repr or of an error's
 text.
 """
@@ -134,7 +134,7 @@ def parse_url(
     ``max_wait_retry`` (seconds), ``window`` (requests), ``max_answer`` (bytes), ``on_doubt``.
 
     Raises:
-        ConfigError: Names the part that is wrong; never repeats the URL, which holds a password.
+        ConfigError: Names the part that is wrong; never repeats the URL, which has a password.
     """
     if url is None:
         url = environ.get(URL_VARIABLE)
@@ -152,8 +152,8 @@ def parse_url(
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"the URL gives the option {twice!r} twice")
-    user, at, places = parts.netloc.rpartition("@")
-    username, colon, password = user.partition(":")
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    username, colon, password = credentials.partition(":")
     if not (at and colon and username):
         raise ConfigError(
             "the URL lacks user:password@ before the host; percent-encode / ? # @ there"
@@ -162,7 +162,7 @@ def parse_url(
         username=unquote(username),
         password=unquote(password),
         dbname=_database(parts.path, parts.fragment),
-        hosts=_hosts(places, options),
+        hosts=_hosts(hosts, options),
         ssl=ssl,
         **_typed(options),
     )
@@ -175,8 +175,8 @@ def _database(path: str, fragment: str) -> str:
     return name
 
 
-def _hosts(places: str, options: dict[str, str]) -> tuple[Host, ...]:
-    addresses = [_address(place) for place in places.split(",") if place]
+def _hosts(hosts: str, options: dict[str, str]) -> tuple[Host, ...]:
+    addresses = [_address(host) for host in hosts.split(",") if host]
     if "socket" in options:
         addresses.append((options.pop("socket"), DEFAULT_PORT))
         if "/" not in addresses[-1][0]:
@@ -193,10 +193,10 @@ def _hosts(places: str, options: dict[str, str]) -> tuple[Host, ...]:
     )
 
 
-def _address(place: str) -> tuple[str, int]:
-    host, colon, port = place.rpartition(":")
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
     if not colon or port.endswith("]"):
-        host, port = place, str(DEFAULT_PORT)
+        host, port = text, str(DEFAULT_PORT)
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ConfigError(f"host {host!r}: an IPv6 address stands in brackets")
     if not port.isascii() or not port.isdigit():

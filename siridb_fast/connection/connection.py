@@ -1,7 +1,7 @@
 """One connection: a `Session` on an asyncio transport.
 
-Turns requests into futures, resolves them as replies come in any order, keeps the line alive and
-gives up on answers that do not come. Knows asyncio and the session; knows nothing of hosts,
+Turns requests into futures, resolves them as replies come in any order, keeps the connection alive
+and gives up on answers that do not come. Knows asyncio and the session; knows nothing of hosts,
 weights or columns. One timer serves all deadlines and one the keep-alive; there is none per
 request.
 """
@@ -57,11 +57,11 @@ class ResponseSink(Protocol):
 class _Request:
     """What is known of a request in flight; the tag that the session keeps for it."""
 
-    __slots__ = ("deadline", "future", "is_raw", "pid", "type")
+    __slots__ = ("deadline", "is_raw", "pid", "sink", "type")
 
-    def __init__(self, type_: int, future: ResponseSink, deadline: float, is_raw: bool):
+    def __init__(self, type_: int, sink: ResponseSink, deadline: float, is_raw: bool):
         self.type = type_
-        self.future = future
+        self.sink = sink
         self.deadline = deadline
         self.is_raw = is_raw
         self.pid = -1
@@ -80,7 +80,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     ) -> None:
         self.name = name
         self.is_authenticated = False
-        self.process: ServerProcess | None = None  # the run of the server, if somebody asked
+        self.process: ServerProcess | None = None  # the run of the server, if it is known
         self._session = Session(window, max_answer)
         self._keepalive_interval = keepalive_interval
         self._loop = asyncio.get_running_loop()
@@ -161,7 +161,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
 
     def send_for(
         self,
-        answer: ResponseSink,
+        sink: ResponseSink,
         type_: int,
         payload: PayloadBytes,
         deadline: float,
@@ -169,7 +169,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         is_raw: bool = False,
         is_urgent: bool = False,
     ) -> None:
-        """Send a package now; its outcome is put into ``answer`` as soon as it is known."""
+        """Send a package now; its outcome is put into ``sink`` as soon as it is known."""
         if self._is_inherited:
             self._home.require()
         transport = self._transport
@@ -181,7 +181,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
             raise PackageTooLargeError(
                 f"the package has {len(payload):,} bytes, the server takes {_wire.MAX_PAYLOAD:,}"
             )
-        request = _Request(type_, answer, deadline, is_raw)
+        request = _Request(type_, sink, deadline, is_raw)
         request.pid = self._session.open(request, is_urgent)
         header = pack_header(len(payload), request.pid, type_)
         if len(payload) <= JOINED_BYTES:
@@ -267,8 +267,8 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         elif replies:
             self._offer_room()
             if self._session.requests and self._tcp_socket is not None:
-                # The server holds its next small answer back until this one is acknowledged, which
-                # the kernel would do after 40 ms. It takes this word for a while only.
+                # The server sends its next small answer once this one is acknowledged, which the
+                # kernel would do after 40 ms. The option holds for a while only.
                 self._tcp_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -279,14 +279,14 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
                 timer.cancel()
         self._sweep = self._keepalive = self._descriptor = None
         for request in self._session.close():
-            if not request.future.done():
+            if not request.sink.done():
                 error = ConnectionLost(
                     f"the connection to {self.name} was lost before package {request.pid} was "
                     f"answered{f' ({cause})' if cause else ''}",
                     in_doubt=True,
                 )
                 error.__cause__ = cause
-                request.future.set_exception(error)
+                request.sink.set_exception(error)
         self._offer_room()
         if not self._closed.done():
             self._closed.set_result(None)
@@ -299,14 +299,14 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
             logger.debug(
                 "%s: an answer to package %d, which nobody waits for", self.name, reply.pid
             )
-        elif not request.future.done():
+        elif not request.sink.done():
             try:
                 value = value_of(
                     reply.type, reply.body, request=request.type, is_raw=request.is_raw
                 )
-                request.future.set_result(value)
+                request.sink.set_result(value)
             except SiriDBError as exc:
-                request.future.set_exception(exc)
+                request.sink.set_exception(exc)
 
     # ---- the window
 
@@ -341,14 +341,14 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
                 self._offer_room()
 
     def _offer_room(self) -> None:
-        # One waiter for each place; all of them once the connection is lost.
+        # As many waiters as requests have room; all of them once the connection is lost.
         is_lost = self._session.is_closed
-        places = len(self._waiting_for_room) if is_lost else self._session.room
-        while self._waiting_for_room and places > 0:
+        room = len(self._waiting_for_room) if is_lost else self._session.room
+        while self._waiting_for_room and room > 0:
             waiter = self._waiting_for_room.popleft()
             if not waiter.done():
                 waiter.set_result(None)
-                places -= 1
+                room -= 1
 
     # ---- time
 
@@ -366,8 +366,8 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         for request in self._session.tags:
             if request.deadline <= now:
                 self._session.abandon(request.pid)
-                if not request.future.done():
-                    request.future.set_exception(
+                if not request.sink.done():
+                    request.sink.set_exception(
                         RequestTimeout(f"{self.name} did not answer package {request.pid} in time")
                     )
             elif request.deadline != float("inf"):

@@ -1,6 +1,6 @@
-"""Bring one request to a server; a failure means another server, later, or the caller.
+"""Bring one request to a server; a failure means another server, a later attempt, or the caller.
 
-Knows clusters, the clock and the errors; knows nothing of what is asked.
+Knows clusters, the clock and the errors; knows nothing of what is requested.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def request_with_failover(
     """Return what the answer to a request brings.
 
     Args:
-        cluster: The next server of it is asked, and another one if that cannot.
+        cluster: Its next server gets the request, and another one if that cannot take it.
         type_: The package type.
         payload: The package.
         timeout: Seconds, for all attempts.

@@ -1,8 +1,8 @@
 """Where the servers are, and which of them comes next.
 
 Selection is the smooth weighted round-robin known from nginx: each host gains its weight, the one
-with the most goes, and pays the sum of all. So hosts of weight 3 and 1 go A A B A, not A A A B.
-Knows nothing of connections or time.
+with the most is selected, and pays the sum of all. So hosts of weight 3 and 1 go A A B A, not
+A A A B. Knows nothing of connections or time.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class HostSelector:
     """Choose hosts by weight; backups only where no other is available."""
 
     def __init__(self, hosts: Iterable[Host]) -> None:
-        self._credit = dict.fromkeys(hosts, 0)
+        self._current_weights = dict.fromkeys(hosts, 0)
         self._candidates: list[Host] = []
 
     def select(self, available: Collection[Host]) -> Host | None:
@@ -69,7 +69,7 @@ class HostSelector:
     def peek(self, available: Collection[Host]) -> Host | None:
         """Return what `select` would return; `take_turn` makes it have its turn."""
         self._candidates = [host for host in available if not host.is_backup] or list(available)
-        if len(self._candidates) < 2:  # the usual case; a turn among one moves no credit
+        if len(self._candidates) < 2:  # the usual case; a turn among one changes no weight
             return next(iter(self._candidates), None)
         return self._first_of_candidates()
 
@@ -78,12 +78,12 @@ class HostSelector:
         if len(self._candidates) > 1:
             chosen = self._first_of_candidates()
             for host in self._candidates:
-                self._credit[host] += host.weight
-            self._credit[chosen] -= sum(host.weight for host in self._candidates)
+                self._current_weights[host] += host.weight
+            self._current_weights[chosen] -= sum(host.weight for host in self._candidates)
         self._candidates = []
 
     def _first_of_candidates(self) -> Host:
-        return max(self._candidates, key=lambda host: self._credit[host] + host.weight)
+        return max(self._candidates, key=lambda host: self._current_weights[host] + host.weight)
 
 
 def parse_hostlist(hostlist: Iterable[object]) -> tuple[Host, ...]:

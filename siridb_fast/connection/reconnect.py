@@ -29,13 +29,13 @@ class MemberEvents(Protocol):
     """What a member reports to its cluster."""
 
     def on_connected(self) -> None:
-        """Take note that there is a connection."""
+        """Called once there is a connection."""
 
     def on_lost(self) -> None:
-        """Take note that the connection was lost."""
+        """Called once the connection was lost."""
 
     def on_failure(self, host: Host, failure: BaseException) -> None:
-        """Take note that an attempt to connect has failed."""
+        """Called once an attempt to connect has failed."""
 
 
 class Member:

@@ -166,7 +166,7 @@ class DoubtResolver:
                     async with self._query_lock if may_be_busy else nullcontext():
                         is_idle = not may_be_busy or await self._is_idle(current)
                         now = await missing_points(
-                            arrays, partial(self._queries.arrays, at=current)
+                            arrays, partial(self._queries.select, at=current)
                         )
                     is_stored = not any(mask.any() for mask in now.values())
                     if is_new or is_stored or (is_idle and _are_equal(now, before)):

@@ -28,7 +28,7 @@ def builtin_of(value: object) -> Any:
 
 
 def _exactly(kind: type, value: Any) -> Any:
-    # The base class's own conversion, so that no override of a subclass is asked.
+    # The base class's own conversion, so that no override of a subclass is called.
     if kind is float:
         return float.__float__(value)
     if kind is int:

@@ -29,7 +29,7 @@ def name_in_pool(stem: str, pool: int, pools: int) -> str:
 
 @lru_cache(maxsize=4)
 def _owners(pools: int) -> tuple[int, ...]:
-    # Each new pool takes its share of the slots from all that were there before.
+    # Each new pool takes over as many slots from each that was there before.
     owners = [0] * SLOTS
     for newest in range(1, pools):
         counts = list(range(newest))

@@ -1,7 +1,7 @@
 """What the database says of itself: its time precision, and the type of each series.
 
-Each is asked for once and remembered; without the right to ask, it is unknown. Knows the texts of
-these queries in SiriDB's query language; whoever owns this gives what runs them.
+Each is queried once and remembered; without the right to query it, it is unknown. Knows the texts
+of these queries in SiriDB's query language; whoever owns this gives what runs them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from siridb_fast.query.select import (
 
 __all__ = ["Catalog", "quote"]
 
-REMEMBERED_TYPES = 1_000_000  # at about 150 bytes each; then all are forgotten and asked for again
+REMEMBERED_TYPES = 1_000_000  # at about 150 bytes each; then all are forgotten and queried again
 
 logger = logging.getLogger("siridb_fast")
 
@@ -38,7 +38,7 @@ class Catalog:
         self._may_list = True
 
     async def time_precision(self, timeout: float) -> int | None:
-        """Return SECOND … NANOSECOND, or None if the user may not ask."""
+        """Return SECOND … NANOSECOND, or None if the user may not query it."""
         if self._time_precision is None and self._may_show:
             try:
                 answer = await self._query("show time_precision", timeout)
@@ -50,7 +50,7 @@ class Catalog:
         return self._time_precision
 
     async def settings(self, timeout: float) -> tuple[int | None, int | None]:
-        """Return time precision and buffer size in bytes; None for each if one may not ask."""
+        """Return time precision and buffer size in bytes; None for each without the right."""
         try:
             answer = await self._query("show time_precision, buffer_size", timeout)
         except UserAuthError as exc:
@@ -69,8 +69,8 @@ class Catalog:
         found = {item["name"]: item["value"] for item in answer["data"]}
         return found["expiration_num"], found["expiration_log"]
 
-    async def look_up(self, names: Iterable[str], timeout: float) -> dict[str, str]:
-        """Ask for types of series, and do not remember them; none comes if one may not list."""
+    async def fetch_types(self, names: Iterable[str], timeout: float) -> dict[str, str]:
+        """Query types of series, and do not remember them; none comes if one may not list."""
         found: dict[str, str] = {}
         if self._may_list:
             try:
@@ -86,13 +86,13 @@ class Catalog:
     ) -> dict[str, str]:
         """Return the type of each series that exists: "integer", "float" or "string".
 
-        A series that does not exist yet is left out. What was learnt before is not asked for again
+        A series that does not exist yet is left out. What was learnt before is not queried again
         unless it ``is_fresh``. A user who may not list gets what this client itself has inserted.
         """
         wanted = list(names)
         unknown = wanted if is_fresh else [name for name in wanted if name not in self._types]
         if unknown and self._may_list:
-            found = await self.look_up(unknown, timeout)
+            found = await self.fetch_types(unknown, timeout)
             if self._may_list:
                 for name in unknown:
                     self._types.pop(name, None)
@@ -111,6 +111,6 @@ class Catalog:
 
 
 def _queries(names: Iterable[str]) -> Iterator[str]:
-    # A name that is too long to be asked for stays unknown.
+    # The type of a series whose name is too long for a query stays unknown.
     for batch in name_batches(name for name in names if quoted_bytes(name) < QUERY_BYTES):
         yield f"list series name, type {','.join(map(quote, batch))} limit {NAMES_PER_QUERY}"

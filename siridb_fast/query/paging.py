@@ -1,12 +1,12 @@
 """Selects of any number of points: cut into answers that the server's point limit lets pass.
 
 The limit, ``select_points_limit`` (one million at first), ends a select that comes to more points,
-and is only looked at before each further series and between pools. So the points of each series
-are counted, which costs the server next to nothing, and series are asked for in groups; one that
-is over the limit itself is asked for in windows of time, unless it is of text.
+and is checked only before each further series and between pools. So the points of each series are
+counted, which costs the server next to nothing, and series are selected in batches; one that is
+over the limit itself is selected in windows of time, unless it is of text.
 
-Knows SiriDB's query language through `selects`; the asking itself is done by whoever gives the
-callables. What is held here is the answers, and one more of 32 MiB or a million points.
+Knows SiriDB's query language through `select`; the callables that it is given send the queries.
+Memory: the points so far, and one more answer of 32 MiB or a million points.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from siridb_fast.query.select import (
 __all__ = ["Pager", "PointArrays", "SelectResult"]
 
 DEFAULT_LIMIT = 1_000_000
-FIRST_ROOM = 20_000  # points, as long as nobody knows how long they are
+FIRST_PAGE = 20_000  # points, as long as nobody knows how long they are
 ANSWER_BYTES = 32 * 1024 * 1024
 GROWTH = 8
 BUCKETS = 10_000
@@ -83,10 +83,10 @@ class Pager:
         select: Callable[[str | bytes], Awaitable[SelectResult]],
         query: Callable[[str], Awaitable[Any]],
     ) -> None:
-        self._ask = select
-        self._query = query
+        self._run_select = select
+        self._run_query = query
         self._limit = DEFAULT_LIMIT
-        self._room = FIRST_ROOM
+        self._page_points = FIRST_PAGE
         self._pieces: dict[str, list[Points]] = {}
 
     async def fetch(self, query: str | bytes) -> PointArrays:
@@ -102,133 +102,136 @@ class Pager:
         """
         select = parse_select(query)
         if select is None:
-            return (await self._ask(query)).points
-        sizes = await self._counted(select)
+            return (await self._run_select(query)).points
+        sizes = await self._count_if_cheap(select)
         if sum(size.points for size in sizes) <= self._limit:
             try:
-                return (await self._ask(query)).points
+                return (await self._run_select(query)).points
             except SelectLimitError as exc:
                 _refuse_merge(select, exc)
-                self._learn(exc)
-        return await self._paged(select, sizes or await self._sizes(select, None, None))
+                self._lower_limit(exc)
+        sizes = sizes or await self._count_points(select)
+        return await self._fetch_pages(select, sizes)
 
-    async def _counted(self, select: Select) -> list[Size]:
-        # To count is as much work as to aggregate, and a wrong text has its own error.
+    async def _count_if_cheap(self, select: Select) -> list[Size]:
+        # Counting costs as much as aggregating. A wrong text is sent, for the server's own error.
         if select.merge or select.is_reduced:
             return []
         try:
-            return await self._sizes(select, None, None)
+            return await self._count_points(select)
         except SelectLimitError:
             raise
         except QueryError:
             return []
 
-    async def _paged(self, select: Select, sizes: list[Size]) -> PointArrays:
+    async def _fetch_pages(self, select: Select, sizes: list[Size]) -> PointArrays:
         select = await self._without_now(select)
-        for group in self._groups(select, sizes):
-            await self._fetch_group(select, group)
-        return self._joined()
+        for batch in self._series_batches(select, sizes):
+            await self._fetch_batch(select, batch)
+        return self._join()
 
-    async def _sizes(self, select: Select, first: str | None, stop: str | None) -> list[Size]:
+    async def _count_points(
+        self, select: Select, first: str | None = None, stop: str | None = None
+    ) -> list[Size]:
         # One point for each series: there may be more series than points in an answer.
-        part = select.named(first, stop)
+        named = select.with_names_between(first, stop)
         try:
-            counted = (await self._ask(str(part.asking("count()")))).points
+            counted = (await self._run_select(str(named.with_method("count()")))).points
         except SelectLimitError as exc:
-            self._learn(exc)
-            middle = await self._middle_name(part)
+            self._lower_limit(exc)
+            middle = await self._middle_name(named)
             if middle is None:
                 raise
-            lower = await self._sizes(select, first, middle)
-            return lower + await self._sizes(select, middle, stop)
+            lower = await self._count_points(select, first, middle)
+            return lower + await self._count_points(select, middle, stop)
         return [
-            Size(name, select.points_of(int(counts[0])), int(times[0]))
+            Size(name, select.max_points(int(counts[0])), int(times[0]))
             if len(counts)
             else Size(name, 0, 0)
             for name, (times, counts) in counted.items()
         ]
 
     async def _middle_name(self, select: Select) -> str | None:
-        answer = await self._query(select.listing(LIST_ROWS))
+        answer = await self._run_query(select.list_query(LIST_ROWS))
         names = sorted((str(name) for (name,) in answer["series"]), key=_name_key)
         return names[len(names) // 2] if len(names) > 1 else None
 
     async def _without_now(self, select: Select) -> Select:
         # The server reads its clock for each query; and a number can be cut into windows.
-        start, stop = select.bounds()
+        start, stop = select.time_bounds()
         if not start and not stop:
             return select
-        first = await self._calculated(start) if start else 0
-        return select.within(first, await self._calculated(stop) if stop else None)
+        first = await self._calculate(start) if start else 0
+        return select.within(first, await self._calculate(stop) if stop else None)
 
-    async def _calculated(self, expression: str) -> int:
-        answer = await self._query(expression)
+    async def _calculate(self, expression: str) -> int:
+        answer = await self._run_query(expression)
         if not isinstance(answer, dict) or "calc" not in answer:
             raise QueryError(f"the server does not calculate the time {expression!r}")
         return int(answer["calc"])
 
-    def _groups(self, select: Select, sizes: list[Size]) -> Iterator[list[Size]]:
+    def _series_batches(self, select: Select, sizes: list[Size]) -> Iterator[list[Size]]:
         # The shortest first, so that it is known what a point takes before the long ones come.
         by_name = {size.name: size for size in sorted(sizes, key=lambda size: size.points)}
-        frame = len(str(select.of("")).encode("utf-8", "surrogatepass"))
-        for names in name_batches(by_name, QUERY_BYTES - frame):
-            group: list[Size] = []
+        empty = len(str(select.of_series("")).encode("utf-8", "surrogatepass"))
+        for names in name_batches(by_name, QUERY_BYTES - empty):
+            batch: list[Size] = []
             points = 0
             for size in map(by_name.__getitem__, names):
-                if group and points + size.points > self._room:
-                    yield group
-                    group, points = [], 0
-                group.append(size)
+                if batch and points + size.points > self._page_points:
+                    yield batch
+                    batch, points = [], 0
+                batch.append(size)
                 points += size.points
-            yield group
+            yield batch
 
-    async def _fetch_group(self, select: Select, group: Sequence[Size]) -> None:
-        points = sum(size.points for size in group)
+    async def _fetch_batch(self, select: Select, batch: Sequence[Size]) -> None:
+        points = sum(size.points for size in batch)
         is_cut = select.is_plain and select.clause not in ("head", "tail")
-        if len(group) == 1 and is_cut and points > self._room:
-            await self._fetch_series(select, group[0])
+        if len(batch) == 1 and is_cut and points > self._page_points:
+            await self._fetch_series(select, batch[0])
             return
-        names = ",".join(quote(size.name) for size in group)
+        names = ",".join(quote(size.name) for size in batch)
         try:
-            await self._fetch(select.of(names), points)
+            await self._fetch(select.of_series(names), points)
         except SelectLimitError as exc:
-            self._learn(exc)
-            if len(group) > 1:
-                middle = len(group) // 2
-                await self._fetch_group(select, group[:middle])
-                await self._fetch_group(select, group[middle:])
+            self._lower_limit(exc)
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._fetch_batch(select, batch[:middle])
+                await self._fetch_batch(select, batch[middle:])
             elif is_cut:
-                await self._fetch_series(select, group[0])
+                await self._fetch_series(select, batch[0])
             elif select.methods_count > 1:
-                size = replace(group[0], points=points // select.methods_count)
-                for part in select.apart():
-                    await self._fetch_group(part, [size])
+                size = replace(batch[0], points=points // select.methods_count)
+                for of_method in select.split_methods():
+                    await self._fetch_batch(of_method, [size])
             else:
                 raise
 
     async def _fetch_series(self, select: Select, size: Size) -> None:
-        select = select.of(quote(size.name))
-        times, values = await self._one(select.always().asking("first()"))
+        select = select.of_series(quote(size.name))
+        times, values = await self._select_one(select.without_clause().with_method("first()"))
         if values.dtype == object:
             # A server before 2.0.54 gives the texts of other times where a clause cuts a shard.
             await self._fetch(select, size.points)
             return
         if not len(times):
             return  # dropped meanwhile
-        start = max(int(times[0]), int(select.bounds()[0].split()[0]) if select.clause else 0)
+        start = max(int(times[0]), int(select.time_bounds()[0].split()[0]) if select.clause else 0)
         end = size.last + 1
         if start < end:
             await self._fetch_span(select, Span(start, end, size.points), end)
 
     async def _fetch_span(self, select: Select, span: Span, end: int) -> None:
-        if span.points <= self._room or span.stop - span.start == 1:
+        if span.points <= self._page_points or span.stop - span.start == 1:
             await self._fetch_window(select, span, end)
             return
         buckets = await self._buckets(select, span, end)
         start = 0
-        while start < len(buckets):  # where there is no point, nothing is asked
+        while start < len(buckets):  # where there is no point, nothing is selected
             points, stop = buckets[start].points, start + 1
-            while stop < len(buckets) and points + buckets[stop].points <= self._room:
+            while stop < len(buckets) and points + buckets[stop].points <= self._page_points:
                 points += buckets[stop].points
                 stop += 1
             window = Span(buckets[start].start, buckets[stop - 1].stop, points)
@@ -237,9 +240,11 @@ class Pager:
 
     async def _buckets(self, select: Select, span: Span, end: int) -> list[Span]:
         # count(w) gives the points of w*(k-1) < timestamp <= w*k at w*k, where there are any.
-        wanted = min(BUCKETS, self._limit - 2, span.points * BUCKETS_PER_WINDOW // self._room)
+        windows = span.points * BUCKETS_PER_WINDOW // self._page_points
+        wanted = min(BUCKETS, self._limit - 2, windows)
         width = -(-(span.stop - span.start) // max(2, wanted))
-        times, counts = await self._one(_window(select, span, end).asking(f"count({width})"))
+        counting = _window(select, span, end).with_method(f"count({width})")
+        times, counts = await self._select_one(counting)
         buckets, start = [], span.start  # a label may have 64 bits
         for label, points in zip(times.view(np.uint64).tolist(), counts.tolist(), strict=True):
             if start >= span.stop:
@@ -250,16 +255,16 @@ class Pager:
             start = stop
         return buckets
 
-    async def _one(self, select: Select) -> Points:
+    async def _select_one(self, select: Select) -> Points:
         # Of one series, which may be gone.
-        answer = await self._ask(str(select))
+        answer = await self._run_select(str(select))
         return next(iter(answer.points.values()), NO_POINTS)
 
     async def _fetch_window(self, select: Select, span: Span, end: int) -> None:
         try:
             await self._fetch(_window(select, span, end), span.points)
         except SelectLimitError as exc:
-            self._learn(exc)
+            self._lower_limit(exc)
             middle = (span.start + span.stop) // 2
             if middle == span.start:
                 raise
@@ -267,21 +272,22 @@ class Pager:
                 await self._fetch_window(select, Span(start, stop, span.points // 2), end)
 
     async def _fetch(self, select: Select, expected: int) -> None:
-        answer = await self._ask(str(select))
+        answer = await self._run_select(str(select))
         for name, pair in answer.points.items():
             self._pieces.setdefault(name, []).append(pair)
         points = max(expected, sum(len(times) for times, _ in answer.points.values()))
         if points:
             fitting = ANSWER_BYTES * points // max(1, answer.bytes)
-            self._room = max(1, min(self._limit, fitting, GROWTH * max(points, self._room)))
+            grown = GROWTH * max(points, self._page_points)
+            self._page_points = max(1, min(self._limit, fitting, grown))
 
-    def _learn(self, error: SelectLimitError) -> None:
+    def _lower_limit(self, error: SelectLimitError) -> None:
         found = LIMIT_TEXT.search(str(error))
         if found:
             self._limit = max(1, int(found[1]))
-        self._room = max(1, min(self._limit, self._room // 2))
+        self._page_points = max(1, min(self._limit, self._page_points // 2))
 
-    def _joined(self) -> PointArrays:
+    def _join(self) -> PointArrays:
         joined: PointArrays = {}
         for name in sorted(self._pieces, key=_name_key):
             pieces = self._pieces.pop(name)

@@ -150,19 +150,20 @@ def _wide(points: Points) -> tuple[NumpyArray, list[Column]]:
     heights = np.ones(len(times), np.int64)  # rows of each time
     for run in runs:
         if not run.is_single:
-            places = np.searchsorted(times, run.times)
-            heights[places] = np.maximum(heights[places], run.counts)
+            found = np.searchsorted(times, run.times)
+            heights[found] = np.maximum(heights[found], run.counts)
     starts = np.cumsum(heights) - heights
     rows = np.repeat(times, heights)
     columns = []
     known: NumpyArray | None = None
-    places = starts[:0]
+    row_numbers = starts[:0]
     for name, (own, values) in series.items():
         if known is None or not np.array_equal(known, own):
             run = Runs.of(own)
-            places = np.repeat(starts[np.searchsorted(times, run.times)], run.counts) + run.ranks()
+            firsts = starts[np.searchsorted(times, run.times)]
+            row_numbers = np.repeat(firsts, run.counts) + run.ranks()
             known = own
-        columns.append(_placed(name, values, places, len(rows)))
+        columns.append(_scatter(name, values, row_numbers, len(rows)))
     return rows, columns
 
 
@@ -198,7 +199,7 @@ class Runs:
         return cls(timestamps[firsts], counts, is_single=False)
 
     def ranks(self) -> NumpyArray:
-        """Return of each point, the how manieth of its time it is, from 0."""
+        """Return the number of each point among those of its time, from 0."""
         if self.is_single:
             return np.zeros(len(self.times), np.int64)
         firsts = np.cumsum(self.counts) - self.counts
@@ -219,14 +220,14 @@ def _distinct(arrays: Iterable[NumpyArray]) -> list[NumpyArray]:
     return [later for first, later in pairwise(found) if not np.array_equal(first, later)]
 
 
-def _placed(name: str, values: NumpyArray, places: NumpyArray, rows: int) -> Column:
+def _scatter(name: str, values: NumpyArray, row_numbers: NumpyArray, rows: int) -> Column:
     # Points have rows of their own, in order: as many as there are rows, and all are taken.
     if len(values) == rows:
         return Column(name, values, None)
     is_missing = np.ones(rows, bool)
-    is_missing[places] = False
+    is_missing[row_numbers] = False
     column = np.full(rows, {"f": np.nan, "i": 0, "O": None}[values.dtype.kind], values.dtype)
-    column[places] = values
+    column[row_numbers] = values
     return Column(name, column, is_missing)
 
 

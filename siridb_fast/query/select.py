@@ -1,7 +1,7 @@
 """The text of a select in SiriDB's query language: its parts, and selects made of the same parts.
 
 Knows the grammar of siridb-server 2.0 as far as needed to find where a part begins; a text that
-it does not understand is left to the server, whose error says more. Asks nothing of anybody.
+it does not understand is left to the server, whose error says more. Sends nothing.
 """
 
 from __future__ import annotations
@@ -85,15 +85,15 @@ class Select:
             parts.append(f"merge {self.merge}")
         return " ".join(parts)
 
-    def asking(self, method: str) -> Select:
+    def with_method(self, method: str) -> Select:
         """Return the select of another method that returns few points, of the same series."""
         return replace(self, methods=method, is_plain=False, is_reduced=True, methods_count=1)
 
-    def of(self, quoted: str) -> Select:
-        """Return the select of other series; whatever was asked of them holds already."""
+    def of_series(self, quoted: str) -> Select:
+        """Return the select of these series, which meet the condition of ``where`` already."""
         return replace(self, series=quoted, where="")
 
-    def apart(self) -> list[Select]:
+    def split_methods(self) -> list[Select]:
         """Return a select for each method."""
         texts = [
             self.methods[method[0].start : method[-1].start + len(method[-1].text)]
@@ -102,35 +102,35 @@ class Select:
         selects = [parse_select(str(replace(self, methods=text))) for text in texts]
         return [select for select in selects if select is not None]
 
-    def always(self) -> Select:
+    def without_clause(self) -> Select:
         """Return the select of all times."""
         return replace(self, clause="", times="")
 
-    def points_of(self, length: int) -> int:
+    def max_points(self, length: int) -> int:
         """Return the most points that may come of a series of this length."""
         if self.clause in ("head", "tail") and self.times.isdigit():
             length = min(length, int(self.times))
         return length * self.methods_count
 
     def within(self, start: int, stop: int | None) -> Select:
-        """Return the select of ``start <= timestamp < stop``, in the place of its own clause."""
+        """Return the select of ``start <= timestamp < stop``, instead of its own clause."""
         if stop is None:
             return replace(self, clause="after", times=str(start))
         return replace(self, clause="between", times=f"{start} and {stop}")
 
-    def named(self, first: str | None, stop: str | None) -> Select:
+    def with_names_between(self, first: str | None, stop: str | None) -> Select:
         """Return the select of those series whose names are in ``first <= name < stop``."""
-        tests = [f"({self.where})"] if self.where else []
-        tests += [f"name >= {quote(first)}"] if first is not None else []
-        tests += [f"name < {quote(stop)}"] if stop is not None else []
-        return replace(self, where=" and ".join(tests))
+        conditions = [f"({self.where})"] if self.where else []
+        conditions += [f"name >= {quote(first)}"] if first is not None else []
+        conditions += [f"name < {quote(stop)}"] if stop is not None else []
+        return replace(self, where=" and ".join(conditions))
 
-    def listing(self, limit: int) -> str:
+    def list_query(self, limit: int) -> str:
         """Return the query that lists names of the series, in no order."""
         where = f" where {self.where}" if self.where else ""
         return f"list series name {self.series}{where} limit {limit}"
 
-    def bounds(self) -> tuple[str, str]:
+    def time_bounds(self) -> tuple[str, str]:
         """Return the time expressions of ``after``, ``between`` and ``before``; "" for none."""
         if self.clause == "after":
             return self.times, ""
@@ -152,7 +152,7 @@ def name_batches(names: Iterable[str], size: int = QUERY_BYTES) -> Iterator[list
 
     Args:
         names: Of series.
-        size: Bytes that are left for the names, quoted, and the commas between them.
+        size: Bytes that there are for the names, quoted, and the commas between them.
     """
     batch: list[str] = []
     left = size
@@ -248,7 +248,7 @@ def _methods(text: str) -> list[list[Token]]:
 
 
 def _is_plain(method: list[Token]) -> bool:
-    first, *rest = method
+    first, *modifiers = method
     return first.text in ALL_POINTS and all(
-        token.kind == "string" or token.text in ("prefix", "suffix") for token in rest
+        token.kind == "string" or token.text in ("prefix", "suffix") for token in modifiers
     )

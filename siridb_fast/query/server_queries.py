@@ -17,7 +17,7 @@ from siridb_fast.query.run import RequestSender, run_query, run_select
 
 __all__ = ["ASSUMED_BUFFER_POINTS", "ServerQueries"]
 
-ASSUMED_BUFFER_POINTS = 1023  # of a server that may not be asked: right up to 16 KiB a series
+ASSUMED_BUFFER_POINTS = 1023  # where the user may not query it: right up to 16 KiB a series
 
 QUERY_TIMEOUT = 30.0
 BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
@@ -55,15 +55,15 @@ class ServerQueries:
             return precision, ASSUMED_BUFFER_POINTS
         return precision, buffer_size // BUFFERED_POINT_BYTES
 
-    async def types(self, names: list[str]) -> dict[str, str]:
+    async def series_types(self, names: list[str]) -> dict[str, str]:
         """Return the types of those series that exist."""
-        return await self._catalog.look_up(names, QUERY_TIMEOUT)
+        return await self._catalog.fetch_types(names, QUERY_TIMEOUT)
 
     async def expirations(self) -> tuple[int | None, int | None]:
         """Return after how long numbers and texts are forgotten, in the time precision."""
         return await self._catalog.expirations(QUERY_TIMEOUT)
 
-    async def arrays(self, query: str, *, at: Connection | None = None) -> PointArrays:
+    async def select(self, query: str, *, at: Connection | None = None) -> PointArrays:
         """Return the answer to a select."""
         return (await run_select(self._sender(at), query, QUERY_TIMEOUT)).points
 

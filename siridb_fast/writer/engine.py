@@ -85,7 +85,7 @@ class Engine:
         )
         self._type_resolver = SeriesTypeResolver(
             coalescer,
-            self.queries.types,
+            self.queries.series_types,
             casts=options.on_type == "cast",
             on_refused=self.fail,
             on_resolved=self.check,

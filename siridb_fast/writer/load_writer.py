@@ -41,7 +41,7 @@ class LoadWriter(BatchWriter):
 
     async def query_arrays(self, query: str) -> PointArrays:
         """Run a select; see `SiriDBClient.query_arrays`."""
-        return await self._check_open().queries.arrays(query)
+        return await self._check_open().queries.select(query)
 
     async def expirations(self) -> tuple[int | None, int | None]:
         """Return after how long the database forgets numbers and texts; None if it does not.

@@ -143,80 +143,80 @@ async def two_servers(
     stack: AsyncExitStack, first: dict[str, Any], second: dict[str, Any], **options: Any
 ) -> tuple[SiriDBClient, list[ScriptedServer], list[HeldPackages]]:
     """Return a client of two scripted servers, and what these have got."""
-    held = [HeldPackages(), HeldPackages()]
-    servers = [await stack.enter_async_context(ScriptedServer(handler)) for handler in held]
+    handlers = [HeldPackages(), HeldPackages()]
+    servers = [await stack.enter_async_context(ScriptedServer(handler)) for handler in handlers]
     hosts = [(s.host, s.port, o) for s, o in zip(servers, (first, second), strict=True)]
     client = SiriDBClient("u", "p", "db", hosts, **options)
-    return await stack.enter_async_context(client), servers, held
+    return await stack.enter_async_context(client), servers, handlers
 
 
-async def insert(client: SiriDBClient, held: list[HeldPackages]) -> int:
+async def insert(client: SiriDBClient, handlers: list[HeldPackages]) -> int:
     """Insert a point, and return the number of the server that got it."""
     inserting = asyncio.ensure_future(client.insert({"a": [[1, 1]]}))
-    await eventually(lambda: any(not server.packages.empty() for server in held))
-    number = 0 if held[1].packages.empty() else 1
-    await held[number].answer()
+    await eventually(lambda: any(not handler.packages.empty() for handler in handlers))
+    number = 0 if handlers[1].packages.empty() else 1
+    await handlers[number].answer()
     await inserting
     return number
 
 
 async def test_servers_see_the_weights() -> None:
     async with AsyncExitStack() as stack:
-        client, _, held = await two_servers(stack, {"weight": 3}, {})
-        assert [await insert(client, held) for _ in range(8)] == [0, 0, 1, 0, 0, 0, 1, 0]
+        client, _, handlers = await two_servers(stack, {"weight": 3}, {})
+        assert [await insert(client, handlers) for _ in range(8)] == [0, 0, 1, 0, 0, 0, 1, 0]
 
 
 async def test_backup_gets_inserts_only_when_no_other_server_is_left() -> None:
     async with AsyncExitStack() as stack:
-        client, _, held = await two_servers(stack, {"backup": True, "weight": 9}, {})
-        assert [await insert(client, held) for _ in range(5)] == [1] * 5
+        client, _, handlers = await two_servers(stack, {"backup": True, "weight": 9}, {})
+        assert [await insert(client, handlers) for _ in range(5)] == [1] * 5
         inserting = asyncio.ensure_future(client.insert({"a": [[1, 1]]}))
-        peer, _ = await held[1].take()
+        peer, _ = await handlers[1].take()
         peer.abort()
         with pytest.raises(ConnectionError):
             await inserting
-        assert [await insert(client, held) for _ in range(5)] == [0] * 5
+        assert [await insert(client, handlers) for _ in range(5)] == [0] * 5
 
 
 async def test_server_that_cannot_serve_is_left_alone_for_a_while() -> None:
     async with AsyncExitStack() as stack:
-        client, _, held = await two_servers(stack, {"weight": 9}, {}, inactive_time=0.3)
+        client, _, handlers = await two_servers(stack, {"weight": 9}, {}, inactive_time=0.3)
         refused = asyncio.ensure_future(client.insert({"a": [[1, 1]]}))
-        peer, package = await held[0].take()
+        peer, package = await handlers[0].take()
         await peer.send(package.pid, 67, packb({"error_msg": "status: 9"}))
-        await held[1].answer()
+        await handlers[1].answer()
         await refused
-        assert [await insert(client, held) for _ in range(10)] == [1] * 10
+        assert [await insert(client, handlers) for _ in range(10)] == [1] * 10
         async with asyncio.timeout(5):
-            while await insert(client, held) == 1:
+            while await insert(client, handlers) == 1:
                 pass
 
 
 async def test_inactive_server_is_tried_when_no_other_is_left() -> None:
     async with AsyncExitStack() as stack:
-        client, _, held = await two_servers(stack, {}, {})
+        client, _, handlers = await two_servers(stack, {}, {})
         for _ in range(2):  # the second time both are inactive from the start
             refused = asyncio.ensure_future(client.insert({"a": [[1, 1]]}))
-            for _ in held:
-                await eventually(lambda: any(not server.packages.empty() for server in held))
-                number = 0 if held[1].packages.empty() else 1
-                peer, package = await held[number].take()
+            for _ in handlers:
+                await eventually(lambda: any(not handler.packages.empty() for handler in handlers))
+                number = 0 if handlers[1].packages.empty() else 1
+                peer, package = await handlers[number].take()
                 await peer.send(package.pid, 67, packb({"error_msg": "status: 9"}))
                 cluster = client._binding._cluster
                 if cluster is not None and cluster.select() is None:
                     break
             with pytest.raises(PoolError, match="no available"):
                 await refused
-        assert await insert(client, held) in (0, 1)
+        assert await insert(client, handlers) in (0, 1)
 
 
 async def test_pool_that_comes_back_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(siridb_fast.connection.failover, "POOL_RETRY", 0.01)
-    held = HeldPackages()
-    async with ScriptedServer(held) as server, scripted_client(server) as client:
+    handler = HeldPackages()
+    async with ScriptedServer(handler) as server, scripted_client(server) as client:
         insert = asyncio.create_task(client.insert({"a": [[1, 1]]}))
         for _ in range(3):
-            peer, package = await held.take()
+            peer, package = await handler.take()
             await peer.send(package.pid, 68, packb({"error_msg": "no server"}))
-        await held.answer()
+        await handler.answer()
         assert await insert

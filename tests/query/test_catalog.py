@@ -38,8 +38,8 @@ NO_CASTS: list[tuple[str, Any]] = [
 ]
 
 
-class Asked:
-    """A database that notes the queries it is asked, and whose series are all of one type."""
+class RecordedQueries:
+    """A database that records the queries it gets, and whose series are all of one type."""
 
     def __init__(self, error: type[Exception] | None = None) -> None:
         self.queries: list[str] = []
@@ -59,20 +59,20 @@ class Asked:
 @asynccontextmanager
 async def limited(database: Database, *rights: str) -> AsyncIterator[SiriDBClient]:
     """Connect as a user who has only these rights."""
-    ask = database.server.api.query
-    ask(database.name, "create user 'limited' set password 'l-pw'")
+    run = database.server.api.query
+    run(database.name, "create user 'limited' set password 'l-pw'")
     for right in rights:
-        ask(database.name, f"grant {right} to user 'limited'")
+        run(database.name, f"grant {right} to user 'limited'")
     host = (database.server.host, database.server.port)
     async with SiriDBClient("limited", "l-pw", database.name, [host]) as client:
         yield client
 
 
 async def test_time_precision_is_asked_for_once() -> None:
-    asked = Asked()
-    catalog = Catalog(asked)
+    recorded = RecordedQueries()
+    catalog = Catalog(recorded)
     assert [await catalog.time_precision(5) for _ in range(3)] == [2, 2, 2]
-    assert asked.queries == ["show time_precision"]
+    assert recorded.queries == ["show time_precision"]
 
 
 @pytest.mark.parametrize(("unit", "number"), [("s", 0), ("ms", 1), ("us", 2), ("ns", 3)])
@@ -84,41 +84,41 @@ async def test_every_time_precision_is_known(
 
 
 async def test_types_are_asked_for_once_and_again_when_they_shall_be_fresh() -> None:
-    asked = Asked()
-    catalog = Catalog(asked)
+    recorded = RecordedQueries()
+    catalog = Catalog(recorded)
     for names in (["a", "b"], ["b", "a"], ["a"]):
         assert await catalog.series_types(names, 5) == dict.fromkeys(names, "float")
-    assert len(asked.queries) == 1
+    assert len(recorded.queries) == 1
     catalog.remember({"c": "integer"})
     assert await catalog.series_types(["c"], 5) == {"c": "integer"}
-    assert len(asked.queries) == 1
+    assert len(recorded.queries) == 1
     assert await catalog.series_types(["c"], 5, is_fresh=True) == {"c": "float"}
 
 
 @pytest.mark.parametrize("length", [1, 50, 1_000, 59_000])
 async def test_questions_fit_what_the_server_takes(length: int) -> None:
-    asked = Asked()
+    recorded = RecordedQueries()
     names = [
         f"{i:0{length}}" for i in range(5 if length > 1_000 else 10 if length == 1 else 2_500)
     ]
-    assert len(await Catalog(asked).series_types(names, 5)) == len(names)
-    assert max(len(query) for query in asked.queries) < 65_000
-    assert max(query.count('","') for query in asked.queries) < 1_000
+    assert len(await Catalog(recorded).series_types(names, 5)) == len(names)
+    assert max(len(query) for query in recorded.queries) < 65_000
+    assert max(query.count('","') for query in recorded.queries) < 1_000
 
 
 async def test_without_the_right_to_ask_nothing_is_known_nor_asked_twice() -> None:
-    asked = Asked(UserAuthError)
-    catalog = Catalog(asked)
+    recorded = RecordedQueries(UserAuthError)
+    catalog = Catalog(recorded)
     for _ in range(2):
         assert await catalog.time_precision(5) is None
         assert await catalog.series_types(["a"], 5) == {}
-    assert len(asked.queries) == 2
+    assert len(recorded.queries) == 2
     catalog.remember({"a": "string"})
     assert await catalog.series_types(["a", "b"], 5) == {"a": "string"}
 
 
 async def test_other_errors_are_the_callers() -> None:
-    catalog = Catalog(Asked(PoolError))
+    catalog = Catalog(RecordedQueries(PoolError))
     with pytest.raises(PoolError):
         await catalog.time_precision(5)
     with pytest.raises(PoolError):

@@ -1,4 +1,4 @@
-"""The parts of selects, and how a pager asks, without a server."""
+"""The parts of selects, and the queries of a pager, without a server."""
 
 import re
 from dataclasses import replace
@@ -62,11 +62,11 @@ class Server:
         self.limit = limit
         self.series = series
         self.point_bytes = point_bytes
-        self.asked: list[str] = []
+        self.queries: list[str] = []
 
     async def select(self, query: str | bytes) -> SelectResult:
         text = query if isinstance(query, str) else query.decode()
-        self.asked.append(text)
+        self.queries.append(text)
         select = parse_select(text)
         assert select is not None
         names = [
@@ -79,7 +79,7 @@ class Server:
         return SelectResult(points, total * self.point_bytes)
 
     def answer(self, select: Select, times: Any) -> tuple[Any, Any]:
-        first, stop = (int(text) if text else None for text in select.bounds())
+        first, stop = (int(text) if text else None for text in select.time_bounds())
         times = times[times >= (first or 0)]
         times = times if stop is None else times[times < stop]
         if select.methods == "count()":
@@ -107,17 +107,18 @@ def test_what_is_no_select_is_left_to_the_server(text: str | bytes) -> None:
 
 def test_selects_of_the_same_parts() -> None:
     select = SELECTS[4][1]
-    assert select.bounds() == ("", "now / 2")
-    assert SELECTS[5][1].bounds() == ("(1) / 2", "'2020' / 3")
-    assert select.named("a", 'b"').where == '(length > 4 / 2) and name >= "a" and name < "b"""'
-    assert select.of('"x"') == replace(select, series='"x"', where="")
-    assert str(select.of('"x"').within(3, 9)).endswith('from "x" between 3 and 9')
+    assert select.time_bounds() == ("", "now / 2")
+    assert SELECTS[5][1].time_bounds() == ("(1) / 2", "'2020' / 3")
+    named = select.with_names_between("a", 'b"')
+    assert named.where == '(length > 4 / 2) and name >= "a" and name < "b"""'
+    assert select.of_series('"x"') == replace(select, series='"x"', where="")
+    assert str(select.of_series('"x"').within(3, 9)).endswith('from "x" between 3 and 9')
     assert str(select.within(3, None)).endswith("after 3")
-    assert [(part.methods, part.is_plain) for part in SELECTS[5][1].apart()] == [
+    assert [(one.methods, one.is_plain) for one in SELECTS[5][1].split_methods()] == [
         ("*", True), ("filter(/x,/) suffix 'y'", False),
     ]  # fmt: skip
-    assert SELECTS[2][1].points_of(500) == 1
-    assert SELECTS[5][1].points_of(500) == 1000
+    assert SELECTS[2][1].max_points(500) == 1
+    assert SELECTS[5][1].max_points(500) == 1000
 
 
 @pytest.mark.parametrize("length", [1, 50, 1_000, 59_000, 70_000])
@@ -149,16 +150,16 @@ async def test_pager_gets_every_point_once(limit: int) -> None:
         assert (found[name][1] == times).all()
 
 
-async def test_answer_that_fits_is_asked_for_as_it_is() -> None:
+async def test_select_whose_answer_fits_is_sent_as_it_is() -> None:
     server = Server(100, {"a": np.arange(90)})
     await Pager(server.select, server.query).fetch("select  *  from *")
-    assert server.asked == ["select count() from *", "select  *  from *"]
+    assert server.queries == ["select count() from *", "select  *  from *"]
 
 
 async def test_answers_of_long_points_stay_small() -> None:
     server = Server(10**9, {f"{i:04}": np.arange(1_000) for i in range(1_100)}, 30_000)
     await Pager(server.select, server.query).fetch("select * from *")
-    sizes = [text.count('"') // 2 * 1_000 for text in server.asked[1:]]
+    sizes = [text.count('"') // 2 * 1_000 for text in server.queries[1:]]
     assert sizes[0] == 20_000
     assert max(sizes[1:]) * 30_000 <= 32 * 1024 * 1024
 

@@ -83,8 +83,8 @@ async def limit_points(client: SiriDBClient, limit: int) -> None:
 
 def cut(times: Any, values: Any) -> tuple[Any, Any]:
     """Return some points of a series: both ends, and a burst if there is one."""
-    places = np.r_[:3, len(times) // 2 : len(times) // 2 + 3, -3:0] if len(times) > 9 else slice(9)
-    return times[places], values[places]
+    picked = np.r_[:3, len(times) // 2 : len(times) // 2 + 3, -3:0] if len(times) > 9 else slice(9)
+    return times[picked], values[picked]
 
 
 @pytest.mark.one_loop
@@ -182,10 +182,10 @@ async def test_points_that_arrive_meanwhile_tear_nothing(database: Database) -> 
     async with database.client() as client, database.client() as writer:
         await client.insert({"a": (times, times), "b": (times[:9], times[:9])})
         await limit_points(client, 3_000)
-        ask = client._database._send
+        send = client._database._send
 
         async def meanwhile(*args: Any, **options: Any) -> Any:
-            answer = await ask(*args, **options)
+            answer = await send(*args, **options)
             more = RNG.integers(0, 600_000, 50)
             await writer.insert({"a": (more, more), "b": (more, more)})
             return answer
@@ -201,8 +201,8 @@ async def test_points_that_arrive_meanwhile_tear_nothing(database: Database) -> 
             stored, counts = np.unique(
                 (await writer.query_arrays("select * from *"))[name][0], return_counts=True
             )
-            places = np.searchsorted(stored, got)
-            assert (np.bincount(places, minlength=len(stored)) <= counts).all()
+            found_at = np.searchsorted(stored, got)
+            assert (np.bincount(found_at, minlength=len(stored)) <= counts).all()
 
 
 async def test_merge_over_the_limit_says_that_it_is_not_paged(database: Database) -> None:
@@ -237,9 +237,9 @@ async def test_user_with_the_right_to_select_alone_may_page(database: Database) 
         await limit_points(client, 60)
     async with limited(database, "select") as client:
         same(await client.query_arrays("select * from *", all_points=True), wanted)
-        for ask in (client.query_frame, client.query_arrow):
+        for query in (client.query_frame, client.query_arrow):
             with pytest.raises(TableError, match="'show'"):
-                await ask("select * from 'long'")
+                await query("select * from 'long'")
 
 
 async def test_right_to_list_is_needed_for_more_series_than_the_limit(database: Database) -> None:

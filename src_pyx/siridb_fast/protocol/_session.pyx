@@ -73,7 +73,7 @@ cdef class Session:
         """Begin a request and return its package id, which no other request in flight has.
 
         Raises:
-            RuntimeError: No room in the window (a request that ``is_urgent`` does not ask), or the
+            RuntimeError: No room in the window (a request that ``is_urgent`` needs none), or the
                 session has ended.
         """
         if self.is_closed or self.error is not None:
@@ -206,7 +206,7 @@ cdef class Session:
         return reply
 
     cdef int _compact(self) except -1:
-        # Room for one small answer at least is kept behind what is not yet parsed.
+        # Leave room for one small answer at least behind what is not yet parsed.
         cdef char* start = <char*>self.received
         if self.begin == self.end:
             self.begin = self.end = 0
