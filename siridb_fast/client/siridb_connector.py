@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from siridb_fast.client.database import Database
 from siridb_fast.client.options import InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.connection.config import Config, is_url, parse_url
-from siridb_fast.connection.connection import KEEPALIVE_INTERVAL, Connection
+from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import DEFAULT_PORT, Host
+from siridb_fast.connection.keep_alive import KEEPALIVE_INTERVAL
 from siridb_fast.errors import (
     ConfigError,
     ConnectionLost,
@@ -57,15 +58,15 @@ EMPTY_REQUESTS = frozenset(
 logger = logging.getLogger("siridb_fast")
 
 
-class SiriDBProtocol(Connection):
+class SiriDBProtocol(Unpicklable, asyncio.BaseProtocol):
     """The protocol of one connection, which logs in as soon as it is made.
 
     ``auth_future`` is the answer to that. Subclasses may fill in `on_connection_made`,
-    `on_authenticated` and `on_connection_lost`.
+    `on_authenticated` and `on_connection_lost`. The transport is handed over to a `Connection`.
     """
 
     def __init__(self, username: str, password: str, dbname: str) -> None:
-        super().__init__()
+        self._connection = Connection(on_lost=self.connection_lost)
         self._credentials: tuple[str, str, str] | None = (username, password, dbname)
         self.auth_future: asyncio.Future[Any] | None = None
         self.transport: asyncio.Transport | None = None
@@ -73,13 +74,14 @@ class SiriDBProtocol(Connection):
         self.port = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Log in; called by the event loop."""
-        super().connection_made(transport)
-        self.transport = self._transport
+        """Log in; called by the event loop, which calls the connection from then on."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self._connection.connection_made(transport)
+        self.transport.set_protocol(self._connection)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.remote_ip, self.port = peer[:2]
-            self.name = str(Host(self.remote_ip, self.port))
+            self._connection.name = str(Host(self.remote_ip, self.port))
         self.auth_future = self.send_package(
             _wire.REQ_AUTH, data=self._credentials, timeout=AUTH_TIMEOUT
         )
@@ -87,8 +89,7 @@ class SiriDBProtocol(Connection):
         self.on_connection_made()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what is in flight; called by the event loop."""
-        super().connection_lost(exc)
+        """Report it; called once what was in flight has failed."""
         self.on_connection_lost(exc)
 
     def send_package(
@@ -101,18 +102,16 @@ class SiriDBProtocol(Connection):
             payload = b""
         else:
             payload = packb(data)
-        if self.has_room:
-            return self.send(tipe, payload, self._loop.time() + timeout)
-        return asyncio.ensure_future(self.request(tipe, payload, timeout))
+        return asyncio.ensure_future(self._connection.request(tipe, payload, timeout))
 
     def on_connection_made(self) -> None:
-        """Be told of the connection, which is not authenticated yet."""
+        """Called once there is a connection, which is not authenticated yet."""
 
     def on_authenticated(self) -> None:
-        """Be told that the connection is authenticated."""
+        """Called once the connection is authenticated."""
 
     def on_connection_lost(self, exc: Exception | None) -> None:
-        """Be told that the connection was lost (an exception) or closed (None)."""
+        """Called once the connection was lost (an exception) or closed (None)."""
 
 
 Protocol = Callable[[str, str, str], SiriDBProtocol]
@@ -136,8 +135,8 @@ def target_of(
     return (username, password, dbname), Host(host, port)
 
 
-async def dial(target: Target, protocol: Protocol, timeout: float) -> SiriDBProtocol:
-    """Connect and log in.
+async def dial(target: Target, protocol: Protocol, timeout: float) -> Connection:
+    """Return a connection that is logged in.
 
     Raises:
         AuthenticationError: Wrong user, password or database.
@@ -146,15 +145,15 @@ async def dial(target: Target, protocol: Protocol, timeout: float) -> SiriDBProt
     """
     credentials, host = target
     made = await _dial(host, lambda: protocol(*credentials), timeout)
+    connection = made._connection  # noqa: SLF001 - its own
     assert made.auth_future is not None  # noqa: S101 - connection_made was called
     try:
         await made.auth_future
     except BaseException:
-        made.abort()
+        connection.abort()
         raise
-    made.is_authenticated = True
     made.on_authenticated()
-    return made
+    return connection
 
 
 async def _dial(
@@ -174,7 +173,7 @@ class SiriDBAsyncConnection(Unpicklable):
     """One connection, without reconnecting; made by `async_connect`."""
 
     def __init__(self) -> None:
-        self._protocol: SiriDBProtocol | None = None
+        self._connection: Connection | None = None
         self._database = Database(self._request)
 
     async def connect(
@@ -191,20 +190,20 @@ class SiriDBAsyncConnection(Unpicklable):
     ) -> None:
         """Connect and log in; a URL may stand for the first five arguments."""
         target = target_of(username, password, dbname, host, port)
-        self._protocol = await dial(target, protocol, timeout)
+        self._connection = await dial(target, protocol, timeout)
         if keepalive:
-            self._protocol.keep_alive(KEEPALIVE_INTERVAL)
+            self._connection.keep_alive(KEEPALIVE_INTERVAL)
 
     @property
     def connected(self) -> bool:
         """Tell whether requests can be sent."""
-        return self._protocol is not None and self._protocol.is_connected
+        return self._connection is not None and self._connection.is_connected
 
     def close(self) -> None:
         """Close the connection."""
-        if self._protocol is not None:
-            self._protocol.close()
-            self._protocol = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     async def query(
         self, query: str | bytes, time_precision: int | None = None, timeout: float = 3600
@@ -227,9 +226,9 @@ class SiriDBAsyncConnection(Unpicklable):
     async def _request(
         self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
-        if self._protocol is None:
+        if self._connection is None:
             raise ConnectionLost("the connection is closed")
-        return await self._protocol.request(type_, payload, timeout, is_raw=is_raw)
+        return await self._connection.request(type_, payload, timeout, is_raw=is_raw)
 
 
 async def async_connect(
@@ -293,13 +292,13 @@ class SiriDBConn:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._target = ((username, password, dbname), Host(server, port))
-        self._protocol: SiriDBProtocol | None = None
+        self._connection: Connection | None = None
         self._reconnecting: asyncio.Task[None] | None = None
         self._database = Database(self._request)
 
     def is_connected(self) -> bool:
         """Tell whether requests can be sent."""
-        return self._protocol is not None and self._protocol.is_connected
+        return self._connection is not None and self._connection.is_connected
 
     async def connect(self, timeout: float = 120) -> None:
         """Connect, trying until it works or the time is up, and ping the server."""
@@ -331,13 +330,13 @@ class SiriDBConn:
         """Close the connection."""
         if self._reconnecting is not None:
             self._reconnecting.cancel()
-        if self._protocol is not None:
-            self._protocol.close()
+        if self._connection is not None:
+            self._connection.close()
 
     async def wait_closed(self) -> None:
         """Wait until the connection is gone."""
-        if self._protocol is not None:
-            await self._protocol.wait_closed()
+        if self._connection is not None:
+            await self._connection.wait_closed()
 
     async def _request(
         self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
@@ -345,17 +344,17 @@ class SiriDBConn:
         for attempt in range(1, self.MAX_WRITE_RETRY + 1):
             if not self.is_connected():
                 await self._reconnect()
-            protocol = self._protocol
+            connection = self._connection
             try:
-                if protocol is None:
+                if connection is None:
                     raise ConnectionLost(f"there is no connection to {self._target[1]}")
-                return await protocol.request(type_, payload, timeout, is_raw=is_raw)
+                return await connection.request(type_, payload, timeout, is_raw=is_raw)
             except (ServerError, PoolError, OSError) as exc:
                 if attempt == self.MAX_WRITE_RETRY:
                     raise
                 logger.debug("%s: %s; trying again", self._target[1], exc)
-                if attempt % self.RECONNECT_ATTEMPT == 0 and protocol is not None:
-                    protocol.close()
+                if attempt % self.RECONNECT_ATTEMPT == 0 and connection is not None:
+                    connection.close()
                 await asyncio.sleep(1.0)
         raise ConnectionLost(f"there is no connection to {self._target[1]}")
 
@@ -373,7 +372,7 @@ class SiriDBConn:
         wait, timeout = 1, 2
         while True:
             try:
-                self._protocol = await dial(self._target, SiriDBProtocol, timeout)
+                self._connection = await dial(self._target, SiriDBProtocol, timeout)
             except (OSError, ServerError) as exc:
                 logger.error("no connection to %s: %s; next in %d s", self._target[1], exc, wait)
             else:

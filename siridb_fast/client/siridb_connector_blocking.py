@@ -63,7 +63,8 @@ class SiriDBConnection(Unpicklable):
         self._database = Database(self._request)
         self._target = target_of(username, password, dbname, host, port)
         try:
-            self._protocol = self._loop.run_until_complete(dial(self._target, protocol, timeout))
+            dialling = dial(self._target, protocol, timeout)
+            self._connection = self._loop.run_until_complete(dialling)
         except BaseException:
             self._close_loop()
             raise
@@ -135,8 +136,8 @@ class SiriDBConnection(Unpicklable):
         """Close the connection, and the event loop if it is its own."""
         if self._loop.is_closed() or not self._home.is_here:
             return
-        self._protocol.close()
-        self._loop.run_until_complete(self._protocol.wait_closed())
+        self._connection.close()
+        self._loop.run_until_complete(self._connection.wait_closed())
         self._close_loop()
 
     def _register_server(self, server: object, timeout: float = 30) -> Any:
@@ -153,7 +154,7 @@ class SiriDBConnection(Unpicklable):
     async def _request(
         self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
     ) -> Any:
-        return await self._protocol.request(type_, payload, timeout, is_raw=is_raw)
+        return await self._connection.request(type_, payload, timeout, is_raw=is_raw)
 
     def _run(self, request: Coroutine[Any, Any, T]) -> T:
         try:

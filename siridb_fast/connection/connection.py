@@ -14,11 +14,14 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from siridb_fast.concurrency.fork import Home, Unpicklable, detach, own
+from siridb_fast.connection.deadline_timer import DeadlineTimer
+from siridb_fast.connection.keep_alive import KeepAlive
+from siridb_fast.connection.request import Request, ResponseSink
 from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.errors import ConnectionLost, PackageTooLargeError, RequestTimeout, SiriDBError
 from siridb_fast.protocol import _wire
@@ -30,10 +33,8 @@ from siridb_fast.protocol.responses import value_of
 if TYPE_CHECKING:
     from siridb_fast.protocol._wire import PayloadBytes
 
-__all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_TIMEOUT", "Connection", "ResponseSink"]
+__all__ = ["Connection"]
 
-KEEPALIVE_INTERVAL = 45.0
-KEEPALIVE_TIMEOUT = 15.0
 TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: drop what is not sent, and say so
 JOINED_BYTES = 65_536  # a shorter payload is copied behind its header, to go out in one write
@@ -41,34 +42,11 @@ JOINED_BYTES = 65_536  # a shorter payload is copied behind its header, to go ou
 logger = logging.getLogger("siridb_fast")
 
 
-class ResponseSink(Protocol):
-    """Where the outcome of a request is put, once; an `asyncio.Future` is one."""
-
-    def done(self) -> bool:
-        """Tell whether nobody waits for it any more."""
-
-    def set_result(self, result: Any, /) -> None:
-        """Take what the answer brings."""
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        """Take why there is no answer, or what the server said instead."""
-
-
-class _Request:
-    """What is known of a request in flight; the tag that the session keeps for it."""
-
-    __slots__ = ("deadline", "is_raw", "pid", "sink", "type")
-
-    def __init__(self, type_: int, sink: ResponseSink, deadline: float, is_raw: bool):
-        self.type = type_
-        self.sink = sink
-        self.deadline = deadline
-        self.is_raw = is_raw
-        self.pid = -1
-
-
 class Connection(Unpicklable, asyncio.BufferedProtocol):
-    """A protocol for one server; made by the factory that is given to the event loop."""
+    """A protocol for one server; made by the factory that is given to the event loop.
+
+    ``on_lost`` is called once the connection is lost, or was closed: then with None.
+    """
 
     def __init__(
         self,
@@ -77,27 +55,25 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         window: int = DEFAULT_WINDOW,
         max_answer: int = DEFAULT_MAX_ANSWER,
         keepalive_interval: float | None = None,
+        on_lost: Callable[[Exception | None], None] | None = None,
     ) -> None:
         self.name = name
-        self.is_authenticated = False
         self.process: ServerProcess | None = None  # the run of the server, if it is known
         self._session = Session(window, max_answer)
         self._keepalive_interval = keepalive_interval
+        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
+        self.last_heard = self._loop.time()
         self._transport: asyncio.Transport | None = None
         self._tcp_socket: socket.socket | None = None
         self._waiting_for_room: deque[asyncio.Future[None]] = deque()
-        self._sweep: asyncio.TimerHandle | None = None
-        self._sweep_at = 0.0
-        self._keepalive: asyncio.TimerHandle | None = None
-        self._last_heard = self._loop.time()
+        self._deadline_timer = DeadlineTimer(self._loop, self._give_up)
+        self._keep_alive: KeepAlive | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._home = Home("connection")
         self._is_inherited = False
         self._descriptor: tuple[int, int] | None = None  # of the socket, with its inode
         own(self)
-
-    # ---- requests
 
     @property
     def is_connected(self) -> bool:
@@ -181,7 +157,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
             raise PackageTooLargeError(
                 f"the package has {len(payload):,} bytes, the server takes {_wire.MAX_PAYLOAD:,}"
             )
-        request = _Request(type_, sink, deadline, is_raw)
+        request = Request(type_, sink, deadline, is_raw)
         request.pid = self._session.open(request, is_urgent)
         header = pack_header(len(payload), request.pid, type_)
         if len(payload) <= JOINED_BYTES:
@@ -190,7 +166,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
             transport.write(header)
             transport.write(memoryview(payload))
         if deadline != float("inf"):
-            self._sweep_by(deadline)
+            self._deadline_timer.include(deadline)
 
     async def authenticate(
         self, username: str, password: str, dbname: str, timeout: float
@@ -201,14 +177,12 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
             AuthenticationError: Wrong user or password, or an unknown database.
         """
         await self.request(_wire.REQ_AUTH, packb((username, password, dbname)), timeout)
-        self.is_authenticated = True
         if self._keepalive_interval is not None:
             self.keep_alive(self._keepalive_interval)
 
     def keep_alive(self, interval: float) -> None:
         """Ping the server whenever it was silent for so many seconds."""
-        self._keepalive_interval = interval
-        self._keepalive = self._loop.call_later(interval, self._ping_if_idle)
+        self._keep_alive = KeepAlive(self, interval, self._loop)
 
     def disown(self) -> None:
         """Cut this process off the connection; called in a child of a fork."""
@@ -241,8 +215,6 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         if self._transport is not None:
             await asyncio.shield(self._closed)
 
-    # ---- asyncio.BufferedProtocol
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
@@ -258,7 +230,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take the bytes that have come; called by the event loop."""
         replies = self._session.received_bytes(nbytes)
-        self._last_heard = self._loop.time()
+        self.last_heard = self._loop.time()
         for reply in replies:
             self._resolve(reply)
         if self._session.error is not None:
@@ -274,10 +246,10 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is in flight; called by the event loop."""
         cause = self._session.error or exc
-        for timer in (self._sweep, self._keepalive):
-            if timer is not None:
-                timer.cancel()
-        self._sweep = self._keepalive = self._descriptor = None
+        self._deadline_timer.cancel()
+        if self._keep_alive is not None:
+            self._keep_alive.cancel()
+        self._keep_alive = self._descriptor = None
         for request in self._session.close():
             if not request.sink.done():
                 error = ConnectionLost(
@@ -290,11 +262,12 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         self._offer_room()
         if not self._closed.done():
             self._closed.set_result(None)
-
-    # ---- answers
+        on_lost, self._on_lost = self._on_lost, None  # so that its owner is freed at once
+        if on_lost is not None:
+            on_lost(exc)
 
     def _resolve(self, reply: Reply) -> None:
-        request: _Request | None = reply.tag
+        request: Request | None = reply.tag
         if request is None:
             logger.debug(
                 "%s: an answer to package %d, which nobody waits for", self.name, reply.pid
@@ -307,8 +280,6 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
                 request.sink.set_result(value)
             except SiriDBError as exc:
                 request.sink.set_exception(exc)
-
-    # ---- the window
 
     async def _send_later(
         self, type_: int, payload: PayloadBytes, deadline: float, is_raw: bool
@@ -350,18 +321,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
                 waiter.set_result(None)
                 room -= 1
 
-    # ---- time
-
-    def _sweep_by(self, deadline: float) -> None:
-        if self._sweep is not None:
-            if self._sweep_at <= deadline:
-                return
-            self._sweep.cancel()
-        self._sweep_at = deadline  # uvloop gives no when() if that is at once
-        self._sweep = self._loop.call_at(deadline, self._give_up)
-
     def _give_up(self) -> None:
-        self._sweep = None
         now = self._loop.time() + 0.001  # the clock's resolution
         for request in self._session.tags:
             if request.deadline <= now:
@@ -371,26 +331,8 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
                         RequestTimeout(f"{self.name} did not answer package {request.pid} in time")
                     )
             elif request.deadline != float("inf"):
-                self._sweep_by(request.deadline)
+                self._deadline_timer.include(request.deadline)
         self._offer_room()
-
-    def _ping_if_idle(self) -> None:
-        interval = self._keepalive_interval
-        if interval is None or not self.is_connected:
-            return
-        idle = self._loop.time() - self._last_heard
-        if idle >= interval * 0.999:
-            deadline = self._loop.time() + min(KEEPALIVE_TIMEOUT, interval)
-            self.send(_wire.REQ_PING, b"", deadline, is_urgent=True).add_done_callback(
-                self._pinged
-            )
-            idle = 0.0
-        self._keepalive = self._loop.call_later(interval - idle, self._ping_if_idle)
-
-    def _pinged(self, ping: asyncio.Future[Any]) -> None:
-        if not ping.cancelled() and isinstance(ping.exception(), RequestTimeout):
-            logger.warning("%s did not answer a keep-alive; closing the connection", self.name)
-            self.abort()
 
 
 def _tcp_socket(transport: asyncio.BaseTransport) -> socket.socket | None:
