@@ -17,7 +17,7 @@ from unittest import mock
 import siridb_fast.writer.writer
 from siridb_fast import NANOSECOND
 from siridb_fast.delivery.dispatcher import Dispatcher
-from siridb_fast.delivery.doubt import DoubtResolver
+from siridb_fast.delivery.states import PackageEvent
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.engine import Engine
 from siridb_fast.writer.handshake import DatabaseFacts
@@ -26,7 +26,6 @@ __all__ = ["NOWHERE", "no_sockets"]
 
 NOWHERE = "siridb://iris:siri@nowhere/dbtest"
 BUFFER_POINTS = 64  # of a series, in a server with the usual buffer_size
-TIMEOUT = 120.0
 
 
 @contextmanager
@@ -46,10 +45,12 @@ class NullEngine(Engine):
         self.queries = NullQueries(self._cluster)
         self._dispatcher = NullDispatcher(
             self._cluster,
-            self,
-            delivery_timeout=TIMEOUT,
-            on_doubt="report",
-            doubt_resolver=DoubtResolver(self._cluster, self.queries, lambda: 0),
+            self._packages,
+            self._send_queue,
+            self.queries,
+            delivery_timeout=options.delivery_timeout,
+            notify=self.notify,
+            on_checked=self._on_checked,
         )
         self.admission = self._new_admission()
 
@@ -63,19 +64,18 @@ class NullEngine(Engine):
             self._checked_at = time.monotonic()
             for series in self._coalescer.take_unresolved():
                 self._coalescer.resolve_type(series, None)
-            self._dispatcher.send_ready()
-            self.waiters.wake()
-            self._set_timer()
+            self._dispatcher.check()
 
 
 class NullDispatcher(Dispatcher):
     """One whose packages are delivered when they are sealed."""
 
-    def send_ready(self) -> None:
+    def check(self) -> None:
         """Seal packages as long as there is something to send."""
-        while (package := self.send_queue.next(seals=True)) is not None:
-            self._delegate.on_delivered(package, "nowhere")
-            self.send_queue.finish(package)
+        while (package := self._send_queue.next(seals=True)) is not None:
+            self._packages.move(package, PackageEvent.SENT)
+            self._packages.move(package, PackageEvent.STORED)
+        self._on_checked()
 
 
 class NullQueries(ServerQueries):

@@ -58,6 +58,8 @@ class Accounts:
         clock: Returns seconds.
         on_delivery: Called with each acknowledged package.
         on_error: Called with each series with points that were not delivered.
+        raise_later: Called with what these raise and is no `Exception`, such as a
+            `KeyboardInterrupt`: a package must have its fate before that ends anything.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class Accounts:
         clock: Callable[[], float],
         on_delivery: Callable[[Delivered], object] | None,
         on_error: Callable[[Failure], object] | None,
+        raise_later: Callable[[BaseException], None],
     ) -> None:
         self._clock = clock
         self.buffer_points = 0  # of a series, in the server: the fast path is for longer runs
         self._on_delivery = on_delivery
         self._on_error = on_error
+        self._raise_later = raise_later
         self._period = Tally(clock())
         self.total = Tally(clock())
         self.fast = 0
@@ -89,7 +93,7 @@ class Accounts:
             delivery.add_delivered(points, size * points // batch.points, now)
         if self._on_delivery is not None:
             latency = max(0.0, now - batch.oldest)
-            _call(
+            self._call(
                 self._on_delivery,
                 Delivered(batch.points, tuple(batch.names), size, latency, seconds, host),
             )
@@ -120,7 +124,15 @@ class Accounts:
             credit = Failure(failure.series, points, failure.error)
             delivery.add_failure(credit, self._clock(), in_doubt=in_doubt)
         if self._on_error is not None:
-            _call(self._on_error, failure)
+            self._call(self._on_error, failure)
+
+    def _call(self, callback: Callable[..., object], argument: object) -> None:
+        try:
+            callback(argument)
+        except Exception:  # the user's own; it must not harm the writer
+            logger.exception("%r raised an error, which is ignored", callback)
+        except BaseException as exc:  # noqa: BLE001 - it is raised again
+            self._raise_later(exc)
 
     def end_period(self) -> Report:
         """Return the report since the last one."""
@@ -136,10 +148,3 @@ def _credits(batch: Batch) -> dict[OpenDelivery, int]:
     for delivery, _, points in batch.credits:
         found[delivery] = found.get(delivery, 0) + points
     return found
-
-
-def _call(callback: Callable[..., object], argument: object) -> None:
-    try:
-        callback(argument)
-    except Exception:  # the user's own; it must not harm the writer
-        logger.exception("%r raised an error, which is ignored", callback)

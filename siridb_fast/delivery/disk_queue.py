@@ -1,107 +1,73 @@
-"""Packages of one writer on disk: which go there, and how they come back.
+"""Packages of one writer that go to disk.
 
 A package goes to disk before it is sent (`mode="always"`), or because memory is short or no
-server is there. What is only on disk comes back, in order and a few at a time, once there is a
-connection; what may have been sent before is looked up first. Knows the spool, in a thread of its
-own; knows nothing of types, reports and what is in a package.
+server is there. Knows the spool, in a thread of its own; knows nothing of types, reports and what
+is in a package. How packages come back is in `recall`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
-from siridb_fast.batching._batch import Batch
 from siridb_fast.delivery.package import Package
+from siridb_fast.delivery.packages import Packages
+from siridb_fast.delivery.recall import Recaller, log_disk_error
 from siridb_fast.delivery.send_queue import SendQueue
-from siridb_fast.delivery.spool_thread import Incoming, SpoolThread
-from siridb_fast.errors import SiriDBError, SpoolError, SpoolFullError, UnpackError
-from siridb_fast.spool.store import Spooled
+from siridb_fast.delivery.spool_thread import SpoolThread
+from siridb_fast.delivery.states import PackageEvent, PackageState
+from siridb_fast.errors import SpoolError, SpoolFullError
 
-__all__ = ["DiskQueue", "PackageSender"]
+__all__ = ["DiskQueue"]
 
 MAX_READY = 4  # packages between the coalescer and the connections, in mode "always"
 WRITE_BYTES = 8_000_000  # bytes
-RECALLED_BYTES = 4_000_000  # in memory at once at most, of what comes back
-RECALLED_PACKAGES = 8
 GATHER_INTERVAL = 0.2  # seconds between packages without a server, so that they are not small
 RETRY_INTERVAL = 1.0  # seconds after the disk did not take something
 
-logger = logging.getLogger("siridb_fast")
-
-
-class PackageSender(Protocol):
-    """Where packages go that leave the disk queue, and come from: the dispatcher."""
-
-    send_queue: SendQueue
-
-    def on_recalled(self, package: Package, *, is_sent: bool) -> None:
-        """Take a package that was on disk only; it may have been sent before."""
-
-    def on_spooled(self, package: Package) -> None:
-        """Forget a package that is on disk now."""
-
-    def fail(self, package: Package, error: SiriDBError) -> None:
-        """Book a package that is given up."""
-
-    def send_ready(self) -> None:
-        """Send packages as long as there is room for them."""
+S, E = PackageState, PackageEvent
 
 
 class DiskQueue:
-    """The packages of one writer that are on disk.
+    """Writes packages to disk, and removes those from there that have their fate.
 
     Args:
         thread: Has the spool.
-        sender: Where packages come from and go to.
+        packages: All of the writer.
+        send_queue: Makes packages of fresh points.
+        recaller: Reads what is on disk only.
         is_connected: Tells whether a server is there.
         is_memory_short: Tells whether memory is short.
-        max_buffered: Of the writer, of which an eighth is for what comes back.
-        refit: Makes a batch of a payload whose series may have got another type meanwhile; None if
-            nothing of it is left.
-        on_dropped: Called with packages that are given up, and why.
-        notify: Called when there may be something to do for those who wait.
+        on_split: Called with a package, and the ids of its two parts that are on disk now.
+        notify: Called when it may be time to `check` again.
     """
 
     def __init__(
         self,
         thread: SpoolThread,
-        sender: PackageSender,
+        packages: Packages,
+        send_queue: SendQueue,
+        recaller: Recaller,
         *,
         is_connected: Callable[[], bool],
         is_memory_short: Callable[[], bool],
-        max_buffered: int,
-        refit: Callable[[bytes], Awaitable[Batch | None]],
-        on_dropped: Callable[[Spooled, SpoolError], None],
+        on_split: Callable[[Package, list[int]], None],
         notify: Callable[[], None],
     ) -> None:
         self._thread = thread
         self._options = thread.options
-        self._sender = sender
+        self._packages = packages
+        self._send_queue = send_queue
+        self._recaller = recaller
         self._is_connected = is_connected
         self._is_memory_short = is_memory_short
-        self._refit = refit
-        self._on_dropped = on_dropped
+        self._on_split = on_split
         self._notify = notify
         self._loop = asyncio.get_running_loop()
-        self._incoming: deque[Incoming] = deque()
-        self._incoming_bytes = 0
-        self._in_memory: dict[int, int] = {}  # bytes of packages that are on disk too
-        self._recalled_bytes = 0
-        self._recalled_limit = min(RECALLED_BYTES, max_buffered // 8)
-        self._recalled = 0
-        self._unsent: set[int] = set()  # noted as sent, but known not to be stored
         self._gather_timer: asyncio.TimerHandle | None = None
-        self._has_room = asyncio.Event()
-        self._finished: list[int] = []
-        self._has_more = thread.spool.packages > 0
         self._retry_timer: asyncio.TimerHandle | None = None
         self._write_task: asyncio.Task[None] | None = None
-        self._read_task: asyncio.Task[None] | None = None
-        self._splits: dict[asyncio.Task[None], Sequence[Package]] = {}
+        self._split_tasks: dict[Package, asyncio.Task[None]] = {}
 
     @property
     def is_always(self) -> bool:
@@ -111,106 +77,141 @@ class DiskQueue:
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing is on disk, or on its way there or back."""
-        is_reading = self._has_more or (self._read_task is not None and not self._read_task.done())
-        return not (self._incoming or self._in_memory or is_reading)
-
-    @property
-    def waiting(self) -> int:
-        """How many packages are on their way to disk."""
-        return len(self._incoming)
+        is_writing = self._packages.count(S.SPOOLING) > 0 or bool(self._packages.rows_in_memory())
+        return not (is_writing or self._recaller.is_busy)
 
     @property
     def points(self) -> int:
         """How many points are on disk."""
         return self._thread.spool.points
 
-    def check(self, ready: int, *, has_room: bool) -> None:
-        """Fetch fresh packages to store, and packages to send; called often.
+    def check(self, *, has_room: bool) -> None:
+        """Have written to disk and read from there what is due.
 
-        Args:
-            ready: How many packages wait for a connection.
-            has_room: Whether a connection waits for a package.
+        ``has_room`` tells whether a connection waits for a package.
         """
+        self._recaller.take_note()
         is_connected = self._is_connected()
-        if not is_connected and not self._is_memory_short() and self._wait_to_gather():
-            return
-        while self._takes_fresh(ready, is_connected=is_connected, has_room=has_room):
-            package = self._sender.send_queue.seal_next()
-            if package is None:
-                break
-            is_sent = self.is_always and is_connected
-            self.store(package, is_sent=is_sent, stays=is_sent)
+        if is_connected or self._is_memory_short() or self._begin_gathering():
+            self._seal_fresh(is_connected=is_connected, has_room=has_room)
         self._start_writing()
-        if is_connected and self._has_more and (self._read_task is None or self._read_task.done()):
-            self._has_more = False
-            self._read_task = self._loop.create_task(self._recall())
-
-    def store(self, package: Package, *, is_sent: bool, stays: bool = False) -> None:
-        """Write a package to disk; then it ``stays`` to be sent, or leaves memory."""
-        self._incoming.append(Incoming(package, is_sent, stays))
-        self._incoming_bytes += package.memory_bytes
-        self._start_writing()
-
-    def spool(self, package: Package, *, in_doubt: bool) -> None:
-        """Let a package that could not be delivered now leave memory for the disk."""
-        if package.spool_id is None:
-            self.store(package, is_sent=in_doubt)
-        else:
-            if not in_doubt:
-                self._unsent.add(package.spool_id)
-            self._sender.on_spooled(package)
-            self._has_more = True
-
-    def on_released(self, package: Package) -> None:
-        """Count the memory of a package that is on disk as free."""
-        assert package.spool_id is not None  # noqa: S101 - the dispatcher checks
-        self._in_memory.pop(package.spool_id, None)
-        if package.was_on_disk:
-            self._recalled_bytes -= package.memory_bytes
-            self._recalled -= 1
-            self._has_room.set()
-
-    def remove(self, package: Package) -> None:
-        """Remove a package from disk, because its fate is known."""
-        assert package.spool_id is not None  # noqa: S101 - the dispatcher checks
-        self._finished.append(package.spool_id)
-        self._start_writing()
-
-    def split(self, package: Package, halves: Sequence[Package], then: Callable[[], None]) -> None:
-        """Replace a package on disk by its halves; go on ``then``."""
-        task = self._loop.create_task(self._split(package, halves, then))
-        self._splits[task] = halves
-        task.add_done_callback(self._on_split_done)
+        self._start_splits()
+        if is_connected:
+            self._recaller.start()
 
     async def close(self, timeout: float) -> None:
-        """Store what was given to `store`, and close the file."""
-        tasks = [task for task in (self._read_task, *self._splits) if task is not None]
-        for task in tasks:
+        """Write what is to be on disk, and close the file."""
+        splits = list(self._split_tasks.values())
+        for task in splits:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for halves in self._splits.values():  # the whole package is on disk
-            for half in halves:
-                self._sender.on_spooled(half)
+        await asyncio.gather(*splits, self._recaller.stop(), return_exceptions=True)
+        for package in self._packages.in_state(S.SPLITTING):
+            self._packages.move(package, E.CLOSED)
+        self._recaller.take_note()
         await self._write_all(self._loop.time() + timeout)
-        for item in self._incoming:
+        for package in self._packages.in_state(S.SPOOLING):
             error = SpoolError("the package was not written to disk in time")
-            self._sender.fail(item.package, error)
-        self._incoming.clear()
+            self._packages.move(package, E.CLOSED, error)
         await self._thread.close()
 
-    # ---- to disk
+    # ---- fresh points
 
-    def _takes_fresh(self, ready: int, *, is_connected: bool, has_room: bool) -> bool:
-        if self._incoming_bytes >= WRITE_BYTES or self._retry_timer is not None:
+    def _seal_fresh(self, *, is_connected: bool, has_room: bool) -> None:
+        is_sent_at_once = self.is_always and is_connected
+        while self._takes_fresh(is_connected=is_connected, has_room=has_room):
+            package = self._send_queue.seal_next(S.SPOOLING, is_sent_at_once=is_sent_at_once)
+            if package is None:
+                break
+
+    def _takes_fresh(self, *, is_connected: bool, has_room: bool) -> bool:
+        if self._packages.memory_bytes(S.SPOOLING) >= WRITE_BYTES or self._retry_timer is not None:
             return False
         if not is_connected:
             return True
         if self.is_always:
-            return len(self._incoming) + ready < MAX_READY
+            return self._packages.count(S.SPOOLING, S.READY) < MAX_READY
         return self._is_memory_short() and not has_room
 
+    def _begin_gathering(self) -> bool:
+        # Return whether it was not begun yet. Only the timer ends it: by the clock, it may be a
+        # hair early.
+        if self._gather_timer is not None:
+            return False
+        self._gather_timer = self._loop.call_later(GATHER_INTERVAL, self._on_gathered)
+        return True
+
+    def _on_gathered(self) -> None:
+        self._gather_timer = None
+        self._notify()
+
+    # ---- to disk
+
+    def _start_writing(self) -> None:
+        is_writing = self._write_task is not None and not self._write_task.done()
+        if not is_writing and self._has_work() and self._retry_timer is None:
+            self._write_task = self._loop.create_task(self._write())
+
+    def _has_work(self) -> bool:
+        return self._packages.count(S.SPOOLING) > 0 or bool(self._recaller.useless_rows)
+
+    async def _write(self) -> None:
+        # Whatever goes wrong, it is tried again: the packages wait in memory.
+        try:
+            while self._has_work():
+                await self._recaller.remove_useless_rows()
+                packages = self._next_packages()
+                if packages:
+                    await self._put(packages)
+                self._notify()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the package must go on
+            log_disk_error("packages were not written", exc)
+            self._retry_timer = self._loop.call_later(RETRY_INTERVAL, self._on_retry)
+            self._send_unspooled()
+        finally:
+            self._notify()
+
+    def _on_retry(self) -> None:
+        self._retry_timer = None
+        self._notify()
+
+    def _next_packages(self) -> list[Package]:
+        packages: list[Package] = []
+        size = 0
+        for package in self._packages.in_state(S.SPOOLING):
+            size += package.memory_bytes
+            if packages and size > min(WRITE_BYTES, self._thread.spool.room):
+                break
+            packages.append(package)
+        return packages
+
+    async def _put(self, packages: list[Package]) -> None:
+        await self._recaller.drop_old()
+        rows = [
+            (p.batch.buffer, p.batch.points, p.maybe_stored or p.is_sent_at_once) for p in packages
+        ]
+        try:
+            ids = await self._thread.put(rows)
+        except SpoolFullError as exc:
+            size = sum(package.memory_bytes for package in packages)
+            if self._options.on_full != "drop_oldest" or not await self._recaller.drop(size, exc):
+                raise
+            return
+        for package, row_id in zip(packages, ids, strict=True):
+            if package.state is S.SPOOLING:
+                package.spool_id = row_id
+                self._packages.move(package, E.WRITTEN)
+            else:  # given up meanwhile
+                self._recaller.useless_rows.append(row_id)
+
+    def _send_unspooled(self) -> None:
+        # What the disk does not take is sent all the same while a server is there.
+        if self._is_connected():
+            for package in self._packages.in_state(S.SPOOLING):
+                if package.is_sent_at_once:
+                    self._packages.move(package, E.DISK_FAILED)
+
     async def _write_all(self, deadline: float) -> None:
-        while (self._incoming or self._finished) and self._loop.time() < deadline:
+        while self._has_work() and self._loop.time() < deadline:
             self._start_writing()
             if self._write_task is not None and not self._write_task.done():
                 await asyncio.wait([self._write_task], timeout=deadline - self._loop.time())
@@ -219,176 +220,25 @@ class DiskQueue:
         if self._write_task is not None:
             self._write_task.cancel()
 
-    def _wait_to_gather(self) -> bool:
-        # Tell whether it is too early for the next packages; begin to wait if not. Only the timer
-        # decides: by the clock, it may be a hair early.
-        if self._gather_timer is not None:
-            return True
-        self._gather_timer = self._loop.call_later(GATHER_INTERVAL, self._on_gathered)
-        return False
+    # ---- packages that are split
 
-    def _on_gathered(self) -> None:
-        self._gather_timer = None
-        self._notify()
+    def _start_splits(self) -> None:
+        for package in self._packages.in_state(S.SPLITTING):
+            if package.is_on_disk and package not in self._split_tasks:
+                self._split_tasks[package] = self._loop.create_task(self._split(package))
 
-    def _start_writing(self) -> None:
-        if self._write_task is not None and not self._write_task.done():
-            return
-        if (self._incoming or self._finished) and self._retry_timer is None:
-            self._write_task = self._loop.create_task(self._write())
-
-    async def _write(self) -> None:
+    async def _split(self, package: Package) -> None:
+        # Its two parts take its place on disk before they do in memory.
         try:
-            while self._incoming or self._finished:
-                done, self._finished = self._finished, []
-                if done:
-                    await self._remove(done)
-                items = self._next_items()
-                if items:
-                    await self._put(items)
-                self._sender.send_ready()
-        except SpoolError as exc:
-            logger.error("%s", exc)
-            self._retry_timer = self._loop.call_later(RETRY_INTERVAL, self._on_retry)
-            self._send_unspooled()
-
-    def _on_retry(self) -> None:
-        self._retry_timer = None
-        self._sender.send_ready()
-
-    async def _remove(self, ids: list[int]) -> None:
-        try:
-            await self._thread.remove(ids)
-        except BaseException:
-            self._finished += ids
-            raise
-
-    def _next_items(self) -> list[Incoming]:
-        items: list[Incoming] = []
-        size = 0
-        for item in self._incoming:
-            size += item.package.memory_bytes
-            if items and size > min(WRITE_BYTES, self._thread.spool.room):
-                break
-            items.append(item)
-        return items
-
-    async def _put(self, items: list[Incoming]) -> None:
-        await self._drop_old()
-        try:
-            ids = await self._thread.put(items)
-        except SpoolFullError as exc:
-            if self._options.on_full != "drop_oldest" or not await self._make_room(items, exc):
-                raise
-            return
-        for item, number in zip(items, ids, strict=True):
-            self._incoming.popleft()
-            self._incoming_bytes -= item.package.memory_bytes
-            item.package.spool_id = number
-            if item.stays:
-                self._in_memory[number] = item.package.memory_bytes
-                self._sender.send_queue.ready.append(item.package)
-            else:
-                self._sender.on_spooled(item.package)
-                self._has_more = True
-
-    def _send_unspooled(self) -> None:
-        # What the disk does not take is sent all the same while a server is there.
-        if not self._is_connected():
-            return
-        staying = [item for item in self._incoming if item.stays]
-        self._incoming = deque(item for item in self._incoming if not item.stays)
-        for item in staying:
-            self._incoming_bytes -= item.package.memory_bytes
-            self._sender.send_queue.ready.append(item.package)
-
-    async def _make_room(self, items: list[Incoming], error: SpoolFullError) -> bool:
-        size = sum(item.package.memory_bytes for item in items)
-        rows = await self._thread.take_first(size, frozenset(self._in_memory))
-        for row in rows:
-            self._on_dropped(row, error)
-        return bool(rows)
-
-    async def _drop_old(self) -> None:
-        if self._options.max_age is None:
-            return
-        for row in await self._thread.take_old(frozenset(self._in_memory)):
-            error = SpoolError(f"no server took it within {self._options.max_age:g} seconds")
-            self._on_dropped(row, error)
-
-    def _on_split_done(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            del self._splits[task]
-
-    async def _split(
-        self, package: Package, halves: Sequence[Package], then: Callable[[], None]
-    ) -> None:
-        assert package.spool_id is not None  # noqa: S101 - the dispatcher checks
-        while True:
-            try:
-                ids = await self._thread.put(
-                    [Incoming(half, is_sent=True) for half in halves], (package.spool_id,)
-                )
-            except SpoolError as exc:
-                logger.error("%s", exc)
-                await asyncio.sleep(RETRY_INTERVAL)
-                continue
-            self._in_memory.pop(package.spool_id, None)
-            for half, number in zip(halves, ids, strict=True):
-                half.spool_id = number
-                self._in_memory[number] = half.memory_bytes
-            then()
-            self._sender.send_ready()
-            return
-
-    # ---- back
-
-    async def _recall(self) -> None:
-        after = 0
-        try:
-            while True:
-                await self._drop_old()
-                known = frozenset(self._in_memory).union(self._finished)
-                rows = await self._thread.read(after, self._recalled_limit)
-                if not rows:
-                    break
-                after = rows[-1].id
-                new = [row for row in rows if row.id not in known]
-                self._in_memory.update((row.id, 0) for row in new)
-                for row in new:
-                    await self._recall_one(row)
-        except SiriDBError as exc:
-            logger.error("%s", exc)
-            self._has_more = True
+            assert package.parts is not None  # noqa: S101 - it is splitting
+            assert package.spool_id is not None  # noqa: S101 - it is on disk
+            rows = [(part.batch.buffer, part.batch.points, True) for part in package.parts]
+            row_ids = await self._thread.put(rows, (package.spool_id,))
+            if package.state is S.SPLITTING:
+                self._on_split(package, row_ids)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the package must go on
+            log_disk_error("a package was not split", exc)
             await asyncio.sleep(RETRY_INTERVAL)
-        self._notify()
-
-    async def _recall_one(self, row: Spooled) -> None:
-        size = len(row.payload)
-        while self._recalled and (
-            self._recalled_bytes + size > self._recalled_limit
-            or self._recalled >= RECALLED_PACKAGES
-        ):
-            self._has_room.clear()
-            await self._has_room.wait()
-        try:
-            batch = await self._refit(row.payload)
-        except UnpackError as exc:
-            self._on_dropped(row, SpoolError(f"package {row.id} of the spool is no insert: {exc}"))
-            batch = None
-        if batch is None:
-            del self._in_memory[row.id]
-            self._finished.append(row.id)
-            self._start_writing()
-            return
-        package = self._sender.send_queue.make_package(batch)
-        package.spool_id, package.was_on_disk = row.id, True
-        self._in_memory[row.id] = package.memory_bytes
-        self._recalled_bytes += package.memory_bytes
-        self._recalled += 1
-        is_sent = row.is_sent and row.id not in self._unsent
-        self._unsent.discard(row.id)
-        if not row.is_sent:
-            await self._thread.mark_sent(row.id)
-        self._sender.on_recalled(package, is_sent=is_sent)
-        self._sender.send_ready()
+        finally:
+            del self._split_tasks[package]
+            self._notify()

@@ -25,6 +25,9 @@ from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.missing_points import Arrays, missing_points
+from siridb_fast.delivery.package import Package, Part
+from siridb_fast.delivery.packages import Packages
+from siridb_fast.delivery.states import PackageEvent, PackageState
 from siridb_fast.errors import SiriDBError
 from siridb_fast.query.server_queries import ServerQueries
 
@@ -32,6 +35,7 @@ __all__ = ["DoubtResolver", "LookupTurns", "Resolution", "batch_of", "split_batc
 
 LOOKUP_TIMEOUT = 30.0  # seconds at least to look up a package that is in doubt
 RETRY_INTERVAL = 0.1  # seconds between two queries for the same points
+ERROR_INTERVAL = 1.0  # seconds after an error that is not the server's
 BUSY_TIMEOUT = 10.0  # seconds that a server may go on working: it may be for other clients
 CONCURRENT_LOOKUPS = 2  # each has the points of a package in memory three times
 SENT_RULES = ColumnRules()  # what was sent is in the database's precision
@@ -46,6 +50,16 @@ class Resolution:
 
     stored: Batch | None
     missing: Batch | None
+
+
+@dataclass(slots=True)
+class _Lookup:
+    """What is known of a package while it is looked up."""
+
+    package: Package
+    deadline: float  # on the loop's clock; later, if others are resolved meanwhile
+    busy_until: float  # from then on its server is not waited for any more
+    missing: dict[str, NumpyArray] | None = None  # by the last answer
 
 
 class LookupTurns:
@@ -81,105 +95,120 @@ class LookupTurns:
 
 
 class DoubtResolver:
-    """The packages of one writer that are looked up.
+    """Looks up the packages of one writer that are in doubt.
 
     Args:
         cluster: Where they were sent.
+        packages: All of the writer.
         queries: Asks the servers.
-        in_flight: Returns how many packages of the writer are with servers now.
+        on_looked_up: Called once with each package that is still in doubt when its look-up ends,
+            and what became of it: found, missing, partly found (then it has its parts), or late.
+        notify: Called after that.
     """
 
     def __init__(
-        self, cluster: Cluster, queries: ServerQueries, in_flight: Callable[[], int]
+        self,
+        cluster: Cluster,
+        packages: Packages,
+        queries: ServerQueries,
+        on_looked_up: Callable[[Package, PackageEvent], None],
+        notify: Callable[[], None],
     ) -> None:
         self._cluster = cluster
+        self._packages = packages
         self._queries = queries
-        self._in_flight = in_flight
+        self._on_looked_up = on_looked_up
+        self._notify = notify
         self._turns = LookupTurns(cluster.loop)
-        self._query_lock = asyncio.Lock()  # active_tasks counts the queries of other lookups
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._query_lock = asyncio.Lock()  # active_tasks counts the queries of other look-ups
+        self._tasks: dict[Package, asyncio.Task[PackageEvent]] = {}
 
-    def resolve(
-        self,
-        batch: Batch,
-        connection: Connection,
-        deadline: float,
-        on_resolved: Callable[[Resolution | None, Connection], None],
-    ) -> None:
-        """Find out what became of a package that was sent over a connection.
-
-        Args:
-            batch: What it holds.
-            connection: Its host is asked, whoever listens there by then.
-            deadline: When to give up, on the loop's clock; later, if that leaves little time, or
-                others are resolved meanwhile.
-            on_resolved: Called once with the resolution, None if there was none in time, and with
-                the connection over which it was learnt.
-        """
-        # From now on, not from its turn on: that others are waited for is time for this one, too.
+    def check(self) -> None:
+        """Begin to look up what is new in doubt; end what is so no longer."""
+        for package in [one for one in self._tasks if one.state is not PackageState.IN_DOUBT]:
+            self._tasks.pop(package).cancel()
         now = self._cluster.loop.time()
-        busy_until, deadline = now + BUSY_TIMEOUT, max(deadline, now + LOOKUP_TIMEOUT)
-        task = self._cluster.loop.create_task(
-            self._resolve(batch, connection, deadline, busy_until, on_resolved)
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for package in self._packages.take_arrivals(PackageState.IN_DOUBT):
+            # From now on, not from its turn on: that others are waited for is time for it, too.
+            deadline = max(package.deadline, now + LOOKUP_TIMEOUT)
+            lookup = _Lookup(package, deadline, busy_until=now + BUSY_TIMEOUT)
+            task = self._cluster.loop.create_task(self._look_up(lookup))
+            task.add_done_callback(partial(self._on_done, package))
+            self._tasks[package] = task
 
-    def stop(self) -> None:
-        """Ask no more, and call nobody."""
-        for task in self._tasks:
-            task.cancel()
+    def _on_done(self, package: Package, task: asyncio.Task[PackageEvent]) -> None:
+        # However the task has ended: without a fate the package would stay for ever.
+        if self._tasks.get(package) is not task:
+            return
+        del self._tasks[package]
+        event = PackageEvent.LATE
+        if task.cancelled():
+            logger.error("the look-up of a package was cancelled")
+        elif (exception := task.exception()) is not None:
+            logger.error("the look-up of a package has failed: %r", exception)
+        else:
+            event = task.result()
+        if package.state is PackageState.IN_DOUBT:
+            self._on_looked_up(package, event)
+        self._notify()
 
-    async def _resolve(
-        self,
-        batch: Batch,
-        connection: Connection,
-        deadline: float,
-        busy_until: float,
-        on_resolved: Callable[[Resolution | None, Connection], None],
-    ) -> None:
-        resolution, asked = None, connection
+    async def _look_up(self, lookup: _Lookup) -> PackageEvent:
+        event = None
         try:
-            end = await self._turns.acquire(deadline)
+            end = await self._turns.acquire(lookup.deadline)
             try:
                 async with asyncio.timeout_at(end):
-                    arrays = decode_points(batch.buffer)
-                    missing, asked = await self._find_missing(arrays, connection, busy_until)
-                    resolution = split_batch(batch, arrays, missing)
+                    while event is None:
+                        event = await self._try(lookup)
             finally:
-                self._turns.release(is_resolved=resolution is not None)
+                self._turns.release(is_resolved=event is not None)
         except TimeoutError:
-            logger.error("%s did not tell in time what became of a package", connection.name)
-        on_resolved(resolution, asked)
+            logger.error("%s did not tell in time what became of a package", lookup.package.host)
+        return event or PackageEvent.LATE
 
-    async def _find_missing(
-        self, arrays: Arrays, connection: Connection, busy_until: float
-    ) -> tuple[dict[str, NumpyArray], Connection]:
+    async def _try(self, lookup: _Lookup) -> PackageEvent | None:
+        # One look; any error of it, of whatever class, is a reason to look again.
+        pause = RETRY_INTERVAL
+        try:
+            event = await self._compare(lookup)
+            if event is not None:
+                return event
+        except SiriDBError as exc:
+            logger.debug("%s: %s; asking again", lookup.package.host, exc)
+            lookup.missing = None
+        except Exception:
+            logger.exception("looking up a package; trying again")
+            lookup.missing, pause = None, ERROR_INTERVAL
+        await asyncio.sleep(pause)
+        return None
+
+    async def _compare(self, lookup: _Lookup) -> PackageEvent | None:
         # A new process works on nothing. Of one that may, two answers have to agree.
-        before: dict[str, NumpyArray] | None = None
-        while True:
-            current = self._cluster.connection_to(connection.name)
-            try:
-                if current is not None:
-                    is_new = _is_new(current, connection)
-                    may_be_busy = not is_new and self._cluster.loop.time() < busy_until
-                    async with self._query_lock if may_be_busy else nullcontext():
-                        is_idle = not may_be_busy or await self._is_idle(current)
-                        now = await missing_points(
-                            arrays, partial(self._queries.select, at=current)
-                        )
-                    is_stored = not any(mask.any() for mask in now.values())
-                    if is_new or is_stored or (is_idle and _are_equal(now, before)):
-                        return now, current
-                    before = now
-            except SiriDBError as exc:
-                logger.debug("%s: %s; asking again", connection.name, exc)
-                before = None
-            await asyncio.sleep(RETRY_INTERVAL)
+        package, connection = lookup.package, self._connection_to_ask(lookup.package)
+        if connection is None:
+            return None
+        is_new = _is_new(connection, package.connection)
+        may_be_busy = not is_new and self._cluster.loop.time() < lookup.busy_until
+        async with self._query_lock if may_be_busy else nullcontext():
+            is_idle = not may_be_busy or await self._is_idle(connection)
+            arrays = decode_points(package.batch.buffer)
+            missing = await missing_points(arrays, partial(self._queries.select, at=connection))
+        before, lookup.missing = lookup.missing, missing
+        is_stored = not any(mask.any() for mask in missing.values())
+        if is_new or is_stored or (is_idle and _are_equal(missing, before)):
+            package.connection = connection
+            return _event_of(package, split_batch(package.batch, arrays, missing))
+        return None
+
+    def _connection_to_ask(self, package: Package) -> Connection | None:
+        # To the host that got it, whoever listens there by now; any, if that is not known.
+        if package.connection is None:
+            return self._cluster.select(try_inactive=True)
+        return self._cluster.connection_to(package.connection.name)
 
     async def _is_idle(self, connection: Connection) -> bool:
         # Whether it works on nothing but this question and our own packages.
-        ours = 1 + self._in_flight()
+        ours = 1 + self._packages.count(PackageState.IN_FLIGHT)
         return await self._queries.active_tasks(at=connection) <= ours
 
 
@@ -217,11 +246,10 @@ def split_batch(batch: Batch, arrays: Arrays, missing: dict[str, NumpyArray]) ->
 
 
 def batch_of(payload: bytes) -> Batch:
-    """Return a sealed batch of the points of an insert package."""
+    """Return a batch of the points of an insert package, to be sealed."""
     batch = Batch()
     for name, pair in decode_points(payload).items():
         _append(batch, name, pair, np.ones(len(pair[0]), np.bool_))
-    batch.seal()
     return batch
 
 
@@ -232,7 +260,22 @@ def _append(batch: Batch, name: str, pair: tuple[NumpyArray, NumpyArray], mask: 
     return len(batch) - 1
 
 
-def _is_new(current: Connection, former: Connection) -> bool:
+def _event_of(package: Package, resolution: Resolution) -> PackageEvent:
+    # What was found out; the parts of the package, if it was partly found.
+    if resolution.missing is None:
+        return PackageEvent.FOUND
+    if resolution.stored is None:
+        return PackageEvent.MISSING
+    package.parts = (
+        Part(resolution.stored, PackageState.IN_DOUBT),
+        Part(resolution.missing, PackageState.IN_DOUBT),
+    )
+    return PackageEvent.PARTLY_FOUND
+
+
+def _is_new(current: Connection, former: Connection | None) -> bool:
+    if former is None:
+        return False
     processes = current.process, former.process
     return None not in processes and processes[0] is not processes[1]
 

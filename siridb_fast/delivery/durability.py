@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from math import inf
 from typing import Any
 
 from siridb_fast.columns.time_units import TimePrecision
@@ -23,6 +22,8 @@ from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.package import Package
+from siridb_fast.delivery.packages import Packages
+from siridb_fast.delivery.states import PackageEvent, PackageState
 from siridb_fast.errors import SiriDBError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
@@ -39,11 +40,10 @@ logger = logging.getLogger("siridb_fast")
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """A package between acknowledged and safe."""
+    """A package, from one acknowledgement of it on."""
 
     package: Package
-    connection: Connection
-    processes_left: int  # that may still lose it; 0 once its fate is decided
+    processes_left: int  # that may still lose it
 
 
 @dataclass(slots=True, eq=False)
@@ -70,45 +70,39 @@ class SentinelTracker:
 
     Args:
         cluster: Where they were sent.
+        packages: All of the writer.
         sentinel: The name of the series that sentinels go to; in a cluster of several pools a
             suffix is added, so that each pool has one of its own.
         now: Returns the time in the database's precision.
         pools: Returns how many pools there are.
         known_processes: Returns the last known process of each host.
-        on_safe: Called with each package that is safe.
-        on_lost: Called with each that a process has lost, and its connection.
+        on_lost: Called with each package that a process has lost.
         notify: Called when it may be time to `check` again.
     """
 
     def __init__(
         self,
         cluster: Cluster,
+        packages: Packages,
         *,
         sentinel: str,
         now: Callable[[], int],
         pools: Callable[[], int],
         known_processes: Callable[[], Iterable[ServerProcess]],
-        on_safe: Callable[[Package], None],
-        on_lost: Callable[[Package, Connection], None],
+        on_lost: Callable[[Package], None],
         notify: Callable[[], None],
     ) -> None:
         self._cluster = cluster
+        self._packages = packages
         self._sentinel = sentinel
         self._now = now
         self._pools = pools
         self._known_processes = known_processes
-        self._on_safe = on_safe
         self._on_lost = on_lost
         self._notify = notify
+        self._open_entries: dict[Package, _Entry] = {}
         self._by_process: dict[ServerProcess, _ProcessQueue] = {}
         self._count = 0
-        self.points = 0  # acknowledged and not safe
-
-    @property
-    def deadline(self) -> float:
-        """That of the package that is given up first; infinity if there is none."""
-        firsts = (queue.entries[0] for queue in self._by_process.values() if queue.entries)
-        return min((entry.package.deadline for entry in firsts), default=inf)
 
     def receivers(self, connection: Connection) -> tuple[ServerProcess, ...]:
         """Return the processes that may get points of a package that is sent now."""
@@ -121,66 +115,59 @@ class SentinelTracker:
         absent = [one for one in known if one.pool not in pools]
         return tuple(dict.fromkeys([process, *there, *absent]))
 
-    def add(self, package: Package, connection: Connection) -> None:
-        """Take a package that was acknowledged over a connection."""
-        entry = _Entry(package, connection, len(package.receivers))
-        self.points += package.batch.points
-        for process in package.receivers:
-            queue = self._by_process.setdefault(process, _ProcessQueue())
-            queue.entries.append(entry)
-            queue.bytes += package.memory_bytes
-
     def count_received(self, package: Package, connection: Connection) -> None:
         """Count the points that a process acknowledged, to tell it from the next one."""
         if connection.process is not None and self._pools() == 1:
             connection.process.received += package.batch.points
 
-    def check(self, *, is_idle: bool) -> None:
-        """Send the sentinels that are due, and give up what no process will make safe.
-
-        ``is_idle`` says that no more packages are on their way.
-        """
+    def check_processes(self) -> None:
+        """Report what processes that have ended have lost; forget what waits no longer."""
+        self._take_acknowledged()
         for process, queue in list(self._by_process.items()):
             if process.is_over:
                 del self._by_process[process]
-                while queue.entries:  # a sentinel may be answered yet, that covers them
-                    entry = queue.take()
-                    if self._decide(entry):
-                        self._on_lost(entry.package, entry.connection)
-            elif (
-                queue.entries
-                and not queue.has_sentinel
-                and (is_idle or queue.bytes >= SENTINEL_BYTES)
-            ):
+            while queue.entries and (process.is_over or not self._is_open(queue.entries[0])):
+                entry = queue.take()  # a sentinel may be answered yet, that covers it
+                if self._close(entry):
+                    self._on_lost(entry.package)
+
+    def check(self, *, is_idle: bool) -> None:
+        """Send the sentinels that are due.
+
+        ``is_idle`` says that no more packages are on their way.
+        """
+        self._take_acknowledged()
+        for process, queue in self._by_process.items():
+            is_due = is_idle or queue.bytes >= SENTINEL_BYTES
+            if process.is_over:
+                self._notify()  # to `check_processes` again
+            elif queue.entries and is_due and not queue.has_sentinel:
                 self._send_sentinel(process, queue)
 
-    def take_expired(self, now: float) -> list[Package]:
-        """Take out and return the packages for which it is too late."""
-        expired = []
-        for queue in self._by_process.values():
-            while queue.entries and queue.entries[0].package.deadline <= now:
-                entry = queue.take()
-                if self._decide(entry):
-                    expired.append(entry.package)
-        return expired
+    def _take_acknowledged(self) -> None:
+        for package in self._packages.take_arrivals(PackageState.ACKNOWLEDGED):
+            entry = self._open_entries[package] = _Entry(package, len(package.receivers))
+            for process in package.receivers:
+                queue = self._by_process.setdefault(process, _ProcessQueue())
+                queue.entries.append(entry)
+                queue.bytes += package.memory_bytes
 
-    def take_all(self) -> list[Package]:
-        """Take out and return all of them."""
-        return self.take_expired(inf)
+    def _is_open(self, entry: _Entry) -> bool:
+        # Whether the package has waited to be safe ever since it was acknowledged.
+        is_last = self._open_entries.get(entry.package) is entry
+        return is_last and entry.package.state is PackageState.ACKNOWLEDGED
 
-    def _decide(self, entry: _Entry) -> bool:
-        # Whether this is the one that decides its fate; no other process matters from then on.
-        is_open = entry.processes_left > 0
-        if is_open:
-            entry.processes_left = 0
-            self.points -= entry.package.batch.points
+    def _close(self, entry: _Entry) -> bool:
+        # Return whether it was open.
+        is_open = self._is_open(entry)
+        if self._open_entries.get(entry.package) is entry:
+            del self._open_entries[entry.package]
         return is_open
 
     def _on_safe_in_one(self, entry: _Entry) -> None:
-        if entry.processes_left > 1:
-            entry.processes_left -= 1
-        elif self._decide(entry):
-            self._on_safe(entry.package)
+        entry.processes_left -= 1
+        if not entry.processes_left and self._close(entry):
+            self._packages.move(entry.package, PackageEvent.SAFE)
 
     def _send_sentinel(self, process: ServerProcess, queue: _ProcessQueue) -> None:
         connection = self._cluster.connection_behind(process)

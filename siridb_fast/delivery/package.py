@@ -1,81 +1,90 @@
-"""A package on its way, its fate so far, and who is told of that.
+"""A package on its way: a sealed batch, its state, and what is known of its past.
 
 Knows nothing of how packages are sent, looked up or put on disk.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Protocol
 
 from siridb_fast.batching._batch import Batch
+from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
-from siridb_fast.errors import SiriDBError
+from siridb_fast.delivery.states import PackageState
+from siridb_fast.errors import InsertError, ProtocolError, SiriDBError
 
-__all__ = ["InsertResponse", "Package", "PackageDelegate", "split_package"]
+__all__ = ["InsertResponse", "Package", "Part"]
 
-ConnectionT = TypeVar("ConnectionT", contravariant=True)
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the two packages that are to take the place of one."""
+
+    batch: Batch
+    state: PackageState  # that it begins in
 
 
 @dataclass(slots=True, eq=False)
 class Package:
-    """A sealed batch; its deadline is on the event loop's clock, in whole ms with uvloop."""
+    """A sealed batch; its deadline is on the event loop's clock, in whole ms with uvloop.
+
+    Its state is changed by `Packages` alone.
+    """
 
     batch: Batch
     number: int
     deadline: float
     memory_bytes: int
+    state: PackageState
+    connection: Connection | None = None  # that it was sent over last
     sent_at: float = 0.0  # by `time.monotonic`
     seconds: float = 0.0  # that the server took to answer
     error: SiriDBError | None = None  # of the last attempt
-    maybe_stored: bool = False  # an attempt may have been stored
-    spool_id: int | None = None  # on disk too
-    was_on_disk: bool = False  # was on disk only
-    receivers: tuple[ServerProcess, ...] = ()  # that may have got points of it
+    maybe_stored: bool = False  # an earlier attempt may have been stored
     deadline_extended: bool = False  # once, because it had been looked up
+    receivers: tuple[ServerProcess, ...] = ()  # that may have got points of it and may lose them
+    spool_id: int | None = None  # of its row, if it is on disk too
+    was_on_disk: bool = False  # was on disk only: its points are booked as spooled
+    is_sent_at_once: bool = False  # as soon as it is on disk
+    parts: tuple[Part, Part] | None = None  # while it is being split
+
+    @property
+    def host(self) -> str:
+        """Whom it was sent to last; empty if it was not."""
+        return "" if self.connection is None else self.connection.name
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Tell whether it is on disk, beside memory."""
+        return self.spool_id is not None
+
+    @property
+    def can_be_lost(self) -> bool:
+        """Tell whether a server's process that has points of it may still lose them."""
+        return bool(self.receivers)
+
+    @property
+    def can_be_split(self) -> bool:
+        """Tell whether the server may take a part of what it refused: it names no series."""
+        return isinstance(self.error, InsertError) and len(self.batch) > 1
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Tell whether it would come to the same if it were sent again."""
+        return self.error is not None and isinstance(self.error.__cause__, ProtocolError)
 
 
-def split_package(package: Package, one: Batch, other: Batch) -> tuple[Package, Package]:
-    """Return two packages of the number and the past of one, with its memory between them."""
-    memory_bytes = package.memory_bytes * one.size // max(1, one.size + other.size)
-    return (
-        replace(package, batch=one, memory_bytes=memory_bytes),
-        replace(package, batch=other, memory_bytes=package.memory_bytes - memory_bytes),
-    )
-
-
-class PackageDelegate(Protocol):
-    """Gives fresh points, and takes note of what becomes of packages: the engine of a writer."""
-
-    def fill(self, batch: Batch) -> bool:
-        """Put what should leave next into an empty batch; tell whether there is anything."""
-
-    def on_sealed(self, package: Package) -> None:
-        """Count the memory of a new package."""
-
-    def on_delivered(self, package: Package, host: str) -> None:
-        """Book a package that is stored."""
-
-    def on_spooled(self, package: Package) -> None:
-        """Book a package that is on disk only from now on."""
-
-    def on_failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:
-        """Book a package that was not delivered, or may not have been."""
-
-    def on_released(self, package: Package) -> None:
-        """Count the memory of a package as free."""
-
-
-class ResponseReceiver(Protocol[ConnectionT]):
+class ResponseReceiver(Protocol):
     """Whoever sent a package over a connection: the dispatcher."""
 
     def on_response(
-        self, package: Package, connection: ConnectionT, error: SiriDBError | None
+        self, package: Package, connection: Connection, error: SiriDBError | None
     ) -> None:
         """Take the outcome of a package."""
 
 
-class InsertResponse(Generic[ConnectionT]):
+class InsertResponse:
     """What a connection gives the answer to; it calls the receiver at once.
 
     A future would do so in the next round of the event loop: the server would wait for its next
@@ -85,7 +94,7 @@ class InsertResponse(Generic[ConnectionT]):
     __slots__ = ("_connection", "_package", "_receiver")
 
     def __init__(
-        self, receiver: ResponseReceiver[ConnectionT], package: Package, connection: ConnectionT
+        self, receiver: ResponseReceiver, package: Package, connection: Connection
     ) -> None:
         self._receiver = receiver
         self._package = package

@@ -6,28 +6,20 @@ Knows the spool's calls; knows nothing of when packages go to disk or come back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from siridb_fast.concurrency.workers import WorkThread
-from siridb_fast.delivery.package import Package
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.spool.store import Spool, Spooled
 
-__all__ = ["Incoming", "SpoolThread"]
+if TYPE_CHECKING:
+    from siridb_fast.protocol._wire import PayloadBytes
+
+__all__ = ["SpoolThread"]
+
+Row: TypeAlias = "tuple[PayloadBytes, int, bool]"
 
 CLOSE_TIMEOUT = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A package on its way to disk.
-
-    ``is_sent``: it may be stored in the database. ``stays``: it is sent once it is on disk.
-    """
-
-    package: Package
-    is_sent: bool
-    stays: bool = False
 
 
 class SpoolThread:
@@ -67,9 +59,11 @@ class SpoolThread:
         assert self._spool is not None  # noqa: S101 - open() was first
         return self._spool
 
-    async def put(self, items: Sequence[Incoming], replacing: Sequence[int] = ()) -> list[int]:
-        """Store packages, all or none, instead of those of some ids; return their ids."""
-        rows = [(i.package.batch.buffer, i.package.batch.points, i.is_sent) for i in items]
+    async def put(self, rows: Sequence[Row], replacing: Sequence[int] = ()) -> list[int]:
+        """Store packages, all or none, instead of those of some ids; return their ids.
+
+        Each is given as its payload, its points, and whether it may be stored in the database.
+        """
         return await self._thread.call(self.spool.put_rows, rows, replacing)
 
     async def remove(self, ids: Sequence[int]) -> None:

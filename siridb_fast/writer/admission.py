@@ -19,6 +19,7 @@ from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.delivery.dispatcher import Dispatcher
+from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.report import Failure, OpenDelivery
 from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
 
@@ -42,6 +43,7 @@ class Admission:
 
     Args:
         coalescer: Has the runs.
+        packages: All of the writer.
         dispatcher: Takes packages.
         waiters: Where to wait.
         package_bytes: The size of a full package.
@@ -52,6 +54,7 @@ class Admission:
     def __init__(
         self,
         coalescer: Coalescer,
+        packages: Packages,
         dispatcher: Dispatcher,
         waiters: Waiters,
         package_bytes: int,
@@ -60,6 +63,7 @@ class Admission:
         fail: Callable[[Failure, list[tuple[OpenDelivery, int]]], None],
     ) -> None:
         self._coalescer = coalescer
+        self._packages = packages
         self._dispatcher = dispatcher
         self._waiters = waiters
         self.package_bytes = package_bytes
@@ -142,13 +146,13 @@ class Admission:
         while left:
             await self._waiters.wait_until(self._takes_package)
             self._check_open()
-            batch = self._dispatcher.send_queue.new_batch()
+            batch = self._packages.new_batch()
             self._fill(batch, left, delivery)
             if batch.points:
                 delivery.expect(batch.points)
                 self.direct_points += batch.points
                 self._dispatcher.submit(batch)
-                self._dispatcher.send_ready()
+                self._dispatcher.check()
 
     def _step(self, column: PointColumn) -> int:
         return even_run(len(column), column.max_bytes, self.package_bytes)
@@ -173,7 +177,7 @@ class Admission:
 
     def _takes_package(self) -> bool:
         has_room = self._coalescer.may_take(self.package_bytes)
-        return has_room and self._dispatcher.ready < MAX_READY_PACKAGES
+        return has_room and self._dispatcher.waiting < MAX_READY_PACKAGES
 
     def _check_open(self) -> None:
         if self._coalescer.is_closed:

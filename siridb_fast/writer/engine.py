@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from math import inf
 
 from siridb_fast.batching._batch import Batch
@@ -25,23 +26,21 @@ from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.accounts import Accounts, Stats
 from siridb_fast.delivery.disk_queue import DiskQueue
 from siridb_fast.delivery.dispatcher import Dispatcher
-from siridb_fast.delivery.doubt import DoubtResolver, batch_of
 from siridb_fast.delivery.durability import SentinelTracker, clock_of
-from siridb_fast.delivery.package import Package
+from siridb_fast.delivery.packages import Packages
+from siridb_fast.delivery.recall import Recaller
 from siridb_fast.delivery.report import Failure, OpenDelivery, Report
+from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.spool_thread import SpoolThread
+from siridb_fast.delivery.states import PackageState, Policy
 from siridb_fast.errors import (
     AuthenticationError,
     ConfigError,
     RequestTimeout,
-    SiriDBError,
-    SpoolError,
     UnknownDatabaseError,
-    UnpackError,
     WriterClosedError,
 )
 from siridb_fast.query.server_queries import ASSUMED_BUFFER_POINTS, ServerQueries
-from siridb_fast.spool.store import Spooled
 from siridb_fast.writer.admission import Admission
 from siridb_fast.writer.handshake import DatabaseFacts, Handshake
 from siridb_fast.writer.options import IN_BACKGROUND, WriterOptions
@@ -74,15 +73,16 @@ class Engine:
         )
         self._handshake = Handshake(self.queries, options, on_doubt, self._on_facts)
         self._facts = DatabaseFacts(options.time_precision, ASSUMED_BUFFER_POINTS, True, 1)
-        self._dispatcher = Dispatcher(
-            self._cluster,
-            self,
-            delivery_timeout=options.delivery_timeout,
-            on_doubt=on_doubt,
-            doubt_resolver=DoubtResolver(
-                self._cluster, self.queries, lambda: self._dispatcher.in_flight
-            ),
+        self._accounts = Accounts(
+            time.monotonic, options.on_delivery, options.on_error, self._raise_later
         )
+        self._packages = Packages(
+            Policy(on_doubt, has_spool=False), self._accounts, self._count_memory
+        )
+        self._send_queue = SendQueue(
+            self._packages, coalescer, self._loop.time, options.delivery_timeout
+        )
+        self._dispatcher = self._new_dispatcher()
         self._type_resolver = SeriesTypeResolver(
             coalescer,
             self.queries.series_types,
@@ -90,7 +90,6 @@ class Engine:
             on_refused=self.fail,
             on_resolved=self.check,
         )
-        self._accounts = Accounts(time.monotonic, options.on_delivery, options.on_error)
         self._spool: SpoolThread | None = None
         self._disk_queue: DiskQueue | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -102,9 +101,21 @@ class Engine:
         self.admission = self._new_admission()
         own(self)
 
+    def _new_dispatcher(self) -> Dispatcher:
+        return Dispatcher(
+            self._cluster,
+            self._packages,
+            self._send_queue,
+            self.queries,
+            delivery_timeout=self._options.delivery_timeout,
+            notify=self.notify,
+            on_checked=self._on_checked,
+        )
+
     def _new_admission(self) -> Admission:
         return Admission(
             self._coalescer,
+            self._packages,
             self._dispatcher,
             self.waiters,
             self._options.package_bytes,
@@ -173,16 +184,16 @@ class Engine:
         if not facts.may_select:
             fallback = options.on_doubt_fallback
             logger.warning("the user may not select: packages in doubt: %r", fallback)
-            dispatcher.on_doubt = fallback
+            self._packages.policy = replace(self._packages.policy, on_doubt=fallback)
         if options.durability == "safe":
             assert facts.time_precision is not None  # noqa: S101 - the handshake checks
             dispatcher.sentinels = SentinelTracker(
                 self._cluster,
+                self._packages,
                 sentinel=options.sentinel,
                 now=clock_of(facts.time_precision),
                 pools=lambda: self._facts.pools,
                 known_processes=self._handshake.known_processes,
-                on_safe=dispatcher.on_stored,
                 on_lost=dispatcher.on_lost,
                 notify=self.notify,
             )
@@ -201,30 +212,39 @@ class Engine:
 
         ``refit`` gives the points of a package that was on disk the types that their series have.
         """
-        options = self._options
         if self._spool is not None:
-            self._disk_queue = self._dispatcher.disk_queue = DiskQueue(
-                self._spool,
-                self._dispatcher,
-                is_connected=lambda: self._cluster.is_connected,
-                is_memory_short=lambda: self._coalescer.is_crowded,
-                max_buffered=options.max_buffered,
-                refit=refit,
-                on_dropped=self._on_dropped,
-                notify=self.notify,
+            self._dispatcher.disk_queue = self._disk_queue = self._new_disk_queue(
+                self._spool, refit
             )
+            self._packages.policy = replace(self._packages.policy, has_spool=True)
         self._is_running = True
         self._accounts.start()
         self._coalescer.open(self._facts.buffer_points)
         self.notify()
 
-    def _on_dropped(self, row: Spooled, error: SpoolError) -> None:
-        try:
-            series = batch_of(row.payload).series()
-        except UnpackError:  # no writer made that
-            series = [("", row.points)]
-        for name, points in series:
-            self.fail(Failure(name, points, error), [])
+    def _new_disk_queue(
+        self, spool: SpoolThread, refit: Callable[[bytes], Awaitable[Batch | None]]
+    ) -> DiskQueue:
+        recaller = Recaller(
+            spool,
+            self._packages,
+            self._send_queue,
+            max_buffered=self._options.max_buffered,
+            refit=refit,
+            on_recalled=self._dispatcher.on_recalled,
+            on_unreadable=lambda row, error: self.fail(Failure("", row.points, error), []),
+            notify=self.notify,
+        )
+        return DiskQueue(
+            spool,
+            self._packages,
+            self._send_queue,
+            recaller,
+            is_connected=lambda: self._cluster.is_connected,
+            is_memory_short=lambda: self._coalescer.is_crowded,
+            on_split=self._dispatcher.split,
+            notify=self.notify,
+        )
 
     def fail(self, failure: Failure, waiting: list[tuple[OpenDelivery, int]]) -> None:
         """Book points that will not be delivered, also in the deliveries that wait for them."""
@@ -236,6 +256,7 @@ class Engine:
         error = WriterClosedError("the writer was closed before the points were delivered")
         for name, points, waiting in self._coalescer.drop_all():
             self._accounts.book_failure(Failure(name, points, error), waiting)
+        self._packages.policy = replace(self._packages.policy, has_spool=False)
         self._dispatcher.abandon(error)
         self._type_resolver.stop()
         self._cluster.close()
@@ -264,7 +285,7 @@ class Engine:
         self._type_resolver.stop()
         self._type_resolver.postpone()
         self._coalescer.flush(time.monotonic())
-        self._dispatcher.spool_all(self._disk_queue)
+        self._dispatcher.leave_all_on_disk()
         await self._disk_queue.close(SPOOL_TIMEOUT)
 
     async def deliver_all(self, timeout: float | None, *, with_spool: bool = False) -> None:
@@ -288,10 +309,8 @@ class Engine:
                 self._coalescer.flush(now)
                 self.check()
                 await self.waiters.wait_until(lambda: self._coalescer.oldest_since > now)
-                number = self._dispatcher.send_queue.last_number
-                await self.waiters.wait_until(
-                    lambda: self._dispatcher.send_queue.is_finished(number)
-                )
+                number = self._packages.last_number
+                await self.waiters.wait_until(lambda: self._packages.is_finished(number))
                 if with_spool:
                     await self.waiters.wait_until(self._is_spool_empty)
         except TimeoutError:
@@ -315,7 +334,7 @@ class Engine:
             written=self._coalescer.accepted + self.admission.direct_points,
             buffered=self._coalescer.points,
             in_flight=self._points_in_packages,
-            unsafe=self._dispatcher.acknowledged_points,
+            unsafe=self._packages.points(PackageState.ACKNOWLEDGED),
             spooled=self._disk_queue.points if self._disk_queue is not None else 0,
             delivered=total.points,
             fast=fast,
@@ -323,45 +342,14 @@ class Engine:
             rejected=total.rejected_points,
             in_doubt=total.in_doubt_points,
             packages=total.packages,
-            packages_in_flight=self._dispatcher.in_flight,
-            retries=self._dispatcher.retries,
+            packages_in_flight=self._packages.count(PackageState.IN_FLIGHT),
+            retries=self._packages.retries,
             bytes=total.bytes,
             series=self._coalescer.series_count,
             settled=self._type_resolver.resolved_count,
             buffered_bytes=self._coalescer.buffered_bytes,
             max_buffered=self._options.max_buffered,
         )
-
-    # ---- for the dispatcher (`PackageDelegate`)
-
-    def fill(self, batch: Batch) -> bool:
-        """Move what should leave next into a batch."""
-        return self._coalescer.take(time.monotonic(), batch)
-
-    def on_sealed(self, package: Package) -> None:
-        """Count the memory of a new package."""
-        self._coalescer.sealed_bytes += package.memory_bytes
-        self._points_in_packages += package.batch.points
-
-    def on_delivered(self, package: Package, host: str) -> None:
-        """Book a package that is stored."""
-        self._accounts.book_delivered(package.batch, host, package.seconds)
-
-    def on_spooled(self, package: Package) -> None:
-        """Book a package that is on disk only."""
-        if not package.was_on_disk:
-            self._accounts.book_spooled(package.batch)
-
-    def on_failed(self, package: Package, error: SiriDBError, *, in_doubt: bool) -> None:
-        """Book a package that was not delivered."""
-        self._accounts.book_failed(package.batch, error, in_doubt=in_doubt)
-
-    def on_released(self, package: Package) -> None:
-        """Count the memory of a package as free."""
-        self._coalescer.sealed_bytes -= package.memory_bytes
-        self._points_in_packages -= package.batch.points
-        self.waiters.wake()
-        self._set_timer()
 
     # ---- waking
 
@@ -388,9 +376,22 @@ class Engine:
                 self._type_resolver.postpone()
             else:
                 self._type_resolver.start(may_ask=self._cluster.is_connected)
-            self._dispatcher.send_ready()
-            self.waiters.wake()
-            self._set_timer()
+            self._dispatcher.check()
+
+    def _on_checked(self) -> None:
+        self.waiters.wake()
+        self._set_timer()
+
+    def _count_memory(self, size: int, points: int) -> None:
+        self._coalescer.sealed_bytes += size
+        self._points_in_packages += points
+
+    def _raise_later(self, exception: BaseException) -> None:
+        # Where the event loop deals with it, outside of what must not be cut short.
+        def throw() -> None:
+            raise exception
+
+        self._loop.call_soon(throw)
 
     def _set_timer(self) -> None:
         # For the oldest point, unless it was due already at the last check: then an

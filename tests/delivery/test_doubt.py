@@ -1,7 +1,6 @@
 """DoubtResolver: what of a package is stored is found out, and only the rest is sent again."""
 
 import asyncio
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from siridb_fast import BatchWriter, ConnectionLost, decode_points, packb
 from siridb_fast.batching._batch import Batch
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import parse_url
+from siridb_fast.delivery.accounts import Accounts
 from siridb_fast.delivery.doubt import (
     DoubtResolver,
     LookupTurns,
@@ -23,6 +23,9 @@ from siridb_fast.delivery.doubt import (
     batch_of,
     split_batch,
 )
+from siridb_fast.delivery.package import Package
+from siridb_fast.delivery.packages import Packages
+from siridb_fast.delivery.states import PackageEvent, PackageState, Policy
 from siridb_fast.query.server_queries import ServerQueries
 from tests.fix_loop import eventually
 from tests.fix_server import Database
@@ -48,25 +51,40 @@ async def resolve_all(database: Database, batches: list[Batch]) -> tuple[list[Re
     await cluster.open()
     connection = cluster.select()
     assert connection is not None
-    resolver = DoubtResolver(cluster, ServerQueries(cluster), lambda: 0)
-    found: list[asyncio.Future[Resolution | None]] = []
+    packages = Packages(
+        Policy("verify", has_spool=False), Accounts(float, None, None, print), lambda *_: None
+    )
+    found: dict[Package, asyncio.Future[Resolution]] = {}
 
-    def on_resolved(
-        one: asyncio.Future[Resolution | None], resolution: Resolution | None, _: object
-    ) -> None:
-        one.set_result(resolution)
+    def on_looked_up(package: Package, event: PackageEvent) -> None:
+        found[package].set_result(resolution_of(package, event))
+        packages.move(package, event)
 
-    deadline = cluster.loop.time() + 20
+    resolver = DoubtResolver(
+        cluster, packages, ServerQueries(cluster), on_looked_up, notify=lambda: None
+    )
     for batch in batches:
-        one: asyncio.Future[Resolution | None] = asyncio.get_running_loop().create_future()
-        resolver.resolve(batch, connection, deadline, partial(on_resolved, one))
-        found.append(one)
+        package = packages.add(batch, PackageState.READY, cluster.loop.time() + 20)
+        package.connection = connection
+        packages.move(package, PackageEvent.SENT)
+        packages.move(package, PackageEvent.NO_ANSWER, ConnectionLost("lost", in_doubt=True))
+        found[package] = cluster.loop.create_future()
+    resolver.check()
     began = cluster.loop.time()
-    resolution = await asyncio.gather(*found)
+    resolution = await asyncio.gather(*found.values())
     cluster.close()
     await cluster.wait_closed()
-    assert None not in resolution
-    return resolution, began  # type: ignore[return-value]
+    return resolution, began
+
+
+def resolution_of(package: Package, event: PackageEvent) -> Resolution:
+    """Return what a look-up has found out, as batches."""
+    if event is PackageEvent.PARTLY_FOUND:
+        assert package.parts is not None
+        return Resolution(package.parts[0].batch, package.parts[1].batch)
+    assert event in (PackageEvent.FOUND, PackageEvent.MISSING)
+    is_found = event is PackageEvent.FOUND
+    return Resolution(package.batch if is_found else None, None if is_found else package.batch)
 
 
 async def resolve(database: Database, batch: Batch) -> Resolution:
@@ -115,21 +133,21 @@ async def test_packages_in_doubt_are_patient_with_a_busy_server_all_at_once(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One after the other, the last of many would be given up before they were looked up.
-    ends: list[float] = []
-    find_missing = DoubtResolver._find_missing
+    ends: dict[Package, float] = {}
+    try_once = DoubtResolver._try
 
-    async def noting(self: DoubtResolver, arrays: Any, connection: Any, busy_until: float) -> Any:
-        ends.append(busy_until)
-        return await find_missing(self, arrays, connection, busy_until)
+    async def noting(self: DoubtResolver, lookup: Any) -> Any:
+        ends[lookup.package] = lookup.busy_until
+        return await try_once(self, lookup)
 
-    monkeypatch.setattr(DoubtResolver, "_find_missing", noting)
+    monkeypatch.setattr(DoubtResolver, "_try", noting)
     batches = [batch_of(packb({f"patience {n}": [[1, 0.5]]})) for n in range(8)]
     resolution, began = await resolve_all(database, batches)
     assert [points_of(one.missing) for one in resolution] == [
         points_of(batch) for batch in batches
     ]
     assert len(ends) == len(batches)
-    assert max(ends) <= began + siridb_fast.delivery.doubt.BUSY_TIMEOUT
+    assert max(ends.values()) <= began + siridb_fast.delivery.doubt.BUSY_TIMEOUT
 
 
 async def test_busy_server_is_looked_at_twice_once_patience_is_over(
@@ -200,6 +218,7 @@ def test_every_point_and_every_share_is_in_one_part(data: Any) -> None:
         f"s{i}": np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
         for i, n in enumerate(counts)
     }
+    batch.seal()
     resolution = split_batch(batch, decode_points(batch.buffer), masks)
     halves = [half for half in (resolution.stored, resolution.missing) if half is not None]
     for name, mask in masks.items():
