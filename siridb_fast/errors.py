@@ -4,18 +4,23 @@ A fault belongs to one of four parties: the caller, the server (it said no), the
 or the peer's protocol. Every class is also the built-in error that the reference driver's README
 promises under its name, so ``except OverflowError`` and ``except IndexError`` go on working.
 
+Classes with ↻ are ``retriable``: the same request may succeed, at another server after a
+`ServerError`, later after the others. `siridb_fast.delivery.verdicts` reads from that what an
+error means for a package on its way, and knows which errors leave it in doubt.
+
 ::
 
     SiriDBError
     ├── the caller
-    │   ├── BufferFullError                          a writer has no room for more points
+    │   ├── BufferFullError ↻                        a writer has no room for more points
     │   ├── ColumnError (ValueError)                 points that cannot be sent as they are
     │   ├── ConfigError (ValueError)                 a URL or an option that makes no sense
     │   ├── FileError (ValueError)                   a file that cannot be read as it is
+    │   ├── ForkedError (RuntimeError)               a client or writer of a parent process
     │   ├── PackageTooLargeError (ValueError)        one package over the server's limit
     │   ├── PackingOverflowError (OverflowError)     an integer outside 64 bits
     │   ├── SpoolError (OSError)                     a spool that cannot be used
-    │   │   ├── SpoolFullError                       no room for more packages on disk
+    │   │   ├── SpoolFullError ↻                     no room for more packages on disk
     │   │   └── SpoolLockedError                     another writer has the spool
     │   ├── TableError (ValueError)                  an answer that fits no frame or table
     │   ├── UnpackError (ValueError)                 bytes that are not qpack
@@ -25,23 +30,26 @@ promises under its name, so ``except OverflowError`` and ``except IndexError`` g
     │   ├── InsertError                              66: the package is refused
     │   ├── QueryError                               65: the query is refused
     │   │   └── SelectLimitError                     65: more points than are selected at once
-    │   ├── ServerError                              67: this server cannot, another may
-    │   ├── PoolError                                68: a pool has no server; later
+    │   ├── ServerError ↻                            67: this server cannot, another may
+    │   ├── PoolError ↻                              68: a pool has no server; later
     │   ├── AuthenticationError                      71, 72
     │   │   ├── UserAuthError                        69: the user has no right to do this
     │   │   └── UnknownDatabaseError (IndexError)    73
     │   └── ServerMessageError (RuntimeError)        64, 70, 75
     ├── the connection
-    │   ├── ConnectionLost (ConnectionError)
+    │   ├── ConnectionLost ↻ (ConnectionError)
     │   └── RequestTimeout (TimeoutError)
     └── the peer's protocol
         ├── ProtocolError                            the byte stream makes no sense
         └── UnknownPackageError (TypeError)          a package type that nobody knows
 
-This module knows nothing of sockets or qpack.
+This module knows nothing of sockets or qpack, and imports nothing of this package.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
 
 __all__ = [
     "AuthenticationError",
@@ -50,7 +58,9 @@ __all__ = [
     "ConfigError",
     "ConnectionLost",
     "DeliveryError",
+    "DeliveryReport",
     "FileError",
+    "ForkedError",
     "InsertError",
     "PackageTooLargeError",
     "PackingOverflowError",
@@ -66,6 +76,7 @@ __all__ = [
     "SpoolFullError",
     "SpoolLockedError",
     "TableError",
+    "UndeliveredPoints",
     "UnknownDatabaseError",
     "UnknownPackageError",
     "UnpackError",
@@ -77,12 +88,13 @@ __all__ = [
 class SiriDBError(Exception):
     """Base of every error that this package raises on purpose.
 
-    ``retriable`` tells whether the same request may succeed later or at another server.
+    ``retriable`` tells whether the same request may succeed later or at another server; it is the
+    same for all errors of a class.
     ``points_inserted`` counts the points of the same insert that the server had acknowledged
     before, in packages of their own: 0 unless the arrays were so long that they were cut.
     """
 
-    retriable = False
+    retriable: ClassVar[bool] = False
     points_inserted = 0
 
 
@@ -196,6 +208,50 @@ class InsertError(SiriDBError):
     """Report that the server refused an insert."""
 
 
+class UndeliveredPoints(Protocol):
+    """Points of one series in a `DeliveryReport`; a `siridb_fast.Failure` is this."""
+
+    @property
+    def series(self) -> str:
+        """The name of the series."""
+
+    @property
+    def points(self) -> int:
+        """How many points."""
+
+    @property
+    def error(self) -> BaseException:
+        """Why they were not delivered."""
+
+
+class DeliveryReport(Protocol):
+    """What the report of a `DeliveryError` tells; a `siridb_fast.Report` is this."""
+
+    @property
+    def points(self) -> int:
+        """How many points were delivered."""
+
+    @property
+    def spooled(self) -> int:
+        """How many points are in the spool, and will be delivered later."""
+
+    @property
+    def rejected(self) -> Sequence[UndeliveredPoints]:
+        """Points that were not delivered and will not be; the first 1,000 of them."""
+
+    @property
+    def rejected_points(self) -> int:
+        """How many points were not delivered and will not be."""
+
+    @property
+    def in_doubt(self) -> Sequence[UndeliveredPoints]:
+        """Points that may or may not be stored; the first 1,000 of them."""
+
+    @property
+    def in_doubt_points(self) -> int:
+        """How many points may or may not be stored."""
+
+
 class DeliveryError(SiriDBError):
     """Report that a writer was left with points that were not delivered.
 
@@ -203,9 +259,12 @@ class DeliveryError(SiriDBError):
     in doubt.
     """
 
-    def __init__(self, text: str, report: object = None) -> None:
+    def __init__(self, text: str, report: DeliveryReport) -> None:
         super().__init__(text)
         self.report = report
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (str(self), self.report), self.__dict__)
 
 
 class QueryError(SiriDBError):
@@ -217,7 +276,7 @@ class SelectLimitError(QueryError):
 
 
 class ServerError(SiriDBError):
-    """Report that this server cannot take the request now; another one may."""
+    """Report that this server cannot take the request now; another server may."""
 
     retriable = True
 

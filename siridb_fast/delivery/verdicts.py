@@ -10,15 +10,16 @@ from enum import Enum
 from siridb_fast.errors import (
     ConnectionLost,
     InsertError,
-    PoolError,
     RequestTimeout,
     ServerError,
+    SiriDBError,
     UnknownPackageError,
     UnpackError,
 )
 
 __all__ = ["Verdict", "verdict_of"]
 
+NO_CLEAR_ANSWER = (RequestTimeout, UnknownPackageError, UnpackError)
 PARTLY_STORED = ("Error occurred while sending points", "Critical error occurred")
 
 
@@ -35,19 +36,22 @@ class Verdict(Enum):
 def verdict_of(error: BaseException | None) -> Verdict:
     """Return what the outcome of an insert means: its exception, None if it was acknowledged.
 
-    A refusal of the server means that nothing was stored, but for two texts that mean "partly"
-    (server-facts 5). An answer that makes no sense tells nothing.
+    A refusal means that nothing was stored; ``retriable`` of its class tells whether the package
+    is sent again. Two things are not known from the class alone: a connection may be lost before
+    or after a package was sent, and two texts of the server mean "partly stored" (server-facts 5).
     """
     if error is None:
         return Verdict.DELIVERED
-    if isinstance(error, ServerError):
-        return Verdict.RETRY_ELSEWHERE
-    if isinstance(error, PoolError):
-        return Verdict.RETRY_LATER
+    if _may_be_stored(error):
+        return Verdict.IN_DOUBT
+    if not isinstance(error, SiriDBError) or not error.retriable:
+        return Verdict.REJECTED
+    return Verdict.RETRY_ELSEWHERE if isinstance(error, ServerError) else Verdict.RETRY_LATER
+
+
+def _may_be_stored(error: BaseException) -> bool:
     if isinstance(error, ConnectionLost):
-        return Verdict.IN_DOUBT if error.in_doubt else Verdict.RETRY_LATER
-    if isinstance(error, (RequestTimeout, UnknownPackageError, UnpackError)):
-        return Verdict.IN_DOUBT
-    if isinstance(error, InsertError) and str(error).startswith(PARTLY_STORED):
-        return Verdict.IN_DOUBT
-    return Verdict.REJECTED
+        return error.in_doubt
+    if isinstance(error, InsertError):
+        return str(error).startswith(PARTLY_STORED)
+    return isinstance(error, NO_CLEAR_ANSWER)

@@ -157,7 +157,7 @@ def test_blocking_writer_raises_what_was_not_delivered(database: Database) -> No
             write_and_raise(siri, None)
         with pytest.raises(KeyError) as noted:
             write_and_raise(siri, KeyError("mine"))
-    assert caught.value.report.rejected_points == 1  # type: ignore[attr-defined]
+    assert caught.value.report.rejected_points == 1
     assert "not delivered" in noted.value.__notes__[0]
 
 

@@ -47,13 +47,3 @@ def test_what_answers_bring() -> None:
     assert value_of(0, b"\xfe", is_raw=True) == b"\xfe"
     assert value_of(0, packb([b"\xff"])) == [b"\xff"]
     assert (value_of(2, b""), value_of(3, b""), value_of(5, b"raw")) == (True, None, b"raw")
-
-
-def test_which_errors_are_worth_another_try() -> None:
-    retriable = {
-        name
-        for name in errors.__all__
-        if getattr(errors, name).retriable and name != "SiriDBError"
-    }
-    full = {"BufferFullError", "SpoolFullError"}
-    assert retriable == {"ServerError", "PoolError", "ConnectionLost"} | full

@@ -132,7 +132,10 @@ def of_errors() -> None:
     except FileError as exc:
         assert_type((exc.line, exc.column), tuple[int | None, str | None])
     except DeliveryError as exc:
-        assert_type((exc.report, exc.points_inserted), tuple[object, int])
+        assert_type((exc.report.points, exc.report.rejected_points), tuple[int, int])
+        assert_type(exc.report.rejected[0].series, str)
+        assert_type(exc.report.in_doubt[0].error, BaseException)
+        exc.report.points = 1  # type: ignore[misc]
     except ConnectionLost as exc:
         assert_type((exc.in_doubt, exc.retriable), tuple[bool, bool])
     except ForkedError as exc:

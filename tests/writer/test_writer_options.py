@@ -7,22 +7,15 @@ from typing import Any
 import pytest
 
 from siridb_fast import (
-    AuthenticationError,
     BatchWriter,
     ColumnError,
     ConfigError,
     ConnectionLost,
     InsertError,
-    PoolError,
-    RequestTimeout,
-    ServerError,
-    ServerMessageError,
-    UserAuthError,
     WriterClosedError,
 )
 from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.delivery.report import Delivery, Failure, OpenDelivery, Report, Tally
-from siridb_fast.delivery.verdicts import Verdict, verdict_of
 from siridb_fast.testing import wait_until
 from siridb_fast.writer.admission import even_run
 
@@ -52,20 +45,6 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"on_delivery": 1}, "on_delivery is a function"),
     ({"on_error": "print"}, "on_error is a function"),
     ({"lingre": 1}, "no option 'lingre'"),
-]
-VERDICTS: list[tuple[BaseException | None, Verdict]] = [
-    (None, Verdict.DELIVERED),
-    (ServerError("status: 3"), Verdict.RETRY_ELSEWHERE),
-    (PoolError("no server"), Verdict.RETRY_LATER),
-    (ConnectionLost("never sent"), Verdict.RETRY_LATER),
-    (ConnectionLost("sent", in_doubt=True), Verdict.IN_DOUBT),
-    (RequestTimeout("no answer"), Verdict.IN_DOUBT),
-    (InsertError("Error occurred while sending points to at least 'h:1'"), Verdict.IN_DOUBT),
-    (InsertError("Critical error occurred on 'h:1'"), Verdict.IN_DOUBT),
-    (InsertError("Expecting an integer value as time-stamp."), Verdict.REJECTED),
-    (UserAuthError("no 'insert' privileges"), Verdict.REJECTED),
-    (AuthenticationError("not authenticated"), Verdict.REJECTED),
-    (ServerMessageError("unexpected"), Verdict.REJECTED),
 ]
 
 
@@ -102,11 +81,6 @@ async def test_writer_that_is_not_open_takes_nothing() -> None:
     assert (await writer.close()).points == 0
     with pytest.raises(WriterClosedError):
         await writer.open()
-
-
-@pytest.mark.parametrize(("error", "verdict"), VERDICTS)
-def test_what_an_answer_means(error: BaseException | None, verdict: Verdict) -> None:
-    assert verdict_of(error) is verdict
 
 
 @pytest.mark.parametrize(
