@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import siridb_fast
-from siridb_fast import BatchWriter
+from siridb_fast import BatchWriter, BlockingWriter
 from siridb_fast.writer._point_intake import SeriesHandle
 from siridb_fast.writer._ticker import Ticker
 
@@ -49,6 +49,7 @@ SURFACE = {
         packages packages_in_flight rejected retries series settled slow spooled unsafe written""",
     "Ticker": "names write write_block",
 }
+WRITE_PARAMETERS = ["series", "timestamp", "value"]
 OF_ERRORS = "points_inserted retriable"
 
 PUBLIC = {name: getattr(siridb_fast, name) for name in siridb_fast.__all__}
@@ -90,6 +91,18 @@ def test_what_is_shown_has_a_text_of_its_own(name: str) -> None:
     names = shown(owner) - {field.name for field in fields}
     names = {one for one in names if not one.isupper()}
     assert [one for one in sorted(names) if not own_text(owner, one)] == []
+
+
+@pytest.mark.parametrize("name", [*SURFACE, EXTENSIBLE])
+def test_method_has_a_signature(name: str) -> None:
+    owner: Any = CLASSES[name]
+    for method in filter(callable, (getattr(owner, one) for one in sorted(shown(owner)))):
+        assert inspect.signature(method)
+
+
+@pytest.mark.parametrize("owner", [BatchWriter, BlockingWriter])
+def test_write_says_what_it_takes(owner: Any) -> None:
+    assert list(inspect.signature(owner.write).parameters) == ["self", *WRITE_PARAMETERS]
 
 
 @pytest.mark.parametrize("name", PUBLIC)
