@@ -93,7 +93,7 @@ def test_what_is_shown_has_a_text_of_its_own(name: str) -> None:
     assert [one for one in sorted(names) if not own_text(owner, one)] == []
 
 
-@pytest.mark.parametrize("name", [*SURFACE, EXTENSIBLE])
+@pytest.mark.parametrize("name", SURFACE)
 def test_method_has_a_signature(name: str) -> None:
     owner: Any = CLASSES[name]
     for method in filter(callable, (getattr(owner, one) for one in sorted(shown(owner)))):
