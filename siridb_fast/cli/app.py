@@ -18,7 +18,7 @@ __all__ = ["command_line"]
 
 COMMANDS = {  # in the order of the help; each with its module
     "load": "load.command",
-    "query": "query",
+    "query": "query.command",
     "ping": "status",
     "info": "status",
     "server": "server",

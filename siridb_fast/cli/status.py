@@ -4,9 +4,7 @@
 """
 
 import asyncio
-import json
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,21 +12,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from siridb_fast.cli.connect import Target, ask, connected, connected_to, target_of
 from siridb_fast.cli.errors import ExitCode, reason_of, shown
-from siridb_fast.cli.options import Target, TimeoutOption, UrlOption, connected, target_of
+from siridb_fast.cli.options import JsonOption, TimeoutOption, UrlOption
+from siridb_fast.cli.output.console import facts_table, new_console, print_json
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.concurrency.loops import run
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
-from siridb_fast.connection.open import open_connection
 from siridb_fast.errors import SiriDBError, UserAuthError
 from siridb_fast.protocol import _wire
-from siridb_fast.protocol._qpack import packb
 
 __all__ = ["info", "ping"]
 
@@ -74,7 +71,7 @@ def ping(
 def info(
     *,
     url: UrlOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: JsonOption = False,
     timeout: TimeoutOption = None,
 ) -> None:
     """Show what the database says of itself: settings, series, pools and servers.
@@ -83,10 +80,9 @@ def info(
     """
     facts = run(_collect(target_of(url, timeout)))
     if as_json:
-        sys.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        print_json(facts)
     else:
         _print_info(facts)
-    sys.stdout.flush()
 
 
 async def _ping_all(target: Target, count: int) -> list[Pinged]:
@@ -97,16 +93,12 @@ async def _ping(target: Target, host: Host, count: int) -> Pinged:
     trips: list[float] = []
     version = ""
     try:
-        connection = await open_connection(host, target.config, target.connect_timeout)
-        try:
+        async with connected_to(host, target.config, target.connect_timeout) as connection:
             version = await _version(connection, target.timeout)
             for _ in range(count):
                 start = time.perf_counter()
                 await connection.request(_wire.REQ_PING, b"", target.timeout)
                 trips.append(time.perf_counter() - start)
-        finally:
-            connection.close()
-            await connection.wait_closed()
     except (SiriDBError, OSError) as exc:
         return Pinged(host, tuple(trips), version, reason_of(exc))
     return Pinged(host, tuple(trips), version, None)
@@ -114,7 +106,7 @@ async def _ping(target: Target, host: Host, count: int) -> Pinged:
 
 async def _version(connection: Connection, timeout: float) -> str:
     try:
-        answer = await connection.request(_wire.REQ_QUERY, packb(("show version", None)), timeout)
+        answer = await ask(connection, "show version", timeout)
     except UserAuthError:
         return NOT_ALLOWED
     return str(answer["data"][0]["value"])
@@ -157,9 +149,9 @@ async def _collect(target: Target) -> dict[str, Any]:
         }
 
 
-async def _allowed(ask: Callable[[], Awaitable[Any]]) -> Any:
+async def _allowed(request: Callable[[], Awaitable[Any]]) -> Any:
     try:
-        return await ask()
+        return await request()
     except UserAuthError:
         return NOT_ALLOWED
 
@@ -188,9 +180,7 @@ async def _listed(client: SiriDBClient, query: str, timeout: float) -> list[dict
 
 
 def _print_info(facts: dict[str, Any]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    table = facts_table()
     for name in ("database", "user", "rights"):
         table.add_row(name, Text(shown(facts[name])))
     settings = facts["settings"]
@@ -248,8 +238,6 @@ def _plain(value: object) -> str:
 
 
 def _print(what: Table | Text) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 100_000  # nothing is cut in a pipe or a file
+    console = new_console()
     console.print(what)
     console.file.flush()

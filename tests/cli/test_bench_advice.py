@@ -11,9 +11,9 @@ from siridb_fast.cli.bench.cells import (
     Survey,
     Transport,
     is_clearly_faster,
-    plan,
 )
 from siridb_fast.cli.bench.figures import points_per_second, seconds_text, waits
+from siridb_fast.cli.bench.plan import plan
 from siridb_fast.cli.bench.sending import BEGINNING, Supply
 from tests.cli.made_up_surveys import CONNECTIONS, RUNS, cell, latency, measured, survey
 
@@ -251,7 +251,7 @@ def test_delayed_acknowledgements_and_lost_points_are_named() -> None:
 def test_writers_are_compared() -> None:
     def writer(linger: float, rate: float) -> Measured:
         of = cell(1, kind=Kind.WRITER, linger=linger)
-        return replace(measured(of, rate), fast_fraction=linger / 2)
+        return replace(measured(of, rate), fast_fractions=(linger / 2,))
 
     found = advice("BatchWriter", survey(extra=[writer(0.1, 1e6), writer(1.0, 2e6)]))
     assert "linger 0.1: 1.00 M/s, 5 % by the fast path; linger 1: 2.00 M/s, 50 %" in found.text

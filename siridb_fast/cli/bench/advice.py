@@ -17,10 +17,10 @@ from siridb_fast.cli.bench.cells import (
     Survey,
     Transport,
     best_of,
-    default_connections,
     is_clearly_faster,
 )
 from siridb_fast.cli.bench.figures import fastest, points_per_second, seconds_text
+from siridb_fast.cli.bench.plan import default_connections
 
 __all__ = ["Advice", "advise"]
 
@@ -217,13 +217,13 @@ def _connections(survey: Survey, transport: Transport) -> Advice | None:
     if usual is not None and usual in good:
         text = (
             f"The writer's default, {default[0]} × {default[1]} in flight, is as good as any: "
-            f"{points_per_second(usual.rate)}/s; best {_flight(best)} with "
+            f"{points_per_second(usual.rate)}/s; best {best.cell.flight} with "
             f"{points_per_second(best.rate)}/s, {len(good)} of {len(cells)} ways within noise."
         )
         return Advice(topic, text, is_clear=len(good) < len(cells))
-    text = f"{_flight(simple)} in flight: {points_per_second(simple.rate)}/s"
+    text = f"{simple.cell.flight} in flight: {points_per_second(simple.rate)}/s"
     if usual is not None:
-        text += f"; the writer's default {_flight(usual)}: {points_per_second(usual.rate)}/s"
+        text += f"; the writer's default {usual.cell.flight}: {points_per_second(usual.rate)}/s"
     return Advice(topic, f"{text}.", is_clear=True, setting=setting)
 
 
@@ -233,8 +233,8 @@ def _transport(survey: Survey) -> Advice | None:
     if tcp is None or unix is None:
         return None
     text = (
-        f"TCP {points_per_second(tcp.rate)}/s with {_flight(tcp)} in flight, the unix socket "
-        f"{points_per_second(unix.rate)}/s with {_flight(unix)}"
+        f"TCP {points_per_second(tcp.rate)}/s with {tcp.cell.flight} in flight, the unix socket "
+        f"{points_per_second(unix.rate)}/s with {unix.cell.flight}"
     )
     if is_clearly_faster(unix, tcp):
         text += f": the socket is {unix.rate / tcp.rate:.1f} times as fast."
@@ -320,13 +320,9 @@ def _versus(one: Measured, other: Measured) -> str:
     return f"{points_per_second(one.rate)}/s {sign} {points_per_second(other.rate)}/s"
 
 
-def _flight(measured: Measured) -> str:
-    return f"{measured.cell.connections} × {measured.cell.window}"
-
-
 def _way(measured: Measured) -> str:
     cell = measured.cell
     return (
         f"packages of {cell.points:,} points of {cell.series:,} series over "
-        f"{cell.transport.value}, {cell.connections} × {cell.window} in flight"
+        f"{cell.transport.value}, {cell.flight} in flight"
     )

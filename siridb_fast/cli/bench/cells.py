@@ -1,4 +1,4 @@
-"""What a bench tries, and what it has measured: cells and their figures.
+"""What a bench can try, and what it has measured: cells and their figures.
 
 Pure: knows no connection and no clock. Rule: two cells differ only where the middle halves
 of their repeats do not touch (of a few repeats: where none does), and 5 % lie between them; what
@@ -7,8 +7,8 @@ is closer is noise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import median, quantiles
 
@@ -20,22 +20,14 @@ __all__ = [
     "Kind",
     "Latency",
     "Measured",
+    "Repeat",
     "Survey",
     "Transport",
     "best_of",
-    "default_connections",
     "is_clearly_faster",
-    "plan",
 ]
 
 BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
-PACKAGE_POINTS = 50_000  # of a package of long runs: 1 MB, as writers send it
-SLOW_PACKAGE_POINTS = 10_000  # of a package of short runs, which takes the server far longer
-MOST_SERIES = 300  # of a package: each has a slot in the server's buffer file, which stays
-RUNS = (1, 10, 1_000, 10_000, 50_000)  # points of a series in a package
-CONNECTIONS_RUN = 10_000  # the run that connections and windows are tried with
-CONNECTIONS = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 4))  # connections, packages in flight on each
-LINGERS = (0.1, 1.0)
 FEWEST_REPEATS = 3  # with which noise can be judged
 FEW_REPEATS = 5  # whose middle half says too little
 WORTH_OF_TWO = 2.0  # times, between two repeats and others: that much is no noise
@@ -83,6 +75,11 @@ class Cell:
         """The packages that are on their way at one time."""
         return self.connections * self.window
 
+    @property
+    def flight(self) -> str:
+        """The connections and the packages in flight on each, as they are printed."""
+        return f"{self.connections} × {self.window}"
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -101,11 +98,23 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """What one repeat of a cell has reached; ``server_cpu`` is None where it cannot be read."""
+
+    points: int
+    bytes: int
+    seconds: float
+    client_cpu: float
+    server_cpu: float | None
+    fast_fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """What a cell has reached. ``rates`` are points per second, one for each repeat.
 
     Points, bytes, seconds and processor times (seconds, None where they cannot be read) are those
-    of all repeats; ``fast_fraction`` of a writer's points took the server's fast path.
+    of all repeats; ``fast_fractions`` of a writer's points took the server's fast path.
     """
 
     cell: Cell
@@ -116,7 +125,26 @@ class Measured:
     client_cpu: float = 0.0
     server_cpu: float | None = None
     latency: Latency | None = None
-    fast_fraction: float | None = None
+    fast_fractions: tuple[float, ...] = ()
+
+    def plus(self, repeat: Repeat) -> Measured:
+        """Return it with one repeat more."""
+        fraction = repeat.fast_fraction
+        return replace(
+            self,
+            rates=(*self.rates, repeat.points / repeat.seconds),
+            points=self.points + repeat.points,
+            bytes=self.bytes + repeat.bytes,
+            seconds=self.seconds + repeat.seconds,
+            client_cpu=self.client_cpu + repeat.client_cpu,
+            server_cpu=_sum_of_known(self.server_cpu, repeat.server_cpu),
+            fast_fractions=(*self.fast_fractions, *(() if fraction is None else (fraction,))),
+        )
+
+    @property
+    def fast_fraction(self) -> float | None:
+        """The median of a writer's repeats; None of other cells."""
+        return median(self.fast_fractions) if self.fast_fractions else None
 
     @property
     def rate(self) -> float:
@@ -206,58 +234,6 @@ class Survey:
         ]
 
 
-def plan(buffer_points: int, transports: Sequence[Transport], writer_series: int) -> list[Cell]:
-    """Return the cells for a server with this buffer; the first transport has most of them."""
-    main = transports[0]
-    connections, window = default_connections(main)
-    cells = [
-        Cell(
-            kind=Kind.RUNS,
-            transport=main,
-            points=points,
-            series=_series_of(points, buffer_points),
-            connections=connections,
-            window=window,
-        )
-        for points in sorted({*RUNS, max(buffer_points // 2, 1), buffer_points + 1})
-    ]
-    run = max(CONNECTIONS_RUN, buffer_points + 1)
-    cells += [
-        Cell(
-            kind=Kind.CONNECTIONS,
-            transport=transport,
-            points=run,
-            series=_series_of(run, buffer_points),
-            connections=connections,
-            window=window,
-        )
-        for transport in transports
-        for connections, window in CONNECTIONS
-    ]
-    cells += [
-        Cell(kind=Kind.LATENCY, transport=transport, points=1, series=1)
-        for transport in transports
-    ]
-    cells += [
-        Cell(
-            kind=Kind.WRITER,
-            transport=main,
-            points=1,
-            series=writer_series,
-            connections=connections,
-            window=window,
-            linger=linger,
-        )
-        for linger in LINGERS
-    ]
-    return cells
-
-
-def default_connections(transport: Transport) -> tuple[int, int]:
-    """Return the connections and the window that a writer has by default."""
-    return (1, 2) if transport is Transport.UNIX else (2, 1)
-
-
 def is_clearly_faster(one: Measured, other: Measured) -> bool:
     """Tell whether one is faster than the other by more than noise."""
     count = min(len(one.rates), len(other.rates))
@@ -274,6 +250,7 @@ def best_of(cells: Iterable[Measured]) -> Measured | None:
     return max(cells, key=lambda each: each.rate, default=None)
 
 
-def _series_of(points: int, buffer_points: int) -> int:
-    total = PACKAGE_POINTS if points > buffer_points else SLOW_PACKAGE_POINTS
-    return min(max(total // points, 1), MOST_SERIES)
+def _sum_of_known(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

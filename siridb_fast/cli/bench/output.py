@@ -5,8 +5,6 @@ Knows nothing of how it was measured.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -26,8 +24,9 @@ from siridb_fast.cli.bench.cells import (
     is_clearly_faster,
 )
 from siridb_fast.cli.bench.figures import fastest, points_per_second, seconds_text, waits
-from siridb_fast.cli.bench.target import Removal
+from siridb_fast.cli.bench.removal import Removal
 from siridb_fast.cli.errors import shown
+from siridb_fast.cli.output.console import new_console, print_json
 
 __all__ = ["print_bench", "write_json"]
 
@@ -41,9 +40,7 @@ NOTHING = "–"
 
 def print_bench(surveys: Sequence[Survey], advice: Sequence[Advice], removal: Removal) -> None:
     """Print a table for each question and target, then what follows, on stdout."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 100_000  # nothing is cut in a pipe or a file
+    console = new_console()
     for survey in surveys:
         _print_survey(console, survey)
     console.print(_waits(fastest(surveys)))
@@ -62,8 +59,7 @@ def write_json(surveys: Sequence[Survey], advice: Sequence[Advice], removal: Rem
         "linger": [asdict(wait) for wait in waits(fastest(surveys))],
         "removed": asdict(removal),
     }
-    sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    print_json(found)
 
 
 def _print_survey(console: Console, survey: Survey) -> None:
@@ -106,7 +102,7 @@ def _runs(survey: Survey, *, is_wide: bool) -> Table:
     rows = [(f"{each.cell.points:,} × {each.cell.series}", each) for each in cells]
     cell = cells[0].cell
     title = (
-        f"Points of a series × series in a package, {cell.connections} × {cell.window} in "
+        f"Points of a series × series in a package, {cell.flight} in "
         f"flight over {cell.transport.value}"
     )
     return _rates(title, "package", rows, is_wide)
@@ -114,10 +110,7 @@ def _runs(survey: Survey, *, is_wide: bool) -> Table:
 
 def _connections(survey: Survey, *, is_wide: bool) -> Table:
     cells = [each for each in survey.cells if each.cell.kind is Kind.CONNECTIONS]
-    rows = [
-        (f"{each.cell.transport.value} {each.cell.connections} × {each.cell.window}", each)
-        for each in cells
-    ]
+    rows = [(f"{each.cell.transport.value} {each.cell.flight}", each) for each in cells]
     cell = cells[0].cell
     title = f"Connections × packages in flight, packages of {cell.points:,} × {cell.series}"
     return _rates(title, "connections", rows, is_wide)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Sequence
 from math import ceil, floor, log10
 from pathlib import Path
@@ -12,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 from siridb_fast.cli.bench.cells import Kind, Measured, Survey
 from siridb_fast.cli.bench.figures import points_per_second
 from siridb_fast.cli.errors import shown
-from siridb_fast.cli.output.plot import check_picture, require, save
+from siridb_fast.cli.output.figure import (
+    check_picture,
+    print_figure,
+    require,
+    save,
+    style,
+    terminal_figure,
+    terminal_width,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +28,6 @@ __all__ = ["check_plot", "draw_in_terminal", "draw_picture"]
 INCHES = (13.0, 5.2)
 DPI = 110
 TERMINAL_LINES = 20
-NARROWEST = 40
 BAR_FRACTION = 0.8  # of the room of a bar
 PANELS = (5, 4, 3)  # widths beside each other
 TITLE = "Points/s by points of a series in a package"
@@ -64,14 +69,8 @@ def draw_picture(surveys: Sequence[Survey], path: Path) -> None:
 
 def draw_in_terminal(surveys: Sequence[Survey]) -> None:
     """Draw rates by run on stdout, as wide as the terminal, both axes logarithmic."""
-    import plotext
-
-    width = max(shutil.get_terminal_size((100, 0)).columns, NARROWEST)
-    figure = plotext.figure
-    figure.clear()
-    figure.plot_size(width, TERMINAL_LINES)
-    figure.theme("default")
-    figure.canvas("default")
+    width = terminal_width()
+    figure = terminal_figure(width, TERMINAL_LINES)
     sizes, rates = set(), []
     for survey in surveys:
         cells = survey.of(Kind.RUNS)
@@ -90,8 +89,7 @@ def draw_in_terminal(surveys: Sequence[Survey]) -> None:
         powers = range(floor(log10(min(rates))), ceil(log10(max(rates))) + 1)
         figure.ruler("y").ticks(list(powers), [points_per_second(10.0**power) for power in powers])
     figure.title(TITLE)
-    sys.stdout.write(figure.build().string(colorless=not sys.stdout.isatty()).rstrip() + "\n")
-    sys.stdout.flush()
+    print_figure(figure)
 
 
 def _spaced(sizes: Sequence[int], width: int) -> list[int]:
@@ -134,7 +132,7 @@ def _draw_runs(axes: Axes, surveys: Sequence[Survey]) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.yaxis.set_major_formatter(lambda value, _: points_per_second(value))
     axes.legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.05))
-    _dress(axes, "points/s; band: middle half of the repeats")
+    _style(axes, "points/s; band: middle half of the repeats")
 
 
 def _draw_connections(axes: Axes, surveys: Sequence[Survey]) -> None:
@@ -142,7 +140,8 @@ def _draw_connections(axes: Axes, surveys: Sequence[Survey]) -> None:
     names: list[str] = []
     for number, survey in enumerate(surveys):
         cells = survey.of(Kind.CONNECTIONS)
-        names = [_flight_name(each) for each in cells] if len(cells) > len(names) else names
+        found = [f"{each.cell.transport.value} {each.cell.flight}" for each in cells]
+        names = max(names, found, key=len)
         axes.barh(
             [index + number * height for index in range(len(cells))],
             [each.rate / 1e6 for each in cells],
@@ -156,7 +155,7 @@ def _draw_connections(axes: Axes, surveys: Sequence[Survey]) -> None:
     axes.set_yticks([index + middle for index in range(len(names))], names)
     axes.invert_yaxis()
     axes.set_xlabel("million points/s")
-    _dress(axes, "connections × in flight on each")
+    _style(axes, "connections × in flight on each")
 
 
 def _draw_trips(axes: Axes, surveys: Sequence[Survey]) -> None:
@@ -178,20 +177,12 @@ def _draw_trips(axes: Axes, surveys: Sequence[Survey]) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.margins(x=0.2)
     axes.set_xlabel("ms")
-    _dress(axes, "round trips, one after another")
+    _style(axes, "round trips, one after another")
 
 
-def _dress(axes: Axes, title: str) -> None:
+def _style(axes: Axes, title: str) -> None:
     axes.set_title(title, fontsize=10)
-    axes.grid(visible=True, color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-
-
-def _flight_name(each: Measured) -> str:
-    cell = each.cell
-    return f"{cell.transport.value} {cell.connections} × {cell.window}"
+    style(axes, label_size=8)
 
 
 def _errors(cells: Sequence[Measured]) -> Any:

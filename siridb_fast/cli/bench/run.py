@@ -11,18 +11,23 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from statistics import median, quantiles
+from typing import TYPE_CHECKING
 
-from siridb_fast.cli.bench.cells import Cell, Kind, Latency, Measured, Survey, Transport, plan
+from siridb_fast.cli.bench.cells import Cell, Kind, Latency, Measured, Repeat, Survey
 from siridb_fast.cli.bench.cpu import cpu_seconds
+from siridb_fast.cli.bench.plan import plan
 from siridb_fast.cli.bench.sending import Sender, Supply
-from siridb_fast.cli.bench.target import BenchTarget
+from siridb_fast.cli.bench.target import BenchTarget, Endpoint
 from siridb_fast.connection.connection import Connection
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.writer.writer import BatchWriter
+
+if TYPE_CHECKING:
+    from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = ["OnStep", "survey"]
 
@@ -40,36 +45,6 @@ MIB = 1024 * 1024
 OnStep = Callable[[str], None]
 
 
-@dataclass(slots=True)
-class _Book:
-    """What a cell has reached so far."""
-
-    cell: Cell
-    rates: list[float] = field(default_factory=list)
-    points: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    client_cpu: float = 0.0
-    server_cpu: float | None = None
-    latency: Latency | None = None
-    fast_fractions: list[float] = field(default_factory=list)
-    expected: float = 0.0  # points per second
-
-    def close(self) -> Measured:
-        """Return it as it is."""
-        return Measured(
-            cell=self.cell,
-            rates=tuple(self.rates),
-            points=self.points,
-            bytes=self.bytes,
-            seconds=self.seconds,
-            client_cpu=self.client_cpu,
-            server_cpu=self.server_cpu,
-            latency=self.latency,
-            fast_fraction=median(self.fast_fractions) if self.fast_fractions else None,
-        )
-
-
 async def survey(
     target: BenchTarget, seconds: float, writer_series: int, on_step: OnStep
 ) -> Survey:
@@ -80,14 +55,14 @@ async def survey(
     """
     transports = [endpoint.transport for endpoint in target.endpoints]
     cells = plan(target.facts.buffer_points, transports, writer_series)
-    run = _Run(target, [_Book(cell) for cell in cells], time.perf_counter() + seconds, on_step)
     began = time.perf_counter()
+    run = _Run(target, cells, began + seconds, on_step)
     await run.latencies(began + seconds * LATENCY_FRACTION)
     await run.rounds(began + seconds * (1 - WRITER_FRACTION))
     await run.writers()
     return Survey(
         facts=target.facts,
-        cells=tuple(book.close() for book in run.books),
+        cells=tuple(run.measured.values()),
         acknowledged=run.acknowledged,
         stored=await target.stored(),
         seconds=time.perf_counter() - began,
@@ -98,121 +73,132 @@ class _Run:
     """The course of one survey."""
 
     def __init__(
-        self, target: BenchTarget, books: list[_Book], end: float, on_step: OnStep
+        self, target: BenchTarget, cells: Sequence[Cell], end: float, on_step: OnStep
     ) -> None:
         self._target = target
         self._supply = Supply(target.prefix, target.facts.time_precision)
         self._end = end
         self._on_step = on_step
-        self.books = books
+        self._expected = dict.fromkeys(cells, 0.0)  # points per second
+        self.measured = {cell: Measured(cell=cell) for cell in cells}
         self.acknowledged = 0
 
     async def latencies(self, until: float) -> None:
         """Measure round trips, over one transport after the other."""
-        books = self._of(Kind.LATENCY)
-        for number, book in enumerate(books):
+        cells = self._of(Kind.LATENCY)
+        for number, cell in enumerate(cells):
             now = time.perf_counter()
-            seconds = (until - now) / (len(books) - number)
-            self._on_step(f"one point at a time over {book.cell.transport.value}")
+            seconds = (until - now) / (len(cells) - number)
+            self._on_step(f"one point at a time over {cell.transport.value}")
             async with AsyncExitStack() as stack:
-                (connection,) = await self._connect(stack, book.cell.transport, 1, 1)
-                await self._time_trips(book, connection, now + seconds)
+                (connection,) = await self._connect(stack, cell)
+                await self._time_trips(cell, connection, now + seconds)
 
     async def rounds(self, until: float) -> None:
         """Measure runs and connections, in turns."""
-        books = self._of(Kind.RUNS, Kind.CONNECTIONS)
-        sending = (until - time.perf_counter()) / len(books) / (ROUNDS + 1) * SENDING_FRACTION
+        cells = self._of(Kind.RUNS, Kind.CONNECTIONS)
+        sending = (until - time.perf_counter()) / len(cells) / (ROUNDS + 1) * SENDING_FRACTION
         sending = min(sending, LONGEST_REPEAT)
         async with AsyncExitStack() as stack:
-            opened = [await self._connect_for(stack, book.cell) for book in books]
-            await self._make_series(books[0].cell, opened[0])
+            opened = [await self._connect(stack, cell) for cell in cells]
+            await self._make_series(cells[0], opened[0])
             longest = 0.0
             for number in range(MOST_ROUNDS + 1):
                 began = time.perf_counter()
                 if number > 1 and began + longest > until:
                     return
-                for book, connections in zip(books, opened, strict=True):
+                for cell, connections in zip(cells, opened, strict=True):
                     if time.perf_counter() > (until + self._end) / 2:
                         return
-                    self._on_step(_described(book.cell))
-                    await self._repeat(book, connections, sending, is_warm=number > 0)
+                    self._on_step(_described(cell))
+                    await self._repeat(cell, connections, sending, is_warm=number > 0)
                 longest = max(longest, time.perf_counter() - began) if number else 0.0
 
     async def writers(self) -> None:
         """Measure the writer, whose points come one by one."""
-        books = self._of(Kind.WRITER)
-        turns = [book for _ in range(WRITER_REPEATS) for book in books]
-        for number, book in enumerate(turns):
+        turns = self._of(Kind.WRITER) * WRITER_REPEATS
+        for number, cell in enumerate(turns):
             left = self._end - time.perf_counter()
             if left <= 0:
                 return
-            self._on_step(f"BatchWriter, linger {book.cell.linger:g}")
-            await self._write(book, left / (len(turns) - number))
+            self._on_step(f"BatchWriter, linger {cell.linger:g}")
+            await self._write(cell, left / (len(turns) - number))
 
-    def _of(self, *kinds: Kind) -> list[_Book]:
-        return [book for book in self.books if book.cell.kind in kinds]
+    def _of(self, *kinds: Kind) -> list[Cell]:
+        return [cell for cell in self.measured if cell.kind in kinds]
 
-    async def _connect(
-        self, stack: AsyncExitStack, transport: Transport, count: int, window: int
-    ) -> list[Connection]:
-        (endpoint,) = (each for each in self._target.endpoints if each.transport is transport)
+    def _endpoint(self, cell: Cell) -> Endpoint:
+        (found,) = (each for each in self._target.endpoints if each.transport is cell.transport)
+        return found
+
+    async def _connect(self, stack: AsyncExitStack, cell: Cell) -> list[Connection]:
         opened = []
-        for _ in range(count):
-            connection = await self._target.connect(endpoint, window)
+        for _ in range(cell.connections):
+            connection = await self._target.connect(self._endpoint(cell), cell.window)
             stack.callback(connection.abort)
             opened.append(connection)
         return opened
 
-    async def _connect_for(self, stack: AsyncExitStack, cell: Cell) -> list[Connection]:
-        return await self._connect(stack, cell.transport, cell.connections, cell.window)
-
     async def _make_series(self, cell: Cell, connections: Sequence[Connection]) -> None:
         # All cells have series that this one, with the most of them, has as well.
         packages = self._supply.packages(cell, self._supply.turns(cell))
-        sender = Sender(connections, cell.window, self._target.timeout)
-        try:
-            await sender.send(packages, self._end)
-        finally:
-            self.acknowledged += sender.acknowledged * cell.total
+        await self._send(cell, connections, packages, self._end)
 
     async def _repeat(
-        self, book: _Book, connections: Sequence[Connection], sending: float, *, is_warm: bool
+        self, cell: Cell, connections: Sequence[Connection], sending: float, *, is_warm: bool
     ) -> None:
-        cell = book.cell
-        wanted = min(book.expected * sending, REPEAT_POINTS)
+        wanted = min(self._expected[cell] * sending, REPEAT_POINTS)
         count = max(int(wanted / cell.total), cell.in_flight)
         packages = self._supply.packages(cell, count)
         size = sum(map(len, packages)) / count
-        sender = Sender(connections, cell.window, self._target.timeout)
-        cpu = time.process_time(), cpu_seconds(self._target.pid)
+        before = self._cpu()
         until = min(time.perf_counter() + 2 * sending, self._end)
+        seconds, sent = await self._send(cell, connections, packages, until)
+        points = sent * cell.total
+        self._expected[cell] = points / seconds
+        if is_warm:
+            self._add(cell, before, points=points, size=int(sent * size), seconds=seconds)
+
+    async def _send(
+        self,
+        cell: Cell,
+        connections: Sequence[Connection],
+        packages: Sequence[PayloadBytes],
+        until: float,
+    ) -> tuple[float, int]:
+        # Returns the seconds, and the packages that were acknowledged.
+        sender = Sender(connections, cell.window, self._target.timeout)
         try:
             seconds = await sender.send(packages, until)
         finally:
             self.acknowledged += sender.acknowledged * cell.total
-        points = sender.acknowledged * cell.total
-        book.expected = points / seconds
-        if is_warm:
-            book.rates.append(points / seconds)
-            self._add(book, points, int(sender.acknowledged * size), seconds, cpu)
+        return seconds, sender.acknowledged
+
+    def _cpu(self) -> tuple[float, float | None]:
+        return time.process_time(), cpu_seconds(self._target.pid)
 
     def _add(
         self,
-        book: _Book,
+        cell: Cell,
+        before: tuple[float, float | None],
+        *,
         points: int,
         size: int,
         seconds: float,
-        before: tuple[float, float | None],
+        fast_fraction: float | None = None,
     ) -> None:
-        book.points += points
-        book.bytes += size
-        book.seconds += seconds
-        book.client_cpu += time.process_time() - before[0]
-        after = cpu_seconds(self._target.pid)
-        if before[1] is not None and after is not None:
-            book.server_cpu = (book.server_cpu or 0.0) + after - before[1]
+        client, server = self._cpu()
+        repeat = Repeat(
+            points=points,
+            bytes=size,
+            seconds=seconds,
+            client_cpu=client - before[0],
+            server_cpu=None if server is None or before[1] is None else server - before[1],
+            fast_fraction=fast_fraction,
+        )
+        self.measured[cell] = self.measured[cell].plus(repeat)
 
-    async def _time_trips(self, book: _Book, connection: Connection, until: float) -> None:
+    async def _time_trips(self, cell: Cell, connection: Connection, until: float) -> None:
         timestamps = self._supply.timestamps()
         name = f"{self._target.prefix}one"
         pings, nothing, points = [], [], []
@@ -226,24 +212,23 @@ class _Run:
             self.acknowledged += 1
             if time.perf_counter() > until:
                 break
-        book.latency = Latency(
+        latency = Latency(
             ping=median(pings),
             nothing=median(nothing),
             median=median(points),
             p99=quantiles(points, n=100, method="inclusive")[-1] if points[1:] else points[0],
             count=len(points),
         )
+        self.measured[cell] = replace(self.measured[cell], latency=latency)
 
     async def _trip(self, connection: Connection, type_: int, payload: bytes) -> float:
         began = time.perf_counter()
         await connection.request(type_, payload, self._target.timeout)
         return time.perf_counter() - began
 
-    async def _write(self, book: _Book, duration: float) -> None:
-        cell = book.cell
-        (endpoint,) = (each for each in self._target.endpoints if each.transport is cell.transport)
-        config = replace(self._target.config, hosts=(endpoint.host,))
-        cpu = time.process_time(), cpu_seconds(self._target.pid)
+    async def _write(self, cell: Cell, duration: float) -> None:
+        config = replace(self._target.config, hosts=(self._endpoint(cell).host,))
+        before = self._cpu()
         linger = cell.linger or 0.0
         async with BatchWriter(config, linger=linger, max_buffered=32 * MIB) as writer:
             began = time.perf_counter()
@@ -260,13 +245,15 @@ class _Run:
             seconds = time.perf_counter() - began
             stats = writer.stats()
         self.acknowledged += report.points
-        book.rates.append(report.points / seconds)
-        book.fast_fractions.append(stats.fast / max(stats.delivered, 1))
-        self._add(book, report.points, report.bytes, seconds, cpu)
+        self._add(
+            cell,
+            before,
+            points=report.points,
+            size=report.bytes,
+            seconds=seconds,
+            fast_fraction=stats.fast / max(stats.delivered, 1),
+        )
 
 
 def _described(cell: Cell) -> str:
-    return (
-        f"{cell.points:,} × {cell.series} over {cell.transport.value}, "
-        f"{cell.connections} × {cell.window} in flight"
-    )
+    return f"{cell.points:,} × {cell.series} over {cell.transport.value}, {cell.flight} in flight"

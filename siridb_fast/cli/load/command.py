@@ -9,14 +9,30 @@ import re
 import shlex
 import sys
 from contextlib import ExitStack, closing
-from typing import Annotated, TypeVar
 
 import typer
 
+from siridb_fast.cli.connect import Target, target_of
 from siridb_fast.cli.errors import ExitCode, UsageFault, note, reason_of, warn
 from siridb_fast.cli.load.allocators import keep_memory_small
 from siridb_fast.cli.load.bar import LoadBar
-from siridb_fast.cli.options import Precision, Target, TimeoutOption, UrlOption, target_of
+from siridb_fast.cli.load.options import (
+    CastOption,
+    DelimiterOption,
+    DryRunOption,
+    FloorOption,
+    MaxMemoryOption,
+    PathsArgument,
+    RestartOption,
+    ResumeOption,
+    SeriesOption,
+    SkipBadOption,
+    TimeOption,
+    TypesOption,
+    UnitOption,
+    ValuesOption,
+)
+from siridb_fast.cli.options import TimeoutOption, UrlOption
 from siridb_fast.concurrency.loops import run
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import DeliveryError, SiriDBError
@@ -29,125 +45,27 @@ from siridb_fast.loading.resume import Manifests, Start
 
 __all__ = ["load"]
 
-T = TypeVar("T")
-
 MIB = 1024 * 1024
 HAS_URL = re.compile(r"^(--url=|-u(?=.)).*", re.DOTALL)
 
 
-def _types(given: list[str]) -> dict[str, str]:
-    types = {}
-    for item in given:
-        column, equals, kind = item.rpartition("=")
-        if not equals or not column:
-            raise UsageFault(f"--type: expected COLUMN=KIND, got {item!r}")
-        types[column] = kind
-    return types
-
-
 def load(
     *,
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH...",
-            help="Parquet, Feather, Arrow and CSV files (.csv, .tsv, also .gz, .zst, .bz2), "
-            "folders of them, patterns such as 'data/*.parquet'.",
-        ),
-    ],
+    paths: PathsArgument,
     url: UrlOption = None,
-    time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="The column of times: dates, or integers. Without it, the only column of dates.",
-            show_default=False,
-        ),
-    ] = None,
-    series: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEMPLATE",
-            help="How series are named, with columns in braces: '{host}.{metric}'. {column} "
-            "stands for the name of the value column. Without it, each column of values is a "
-            "series.",
-            show_default=False,
-        ),
-    ] = None,
-    values: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="A column of values; may be given several times. Without it, all other columns.",
-            show_default=False,
-        ),
-    ] = None,
-    unit: Annotated[
-        Precision | None,
-        typer.Option(
-            help="The unit of times that are integers. Without it, the database's precision.",
-            show_default=False,
-        ),
-    ] = None,
-    types: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--type",
-            metavar="COLUMN=KIND",
-            help="What is in a column of a CSV file: float, integer, string, bool or time. "
-            "Without it, what its first lines look like.",
-            show_default=False,
-        ),
-    ] = None,
-    delimiter: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CHARACTER",
-            help="What separates the fields of a CSV file. Without it, a comma, or a tab in .tsv.",
-            show_default=False,
-        ),
-    ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out bad lines of CSV files, and count them.")
-    ] = False,
-    cast: Annotated[
-        bool,
-        typer.Option(
-            "--cast",
-            help="Convert values of another type than their series has; else refuse them.",
-        ),
-    ] = False,
-    floor: Annotated[
-        bool,
-        typer.Option(
-            "--floor", help="Cut times that are finer than the database's precision; else refuse."
-        ),
-    ] = False,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on with a load that was interrupted, exactly where it ended; files that are "
-            "loaded already are left out. Nobody else may write points of the same series and "
-            "times meanwhile.",
-        ),
-    ] = False,
-    restart: Annotated[
-        bool,
-        typer.Option("--restart", help="Load all again, whatever was loaded of it before."),
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Read and check everything, and send nothing."),
-    ] = False,
-    max_memory: Annotated[
-        int,
-        typer.Option(
-            metavar="MIB",
-            min=4,
-            help="For points that wait and packages; what is read ahead is beside it.",
-        ),
-    ] = 32,
+    time: TimeOption = None,
+    series: SeriesOption = None,
+    values: ValuesOption = None,
+    unit: UnitOption = None,
+    types: TypesOption = None,
+    delimiter: DelimiterOption = None,
+    skip_bad: SkipBadOption = False,
+    cast: CastOption = False,
+    floor: FloorOption = False,
+    resume: ResumeOption = False,
+    restart: RestartOption = False,
+    dry_run: DryRunOption = False,
+    max_memory: MaxMemoryOption = 32,
     timeout: TimeoutOption = None,
 ) -> None:
     """Load files into the database.
@@ -177,6 +95,16 @@ def load(
         return
     start = Start.RESUME if resume else Start.RESTART if restart else Start.FRESH
     _load(paths, options, target, start)
+
+
+def _types(given: list[str]) -> dict[str, str]:
+    types = {}
+    for item in given:
+        column, equals, kind = item.rpartition("=")
+        if not equals or not column:
+            raise UsageFault(f"--type: expected COLUMN=KIND, got {item!r}")
+        types[column] = kind
+    return types
 
 
 def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:

@@ -6,7 +6,8 @@ Knows nothing of how points are read or sent.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 from rich.console import Console
@@ -34,6 +35,8 @@ __all__ = ["new_bar", "print_report", "print_survey"]
 SHOWN_SERIES = 10
 SHOWN_BAD_LINES = 3
 PLAUSIBLE = np.datetime64("1990-01-01"), np.timedelta64(366, "D")  # from then to a year from now
+
+Figures: TypeAlias = list[tuple[str, int | str]]
 
 
 class Amount(ProgressColumn):
@@ -66,54 +69,52 @@ def new_bar(total: int) -> tuple[Progress, TaskID]:
 def print_report(report: Report, source: FileSource) -> None:
     """Print what became of a load."""
     rate = report.points / report.seconds if report.seconds else 0.0
-    rows = [
-        ("files", f"{len(source.files):,}"),
-        ("rows", f"{report.rows:,}"),
-        ("series", f"{report.series:,}"),
-        ("points delivered", f"{report.points:,}"),
+    title = "Loaded" if report.is_complete else "Loaded in part"
+    figures: Figures = [
+        ("files", len(source.files)),
+        ("rows", report.rows),
+        ("series", report.series),
+        ("points delivered", report.points),
         ("seconds", f"{report.seconds:.2f}"),
         ("points/s", f"{rate:,.0f}"),
         ("bytes sent", f"{report.bytes:,} ({decimal(report.bytes)})"),
-        ("missing cells", f"{report.missing:,}"),
+        ("missing cells", report.missing),
+        *_unless_0("bad lines left out", source.bad_lines),
+        *_unless_0("not delivered", report.rejected_points),
+        *_unless_0("in doubt", report.in_doubt_points),
     ]
-    if source.bad_lines:
-        rows.append(("bad lines left out", f"{source.bad_lines:,}"))
-    if report.rejected_points:
-        rows.append(("not delivered", f"{report.rejected_points:,}"))
-    if report.in_doubt_points:
-        rows.append(("in doubt", f"{report.in_doubt_points:,}"))
-    _print("Loaded" if report.is_complete else "Loaded in part", rows)
+    _print(title, figures)
     _warn_of_left_out(source)
-    if report.expired:
-        _warn_of_expired(report.expired, report.expired_series)
+    _warn_of_expired(report.expired, report.expired_series)
     for failure in (*report.rejected, *report.in_doubt)[:SHOWN_BAD_LINES]:
         warn(str(failure))
 
 
 def print_survey(survey: Survey, source: FileSource) -> None:
     """Print what a load would write."""
-    rows = [
-        ("files", f"{len(source.files):,}"),
-        ("rows", f"{survey.rows:,}"),
-        ("series", f"{len(survey.types):,}"),
-        ("points", f"{survey.points:,}"),
-        ("missing cells", f"{survey.missing:,}"),
-    ]
-    if source.bad_lines:
-        rows.append(("bad lines left out", f"{source.bad_lines:,}"))
     limits = _limits(survey)
+    figures: Figures = [
+        ("files", len(source.files)),
+        ("rows", survey.rows),
+        ("series", len(survey.types)),
+        ("points", survey.points),
+        ("missing cells", survey.missing),
+        *_unless_0("bad lines left out", source.bad_lines),
+    ]
     if limits is not None:
-        rows += [("first time", f"{limits[0]}Z"), ("last time", f"{limits[1]}Z")]
-    for name, type_ in list(survey.types.items())[:SHOWN_SERIES]:
-        rows.append((f"  {type_}", name))
+        figures += [("first time", f"{limits[0]}Z"), ("last time", f"{limits[1]}Z")]
+    figures += [(f"  {type_}", name) for name, type_ in islice(survey.types.items(), SHOWN_SERIES)]
     if len(survey.types) > SHOWN_SERIES:
-        rows.append(("", f"and {len(survey.types) - SHOWN_SERIES:,} series more"))
-    _print("Would load (nothing was sent)", rows)
+        figures.append(("", f"and {len(survey.types) - SHOWN_SERIES:,} series more"))
+    _print("Would load (nothing was sent)", figures)
     _warn_of_left_out(source)
-    if survey.expired:
-        _warn_of_expired(survey.expired, survey.expired_series)
+    _warn_of_expired(survey.expired, survey.expired_series)
     if limits is not None and not _are_plausible(limits):
         warn("these times are odd; is --unit what it should be?")
+
+
+def _unless_0(name: str, count: int) -> Figures:
+    return [(name, count)] if count else []
 
 
 def _limits(survey: Survey) -> tuple[np.datetime64, np.datetime64] | None:
@@ -129,12 +130,13 @@ def _are_plausible(limits: tuple[np.datetime64, np.datetime64]) -> bool:
     return bool(limits[0] >= PLAUSIBLE[0] and limits[1] <= now + PLAUSIBLE[1])
 
 
-def _print(title: str, rows: Iterable[tuple[str, str]]) -> None:
+def _print(title: str, figures: Figures) -> None:
     table = Table(title=title, show_header=False, title_justify="left")
     table.add_column()
     table.add_column(justify="right", overflow="fold")
-    for name, value in rows:
-        table.add_row(name, Text(shown(value)))
+    for name, value in figures:
+        text = value if isinstance(value, str) else f"{value:,}"
+        table.add_row(name, Text(shown(text)))
     Console().print(table)
 
 
@@ -150,6 +152,8 @@ def _warn_of_left_out(source: FileSource) -> None:
 
 
 def _warn_of_expired(points: int, series: tuple[str, ...]) -> None:
+    if not points:
+        return
     warn(
         f"{points:,} points are older than what the database keeps, and it drops them; first of "
         f"series {shown(series[0])}"

@@ -7,18 +7,24 @@ column, so that no spike is lost.
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 import sys
 import textwrap
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siridb_fast.cli.errors import UsageFault, reason_of, shown
+from siridb_fast.cli.errors import UsageFault, shown
+from siridb_fast.cli.output.figure import (
+    check_picture,
+    print_figure,
+    require,
+    save,
+    style,
+    terminal_figure,
+    terminal_width,
+)
 from siridb_fast.cli.output.time_axis import TimeTicks, time_ticks
 from siridb_fast.columns.time_units import TimePrecision
 
@@ -28,18 +34,8 @@ if TYPE_CHECKING:
 
     from siridb_fast.query.paging import PointArrays
 
-__all__ = [
-    "PICTURES",
-    "check_picture",
-    "check_plottable",
-    "draw_in_terminal",
-    "draw_picture",
-    "require",
-    "save",
-    "thinned",
-]
+__all__ = ["check_plottable", "draw_in_terminal", "draw_picture", "thinned"]
 
-PICTURES = (".png", ".svg", ".pdf")
 LEGEND_ENTRIES = 12
 LONGEST_NAME = 48
 PICTURE_INCHES = (11.0, 5.5)
@@ -94,56 +90,23 @@ def draw_picture(arrays: PointArrays, unit: str | None, title: str, path: Path) 
     figure = Figure(figsize=PICTURE_INCHES, dpi=PICTURE_DPI, layout="constrained")
     axes = figure.add_subplot()
     _draw_lines(axes, lines, unit)
-    _dress(axes, unit, title)
+    _label_axes(axes, unit, title)
     _add_legend(figure, axes, lines)
     save(figure, path)
-
-
-def check_picture(path: Path) -> None:
-    """Refuse a name that does not say which kind of picture it is, and a folder that is not there.
-
-    Raises:
-        UsageFault: matplotlib is missing, or the name is wrong.
-    """
-    require("matplotlib")
-    if path.suffix.lower() not in PICTURES:
-        raise UsageFault(f"{path}: a picture ends in {', '.join(PICTURES)}")
-    if not path.parent.is_dir():
-        raise UsageFault(f"cannot write {path}: there is no folder {path.parent}")
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a picture.
-
-    Raises:
-        UsageFault: The file cannot be written.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a letter that no font here has
-        try:
-            figure.savefig(path)
-        except OSError as exc:
-            raise UsageFault(f"cannot write {path}: {exc.strerror or reason_of(exc)}") from None
 
 
 def draw_in_terminal(arrays: PointArrays, unit: str | None, title: str) -> None:
     """Draw with characters on stdout, as wide as the terminal; see `draw_picture`."""
     require("plotext")
-    import plotext
-
-    width = max(shutil.get_terminal_size((100, 0)).columns, 40)
+    width = terminal_width()
     lines = _lines(arrays, max(width - TERMINAL_MARGIN, 20) * TERMINAL_DOTS)
-    figure = plotext.figure
-    figure.clear()
-    figure.plot_size(width, TERMINAL_LINES)
-    figure.theme("default")
-    figure.canvas("default")
+    figure = terminal_figure(width, TERMINAL_LINES)
     start = min(int(line.times[0]) for line in lines)
     for number, line in enumerate(lines):
         _draw_in_terminal(figure, line, start, number)
     _ticks_in_terminal(figure, lines, start, unit, width)
     figure.title(_shortened(shown(title), width - 4))
-    sys.stdout.write(figure.build().string(colorless=not sys.stdout.isatty()).rstrip() + "\n")
+    print_figure(figure)
     if len(lines) > LEGEND_ENTRIES:
         sys.stdout.write(f"and {len(lines) - LEGEND_ENTRIES:,} more series\n")
     sys.stdout.flush()
@@ -197,23 +160,20 @@ def _draw_lines(axes: Axes, lines: list[Line], unit: str | None) -> None:
         )
 
 
-def _dress(axes: Axes, unit: str | None, title: str) -> None:
+def _label_axes(axes: Axes, unit: str | None, title: str) -> None:
     axes.set_title("\n".join(textwrap.wrap(shown(title), 100)[:3]), fontsize=11, parse_math=False)
-    axes.grid(visible=True, color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    style(axes, label_size=9)
     axes.margins(x=0.01)
-    axes.tick_params(labelsize=9)
     if unit is None:
         axes.set_xlabel("timestamp")
     else:
-        _dress_time(axes, unit)
+        _label_time_axis(axes, unit)
     low, high = axes.get_ylim()
     if max(abs(low), abs(high)) < 1e7:
         axes.ticklabel_format(axis="y", useOffset=False)
 
 
-def _dress_time(axes: Axes, unit: str) -> None:
+def _label_time_axis(axes: Axes, unit: str) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(maxticks=10)  # type: ignore[no-untyped-call]
@@ -271,15 +231,3 @@ def _shortened(name: str, longest: int = LONGEST_NAME) -> str:
         return name
     half = (longest - 1) // 2
     return f"{name[: longest - 1 - half]}…{name[-half:]}"
-
-
-def require(package: str) -> None:
-    """Refuse to go on without a package of the extra ``plot``.
-
-    Raises:
-        UsageFault: Says how to get it.
-    """
-    if importlib.util.find_spec(package) is None:
-        raise UsageFault(
-            f'--plot needs {package} here, which is missing: pip install "siridb_fast[plot]"'
-        )

@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from siridb_fast.cli.output.plot import PICTURES
+from siridb_fast.cli.output.figure import PICTURES
 
 __all__ = ["IN_TERMINAL", "PlotCommand"]
 

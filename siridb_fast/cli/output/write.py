@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from siridb_fast.cli.errors import UsageFault, reason_of, shown
+from siridb_fast.cli.output.console import new_console
 from siridb_fast.cli.output.grid import Grid, iso
 
 if TYPE_CHECKING:
@@ -131,9 +131,7 @@ def print_table(grid: Grid, limit: int, what: str, file: TextIO) -> None:
     if message is not None:
         file.write(message.rstrip() + "\n")
         return
-    console = Console(file=file, highlight=False, force_terminal=file.isatty())
-    if not file.isatty():
-        console.width = 100_000  # nothing is cut in a pipe or a file
+    console = new_console(file)
     head, tail = _ends(len(grid), limit)
     rows = [[_cell(value) for value in row] for row in grid.rows(0, head)]
     rows += [[_cell(value) for value in row] for row in grid.rows(tail, len(grid))]

@@ -6,8 +6,6 @@ in `export`, how they are delivered in `replay`.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -16,13 +14,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 from rich.text import Text
 
+from siridb_fast.cli.connect import target_of
 from siridb_fast.cli.errors import ExitCode, UsageFault, note, shown, terminable, warn
-from siridb_fast.cli.options import UrlOption, target_of
+from siridb_fast.cli.options import JsonOption, RawTimesOption, UrlOption
+from siridb_fast.cli.output.console import facts_table, new_console, print_json
 from siridb_fast.cli.output.write import is_terminal, opened
 from siridb_fast.cli.spool.export import Exporter, ExportFormat, unit_of
 from siridb_fast.cli.spool.replay import replay
@@ -70,7 +68,7 @@ def status(
             "faster.",
         ),
     ] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show how much is in a spool, since when, for which series, and who has it open.
 
@@ -81,10 +79,9 @@ def status(
         content = _content(reader, top) if top else None
         facts = _facts(reader, snapshot, content)
     if as_json:
-        sys.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        print_json(facts)
     else:
         _print_facts(facts)
-    sys.stdout.flush()
     if facts["fault"] or facts["damaged"]:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
@@ -111,9 +108,7 @@ def export(
             show_default=False,
         ),
     ] = None,
-    raw_times: Annotated[
-        bool, typer.Option("--raw-times", help="Timestamps as integers, not as ISO 8601 in UTC.")
-    ] = False,
+    raw_times: RawTimesOption = False,
 ) -> None:
     """Write all points of a spool as rows: series, timestamp, value.
 
@@ -198,15 +193,12 @@ def _facts(reader: SpoolReader, snapshot: Snapshot, content: Content | None) -> 
 
 
 def _print_facts(facts: dict[str, object]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    table = facts_table()
     for name, text in _rows(facts):
         table.add_row(name, Text(shown(text)))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 100_000  # nothing is cut in a pipe or a file
+    console = new_console()
     console.print(table)
+    console.file.flush()
 
 
 def _rows(facts: dict[str, object]) -> list[tuple[str, str]]:

@@ -1,0 +1,127 @@
+"""The options of `siridb-fast load`: what Typer reads of each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from siridb_fast.cli.options import Precision
+
+__all__ = [
+    "CastOption",
+    "DelimiterOption",
+    "DryRunOption",
+    "FloorOption",
+    "MaxMemoryOption",
+    "PathsArgument",
+    "RestartOption",
+    "ResumeOption",
+    "SeriesOption",
+    "SkipBadOption",
+    "TimeOption",
+    "TypesOption",
+    "UnitOption",
+    "ValuesOption",
+]
+
+PathsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH...",
+        help="Parquet, Feather, Arrow and CSV files (.csv, .tsv, also .gz, .zst, .bz2), "
+        "folders of them, patterns such as 'data/*.parquet'.",
+    ),
+]
+TimeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="The column of times: dates, or integers. Without it, the only column of dates.",
+        show_default=False,
+    ),
+]
+SeriesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEMPLATE",
+        help="How series are named, with columns in braces: '{host}.{metric}'. {column} "
+        "stands for the name of the value column. Without it, each column of values is a "
+        "series.",
+        show_default=False,
+    ),
+]
+ValuesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="A column of values; may be given several times. Without it, all other columns.",
+        show_default=False,
+    ),
+]
+UnitOption = Annotated[
+    Precision | None,
+    typer.Option(
+        help="The unit of times that are integers. Without it, the database's precision.",
+        show_default=False,
+    ),
+]
+TypesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type",
+        metavar="COLUMN=KIND",
+        help="What is in a column of a CSV file: float, integer, string, bool or time. "
+        "Without it, what its first lines look like.",
+        show_default=False,
+    ),
+]
+DelimiterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What separates the fields of a CSV file. Without it, a comma, or a tab in .tsv.",
+        show_default=False,
+    ),
+]
+SkipBadOption = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out bad lines of CSV files, and count them.")
+]
+CastOption = Annotated[
+    bool,
+    typer.Option(
+        "--cast",
+        help="Convert values of another type than their series has; else refuse them.",
+    ),
+]
+FloorOption = Annotated[
+    bool,
+    typer.Option(
+        "--floor", help="Cut times that are finer than the database's precision; else refuse."
+    ),
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with a load that was interrupted, exactly where it ended; files that are "
+        "loaded already are left out. Nobody else may write points of the same series and "
+        "times meanwhile.",
+    ),
+]
+RestartOption = Annotated[
+    bool,
+    typer.Option("--restart", help="Load all again, whatever was loaded of it before."),
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Read and check everything, and send nothing."),
+]
+MaxMemoryOption = Annotated[
+    int,
+    typer.Option(
+        metavar="MIB",
+        min=4,
+        help="For points that wait and packages; what is read ahead is beside it.",
+    ),
+]

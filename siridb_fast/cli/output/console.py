@@ -1,0 +1,37 @@
+"""Tables, JSON and texts on stdout; nothing is cut where it is no terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["facts_table", "new_console", "print_json"]
+
+UNBOUNDED = 100_000  # columns of a pipe or a file
+
+
+def new_console(file: TextIO | None = None) -> Console:
+    """Return a console of a file, else of stdout; as wide as anything if it is no terminal."""
+    is_terminal = None if file is None else file.isatty()
+    console = Console(file=file, highlight=False, force_terminal=is_terminal)
+    if not console.is_terminal:
+        console.width = UNBOUNDED
+    return console
+
+
+def facts_table() -> Table:
+    """Return an empty table of names and what is known of each."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def print_json(value: object) -> None:
+    """Print any value on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()

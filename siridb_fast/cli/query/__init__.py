@@ -1,0 +1,1 @@
+"""`siridb-fast query`: an answer as a table, CSV, JSON, Parquet or a picture."""
