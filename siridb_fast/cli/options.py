@@ -13,7 +13,16 @@ import typer
 from siridb_fast.cli.connect import URL_FORM
 from siridb_fast.columns.time_units import TimePrecision
 
-__all__ = ["JsonOption", "Precision", "RawTimesOption", "TimeoutOption", "UrlOption"]
+__all__ = [
+    "BUFFER_STEP",
+    "JsonOption",
+    "Precision",
+    "RawTimesOption",
+    "TimeoutOption",
+    "UrlOption",
+]
+
+BUFFER_STEP = 512  # bytes; a database's buffer_size is a multiple of it
 
 UrlOption = Annotated[
     str | None,

@@ -10,12 +10,11 @@ from typing import Annotated
 import typer
 
 from siridb_fast.cli.errors import UsageFault, note, terminable
-from siridb_fast.cli.options import Precision
+from siridb_fast.cli.options import BUFFER_STEP, Precision
 from siridb_fast.testing import HttpApiError, ServerStartError, SiriDBServer
 
 __all__ = ["server"]
 
-BUFFER_STEP = 512
 WATCH_INTERVAL = 0.5
 
 

@@ -26,6 +26,7 @@ from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
 from siridb_fast.errors import SiriDBError, UserAuthError
 from siridb_fast.protocol import _wire
+from siridb_fast.query.server_queries import BUFFERED_POINT_BYTES
 
 __all__ = ["info", "ping"]
 
@@ -36,7 +37,6 @@ SETTINGS = (
     "who_am_i"
 )
 SERVERS = "list servers name, address, port, pool, status, online, version"
-BYTES_PER_POINT = 16
 DURATIONS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -199,7 +199,7 @@ def _print_info(facts: dict[str, Any]) -> None:
 
 def _described(name: str, value: Any, settings: dict[str, Any]) -> str:
     if name == "buffer_size":
-        fast = value // BYTES_PER_POINT + 1
+        fast = value // BUFFERED_POINT_BYTES + 1
         return f"{value:,} bytes a series (fast from {fast:,} points a series in a package)"
     if name.startswith(("duration_", "expiration_")):
         return _duration(value // TimePrecision.of_unit(settings["time_precision"]).per_second)

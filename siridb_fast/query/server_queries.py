@@ -15,7 +15,7 @@ from siridb_fast.query.catalog import Catalog, quote
 from siridb_fast.query.paging import PointArrays
 from siridb_fast.query.run import RequestSender, run_query, run_select
 
-__all__ = ["ASSUMED_BUFFER_POINTS", "ServerQueries"]
+__all__ = ["ASSUMED_BUFFER_POINTS", "BUFFERED_POINT_BYTES", "ServerQueries"]
 
 ASSUMED_BUFFER_POINTS = 1023  # where the user may not query it: right up to 16 KiB a series
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from siridb_fast.cli.bench.cells import (
-    BUFFERED_POINT_BYTES,
     FEWEST_REPEATS,
     Kind,
     Measured,
@@ -21,6 +20,7 @@ from siridb_fast.cli.bench.cells import (
 )
 from siridb_fast.cli.bench.figures import fastest, points_per_second, seconds_text
 from siridb_fast.cli.bench.plan import default_connections
+from siridb_fast.query.server_queries import BUFFERED_POINT_BYTES
 
 __all__ = ["Advice", "advise"]
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import median, quantiles
 
+from siridb_fast.query.server_queries import BUFFERED_POINT_BYTES
+
 __all__ = [
-    "BUFFERED_POINT_BYTES",
     "FEWEST_REPEATS",
     "Cell",
     "Facts",
@@ -27,7 +28,6 @@ __all__ = [
     "is_clearly_faster",
 ]
 
-BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
 FEWEST_REPEATS = 3  # with which noise can be judged
 FEW_REPEATS = 5  # whose middle half says too little
 WORTH_OF_TWO = 2.0  # times, between two repeats and others: that much is no noise

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from siridb_fast.cli.options import BUFFER_STEP
 from siridb_fast.cli.output.plot_option import IN_TERMINAL
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "ThrowAwayOption",
 ]
 
-BUFFER_STEP = 512
 LARGEST_BUFFER = 1_048_576
 LEAST_SECONDS = 2.0  # for each database
 ACCOUNT_PASSWORD = "SIRIDB_ACCOUNT_PASSWORD"  # noqa: S105 - the name of a variable

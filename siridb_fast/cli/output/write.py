@@ -122,7 +122,7 @@ def write_answer_json(answer: object, file: TextIO) -> None:
     file.write(json.dumps(_valid(answer), indent=2, ensure_ascii=False) + "\n")
 
 
-def print_table(grid: Grid, limit: int, what: str, file: TextIO) -> None:
+def print_table(grid: Grid, limit: int, file: TextIO) -> None:
     """Print the first and the last rows, as many columns as fit, and how many there are.
 
     An answer that is nothing but a text is printed as it is.
@@ -149,7 +149,7 @@ def print_table(grid: Grid, limit: int, what: str, file: TextIO) -> None:
         table.add_row(*["…"] * fitting, style="dim")
     if names:
         console.print(table)
-    console.print(Text(_summary(len(grid), tail - head, len(names) - fitting, what), style="dim"))
+    console.print(Text(_summary(len(grid), tail - head, len(names) - fitting), style="dim"))
 
 
 def _ends(count: int, limit: int) -> tuple[int, int]:
@@ -169,8 +169,8 @@ def _fitting(names: list[str], rows: list[list[str]], width: int) -> int:
     return len(names)
 
 
-def _summary(rows: int, hidden: int, left_out: int, what: str) -> str:
-    text = f"{rows:,} {what}{'' if rows == 1 else 's'}"
+def _summary(rows: int, hidden: int, left_out: int) -> str:
+    text = f"{rows:,} row{'' if rows == 1 else 's'}"
     if hidden:
         text += f", {hidden:,} not shown (--limit)"
     if left_out:

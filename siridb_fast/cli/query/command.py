@@ -155,7 +155,7 @@ def _show_table(table: pa.Table, options: QueryOptions, file: BinaryIO) -> None:
 
         pq.write_table(without_times(table) if options.is_raw else table, file)
         return
-    _show_grid(PointGrid(table, options.is_raw), "row", options, file)
+    _show_grid(PointGrid(table, options.is_raw), options, file)
 
 
 def _show_answer(answer: dict[str, Any], options: QueryOptions, file: BinaryIO) -> None:
@@ -163,12 +163,12 @@ def _show_answer(answer: dict[str, Any], options: QueryOptions, file: BinaryIO) 
         with text_of(file) as text:
             write_answer_json(answer, text)
     else:
-        _show_grid(AnswerGrid(answer), "row", options, file)
+        _show_grid(AnswerGrid(answer), options, file)
 
 
-def _show_grid(grid: Grid, what: str, options: QueryOptions, file: BinaryIO) -> None:
+def _show_grid(grid: Grid, options: QueryOptions, file: BinaryIO) -> None:
     with text_of(file) as text:
         if options.format is Format.CSV:
             write_csv(grid, text)
         else:
-            print_table(grid, options.limit, what, text)
+            print_table(grid, options.limit, text)
