@@ -15,8 +15,7 @@ from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
 from siridb_fast.connection.open import open_connection
 from siridb_fast.errors import ConfigError, ConnectionLost, SiriDBError
-from siridb_fast.protocol import _wire
-from siridb_fast.protocol._qpack import packb
+from siridb_fast.query.run import run_query
 
 __all__ = [
     "ANSWER_TIMEOUT",
@@ -101,8 +100,7 @@ async def connected_to(
 
 async def ask(connection: Connection, query: str, timeout: float) -> dict[str, Any]:
     """Return the answer to a query."""
-    answer = await connection.request(_wire.REQ_QUERY, packb((query, None)), timeout)
-    return dict(answer)
+    return dict(await run_query(connection.request, query, timeout))
 
 
 def _described(host: str, failure: BaseException) -> str:
