@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from os import PathLike
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
 from siridb_fast.testing.http_api import DATABASE_USER, HttpApiError
 from siridb_fast.testing.polling import wait_until
 from siridb_fast.testing.server import SiriDBServer
+from siridb_fast.testing.startable import Startable
 
 __all__ = ["SiriDBCluster"]
 
@@ -23,7 +23,7 @@ __all__ = ["SiriDBCluster"]
 HEARTBEAT_INTERVAL = 3
 
 
-class SiriDBCluster:
+class SiriDBCluster(Startable):
     """Servers of one's own, one per pool and one more per replica.
 
     As a context manager it starts the servers on entry; on exit they and their folders are gone.
@@ -67,21 +67,6 @@ class SiriDBCluster:
             )
             for _ in range(pools)
         )
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def pools(self) -> tuple[tuple[SiriDBServer, ...], ...]:

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
@@ -23,6 +22,7 @@ from siridb_fast.testing.polling import wait_until
 from siridb_fast.testing.ports import Ports
 from siridb_fast.testing.process import ChildProcess
 from siridb_fast.testing.settings import HOST, Settings
+from siridb_fast.testing.startable import Startable
 
 __all__ = ["SiriDBServer"]
 
@@ -31,7 +31,7 @@ START_ATTEMPTS = 3
 MAX_TEMP_FOLDER = 79
 
 
-class SiriDBServer:
+class SiriDBServer(Startable):
     """A siridb-server of one's own: started, paused, killed, restarted and thrown away.
 
     As a context manager it starts on entry; on exit the process and its folder are gone. They
@@ -73,21 +73,6 @@ class SiriDBServer:
         self._finalizer = weakref.finalize(
             self, _throw_away, self._child, self._folder, owner=os.getpid()
         )
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def host(self) -> str:
