@@ -10,7 +10,7 @@ import logging
 from enum import Enum
 
 from siridb_fast.concurrency.fork import Home
-from siridb_fast.connection.cluster import Cluster, first_failure
+from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import Config
 from siridb_fast.errors import PoolError
 
@@ -49,31 +49,16 @@ class ClusterBinding:
 
     async def connect(self, timeout: float | None) -> list[BaseException | None]:
         """Connect to all servers, as `Cluster.connect` does."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not None and self._loop is not loop:
-            raise RuntimeError("the client was made for another event loop")
-        if not self._home.is_here:  # a child of a fork makes connections of its own
-            self._cluster = None
-        if self._cluster is not None and (
-            self.state is State.CLOSED or self._cluster.loop is not loop
-        ):
-            self._leave()
-        if self._cluster is None:
-            self._cluster = Cluster(self.config)
-            self._home = Home("client")
-        self.state = State.OPEN
-        return await self._cluster.connect(timeout)
+        return await self._bind().connect(timeout)
 
     async def open(self, timeout: float | None) -> None:
-        """Connect to any server at least.
-
-        Raises:
-            SiriDBError, OSError: No server could be reached: what met the first.
-        """
-        results = await self.connect(timeout)
-        if not self.is_connected:
+        """Connect to one server at least, as `Cluster.open` does; close if there is none."""
+        cluster = self._bind()
+        try:
+            await cluster.open(timeout)
+        except Exception:
             self.close()
-            raise first_failure(results)
+            raise
 
     def close(self) -> None:
         """Close all connections and stop trying to connect."""
@@ -101,6 +86,23 @@ class ClusterBinding:
             raise RuntimeError(
                 "the client is connected in another event loop; connect() in this one"
             )
+        return self._cluster
+
+    def _bind(self) -> Cluster:
+        # The connections of this event loop and process, made if there are none.
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError("the client was made for another event loop")
+        if not self._home.is_here:  # a child of a fork makes connections of its own
+            self._cluster = None
+        if self._cluster is not None and (
+            self.state is State.CLOSED or self._cluster.loop is not loop
+        ):
+            self._leave()
+        if self._cluster is None:
+            self._cluster = Cluster(self.config)
+            self._home = Home("client")
+        self.state = State.OPEN
         return self._cluster
 
     def _leave(self) -> None:

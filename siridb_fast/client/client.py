@@ -1,4 +1,4 @@
-"""`SiriDBClient`: the reference driver's client, with arrays.
+"""`SiriDBClient`: the client of siridb-connector, with arrays.
 
 Holds a cluster of connections and the database's requests together; all their details are
 elsewhere.
@@ -43,8 +43,8 @@ logger = logging.getLogger("siridb_fast")
 class SiriDBClient(Unpicklable):
     """A client of one SiriDB database, with a connection to each server it is given.
 
-    Takes what the reference driver takes. It may be made outside an event loop and belongs to the
-    loop that `connect` runs in; after that loop has ended, another may call `connect`.
+    Takes what that of siridb-connector takes. It may be made outside an event loop and belongs to
+    the loop that `connect` runs in; after that loop has ended, another may call `connect`.
 
     Args:
         username: A user of the database.
@@ -63,7 +63,7 @@ class SiriDBClient(Unpicklable):
         window: Requests in flight on one connection at most; more wait for their turn.
         max_answer: Bytes of one answer at most; a larger one ends the connection.
         on_doubt: If a connection is lost while an insert is with the server, it may be stored or
-            not: ``"resend"`` sends it to another server, as the reference driver does, at the risk
+            not: ``"resend"`` sends it to another server, as siridb-connector does, at the risk
             of storing it twice; otherwise `insert` raises `ConnectionLost`. Writers obey it too.
 
     Raises:
@@ -171,7 +171,7 @@ class SiriDBClient(Unpicklable):
                 databases makes that wait.
 
         Returns:
-            For each server of the hostlist, in order: None, or the exception that met it.
+            For each server of the hostlist, in order: None, or why there is no connection to it.
         """
         return await self._binding.connect(timeout)
 
@@ -179,7 +179,7 @@ class SiriDBClient(Unpicklable):
         """Connect, as entering ``async with`` does; one server is enough.
 
         Raises:
-            SiriDBError, OSError: No server could be reached: what met the first.
+            SiriDBError, OSError: No server could be reached: why not the first.
         """
         await self._binding.open(timeout)
 

@@ -52,10 +52,10 @@ def connect(
     *,
     ssl: tls.SSLContext | None = None,
 ) -> BlockingClient | SiriDBConnection:
-    """Return a blocking client of a URL, or the reference driver's blocking connection.
+    """Return a blocking client of a URL, or the blocking connection of siridb-connector.
 
     ``connect("siridb://…")`` has all servers and options of the URL; ``connect()`` reads
-    ``SIRIDB_URL``. With the reference driver's arguments it is one connection to one server. Both
+    ``SIRIDB_URL``. With the arguments of siridb-connector it is one connection to one server. Both
     have ``insert``, ``query``, ``query_arrays``, ``writer()`` and ``close``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The other public names of the reference driver, on our connection.
+"""The asyncio names of the siridb-connector package, on our connection.
 
 ``SiriDBAsyncConnection`` is one connection, ``SiriDBConn`` one that comes back, ``SiriDBProtocol``
 the protocol under them, with the hooks that subclasses fill in. New programs use `SiriDBClient`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, cast
 
 from siridb_fast.client.database import Database
 from siridb_fast.client.options import InsertKeywords
@@ -18,6 +18,7 @@ from siridb_fast.connection.config import Config, is_url, parse_url
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import DEFAULT_PORT, Host
 from siridb_fast.connection.keep_alive import KEEPALIVE_INTERVAL
+from siridb_fast.connection.open import connect_protocol
 from siridb_fast.errors import (
     ConfigError,
     ConnectionLost,
@@ -33,15 +34,15 @@ if TYPE_CHECKING:
     from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = [
+    "Login",
     "Protocol",
     "SiriDBAsyncConnection",
     "SiriDBConn",
     "SiriDBProtocol",
-    "Target",
     "async_connect",
     "async_server_info",
-    "dial",
-    "target_of",
+    "log_in",
+    "login_of",
 ]
 
 AUTH_TIMEOUT = 10.0
@@ -115,27 +116,36 @@ class SiriDBProtocol(Unpicklable, asyncio.BaseProtocol):
 
 
 Protocol = Callable[[str, str, str], SiriDBProtocol]
-Target = tuple[tuple[str, str, str], Host]
 
 
-def target_of(
+class Login(NamedTuple):
+    """Where one connection leads, and as whom."""
+
+    credentials: tuple[str, str, str]  # user, password, database
+    host: Host
+
+
+def login_of(
     username: str, password: str | None, dbname: str | None, host: str, port: int
-) -> Target:
-    """Return credentials and host of the reference's arguments, or of a URL in the first."""
+) -> Login:
+    """Return what the arguments of siridb-connector say, or a URL in the first of them."""
     if is_url(username) and password is None and dbname is None:
         config = parse_url(username)
-        plain = (config.username, config.password, config.dbname)
+        credentials = (config.username, config.password, config.dbname)
         if config != Config(
-            username=plain[0], password=plain[1], dbname=plain[2], hosts=config.hosts[:1]
+            username=config.username,
+            password=config.password,
+            dbname=config.dbname,
+            hosts=config.hosts[:1],
         ):
             raise ConfigError("one connection has one host and no options in its URL")
-        return plain, config.hosts[0]
+        return Login(credentials, config.hosts[0])
     if password is None or dbname is None:
         raise TypeError("username, password and dbname are needed, or a URL alone")
-    return (username, password, dbname), Host(host, port)
+    return Login((username, password, dbname), Host(host, port))
 
 
-async def dial(target: Target, protocol: Protocol, timeout: float) -> Connection:
+async def log_in(login: Login, protocol: Protocol, timeout: float) -> Connection:
     """Return a connection that is logged in.
 
     Raises:
@@ -143,8 +153,12 @@ async def dial(target: Target, protocol: Protocol, timeout: float) -> Connection
         OSError: No connection.
         RequestTimeout: No connection within ``timeout`` seconds.
     """
-    credentials, host = target
-    made = await _dial(host, lambda: protocol(*credentials), timeout)
+    try:
+        async with asyncio.timeout(timeout):
+            made = await connect_protocol(login.host, lambda: protocol(*login.credentials))
+    except TimeoutError:
+        text = f"no connection to {login.host} within {timeout} seconds"
+        raise RequestTimeout(text) from None
     connection = made._connection  # noqa: SLF001 - its own
     assert made.auth_future is not None  # noqa: S101 - connection_made was called
     try:
@@ -154,19 +168,6 @@ async def dial(target: Target, protocol: Protocol, timeout: float) -> Connection
         raise
     made.on_authenticated()
     return connection
-
-
-async def _dial(
-    host: Host, factory: Callable[[], SiriDBProtocol], timeout: float
-) -> SiriDBProtocol:
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(timeout):
-            if host.is_unix_socket:
-                return (await loop.create_unix_connection(factory, host.address))[1]
-            return (await loop.create_connection(factory, host.address, host.port))[1]
-    except TimeoutError:
-        raise RequestTimeout(f"no connection to {host} within {timeout} seconds") from None
 
 
 class SiriDBAsyncConnection(Unpicklable):
@@ -189,8 +190,8 @@ class SiriDBAsyncConnection(Unpicklable):
         protocol: Protocol = SiriDBProtocol,
     ) -> None:
         """Connect and log in; a URL may stand for the first five arguments."""
-        target = target_of(username, password, dbname, host, port)
-        self._connection = await dial(target, protocol, timeout)
+        login = login_of(username, password, dbname, host, port)
+        self._connection = await log_in(login, protocol, timeout)
         if keepalive:
             self._connection.keep_alive(KEEPALIVE_INTERVAL)
 
@@ -273,8 +274,8 @@ async def async_server_info(
 class SiriDBConn:
     """One connection that is made again when it is lost; requests wait for it and are sent again.
 
-    As in the reference driver a request that was in flight is sent again too, so points may be
-    stored twice; `SiriDBClient` does not do that unless it is told to.
+    As in siridb-connector a request that was in flight is sent again too, so points may be
+    stored twice; `SiriDBClient` does that only with ``on_doubt="resend"``.
     """
 
     MAX_RECONNECT_WAIT_TIME = 60
@@ -291,7 +292,7 @@ class SiriDBConn:
         port: int = DEFAULT_PORT,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._target = ((username, password, dbname), Host(server, port))
+        self._login = Login((username, password, dbname), Host(server, port))
         self._connection: Connection | None = None
         self._reconnecting: asyncio.Task[None] | None = None
         self._database = Database(self._request)
@@ -306,7 +307,7 @@ class SiriDBConn:
             async with asyncio.timeout(timeout):
                 await self._request(_wire.REQ_PING, b"", timeout)
         except TimeoutError as exc:
-            raise RequestTimeout(f"no connection to {self._target[1]} in time") from exc
+            raise RequestTimeout(f"no connection to {self._login.host} in time") from exc
 
     async def insert(
         self, data: object, timeout: float = 300, **options: Unpack[InsertKeywords]
@@ -347,16 +348,16 @@ class SiriDBConn:
             connection = self._connection
             try:
                 if connection is None:
-                    raise ConnectionLost(f"there is no connection to {self._target[1]}")
+                    raise ConnectionLost(f"there is no connection to {self._login.host}")
                 return await connection.request(type_, payload, timeout, is_raw=is_raw)
             except (ServerError, PoolError, OSError) as exc:
                 if attempt == self.MAX_WRITE_RETRY:
                     raise
-                logger.debug("%s: %s; trying again", self._target[1], exc)
+                logger.debug("%s: %s; trying again", self._login.host, exc)
                 if attempt % self.RECONNECT_ATTEMPT == 0 and connection is not None:
                     connection.close()
                 await asyncio.sleep(1.0)
-        raise ConnectionLost(f"there is no connection to {self._target[1]}")
+        raise ConnectionLost(f"there is no connection to {self._login.host}")
 
     async def _reconnect(self) -> None:
         # One attempt after another, by one task for all who wait.
@@ -372,9 +373,9 @@ class SiriDBConn:
         wait, timeout = 1, 2
         while True:
             try:
-                self._connection = await dial(self._target, SiriDBProtocol, timeout)
+                self._connection = await log_in(self._login, SiriDBProtocol, timeout)
             except (OSError, ServerError) as exc:
-                logger.error("no connection to %s: %s; next in %d s", self._target[1], exc, wait)
+                logger.error("no connection to %s: %s; next in %d s", self._login.host, exc, wait)
             else:
                 return
             await asyncio.sleep(wait)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from siridb_fast.client.blocking import BlockingWriter
 from siridb_fast.client.database import Database
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
-from siridb_fast.client.siridb_connector import Protocol, SiriDBProtocol, dial, target_of
+from siridb_fast.client.siridb_connector import Protocol, SiriDBProtocol, log_in, login_of
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
 from siridb_fast.connection.config import Config
@@ -61,10 +61,10 @@ class SiriDBConnection(Unpicklable):
         self._owns_loop = loop is None
         self._loop = new_event_loop() if loop is None else loop
         self._database = Database(self._request)
-        self._target = target_of(username, password, dbname, host, port)
+        self._login = login_of(username, password, dbname, host, port)
         try:
-            dialling = dial(self._target, protocol, timeout)
-            self._connection = self._loop.run_until_complete(dialling)
+            connecting = log_in(self._login, protocol, timeout)
+            self._connection = self._loop.run_until_complete(connecting)
         except BaseException:
             self._close_loop()
             raise
@@ -128,7 +128,7 @@ class SiriDBConnection(Unpicklable):
 
         Options are those of `BatchWriter`.
         """
-        (username, password, dbname), host = self._target
+        (username, password, dbname), host = self._login
         config = Config(username=username, password=password, dbname=dbname, hosts=(host,))
         return BlockingWriter(config, **options)
 

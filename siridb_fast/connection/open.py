@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import TypeVar
 
 from siridb_fast.connection.config import Config
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
 from siridb_fast.errors import ConnectionLost, RequestTimeout, SiriDBError
 
-__all__ = ["AUTH_TIMEOUT", "open_connection"]
+__all__ = ["AUTH_TIMEOUT", "connect_protocol", "open_connection"]
 
 AUTH_TIMEOUT = 60.0  # a server that is loading its databases answers when it is done
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 async def open_connection(
@@ -49,7 +52,7 @@ async def open_connection(
 
     try:
         async with asyncio.timeout_at(deadline):
-            connection = await _connect(loop, factory, host, config)
+            connection = await connect_protocol(host, factory, config.ssl)
     except TimeoutError:
         raise RequestTimeout(f"no connection to {host} in time") from None
     except ssl.SSLError:
@@ -68,12 +71,11 @@ async def open_connection(
     return connection
 
 
-async def _connect(
-    loop: asyncio.AbstractEventLoop,
-    factory: Callable[[], Connection],
-    host: Host,
-    config: Config,
-) -> Connection:
+async def connect_protocol(
+    host: Host, factory: Callable[[], P], ssl: ssl.SSLContext | None = None
+) -> P:
+    """Connect over TCP or a unix socket; return the protocol that the factory made."""
+    loop = asyncio.get_running_loop()
     if host.is_unix_socket:
         return (await loop.create_unix_connection(factory, host.address))[1]
-    return (await loop.create_connection(factory, host.address, host.port, ssl=config.ssl))[1]
+    return (await loop.create_connection(factory, host.address, host.port, ssl=ssl))[1]
