@@ -1,8 +1,8 @@
 """The command line `siridb-fast`, where the extra ``cli`` is installed (typer, rich, pyarrow).
 
 A command is a function in a module; `app` puts them together, `errors` turns an error into one
-line and an exit code, `options` has what all of them take. Nothing of this is imported by
-``import siridb_fast``.
+line and an exit code, `options` has what several of them take, `connect` is their way to the
+database, `output` prints and draws. Nothing of this is imported by ``import siridb_fast``.
 """
 
 import gc
