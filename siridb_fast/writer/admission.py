@@ -115,7 +115,7 @@ class Admission:
 
     async def append_rows(
         self,
-        groups: list[Series],
+        all_series: list[Series],
         stops: NumpyArray,
         timestamps: NumpyArray,
         values: NumpyArray,
@@ -123,14 +123,14 @@ class Admission:
     ) -> None:
         """Append points of many series to their runs, once there is room for all.
 
-        Those of ``groups[i]`` end before ``stops[i]``; their types are resolved, and the same.
+        Those of ``all_series[i]`` end before ``stops[i]``; their types are resolved, and the same.
         """
-        need = room_for(len(timestamps), len(groups))
+        need = room_for(len(timestamps), len(all_series))
         while True:
             await self._waiters.wait_until(lambda: self._coalescer.may_take(need))
             self._check_open()
             try:
-                append_rows(self._coalescer, groups, stops, timestamps, values, delivery)
+                append_rows(self._coalescer, all_series, stops, timestamps, values, delivery)
             except BufferFullError:  # another thread was faster
                 continue
             delivery.expect(len(timestamps))

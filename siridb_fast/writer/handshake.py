@@ -1,6 +1,6 @@
 """What every new connection of a writer is asked before it is used.
 
-The first one tells what the database is like. Each tells which run of which server is behind it:
+The first one is asked what the database is like; each, which run of which server is behind it:
 a server that was restarted has forgotten what it was working on, and may have lost what it had
 acknowledged. Knows what to ask; knows nothing of what follows from the answers.
 """
@@ -51,7 +51,7 @@ class Handshake:
         queries: Asks the server at the end of a connection.
         options: Of the writer.
         on_doubt: Of the writer.
-        on_facts: Called once, with what the first connection has told.
+        on_facts: Called once, with what the first connection has answered.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class Handshake:
         """Ask which process is behind it, and if it is the first, what the database is like.
 
         Raises:
-            ConfigError: The database is of another time precision than the writer was told, or
-                does not tell what the options need.
+            ConfigError: The database is of another time precision than ``time_precision``, or
+                is not known though the options need it.
             SiriDBError: There was no answer.
         """
         if self._may_ask_processes:

@@ -111,7 +111,7 @@ class SeriesTypeResolver:
             self._on_resolved()
 
     def _resolve(self, series: Series, type_: str | None) -> None:
-        # Other threads may write meanwhile: it is done once settle() says so.
+        # Other threads may write meanwhile: it is done once the coalescer says so.
         while not self._coalescer.resolve_type(series, type_):
             assert type_ is not None  # noqa: S101 - a new series takes any type
             try:

@@ -86,7 +86,7 @@ class BatchWriter(Unpicklable, PointIntake):
         on_doubt_fallback: ``"report"`` or ``"resend"``, if the user may not select.
         durability: When points count as delivered: once ``"acked"``, or once they are ``"safe"``
             from the death of the server's process.
-        spool: Where packages are kept that no server has taken yet: the path of a file, or
+        spool: Where packages lie that no server has taken yet: the path of a file, or
             `SpoolOptions`. Without it they are in memory only.
         sentinel: The series that gets a point now and then for ``"safe"``; type integer.
         on_missing: NaN and None, and NaT among the timestamps of columns: ``"keep"`` (NaN is sent,
@@ -187,7 +187,7 @@ class BatchWriter(Unpicklable, PointIntake):
         Returns:
             What became of all points since the last report. What could not be delivered in time is
             in ``rejected``, what was with a server then in ``in_doubt``. With a spool both are
-            there, for the next writer, and count as ``spooled``; what it held already is waited
+            there, for the next writer, and count as ``spooled``; what was in it already is waited
             for too, as long as a server is connected.
         """
         engine = self._engine
@@ -255,7 +255,7 @@ class BatchWriter(Unpicklable, PointIntake):
         Raises:
             ColumnError: Names the series and the index. Nothing of the call was taken. The type of
                 a series that is new to the writer may turn out only later to be another one: then
-                the report tells.
+                it is in the report.
             WriterClosedError: The writer is not open, or was closed meanwhile.
         """
         return await self.write_many({series: (timestamps, values)})
