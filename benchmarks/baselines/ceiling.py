@@ -136,7 +136,7 @@ class BareSockets:
         connections: How many.
         quick_ack: Set TCP_QUICKACK after every receive. Without it the last answer of every burst
             with more than one package in flight comes 40 ms late: the server's socket has Nagle's
-            algorithm on, and holds it back until the client's kernel acknowledges the one before.
+            algorithm on, and sends it only once the client's kernel acknowledges the one before.
     """
 
     def __init__(
@@ -149,14 +149,14 @@ class BareSockets:
     ) -> None:
         login = memoryview(packb((*USER, dbname)))
         self._poll = select.epoll()
-        self._lines: dict[int, _Line] = {}
+        self._connections: dict[int, _Connection] = {}
         try:
             for _ in range(connections):
-                line = _Line(_connect(address), quick_ack)
-                self._lines[line.sock.fileno()] = line
-                _log_in(line, login)
+                connection = _Connection(_connect(address), quick_ack)
+                self._connections[connection.sock.fileno()] = connection
+                _log_in(connection, login)
                 events = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
-                self._poll.register(line.sock, events)
+                self._poll.register(connection.sock, events)
         except BaseException:
             self.close()
             raise
@@ -169,8 +169,8 @@ class BareSockets:
 
     def close(self) -> None:
         """Close all connections."""
-        for line in self._lines.values():
-            line.sock.close()
+        for connection in self._connections.values():
+            connection.sock.close()
         self._poll.close()
 
     def send_all(self, payloads: Iterable[memoryview], window: int = 1) -> float:
@@ -182,16 +182,16 @@ class BareSockets:
         """
         began = time.perf_counter()
         waiting = iter(payloads)
-        for line in self._lines.values():
-            line.push(waiting, window)
-        while any(line.in_flight for line in self._lines.values()):
+        for connection in self._connections.values():
+            connection.push(waiting, window)
+        while any(connection.in_flight for connection in self._connections.values()):
             events = self._poll.poll(TIMEOUT)
             if not events:
                 raise TimeoutError(f"the server was silent for {TIMEOUT:g} s")
             for number, _ in events:
-                line = self._lines[number]
-                line.receive(RES_INSERT)
-                line.push(waiting, window)
+                connection = self._connections[number]
+                connection.receive(RES_INSERT)
+                connection.push(waiting, window)
         return time.perf_counter() - began
 
 
@@ -223,8 +223,8 @@ def best(
     return max(medians, key=lambda rate: rate.points_per_second)
 
 
-class _Line:
-    """One connection: what is still to be sent, and what is not answered."""
+class _Connection:
+    """A bare connection: what is still to be sent, and what is not answered."""
 
     __slots__ = ("_is_quick", "_pid", "_received", "_unsent", "in_flight", "sock")
 
@@ -277,7 +277,7 @@ class _Line:
         return before - self.in_flight
 
     def _send(self) -> bool:
-        # Tell whether all of the package is sent.
+        # Return whether all of the package is sent.
         try:
             sent = self.sock.sendmsg(self._unsent)
         except BlockingIOError:
@@ -303,9 +303,9 @@ def _connect(address: Address) -> socket.socket:
     return sock
 
 
-def _log_in(line: _Line, login: memoryview) -> None:
+def _log_in(connection: _Connection, login: memoryview) -> None:
     # The socket still blocks, up to its timeout.
-    line.push(chain([login]), 1, REQ_AUTH)
-    while not line.receive(RES_AUTH_SUCCESS):
+    connection.push(chain([login]), 1, REQ_AUTH)
+    while not connection.receive(RES_AUTH_SUCCESS):
         pass
-    line.sock.setblocking(False)
+    connection.sock.setblocking(False)

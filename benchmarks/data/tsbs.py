@@ -158,9 +158,9 @@ def _package(names: list[str], stamps: data.Array, columns: data.Array) -> memor
 
 
 def _host_tags(hosts: int, random: np.random.Generator) -> list[str]:
-    places = choices(DATACENTERS, hosts, random)
+    datacenters = choices(DATACENTERS, hosts, random)
     columns = [[f"{tag}={one}" for one in choices(of, hosts, random)] for tag, of in TAGS.items()]
     return [
-        f"region={place[:-1]},datacenter={place},{','.join(tags)}"
-        for place, *tags in zip(places, *columns, strict=True)
+        f"region={datacenter[:-1]},datacenter={datacenter},{','.join(tags)}"
+        for datacenter, *tags in zip(datacenters, *columns, strict=True)
     ]

@@ -27,11 +27,11 @@ def lines(run: Run) -> Iterator[str]:
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """Return how many of the bounds are kept, and which are not."""
+    """Return how many of the bounds are reached, and which are not."""
     asked = [row for row in rows if row.bound is not None]
     short = [row.key for row in asked if row.is_short]
-    kept = f"{len(asked) - len(short)} of {len(asked)} asked ratios are reached"
-    return f"{kept}; short: {'; '.join(short)}" if short else kept
+    summary = f"{len(asked) - len(short)} of {len(asked)} asked ratios are reached"
+    return f"{summary}; short: {'; '.join(short)}" if short else summary
 
 
 def number(value: float) -> str:

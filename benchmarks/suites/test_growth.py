@@ -120,7 +120,7 @@ def test_points(contest: Contest) -> None:
         stored = {n: _by_columns(to_server, "server", n, t) for n, t in SERVER_TIMES.items()}
         compete(contest, 1, [*in_sink.values(), *stored.values()])
         require_stored(server, list(stored.values()))
-    for title, kept, most in (
+    for title, entrants, most in (
         ("columns to a sink, 100 M points / 1 M points", in_sink, 100 * MILLION),
         ("columns to a server, 10 M points / 1 M points", stored, 10 * MILLION),
     ):
@@ -128,17 +128,18 @@ def test_points(contest: Contest) -> None:
             contest.row(
                 what,
                 "ns/point",
-                kept[most].points,
-                ours=kept[most].name,
-                reference=kept[MILLION].name,
-                reference_count=kept[MILLION].points,
+                entrants[most].points,
+                ours=entrants[most].name,
+                reference=entrants[MILLION].name,
+                reference_count=entrants[MILLION].points,
                 is_cpu=is_cpu,
             )
     lines = {
         f"{where}{', client CPU' if is_cpu else ''}": [
-            _mark(contest, n, entrant.name, entrant.points, is_cpu) for n, entrant in kept.items()
+            _mark(contest, n, entrant.name, entrant.points, is_cpu)
+            for n, entrant in entrants.items()
         ]
-        for where, kept in (("sink", in_sink), ("server", stored))
+        for where, entrants in (("sink", in_sink), ("server", stored))
         for is_cpu in (False, True)
     }
     contest.chart("Points, columns of 100 series", "points", "ns/point", lines, log="xy")
@@ -158,8 +159,8 @@ def test_memory(contest: Contest) -> None:
     what = "resident memory of a series, 1 M series / 10,000 series"
     contest.figures(what, "B/series", [resident[MILLION]], [resident[10_000]])
     lines = {
-        label: [Mark.of(series, [size]) for series, size in kept.items()]
-        for label, kept in (("resident", resident), ("buffered_bytes", account))
+        label: [Mark.of(series, [size]) for series, size in sizes.items()]
+        for label, sizes in (("resident", resident), ("buffered_bytes", account))
     }
     contest.chart("Memory of a series with one point", "series", "bytes/series", lines, log="x")
 

@@ -172,5 +172,5 @@ def _mark(
         rates = [entrant.points / seconds for seconds in contest.times(entrant.name)]
         lines[use].add(label, hosts, rates, tsbs.points / tsbs.rows)
     if hosts == max(TIMES):
-        for what, kept in (("metrics", lines[use].metrics), ("rows", lines[use].rows)):
-            contest.chart(f"TSBS {use}, {what} by hosts", "hosts", f"{what}/s", kept, log="xy")
+        for what, marks in (("metrics", lines[use].metrics), ("rows", lines[use].rows)):
+            contest.chart(f"TSBS {use}, {what} by hosts", "hosts", f"{what}/s", marks, log="xy")

@@ -42,8 +42,8 @@ def test_write_beside_lists(contest: Contest) -> None:
 
     def clear() -> None:
         for lists in (times, values):
-            for kept in lists.values():
-                kept.clear()
+            for points in lists.values():
+                points.clear()
 
     contest.run(
         ROUNDS,
