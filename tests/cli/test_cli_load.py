@@ -14,7 +14,14 @@ import pytest
 import siridb_fast
 from tests.commands import run_command, run_process
 from tests.fix_server import Database
-from tests.loading.loads import START, WIDE, entries, pairs, stored, written
+from tests.loading.load_runs import (
+    START,
+    WIDE,
+    manifest_entries,
+    points_of,
+    stored_points,
+    write_table,
+)
 
 SECRET = "se-cret.word"  # noqa: S105 - it is looked for in everything that is printed
 SUFFIXES = [".parquet", ".feather", ".csv", ".csv.gz"]
@@ -43,9 +50,9 @@ def figures(text: str) -> dict[str, str]:
 def test_wide_file_is_a_series_for_each_column(
     seconds: Database, tmp_path: Path, suffix: str
 ) -> None:
-    path = written(tmp_path / f"w{suffix}", WIDE)
+    path = write_table(tmp_path / f"w{suffix}", WIDE)
     done = run_process("load", path, "--time", "ts", url=seconds.url)
-    assert stored(seconds.url) == pairs(["temp", "count", "text"], WIDE)
+    assert stored_points(seconds.url) == points_of(["temp", "count", "text"], WIDE)
     rows = figures(done.stdout)
     assert "Loaded" in done.stdout
     assert rows["files"] == "1"
@@ -60,12 +67,12 @@ def test_wide_file_is_a_series_for_each_column(
 def test_long_file_is_named_by_its_template(
     seconds: Database, tmp_path: Path, suffix: str
 ) -> None:
-    path = written(tmp_path / f"l{suffix}", LONG)
+    path = write_table(tmp_path / f"l{suffix}", LONG)
     run_command("load", path, "--time", "ts", "--series", "{host}.{metric}", url=seconds.url)
     found: dict[str, Counter[tuple[int, float]]] = {}
     for ts, host, metric, value in zip(*LONG.values(), strict=True):
         found.setdefault(f"{host}.{metric}", Counter())[ts, value] += 1
-    assert stored(seconds.url) == found
+    assert stored_points(seconds.url) == found
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 10**3), ("ns", 10**9)])
@@ -73,16 +80,16 @@ def test_unit_is_that_of_integer_times(
     make_database: Callable[..., Database], tmp_path: Path, unit: str, factor: int
 ) -> None:
     database = make_database(time_precision="ms")
-    path = written(tmp_path / "u.parquet", {"ts": [START * factor], "v": [1]})
+    path = write_table(tmp_path / "u.parquet", {"ts": [START * factor], "v": [1]})
     run_command("load", path, "--time", "ts", "--unit", unit, url=database.url)
-    assert stored(database.url) == {"v": Counter([(START * 1000, 1)])}
+    assert stored_points(database.url) == {"v": Counter([(START * 1000, 1)])}
 
 
 def test_values_are_the_columns_that_are_loaded(seconds: Database, tmp_path: Path) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     options = ["--time", "ts", "--values", "count", "--values", "text"]
     run_command("load", path, *options, url=seconds.url)
-    assert stored(seconds.url) == pairs(["count", "text"], WIDE)
+    assert stored_points(seconds.url) == points_of(["count", "text"], WIDE)
 
 
 def test_type_and_delimiter_are_those_of_the_csv_file(seconds: Database, tmp_path: Path) -> None:
@@ -90,7 +97,7 @@ def test_type_and_delimiter_are_those_of_the_csv_file(seconds: Database, tmp_pat
     path.write_text(f"ts;a;b\n{START};1;2\n")
     options = ["--delimiter", ";", "--type", "a=float", "--type", "b=string"]
     run_command("load", path, "--time", "ts", *options, url=seconds.url)
-    points = stored(seconds.url)
+    points = stored_points(seconds.url)
     assert points == {"a": Counter([(START, 1.0)]), "b": Counter([(START, "2")])}
     assert isinstance(next(iter(points["a"]))[1], float)
 
@@ -104,7 +111,7 @@ def test_bad_line_is_named_and_nothing_behind_it_is_loaded(
     done = run_process("load", path, *options, url=seconds.url, code=2)
     assert f"{path}:3" in done.stderr
     assert "column 'v'" in done.stderr
-    assert stored(seconds.url) == {}
+    assert stored_points(seconds.url) == {}
 
 
 def test_nested_column_is_left_out_and_named(seconds: Database, tmp_path: Path) -> None:
@@ -121,7 +128,7 @@ def test_skip_bad_counts_the_bad_lines_and_names_them(seconds: Database, tmp_pat
     path.write_text(BAD_LINES)
     options = ["--time", "ts", "--type", "v=integer", "--skip-bad"]
     done = run_process("load", path, *options, url=seconds.url)
-    assert stored(seconds.url) == {"v": Counter([(START, 1), (START + 3, 4)])}
+    assert stored_points(seconds.url) == {"v": Counter([(START, 1), (START + 3, 4)])}
     assert figures(done.stdout)["bad lines left out"] == "2"
     assert figures(done.stdout)["rows"] == "2"
     assert f"{path}:3" in done.stderr
@@ -138,18 +145,18 @@ def test_file_that_was_corrected_before_anything_of_it_left_is_loaded(
     run_command("load", path, *options, url=seconds.url, code=2)
     path.write_text(f"ts,v\n{START},1\n{START + 1},2\n")
     run_command("load", path, *options, url=seconds.url)
-    assert stored(seconds.url) == {"v": Counter([(START, 1), (START + 1, 2)])}
+    assert stored_points(seconds.url) == {"v": Counter([(START, 1), (START + 1, 2)])}
 
 
 def test_options_that_were_corrected_before_anything_left_need_no_resume(
     seconds: Database, tmp_path: Path
 ) -> None:
-    path = written(tmp_path / "f.parquet", {"ts": [START * 1000 + 1], "v": [1]})
+    path = write_table(tmp_path / "f.parquet", {"ts": [START * 1000 + 1], "v": [1]})
     options = ["--time", "ts", "--unit", "ms"]
     error = run_command("load", path, *options, url=seconds.url, code=2).stderr
     assert str(path) in error
     run_command("load", path, *options, "--floor", url=seconds.url)
-    assert stored(seconds.url) == {"v": Counter([(START, 1)])}
+    assert stored_points(seconds.url) == {"v": Counter([(START, 1)])}
 
 
 def test_type_of_an_existing_series_is_respected_or_cast(
@@ -157,19 +164,19 @@ def test_type_of_an_existing_series_is_respected_or_cast(
 ) -> None:
     with siridb_fast.connect(seconds.url) as client:
         client.insert({"v": [[START - 1, 1]]})
-    path = written(tmp_path / "c.parquet", {"ts": [START], "v": [2.0]})
+    path = write_table(tmp_path / "c.parquet", {"ts": [START], "v": [2.0]})
     for options in ([], ["--dry-run"]):
         error = run_command("load", path, "--time", "ts", *options, url=seconds.url, code=2).stderr
         assert "'v'" in error
         assert "integer" in error
         assert "float" in error
     run_command("load", path, "--time", "ts", "--cast", "--resume", url=seconds.url)
-    assert stored(seconds.url) == {"v": Counter([(START - 1, 1), (START, 2)])}
+    assert stored_points(seconds.url) == {"v": Counter([(START - 1, 1), (START, 2)])}
 
 
 def test_dry_run_sends_nothing_and_says_what_it_would(own_database: Database) -> None:
     server, folder = own_database.server, own_database.server.folder
-    path = written(folder / "w.csv", {**WIDE, "ts": [t * 10**9 for t in WIDE["ts"]]})
+    path = write_table(folder / "w.csv", {**WIDE, "ts": [t * 10**9 for t in WIDE["ts"]]})
     before = received(server.url("dbtest"))
     done = run_process("load", path, "--time", "ts", "--dry-run", url=own_database.url)
     assert received(own_database.url) == before
@@ -189,7 +196,7 @@ def received(url: str) -> int:
 
 
 def test_dry_run_warns_of_odd_times(database: Database, tmp_path: Path) -> None:
-    path = written(tmp_path / "w.csv", WIDE)  # seconds, taken for nanoseconds
+    path = write_table(tmp_path / "w.csv", WIDE)  # seconds, taken for nanoseconds
     done = run_command("load", path, "--time", "ts", "--dry-run", url=database.url)
     assert "Warning: these times are odd" in done.stderr
     assert "--unit" in done.stderr
@@ -201,7 +208,7 @@ def test_points_that_have_expired_are_a_warning(
 ) -> None:
     with siridb_fast.connect(seconds.url) as client:
         client.query("alter database set expiration_num 1000w")
-    path = written(tmp_path / "e.parquet", {"ts": [1000, START], "v": [1, 2]})
+    path = write_table(tmp_path / "e.parquet", {"ts": [1000, START], "v": [1, 2]})
     done = run_command("load", path, "--time", "ts", *option, url=seconds.url)
     assert "Warning: 1 points are older than what the database keeps" in done.stderr
     assert "v" in done.stderr
@@ -214,7 +221,7 @@ def test_folders_and_patterns_are_loaded_in_one_go(seconds: Database, tmp_path: 
         if path.suffix == ".txt":
             path.write_text("no table")
             continue
-        written(path, {"ts": [START], f"{folder}{name[0]}": [1]})
+        write_table(path, {"ts": [START], f"{folder}{name[0]}": [1]})
     given: list[Path | str] = [
         tmp_path / "a",
         str(tmp_path / "b" / "*.csv"),
@@ -223,15 +230,15 @@ def test_folders_and_patterns_are_loaded_in_one_go(seconds: Database, tmp_path: 
     done = run_command("load", *given, "--time", "ts", url=seconds.url)
     assert figures(done.stdout)["files"] == "3"
     one = Counter([(START, 1)])
-    assert stored(seconds.url) == {"a1": one, "a2": one, "b1": one}
-    assert entries(tmp_path / "a") == {"1.csv": (1, 1, 1), "2.parquet": (1, 1, 1)}
-    assert entries(tmp_path / "b") == {"1.csv": (1, 1, 1)}
+    assert stored_points(seconds.url) == {"a1": one, "a2": one, "b1": one}
+    assert manifest_entries(tmp_path / "a") == {"1.csv": (1, 1, 1), "2.parquet": (1, 1, 1)}
+    assert manifest_entries(tmp_path / "b") == {"1.csv": (1, 1, 1)}
 
 
 def test_little_memory_is_enough(seconds: Database, tmp_path: Path) -> None:
     count = 300_000
     times, values = START + np.arange(count), np.arange(count)
-    path = written(tmp_path / "m.parquet", {"ts": times, "v": values})
+    path = write_table(tmp_path / "m.parquet", {"ts": times, "v": values})
     run_process("load", path, "--time", "ts", "--max-memory", "4", url=seconds.url)
     with siridb_fast.connect(seconds.url) as client:
         found, stored_values = client.query_arrays('select * from "v"')["v"]
@@ -242,7 +249,7 @@ def test_little_memory_is_enough(seconds: Database, tmp_path: Path) -> None:
 def test_wrong_column_is_told_with_the_file_and_what_there_is(
     seconds: Database, tmp_path: Path
 ) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     for options in (["--time", "when"], ["--time", "ts", "--series", "{rack}"],
                     ["--time", "ts", "--values", "nope"]):  # fmt: skip
         done = run_command("load", path, *options, url=seconds.url, code=2)
@@ -265,7 +272,7 @@ def test_file_that_is_none_is_named(seconds: Database, tmp_path: Path, suffix: s
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather"])
 def test_file_without_rows_is_loaded(seconds: Database, tmp_path: Path, suffix: str) -> None:
     columns = {"ts": np.array([], np.int64), "host": np.array([], str), "v": np.array([], float)}
-    path = written(tmp_path / f"empty{suffix}", columns)
+    path = write_table(tmp_path / f"empty{suffix}", columns)
     options = ["--time", "ts", "--series", "{host}"]
     done = run_command("load", path, *options, url=seconds.url)
     assert figures(done.stdout)["points delivered"] == "0"
@@ -283,10 +290,10 @@ def test_file_without_rows_is_loaded(seconds: Database, tmp_path: Path, suffix: 
 def test_wrong_usage_ends_with_code_2(
     seconds: Database, tmp_path: Path, options: list[str]
 ) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     done = run_command("load", path, "--time", "ts", *options, url=seconds.url, code=2)
     assert done.stderr.startswith("Error: ")
-    assert stored(seconds.url) == {}
+    assert stored_points(seconds.url) == {}
 
 
 def test_path_that_does_not_exist_is_named(seconds: Database, tmp_path: Path) -> None:
@@ -295,7 +302,7 @@ def test_path_that_does_not_exist_is_named(seconds: Database, tmp_path: Path) ->
 
 
 def test_server_that_is_not_there_ends_with_code_1(tmp_path: Path, unused_port: int) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     url = f"siridb://iris:{SECRET}@127.0.0.1:{unused_port}/db"
     done = run_process("load", path, "--time", "ts", "--timeout", "1", url=url, code=1)
     assert f"127.0.0.1:{unused_port}" in done.stderr

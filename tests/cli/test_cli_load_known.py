@@ -11,7 +11,15 @@ import pytest
 from siridb_fast.testing import wait_until
 from tests.commands import run_command, run_process
 from tests.fix_server import Database
-from tests.loading.loads import START, WIDE, entries, loading, pairs, stored, written
+from tests.loading.load_runs import (
+    START,
+    WIDE,
+    manifest_entries,
+    points_of,
+    running_load,
+    stored_points,
+    write_table,
+)
 
 
 @pytest.fixture
@@ -21,46 +29,46 @@ def seconds(make_database: Callable[..., Database]) -> Database:
 
 
 def test_file_is_not_loaded_twice_unless_restarted(seconds: Database, tmp_path: Path) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     arguments: list[str | Path] = ["load", path, "--time", "ts"]
     run_command(*arguments, url=seconds.url)
     done = run_command(*arguments, url=seconds.url, code=2)
     assert "was loaded already; --resume loads what is left, --restart" in done.stderr
     done = run_command(*arguments, "--resume", url=seconds.url)
     assert done.stderr == f"{path}: loaded already\n"
-    assert stored(seconds.url) == pairs(["temp", "count", "text"], WIDE)
+    assert stored_points(seconds.url) == points_of(["temp", "count", "text"], WIDE)
     run_command(*arguments, "--restart", url=seconds.url)
-    twice = pairs(["temp", "count", "text"], WIDE)
-    assert stored(seconds.url) == {name: points + points for name, points in twice.items()}
+    twice = points_of(["temp", "count", "text"], WIDE)
+    assert stored_points(seconds.url) == {name: points + points for name, points in twice.items()}
 
 
 def test_same_file_into_another_database_is_another_load(
     make_database: Callable[..., Database], tmp_path: Path
 ) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     for database in (make_database(time_precision="s"), make_database(time_precision="s")):
         run_command("load", path, "--time", "ts", url=database.url)
-        assert stored(database.url) == pairs(["temp", "count", "text"], WIDE)
+        assert stored_points(database.url) == points_of(["temp", "count", "text"], WIDE)
 
 
 def test_resume_of_what_was_never_begun_loads_all_and_says_so(
     seconds: Database, tmp_path: Path
 ) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     done = run_command("load", path, "--time", "ts", "--resume", url=seconds.url)
-    assert stored(seconds.url) == pairs(["temp", "count", "text"], WIDE)
+    assert stored_points(seconds.url) == points_of(["temp", "count", "text"], WIDE)
     assert "loaded from the start" in done.stderr
 
 
 def test_options_of_the_url_do_not_make_another_load(seconds: Database, tmp_path: Path) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     run_command("load", path, "--time", "ts", url=seconds.url)
     done = run_command("load", path, "--time", "ts", url=f"{seconds.url}?timeout=20", code=2)
     assert "was loaded already" in done.stderr
 
 
 def test_file_that_changed_since_is_refused(seconds: Database, tmp_path: Path) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     run_command("load", path, "--time", "ts", url=seconds.url)
     with path.open("a") as file:
         file.write(f"{START + 9},1,1,a\n")
@@ -73,7 +81,7 @@ def test_file_that_changed_since_is_refused(seconds: Database, tmp_path: Path) -
 def test_manifest_that_cannot_be_written_is_named(
     seconds: Database, tmp_path: Path, content: bytes | None
 ) -> None:
-    path = written(tmp_path / "w.csv", WIDE)
+    path = write_table(tmp_path / "w.csv", WIDE)
     manifest = tmp_path / "siridb-load.sqlite"
     if content is None:
         manifest.mkdir()
@@ -81,17 +89,19 @@ def test_manifest_that_cannot_be_written_is_named(
         manifest.write_bytes(content)
     done = run_command("load", path, "--time", "ts", url=seconds.url, code=2)
     assert str(manifest) in done.stderr
-    assert stored(seconds.url) == {}
+    assert stored_points(seconds.url) == {}
 
 
 def test_file_that_another_process_loads_is_refused(
     own_database: Database, tmp_path: Path
 ) -> None:
     count = 1_000_000
-    path = written(tmp_path / "m.parquet", {"ts": np.arange(count), "v": np.arange(count)})
+    path = write_table(tmp_path / "m.parquet", {"ts": np.arange(count), "v": np.arange(count)})
     options: list[str | Path] = [path, "--time", "ts", "--max-memory", "4"]
-    with loading(*options, url=own_database.url) as process:
-        wait_until(lambda: bool(entries(tmp_path)), timeout=30, what="the file is claimed")
+    with running_load(*options, url=own_database.url) as process:
+        wait_until(
+            lambda: bool(manifest_entries(tmp_path)), timeout=30, what="the file is claimed"
+        )
         own_database.server.pause()
         own_database.server.resume()
         os.kill(process.pid, signal.SIGSTOP)
@@ -102,4 +112,4 @@ def test_file_that_another_process_loads_is_refused(
             os.kill(process.pid, signal.SIGCONT)
         process.communicate(timeout=50)
     assert process.returncode == 0
-    assert entries(tmp_path) == {"m.parquet": (count, count, 1)}
+    assert manifest_entries(tmp_path) == {"m.parquet": (count, count, 1)}

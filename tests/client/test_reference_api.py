@@ -1,4 +1,4 @@
-"""Every public name of the reference driver is here, takes what it takes, and works alike."""
+"""Every public name of siridb-connector is here, takes what it takes, and works alike."""
 
 import asyncio
 import inspect

@@ -11,7 +11,7 @@ from siridb_fast import ColumnError, ConfigError
 from siridb_fast.loading.name_template import NameTemplate
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.series_names import SeriesNames
-from tests.loading.frame_makers import read
+from tests.loading.frame_kinds import read
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")
 DAY = 86_400

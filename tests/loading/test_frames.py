@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from siridb_fast import ColumnError
-from tests.loading.frame_makers import COLUMNS, LARGE, MAKERS, NO_ZONES, expected, read, table
+from tests.loading.frame_kinds import COLUMNS, LARGE, MAKERS, NO_ZONES, expected, read, table
 
 SHAPES = {False: "{column}", True: "{host}.{column}"}
 VALUES = list(COLUMNS)

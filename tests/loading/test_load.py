@@ -26,7 +26,7 @@ from siridb_fast import (
 )
 from siridb_fast.loading.options import Progress
 from tests.fix_server import Database
-from tests.loading.frame_makers import COLUMNS, LARGE, MAKERS, expected, table
+from tests.loading.frame_kinds import COLUMNS, LARGE, MAKERS, expected, table
 
 TIMES = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], "M8[us]")
 FIRST = 1_704_067_200 * 10**9

@@ -18,7 +18,7 @@ from siridb_fast.query.select import quote
 from siridb_fast.testing import wait_until
 from tests.commands import run_command
 from tests.fix_server import Database
-from tests.loading.loads import entries, loading, written
+from tests.loading.load_runs import manifest_entries, running_load, write_table
 
 START = 1_600_000_000
 ROWS = 900_000
@@ -99,11 +99,11 @@ def ordered(timestamps: Any, values: Any) -> tuple[Any, Any]:
 
 
 def has_left(folder: Path, file: str, rows: int = 1) -> Callable[[], bool]:
-    return lambda: entries(folder).get(file, (0, 0, 0))[1] >= rows
+    return lambda: manifest_entries(folder).get(file, (0, 0, 0))[1] >= rows
 
 
 def has_arrived(folder: Path, file: str) -> Callable[[], bool]:
-    return lambda: entries(folder).get(file, (0, 0, 0))[0] > 0
+    return lambda: manifest_entries(folder).get(file, (0, 0, 0))[0] > 0
 
 
 def template(columns: Columns) -> list[str]:
@@ -152,9 +152,9 @@ def test_load_that_was_ended_goes_on_to_the_same_points(
 ) -> None:
     database = make_database(time_precision=unit)
     columns = make(unit)
-    path = written(tmp_path / f"d{suffix}", columns)
+    path = write_table(tmp_path / f"d{suffix}", columns)
     options: list[str | Path] = [path, *LITTLE, *template(columns)]
-    with loading(*options, url=database.url) as process:
+    with running_load(*options, url=database.url) as process:
         wait_until(moment(tmp_path, path.name), timeout=30, what="rows have left")
         database.server.pause()
         try:
@@ -164,12 +164,14 @@ def test_load_that_was_ended_goes_on_to_the_same_points(
         errors = end(process)
     if process.returncode:  # else it was quicker
         assert process.returncode == CODES[number]
-        is_done = entries(tmp_path)[path.name][2]  # at the very end there is nothing to go on with
+        is_done = manifest_entries(tmp_path)[path.name][
+            2
+        ]  # at the very end there is nothing to go on with
         is_told = "Go on with: siridb-fast load --resume" in errors
         assert is_told or is_done or number == signal.SIGKILL
         run_command("load", "--resume", *options, url=database.url)
     rows = len(columns["ts"])
-    assert entries(tmp_path) == {path.name: (rows, rows, 1)}
+    assert manifest_entries(tmp_path) == {path.name: (rows, rows, 1)}
     assert_holds(database, columns)
 
 
@@ -188,8 +190,8 @@ def test_wide_file_goes_on_in_the_pass_where_it_ended(
 ) -> None:
     database = make_database(time_precision="s")
     columns = many_numbers()
-    path = written(tmp_path / "w.parquet", columns, **ONE_PAGE)
-    with loading(path, *LITTLE, url=database.url) as process:
+    path = write_table(tmp_path / "w.parquet", columns, **ONE_PAGE)
+    with running_load(path, *LITTLE, url=database.url) as process:
         wait_until(has_left(tmp_path, path.name, rows), timeout=30, what="rows have left")
         database.server.pause()
         try:
@@ -200,7 +202,7 @@ def test_wide_file_goes_on_in_the_pass_where_it_ended(
     if process.returncode:  # else it was quicker
         assert process.returncode == CODES[number]
         run_command("load", "--resume", path, *LITTLE, url=database.url)
-    assert entries(tmp_path) == {path.name: (2 * WIDE_ROWS, 2 * WIDE_ROWS, 1)}
+    assert manifest_entries(tmp_path) == {path.name: (2 * WIDE_ROWS, 2 * WIDE_ROWS, 1)}
     assert_holds(database, columns)
 
 
@@ -208,10 +210,10 @@ def test_load_that_is_killed_again_and_again_ends_with_the_same_points(
     database: Database, tmp_path: Path
 ) -> None:
     columns = long_numbers("ns")
-    path = written(tmp_path / "d.parquet", columns, row_group_size=50_000)
+    path = write_table(tmp_path / "d.parquet", columns, row_group_size=50_000)
     options: list[str | Path] = [path, *LITTLE, "--series", "{series}"]
     for rows in range(1, ROWS, ROWS // 3):
-        with loading("--resume", *options, url=database.url) as process:
+        with running_load("--resume", *options, url=database.url) as process:
             wait_until(has_left(tmp_path, path.name, rows), timeout=30, what="rows have left")
             process.kill()
             end(process)
@@ -230,8 +232,8 @@ def test_what_is_loaded_when_the_server_dies_goes_on_when_it_is_back(
     own_database.server.restart()
     columns = wide_numbers("ns")
     columns["ts"] = START * 10**9 + np.arange(ROWS) * 1000
-    path = written(tmp_path / "d.parquet", columns)
-    with loading(path, *LITTLE, url=own_database.url) as process:
+    path = write_table(tmp_path / "d.parquet", columns)
+    with running_load(path, *LITTLE, url=own_database.url) as process:
         wait_until(has_arrived(tmp_path, path.name), timeout=30, what="rows have arrived")
         own_database.server.kill()
         own_database.server.start()
@@ -249,8 +251,8 @@ def test_load_is_stopped_while_the_server_is_away_and_goes_on_later(
     own_database: Database, tmp_path: Path
 ) -> None:
     columns = wide_numbers("ns")
-    path = written(tmp_path / "d.parquet", columns)
-    with loading(path, *LITTLE, url=own_database.url) as process:
+    path = write_table(tmp_path / "d.parquet", columns)
+    with running_load(path, *LITTLE, url=own_database.url) as process:
         wait_until(has_arrived(tmp_path, path.name), timeout=30, what="rows have arrived")
         own_database.server.stop()
         wait_until(lambda: has_ended(process), timeout=20, what="Ctrl+C ends it")
@@ -270,13 +272,13 @@ def test_second_file_with_a_bad_line_goes_on_without_it(
     second = {"ts": START + 2000 + rows, "v": rows}
     third = {"ts": START + 4000 + rows, "v": rows}
     for name, columns in (("1.csv", first), ("2.csv", second), ("3.csv", third)):
-        written(tmp_path / name, columns)
+        write_table(tmp_path / name, columns)
     with (tmp_path / "2.csv").open("a") as file:
         file.write(f"{START},bad\n")
     options: list[str | Path] = [tmp_path, "--time", "ts"]
     done = run_command("load", *options, url=database.url, code=2)
     assert f"{tmp_path / '2.csv'}:1002" in done.stderr
-    assert entries(tmp_path)["1.csv"] == (1000, 1000, 1)
+    assert manifest_entries(tmp_path)["1.csv"] == (1000, 1000, 1)
     done = run_command("load", *options, "--resume", "--skip-bad", url=database.url)
     assert f"{tmp_path / '1.csv'}: loaded already" in done.stderr
     assert_holds(database, first, second, third)
@@ -287,12 +289,12 @@ def test_bad_lines_are_counted_alike_on_both_sides_of_a_stop(
 ) -> None:
     database = make_database(time_precision="s")
     columns = {name: column[: ROWS // 2] for name, column in wide_numbers("s").items()}
-    path = written(tmp_path / "b.csv", columns)
+    path = write_table(tmp_path / "b.csv", columns)
     lines = path.read_text().splitlines(keepends=True)
     lines[1:] = [f"bad\n{line}" if k % 1000 == 0 else line for k, line in enumerate(lines[1:])]
     path.write_text("".join(lines))
     options: list[str | Path] = [path, *LITTLE, "--skip-bad"]
-    with loading(*options, url=database.url) as process:
+    with running_load(*options, url=database.url) as process:
         wait_until(has_left(tmp_path, path.name), timeout=30, what="rows have left")
         process.kill()
         end(process)

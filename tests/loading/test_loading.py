@@ -1,4 +1,4 @@
-"""A load tells its portions what became of them, in their order, and none of them too early."""
+"""A load reports to its portions what became of them, in their order, and none too early."""
 
 import asyncio
 import threading
@@ -24,7 +24,7 @@ ERR_INSERT = 66
 
 @dataclass
 class Recorded:
-    """A portion of one long run that notes what it is told."""
+    """A portion of one long run that notes what is reported to it."""
 
     name: str
     reports: list[Report] = field(default_factory=list)
@@ -188,7 +188,7 @@ async def test_portion_that_was_taken_in_part_is_told_nothing() -> None:
         load.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await load
-    told = sum(report.points for report in portion.reports)
+    reported = sum(report.points for report in portion.reports)
     assert all(report.points == 200_000 for report in portion.reports)
-    assert told < 40 * 200_000
+    assert reported < 40 * 200_000
     assert any("before that, " in text for text in caught.value.__notes__)

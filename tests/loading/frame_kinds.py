@@ -131,9 +131,9 @@ def polars_lazy(data: pa.Table) -> pl.LazyFrame:
 
 
 def encoded(data: pa.Table) -> pa.Table:
-    places = data.schema.names.index
+    index_of = data.schema.names.index
     for name in ("host", "s"):
-        data = data.set_column(places(name), name, data[name].dictionary_encode())
+        data = data.set_column(index_of(name), name, data[name].dictionary_encode())
     return data
 
 

@@ -18,7 +18,16 @@ import siridb_fast
 from siridb_fast.query.select import quote
 from tests.commands import COMMAND, environment
 
-__all__ = ["START", "WIDE", "Points", "entries", "loading", "pairs", "stored", "written"]
+__all__ = [
+    "START",
+    "WIDE",
+    "Points",
+    "manifest_entries",
+    "points_of",
+    "running_load",
+    "stored_points",
+    "write_table",
+]
 
 Points = dict[str, Counter[tuple[int, Any]]]
 
@@ -31,7 +40,7 @@ WIDE: dict[str, list[Any]] = {
 }
 
 
-def written(path: Path, columns: Mapping[str, Any], **options: Any) -> Path:
+def write_table(path: Path, columns: Mapping[str, Any], **options: Any) -> Path:
     """Write a table in the format of the suffix."""
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     if path.suffix == ".parquet":
@@ -47,7 +56,7 @@ def written(path: Path, columns: Mapping[str, Any], **options: Any) -> Path:
     return path
 
 
-def stored(url: str) -> Points:
+def stored_points(url: str) -> Points:
     """Return all points of a database, each series by itself: a range may cut no text shard."""
     found: Points = {}
     with siridb_fast.connect(url) as client:
@@ -64,7 +73,7 @@ def counted(timestamps: Any, values: Any) -> Counter[tuple[int, Any]]:
     return Counter((t, "NaN" if v != v else v) for t, v in pairs)
 
 
-def entries(folder: Path) -> dict[str, tuple[int, int, int]]:
+def manifest_entries(folder: Path) -> dict[str, tuple[int, int, int]]:
     """Return (delivered, started, is_done) of each file that the manifest of a folder knows."""
     path = folder / "siridb-load.sqlite"
     if not path.exists():
@@ -78,7 +87,7 @@ def entries(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 
 @contextmanager
-def loading(*arguments: str | Path, url: str) -> Iterator[subprocess.Popen[str]]:
+def running_load(*arguments: str | Path, url: str) -> Iterator[subprocess.Popen[str]]:
     """Start a load; kill it in the end if it still runs."""
     command = [*COMMAND, "load", *map(str, arguments)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -90,6 +99,6 @@ def loading(*arguments: str | Path, url: str) -> Iterator[subprocess.Popen[str]]
                 process.kill()
 
 
-def pairs(names: list[str], columns: dict[str, list[Any]]) -> Points:
-    """Return the points of some columns, as `stored` does."""
+def points_of(names: list[str], columns: dict[str, list[Any]]) -> Points:
+    """Return the points of some columns, as `stored_points` does."""
     return {name: Counter(zip(columns["ts"], columns[name], strict=True)) for name in names}
