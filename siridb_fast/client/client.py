@@ -249,6 +249,11 @@ class SiriDBClient(Unpicklable):
                 `query_arrays`.
             timeout: Seconds.
 
+        Returns:
+            As the reference driver: a dict for most queries. That of one that says ``timeit`` has
+            its timing under ``__timeit__``, in the place of a series of that name, if there is
+            one; `query_arrays` has the series.
+
         Raises:
             QueryError: The server refused the query; `SelectLimitError` if it selects more points
                 than the server's ``select_points_limit``.
@@ -333,7 +338,7 @@ class SiriDBClient(Unpicklable):
         As `query_frame`, but ``time`` is a column of type ``timestamp[unit, UTC]``, gaps are
         nulls, ``series`` is ``dictionary<int32, string>`` and texts are ``string``. In the wide
         form the column of a series called "time" is ``time_`` (with more underscores if there is
-        such a series too), its field's metadata gives the ``series``.
+        such a series too), its field's metadata gives the ``series``; `load` obeys it.
         """
         return await self._database.query_arrow(query, time_precision, timeout, options)
 

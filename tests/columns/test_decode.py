@@ -70,15 +70,21 @@ points = st.lists(
 )
 
 
-@given(st.dictionaries(st.text(max_size=20), points, max_size=4))
+names = st.text(max_size=20) | st.just("__timeit__")
+
+
+def as_lists(arrays: Any) -> dict[str, list[list[Any]]]:
+    return {
+        name: [list(point) for point in zip(times.tolist(), values.tolist(), strict=True)]
+        for name, (times, values) in arrays.items()
+    }
+
+
+@given(st.dictionaries(names, points, max_size=4))
 @settings(max_examples=200, deadline=None)
 def test_arrays_hold_what_unpackb_reads(series: dict[str, list[Any]]) -> None:
     raw = answer(series)
-    series.pop("__timeit__", None)
-    expected = unpackb(raw, "utf-8")
-    for name, (timestamps, values) in decode_points(raw).items():
-        read = [list(p) for p in zip(timestamps.tolist(), values.tolist(), strict=True)]
-        assert read == expected[name]
+    assert as_lists(decode_points(raw)) == unpackb(raw, "utf-8")
 
 
 def test_text_that_is_not_utf_8_comes_as_bytes() -> None:
@@ -87,13 +93,72 @@ def test_text_that_is_not_utf_8_comes_as_bytes() -> None:
     assert arrays[b"\xff"][1].tolist() == [b"\xff\xfe"]
 
 
-def test_what_timeit_adds_is_left_out() -> None:
-    raw = (
-        answer({"a": [(1, 2)]})
-        + reference_qpack.pack("__timeit__")
-        + b"\xfc\xf5\x81a\x01\x81b\x02"
-    )
-    assert list(decode_points(raw)) == ["a"]
+# As a siridb-server 2.0.52 writes them, and one that asks two other pools.
+TIMING = "8a5f5f74696d6569745f5f fc"
+ONE_SERVER = "f5 86736572766572 8b3132372e302e302e313a39 8474696d65 ec5d6f3d380f8f133f"
+SAME_NAME = "8a5f5f74696d6569745f5f fc ef0107 ef0208 fe"
+OTHER = "8161 fc ef0102 fe"
+
+
+@pytest.mark.parametrize(
+    ("raw", "series"),
+    [
+        (f"fd {TIMING} {ONE_SERVER}", {}),
+        (f"fd {TIMING} {ONE_SERVER * 3}", {}),
+        (f"fd {OTHER} {TIMING} {ONE_SERVER * 3}", {"a": [[1, 2]]}),
+        (f"fd {OTHER} {TIMING} {ONE_SERVER} fe ff", {"a": [[1, 2]]}),
+        (f"f5 {OTHER} 8a5f5f74696d6569745f5f ee {ONE_SERVER}", {"a": [[1, 2]]}),
+        (f"fd {SAME_NAME}", {"__timeit__": [[1, 7], [2, 8]]}),
+        (f"fd {SAME_NAME} {OTHER}", {"__timeit__": [[1, 7], [2, 8]], "a": [[1, 2]]}),
+        (f"fd {SAME_NAME} {TIMING} {ONE_SERVER * 2}", {"__timeit__": [[1, 7], [2, 8]]}),
+        (
+            f"fd {SAME_NAME} {OTHER} {TIMING} {ONE_SERVER}",
+            {"__timeit__": [[1, 7], [2, 8]], "a": [[1, 2]]},
+        ),
+        (f"fd {TIMING} fe", {"__timeit__": []}),
+        (f"fd {TIMING} fe {OTHER}", {"__timeit__": [], "a": [[1, 2]]}),
+        (f"fd {TIMING} fe {TIMING} {ONE_SERVER}", {"__timeit__": []}),
+        ("fd 8a5f5f74696d6569745f5f ed", {"__timeit__": []}),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_timing_is_left_out_and_a_series_of_its_name_is_not(
+    raw: str, series: dict[str, Any]
+) -> None:
+    assert as_lists(decode_points(bytes.fromhex(raw))) == series
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (f"fd {TIMING} {ONE_SERVER} fe {OTHER}", r"goes on behind its timing \(at byte 48\)"),
+        (f"fd {TIMING} {ONE_SERVER} fe {SAME_NAME}", "goes on behind its timing"),
+        (f"f5 {TIMING} {ONE_SERVER} fe {OTHER}", "goes on behind its timing"),
+        (f"f5 {TIMING} {ONE_SERVER}", "goes on behind its timing"),
+        (f"fd {TIMING} {ONE_SERVER} fe ff 00", "1 bytes after the answer"),
+        (f"fd {TIMING} {ONE_SERVER} ef0107", "the timing of a server is expected"),
+        (f"fd {TIMING} f4 8161 fc fe", "the timing of a server is damaged"),
+        (f"fd {TIMING} f4 8161", "the timing of a server is damaged"),
+        ("fd 8a5f5f74696d6569745f5f ef f48161 01", "the timing of a server is expected"),
+        (f"fd {TIMING} fd 8161 01", "'__timeit__' holds no"),
+        ("fd 8a5f5f74696d6569745f5f f48161 01", "'__timeit__' holds no"),
+        (f"fd {OTHER} 8162 fc {ONE_SERVER}", "'b' holds no"),
+        (f"fd {OTHER} {OTHER}", "a series is there twice"),
+        (f"fd {SAME_NAME} {SAME_NAME} {TIMING} {ONE_SERVER}", "a series is there twice"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_is_neither_a_timing_nor_a_series_is_refused(raw: str, reason: str) -> None:
+    with pytest.raises(UnpackError, match=reason):
+        decode_points(bytes.fromhex(raw))
+
+
+def test_timing_that_is_cut_off_is_refused_wherever_that_is() -> None:
+    raw = bytes.fromhex(f"fd {SAME_NAME} {TIMING} {ONE_SERVER}")
+    begin = len(bytes.fromhex(f"fd {SAME_NAME} {TIMING}"))
+    # Right behind its name it is an array without points, and the series is there twice.
+    assert {outcome(raw[:stop]) for stop in range(begin, len(raw))} == {"refused"}
+    assert as_lists(decode_points(bytes.fromhex(f"fd {TIMING}"))) == {"__timeit__": []}
 
 
 @pytest.mark.parametrize(

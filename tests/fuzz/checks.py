@@ -30,6 +30,7 @@ POINT_RATE = 640  # of an answer: a series without points is two arrays in 3
 STREAM_RATE = 64  # of a stream: a reply without a body is made of 8
 TRACE_SIZE = 1_000
 MAX_DEPTH = 512
+TIMING = "__timeit__"  # of the entry that a query adds which says timeit
 ALLOWANCE = 20_000  # an error with its text, and what Python makes once
 
 
@@ -75,9 +76,10 @@ class Checks:
             return
         finally:
             self._weigh(before, POINT_RATE * len(data))
-        if b"__timeit__" in bytes(data):  # what follows it is not read
-            return
         expected = unpackb(data, "utf-8", ignore_decode_errors=True)
+        if _is_timing(expected.get(TIMING)):  # it is no series, and hides one of that name
+            del expected[TIMING]
+            arrays.pop(TIMING, None)
         _expect_same(arrays, expected)
         _expect_same(decode_points(packb(expected)), expected)
 
@@ -127,6 +129,10 @@ def _expect_same(arrays: dict[str, Any], expected: Any) -> None:
         for value, (_, other) in zip(values.tolist(), points, strict=True):
             _expect(type(value) is type(other), "a value is of another type")
             _expect(value == other or (value != value and other != other), "a value is another")
+
+
+def _is_timing(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _opened() -> Session:
