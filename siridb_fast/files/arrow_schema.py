@@ -147,7 +147,7 @@ def _encoded_field(field: pa.Field, is_name: bool) -> pa.Field:
     if is_name:
         values = kind.value_type if pa.types.is_dictionary(kind) else kind
         kind = pa.dictionary(pa.int32(), _plain(values))
-    return pa.field(field.name, kind, field.nullable)
+    return pa.field(field.name, kind, field.nullable, field.metadata)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from siridb_fast.errors import ColumnError
@@ -14,11 +15,19 @@ __all__ = ["ColumnRoles", "find_roles"]
 
 @dataclass(frozen=True, slots=True)
 class ColumnRoles:
-    """What the columns of a frame are. Without ``keys`` it is wide: one series for each value."""
+    """What the columns of a frame are. Without ``keys`` it is wide: one series for each value.
+
+    ``series`` has what ``{column}`` stands for, of each of the values.
+    """
 
     time: str
     keys: tuple[str, ...]
     values: tuple[str, ...]
+    series: Mapping[str, str]
+
+    def columns(self) -> Iterator[tuple[str, str]]:
+        """Yield each column of values, and what ``{column}`` stands for."""
+        return ((name, self.series[name]) for name in self.values)
 
 
 def find_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
@@ -32,6 +41,8 @@ def find_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
         _require(frame, key, "the template of series names")
     time = options.time if options.time is not None else _only_time(frame, keys)
     _require(frame, time, "time")
+    if time in frame.shared_names:
+        raise ColumnError(f"time={time!r} is both a column and the index; rename one of them")
     if options.values is None:
         values = tuple(name for name in frame.names if name != time and name not in keys)
     else:
@@ -41,7 +52,17 @@ def find_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
     if not values:
         raise ColumnError(f"there is no column of values beside {_listed((time, *keys))}")
     _check_roles(frame, options, time, keys, values)
-    return ColumnRoles(time, keys, values)
+    return ColumnRoles(time, keys, values, _series_of(frame, values))
+
+
+def _series_of(frame: Frame, values: tuple[str, ...]) -> dict[str, str]:
+    # As long as they stay apart.
+    series = {name: frame.series_of(name) for name in values}
+    others = [found for name, found in series.items() if found != name]
+    for name, found in series.items():
+        if found != name and (found in series or others.count(found) > 1):
+            series[name] = name
+    return series
 
 
 def _require(frame: Frame, name: str, what: str) -> None:

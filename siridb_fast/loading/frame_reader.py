@@ -79,8 +79,8 @@ class FrameReader:
             mixed = self._mixed(frame, roles, timed)
             return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)))
         columns = [
-            self._column(self._names.names(name, [()])[0], name, frame.cells(name), timed)
-            for name in roles.values
+            self._column(self._names.names(series, [()])[0], name, frame.cells(name), timed)
+            for name, series in roles.columns()
         ]
         points = sum(points for _, points in columns)
         written = [column for column, there in columns if there]
@@ -173,8 +173,8 @@ class FrameReader:
             return row if timed.rows is None else int(timed.rows[row])
 
         mixed = []
-        for name in roles.values:
-            names = self._names.names(name, labels, first_row)
+        for name, series in roles.columns():
+            names = self._names.names(series, labels, first_row)
             mixed.append(self._mixed_column(frame, name, timed, codes, names))
         return mixed
 

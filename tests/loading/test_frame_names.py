@@ -93,6 +93,48 @@ def test_index_that_is_not_named_in_the_options_is_left_alone() -> None:
     assert names(frame, series="{h}") == {"a", "b"}
 
 
+def test_index_of_times_that_is_a_column_too_is_one_of_them() -> None:
+    frame = pd.DataFrame({"ts": TIMES, "v": [1, 2, 3]}).set_index("ts", drop=False)
+    for options in ({}, {"time": "ts"}):
+        assert read(frame, 0, **options) == {"v": [(FIRST + k * DAY, k + 1) for k in range(3)]}
+
+
+def test_index_of_times_that_is_called_as_columns_of_values_is_the_time() -> None:
+    index = pd.DatetimeIndex(TIMES, name="time")
+    frame = pd.DataFrame({"time": [1, 2, 3], "time_": [4, 5, 6]}, index=index)
+    wanted = {"time": [1, 2, 3], "time_": [4, 5, 6]}
+    for options in ({}, {"time": "time__"}):
+        found = read(frame, 0, **options)
+        assert {name: [value for _, value in points] for name, points in found.items()} == wanted
+    with pytest.raises(ColumnError, match="time='time' is both a column and the index"):
+        read(frame, 0, time="time")
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ({"time_": "time"}, {"time", "v"}),
+        ({"time_": "time", "v": "other"}, {"time", "v"}),  # said by somebody else
+        ({"time_": "time", "v": "time_"}, {"time", "v"}),
+        ({"time_": "time_"}, {"time_", "v"}),
+        ({"time_": ""}, {"time_", "v"}),
+        ({"time_": "time", "time": ""}, {"time_", "time", "v"}),
+        ({"time_": "time", "time__": "time"}, {"time_", "time__", "v"}),
+    ],
+)
+def test_table_says_which_series_a_column_is_as_long_as_they_stay_apart(
+    said: dict[str, str], wanted: set[str]
+) -> None:
+    fields = [pa.field("at", pa.timestamp("us")), pa.field("v", pa.int64(), metadata={"k": "x"})]
+    for name, series in said.items():
+        field = pa.field(name, pa.int64(), metadata={"series": series})
+        fields = [one for one in fields if one.name != name] + [field]
+    columns = [TIMES if field.name == "at" else [1, 2, 3] for field in fields]
+    table = pa.table([pa.array(column) for column in columns], schema=pa.schema(fields))
+    assert names(table) == wanted
+    assert names(table, time="at", series="s.{column}") == {f"s.{name}" for name in wanted}
+
+
 @pytest.mark.parametrize(
     ("labels", "template", "wanted"),
     [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from siridb_fast.cli.connect import Target, connected, target_of
-from siridb_fast.cli.errors import terminable
+from siridb_fast.cli.errors import terminable, warn
 from siridb_fast.cli.options import RawTimesOption, TimeoutOption, UrlOption
 from siridb_fast.cli.output.grid import AnswerGrid, Grid, PointGrid, is_select, without_times
 from siridb_fast.cli.output.plot import check_plottable, draw_in_terminal, draw_picture
@@ -155,7 +155,17 @@ def _show_table(table: pa.Table, options: QueryOptions, file: BinaryIO) -> None:
 
         pq.write_table(without_times(table) if options.is_raw else table, file)
         return
+    if options.format is Format.CSV:
+        _tell_renamed(table)
     _show_grid(PointGrid(table, options.is_raw), options, file)
+
+
+def _tell_renamed(table: pa.Table) -> None:
+    # A Parquet file says so itself.
+    for field in table.schema:
+        if field.metadata and b"series" in field.metadata:
+            series = field.metadata[b"series"].decode()
+            warn(f"series {series!r} is column {field.name!r}; --long and Parquet keep its name")
 
 
 def _show_answer(answer: dict[str, Any], options: QueryOptions, file: BinaryIO) -> None:

@@ -71,6 +71,11 @@ class ArrowFrame:
         return ()
 
     @property
+    def shared_names(self) -> tuple[str, ...]:
+        """There is no index."""
+        return ()
+
+    @property
     def times(self) -> tuple[str, ...]:
         """Of the columns of timestamps and dates."""
         types = _pyarrow().types
@@ -88,6 +93,12 @@ class ArrowFrame:
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""
         return arrow_coded(name, self._table.column(self._positions[name]))
+
+    def series_of(self, name: str) -> str:
+        """Return what `query_arrow` says of a series that is called as the times are: "time_"."""
+        metadata = self._table.schema.field(self._positions[name]).metadata or {}
+        series: str = metadata.get(b"series", b"").decode(errors="replace")
+        return series if series and name.rstrip("_") == series.rstrip("_") else name
 
 
 def arrow_cells(name: str, column: Any) -> Cells:

@@ -57,6 +57,10 @@ class Frame(Protocol):
         """Of the index, which is used only where it is named."""
 
     @property
+    def shared_names(self) -> tuple[str, ...]:
+        """Of the columns of values that are called as a level of the index that holds times."""
+
+    @property
     def times(self) -> tuple[str, ...]:
         """Of the columns that hold times; of the index alone if it does."""
 
@@ -72,6 +76,9 @@ class Frame(Protocol):
 
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""
+
+    def series_of(self, name: str) -> str:
+        """Return the series that a column is said to hold, which may have another name."""
 
 
 class ArrayFrame:
@@ -102,6 +109,11 @@ class ArrayFrame:
         return ()
 
     @property
+    def shared_names(self) -> tuple[str, ...]:
+        """There is no index."""
+        return ()
+
+    @property
     def times(self) -> tuple[str, ...]:
         """Of the columns of datetime64."""
         return tuple(name for name, array in self._columns.items() if array.dtype.kind == "M")
@@ -117,6 +129,10 @@ class ArrayFrame:
         """Return a column as labels."""
         cells = self.cells(name)
         return coded_array(name, cells.values, cells.missing)
+
+    def series_of(self, name: str) -> str:
+        """Return the column's name: nothing else is said."""
+        return name
 
 
 def coded_array(name: str, values: NumpyArray, missing: NumpyArray | None = None) -> Coded:

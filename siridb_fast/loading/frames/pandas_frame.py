@@ -34,6 +34,10 @@ class PandasFrame:
         self._index = frame.index.set_names(range(frame.index.nlevels))  # levels by number
         names = [_level_name(frame.index, i, self._positions) for i in range(frame.index.nlevels)]
         self._levels = {name: i for i, name in enumerate(text_names(names))}
+        self._shared = [name for name in self._levels if self._is_time_and_value(name)]
+        for name in self._shared:
+            free = _free_name(name, {*self._positions, *self._levels})
+            self._levels[free] = self._levels[name]
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -47,6 +51,11 @@ class PandasFrame:
     def index_names(self) -> tuple[str, ...]:
         """Of the levels of the index that no column hides."""
         return tuple(name for name in self._levels if name not in self._positions)
+
+    @property
+    def shared_names(self) -> tuple[str, ...]:
+        """Of the columns of values that are called as a level of times; it has underscores."""
+        return tuple(self._shared)
 
     @property
     def times(self) -> tuple[str, ...]:
@@ -79,6 +88,10 @@ class PandasFrame:
         cells = self.cells(name)
         return coded_array(name, cells.values, cells.missing)
 
+    def series_of(self, name: str) -> str:
+        """Return the column's name: nothing else is said."""
+        return name
+
     def _column(self, name: str) -> Any:
         if name in self._positions:
             label = self._labels[self._positions[name]]
@@ -87,6 +100,12 @@ class PandasFrame:
             return self._frame.iloc[:, self._positions[name]]
         return self._index.get_level_values(self._levels[name])
 
+    def _is_time_and_value(self, name: str) -> bool:
+        # A level of times that is a column too, as after set_index(drop=False), is one thing.
+        if name not in self._positions or _is_time(self._column(name)):
+            return False
+        return _is_time(self._index.get_level_values(self._levels[name]))
+
 
 def _level_name(index: Any, level: int, columns: Container[str]) -> object:
     # what pandas' own reset_index() calls a level without a name
@@ -94,6 +113,12 @@ def _level_name(index: Any, level: int, columns: Container[str]) -> object:
     if name is not None:
         return name
     return UNNAMED if index.nlevels == 1 and UNNAMED not in columns else f"level_{level}"
+
+
+def _free_name(name: str, columns: Container[str]) -> str:
+    while name in columns:
+        name += "_"
+    return name
 
 
 def _is_time(column: Any) -> bool:
