@@ -281,7 +281,7 @@ class SiriDBClient(Unpicklable):
 
         Returns:
             Timestamps are int64 of shape (n,). Values are float64, int64 or object (str), also
-            (n,).
+            (n,). A name or a text that is not UTF-8, as other clients may store it, is bytes.
 
         Raises:
             UnpackError: The answer holds no points, as that of a list or a count of series.

@@ -2,24 +2,23 @@
 
 A point that is there as often as here counts as stored. So nobody else may write points of the
 same series and range meanwhile, and points that are meant to be there twice have to be here twice.
-Knows how to ask, not how questions are carried.
+Texts are compared as the bytes that they are: another client's may not be UTF-8. Knows how to ask,
+not how questions are carried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from siridb_fast.columns.casting import cast_values
 from siridb_fast.errors import SelectLimitError
-from siridb_fast.query.catalog import quote
+from siridb_fast.query.select import name_batches, quote
 
 __all__ = ["Arrays", "Ask", "missing_points"]
 
-NAMES_AT_ONCE = 500
-QUERY_BYTES = 50_000
 POINTS_AT_ONCE = 500_000  # under the server's usual limit of a million
 UNNAMED = (2**32, 2**63)  # of times: no query may name them
 
@@ -42,14 +41,14 @@ async def missing_points(ours: Arrays, ask: Ask) -> dict[str, NumpyArray]:
         Of each series a bool array, shape (n,).
     """
     counts: dict[str, int] = {}
-    for some in _batches(list(ours), lambda _: 1, NAMES_AT_ONCE):
+    for some in name_batches(ours):
         answer = await ask(f"select count() from {_listed(some)} {_range(ours, some)}")  # noqa: S608
         counts |= {name: int(values.sum()) for name, (_, values) in answer.items()}
     there = [name for name in ours if counts.get(name)]
     stored: Arrays = {}
     for texts in (False, True):
         alike = [name for name in there if (ours[name][1].dtype.kind == "O") == texts]
-        for some in _batches(alike, counts.__getitem__, POINTS_AT_ONCE):
+        for some in name_batches(alike, limit=POINTS_AT_ONCE, weight=counts.__getitem__):
             stored |= await _selected(ask, ours, some, texts=texts)
     return {
         name: _missing(name, ours[name], stored[name])
@@ -77,7 +76,7 @@ def _missing(
 ) -> NumpyArray:
     type_, values = _type_of(theirs[1]), ours[1]
     if type_ != _type_of(values):
-        values = cast_values(name, _as_text(values), type_)
+        values = cast_values(name, values, type_)
     here, there = _keys(ours[0], values), _keys(*theirs)
     if type_ == "string":
         here, there = _numbered(here, there)
@@ -92,31 +91,24 @@ def _keys(timestamps: NumpyArray, values: NumpyArray) -> NumpyArray:
     # (timestamp, value) of each point, the value as the server keeps it: -0.0 is 0.0, NaN is NaN
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), np.nan, values + 0.0).view(np.int64)
-    elif values.dtype.kind == "O":
-        values = _as_text(values)
     keys = np.empty(len(timestamps), [("timestamp", np.int64), ("value", values.dtype)])
     keys["timestamp"], keys["value"] = timestamps, values
     return keys
 
 
-def _as_text(values: NumpyArray) -> NumpyArray:
-    if values.dtype.kind != "O":
-        return values
-    return np.array([_text(value) for value in values.tolist()], object)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
-
-
 def _numbered(ours: NumpyArray, theirs: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     # The same with a number for each different text.
-    numbers: dict[str, int] = {}
+    numbers: dict[bytes, int] = {}
     found = []
     for keys in (ours, theirs):
-        values = [numbers.setdefault(text, len(numbers)) for text in keys["value"].tolist()]
+        texts = map(_raw, keys["value"].tolist())
+        values = [numbers.setdefault(text, len(numbers)) for text in texts]
         found.append(_keys(keys["timestamp"], np.array(values, np.int64)))
     return found[0], found[1]
+
+
+def _raw(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
 def _occurrences(keys: NumpyArray) -> NumpyArray:
@@ -131,23 +123,6 @@ def _occurrences(keys: NumpyArray) -> NumpyArray:
     items[order, 0], items[order, 1] = ordered["timestamp"], ordered["value"]
     items[order, 2] = counts
     return items.view([("", np.int64)] * 3).ravel()
-
-
-def _batches(
-    names: Sequence[str], weight: Callable[[str], int], limit: int
-) -> Iterator[list[str]]:
-    some: list[str] = []
-    size = total = 0
-    for name in names:
-        length = len(name.encode()) + 3
-        if some and (total + weight(name) > limit or size + length > QUERY_BYTES):
-            yield some
-            some, size, total = [], 0, 0
-        some.append(name)
-        size += length
-        total += weight(name)
-    if some:
-        yield some
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.delivery.states import PackageEvent, PackageState
-from siridb_fast.errors import SiriDBError, SpoolError, UnpackError
+from siridb_fast.errors import ColumnError, SiriDBError, SpoolError, UnpackError
 from siridb_fast.spool.store import Spooled
 
 __all__ = ["Recaller", "log_disk_error"]
@@ -127,7 +127,7 @@ class Recaller:
     def _drop(self, row: Spooled, error: SpoolError) -> None:
         try:
             batch = batch_of(row.payload)
-        except UnpackError:  # no writer made that
+        except (UnpackError, ColumnError):  # no writer made that
             self._on_unreadable(row, error)
             return
         package = self._package_of(row, batch)

@@ -41,6 +41,7 @@ LIMIT_TEXT: Final = re.compile(r"selected points \((\d+)\)")
 
 Points = tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[Any]]]
 PointArrays = dict[str, Points]
+SeriesName = str | bytes  # bytes, if it is not UTF-8
 NO_POINTS: Final[Points] = (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
@@ -131,7 +132,7 @@ class Pager:
         return self._join()
 
     async def _count_points(
-        self, select: Select, first: str | None = None, stop: str | None = None
+        self, select: Select, first: SeriesName | None = None, stop: SeriesName | None = None
     ) -> list[Size]:
         # One point for each series: there may be more series than points in an answer.
         named = select.with_names_between(first, stop)
@@ -151,9 +152,9 @@ class Pager:
             for name, (times, counts) in counted.items()
         ]
 
-    async def _middle_name(self, select: Select) -> str | None:
+    async def _middle_name(self, select: Select) -> SeriesName | None:
         answer = await self._run_query(select.list_query(LIST_ROWS))
-        names = sorted((str(name) for (name,) in answer["series"]), key=_name_key)
+        names: list[SeriesName] = sorted((name for (name,) in answer["series"]), key=_name_key)
         return names[len(names) // 2] if len(names) > 1 else None
 
     async def _without_now(self, select: Select) -> Select:
@@ -299,8 +300,8 @@ class Pager:
         return joined
 
 
-def _name_key(name: str) -> bytes:
-    return name.encode("utf-8", "surrogatepass")
+def _name_key(name: SeriesName) -> bytes:
+    return name if isinstance(name, bytes) else name.encode()
 
 
 def _refuse_merge(select: Select, error: SelectLimitError) -> None:

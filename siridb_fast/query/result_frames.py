@@ -100,25 +100,17 @@ def arrow_table(points: Points, precision: int, form: Form = "wide") -> pyarrow.
             ``time`` and ``value``.
 
     Raises:
-        TableError: As `pandas_frame`.
+        TableError: As `pandas_frame`; or a name or a text is not UTF-8.
     """
     import pyarrow as pa
 
     unit = TimePrecision(precision).unit
-    if form == "long":
-        names, codes, times, values = _long(points)
-        series = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, pa.string()))
-        arrays = [series, _arrow_times(times, unit), _arrow_values(values, None)]
-        return pa.table(arrays, names=["series", "time", "value"])
-    rows, columns = _wide(points)
-    arrays = [_arrow_times(rows, unit)]
-    arrays += [_arrow_values(column.values, column.is_missing) for column in columns]
-    fields = [pa.field("time", arrays[0].type)]
-    for column, array in zip(columns, arrays[1:], strict=True):
-        name = _free_name(column.name, points)
-        metadata = {"series": column.name} if name != column.name else None
-        fields.append(pa.field(name, array.type, metadata=metadata))
-    return pa.table(arrays, schema=pa.schema(fields))
+    _require_text_names(points)
+    try:
+        return _wide_table(points, unit) if form == "wide" else _long_table(points, unit)
+    except pa.ArrowInvalid:
+        _require_text_values(points)
+        raise
 
 
 def check_form(form: object) -> None:
@@ -141,6 +133,50 @@ def require_pyarrow() -> None:
         import pyarrow  # noqa: F401
     except ImportError as exc:
         raise ImportError("query_arrow needs pyarrow: pip install siridb_fast[arrow]") from exc
+
+
+def _long_table(points: Points, unit: str) -> pyarrow.Table:
+    import pyarrow as pa
+
+    names, codes, times, values = _long(points)
+    series = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, pa.string()))
+    arrays = [series, _arrow_times(times, unit), _arrow_values(values, None)]
+    return pa.table(arrays, names=["series", "time", "value"])
+
+
+def _wide_table(points: Points, unit: str) -> pyarrow.Table:
+    import pyarrow as pa
+
+    rows, columns = _wide(points)
+    arrays = [_arrow_times(rows, unit)]
+    arrays += [_arrow_values(column.values, column.is_missing) for column in columns]
+    fields = [pa.field("time", arrays[0].type)]
+    for column, array in zip(columns, arrays[1:], strict=True):
+        name = _free_name(column.name, points)
+        metadata = {"series": column.name} if name != column.name else None
+        fields.append(pa.field(name, array.type, metadata=metadata))
+    return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _require_text_names(points: Points) -> None:
+    # What is bytes is not UTF-8, as a string of Arrow is; binary would be another type.
+    for name in points:
+        if isinstance(name, bytes):
+            raise TableError(
+                f"the name of series {name!r} is not UTF-8, as a string of Arrow is; "
+                "query_arrays and query_frame have it"
+            )
+
+
+def _require_text_values(points: Points) -> None:
+    for name, (times, values) in points.items():
+        texts = values.tolist() if values.dtype.kind == "O" else []
+        for at, text in zip(times.tolist(), texts, strict=False):
+            if isinstance(text, bytes):
+                raise TableError(
+                    f"series {name!r}: the text {text[:80]!r} at {at} is not UTF-8, as a string "
+                    "of Arrow is; query_arrays and query_frame have it"
+                )
 
 
 def _wide(points: Points) -> tuple[NumpyArray, list[Column]]:

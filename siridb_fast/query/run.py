@@ -14,6 +14,7 @@ from siridb_fast.columns.time_units import PRECISIONS
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.query.paging import SelectResult
+from siridb_fast.query.select import query_bytes
 
 if TYPE_CHECKING:
     from siridb_fast.protocol._wire import PayloadBytes
@@ -36,13 +37,13 @@ async def run_query(
     """Return the answer to a query as Python objects."""
     check_query(query)
     check_precision(time_precision)
-    return await send(_wire.REQ_QUERY, packb((query, time_precision)), timeout)
+    return await send(_wire.REQ_QUERY, packb((query_bytes(query), time_precision)), timeout)
 
 
 async def run_select(send: RequestSender, query: str | bytes, timeout: float) -> SelectResult:
     """Return the answer to a select as arrays."""
     check_query(query)
-    answer = await send(_wire.REQ_QUERY, packb((query, None)), timeout, is_raw=True)
+    answer = await send(_wire.REQ_QUERY, packb((query_bytes(query), None)), timeout, is_raw=True)
     return SelectResult(decode_points(answer), len(answer))
 
 

@@ -2,12 +2,15 @@
 
 Knows the grammar of siridb-server 2.0 as far as needed to find where a part begins; a text that
 it does not understand is left to the server, whose error says more. Sends nothing.
+
+Texts are str here. A name that is not UTF-8, as other clients may give one, is bytes in answers;
+in a text its odd bytes are lone surrogates (PEP 383), which `query_bytes` makes bytes again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 __all__ = [
@@ -16,6 +19,7 @@ __all__ = [
     "Select",
     "name_batches",
     "parse_select",
+    "query_bytes",
     "quote",
     "quoted_bytes",
 ]
@@ -118,7 +122,7 @@ class Select:
             return replace(self, clause="after", times=str(start))
         return replace(self, clause="between", times=f"{start} and {stop}")
 
-    def with_names_between(self, first: str | None, stop: str | None) -> Select:
+    def with_names_between(self, first: str | bytes | None, stop: str | bytes | None) -> Select:
         """Return the select of those series whose names are in ``first <= name < stop``."""
         conditions = [f"({self.where})"] if self.where else []
         conditions += [f"name >= {quote(first)}"] if first is not None else []
@@ -142,42 +146,54 @@ class Select:
         return "", ""
 
 
-def quote(name: str) -> str:
+def quote(name: str | bytes) -> str:
     """Return a series' name as the query language takes it."""
-    return '"' + name.replace('"', '""') + '"'
+    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
+    return '"' + text.replace('"', '""') + '"'
 
 
-def name_batches(names: Iterable[str], size: int = QUERY_BYTES) -> Iterator[list[str]]:
-    """Yield names of series, as many as one query takes; one that is too long comes alone.
+def query_bytes(text: str | bytes) -> bytes:
+    """Return the text of a query as it is sent."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+
+
+def name_batches(
+    names: Iterable[str],
+    size: int = QUERY_BYTES,
+    *,
+    limit: int = NAMES_PER_QUERY,
+    weight: Callable[[str], int] = lambda _: 1,
+) -> Iterator[list[str]]:
+    """Yield names of series, as many as one query takes; one that is too much comes alone.
 
     Args:
         names: Of series.
         size: Bytes that there are for the names, quoted, and the commas between them.
+        limit: What the names of one query may weigh together.
+        weight: Returns what a name weighs; without it, 1.
     """
     batch: list[str] = []
-    left = size
+    left, weight_left = size, limit
     for name in names:
-        length = quoted_bytes(name) + 1
-        if batch and (len(batch) == NAMES_PER_QUERY or length > left):
+        length, own_weight = quoted_bytes(name) + 1, weight(name)
+        if batch and (length > left or own_weight > weight_left):
             yield batch
-            batch, left = [], size
+            batch, left, weight_left = [], size, limit
         batch.append(name)
         left -= length
+        weight_left -= own_weight
     if batch:
         yield batch
 
 
-def quoted_bytes(name: str) -> int:
-    """Return the bytes that a name takes in a query."""
+def quoted_bytes(name: str | bytes) -> int:
+    """Return the bytes that a name takes in a query, or more if it is not UTF-8."""
     return len(quote(name).encode("utf-8", "surrogatepass"))
 
 
 def parse_select(query: str | bytes) -> Select | None:
     """Return the parts of a select, with or without ``timeit``; None if it is something else."""
-    try:
-        text = query.decode() if isinstance(query, bytes) else query
-    except UnicodeDecodeError:
-        return None
+    text = query.decode("utf-8", "surrogateescape") if isinstance(query, bytes) else query
     tokens = list(_tokens(text))
     if tokens and tokens[0].text == "timeit":
         del tokens[0]

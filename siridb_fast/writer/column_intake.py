@@ -113,19 +113,27 @@ class ColumnIntake:
 
         What cannot be converted is booked as not delivered; None if nothing is left.
         """
-        arrays = decode_points(payload)
+        columns = self._columns_of(payload)
         batch = Batch()
-        for series, (timestamps, values) in zip(
-            await self._resolve_types(list(arrays)), arrays.values(), strict=True
+        for series, column in zip(
+            await self._resolve_types([c.name for c in columns]), columns, strict=True
         ):
-            column = point_column(series.name, timestamps, values, self._rules)
             try:
-                column = self._fitted(series, column)
+                fitted = self._fitted(series, column)
             except ColumnError as exc:
                 self._admission.fail(Failure(series.name, len(column), exc), [])
             else:
-                batch.append_column(column, 0, len(column))
+                batch.append_column(fitted, 0, len(fitted))
         return batch if len(batch) else None
+
+    def _columns_of(self, payload: bytes) -> list[PointColumn]:
+        columns = []
+        for name, (timestamps, values) in decode_points(payload).items():
+            try:
+                columns.append(point_column(name, timestamps, values, self._rules))
+            except ColumnError as exc:  # no writer made that, such as a name that is not UTF-8
+                self._admission.fail(Failure(str(name), len(timestamps), exc), [])
+        return columns
 
     async def require_fit(self, points: Sequence[PointColumn | MixedRows]) -> None:
         """Wait for the types of series, and refuse values that cannot go into them.

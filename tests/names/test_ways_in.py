@@ -20,7 +20,7 @@ from siridb_fast.spool.store import Spool
 from siridb_fast.testing import FaultProxy
 from tests.commands import run_command
 from tests.fix_server import Database
-from tests.loading.loads import written
+from tests.loading.load_runs import write_table
 from tests.names.points import KINDS, NAMES, Points, arrays_of, held, points_of
 
 pytestmark = [pytest.mark.one_loop, pytest.mark.usefixtures("fast_retry")]
@@ -249,7 +249,7 @@ async def resumed(database: Database, path: Path, columns: dict[str, Any], *opti
 async def load_file(
     database: Database, path: Path, columns: dict[str, Any], *options: str
 ) -> None:
-    written(path, columns)
+    write_table(path, columns)
     await asyncio.to_thread(run_command, "load", path, *options, url=database.url)
 
 

@@ -9,7 +9,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["facts_table", "new_console", "print_json"]
+__all__ = ["facts_table", "json_text", "new_console", "print_json"]
 
 UNBOUNDED = 100_000  # columns of a pipe or a file
 
@@ -33,5 +33,15 @@ def facts_table() -> Table:
 
 def print_json(value: object) -> None:
     """Print any value on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_text(value) + "\n")
     sys.stdout.flush()
+
+
+def json_text(value: object) -> str:
+    """Return JSON for people: letters as they are, unless it would not be UTF-8."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=2)
+    return text

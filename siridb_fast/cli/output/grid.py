@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["AnswerGrid", "Grid", "PointGrid", "is_select", "iso", "without_times"]
+__all__ = ["AnswerGrid", "Grid", "PointGrid", "as_text", "is_select", "iso", "without_times"]
 
 SELECTS = ("select", "timeit select")
 TIMING = "__timeit__"
@@ -93,6 +93,14 @@ class AnswerGrid:
             (value,) = self._rows[0]
             return value if isinstance(value, str) else None
         return None
+
+
+def as_text(value: object) -> object:
+    """Return a name or text of the database as str, and any other value as it is.
+
+    What is not UTF-8 comes as bytes; its odd bytes become lone surrogates (PEP 383).
+    """
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def is_select(query: str) -> bool:

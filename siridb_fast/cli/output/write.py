@@ -24,8 +24,8 @@ from rich.table import Table
 from rich.text import Text
 
 from siridb_fast.cli.errors import UsageFault, reason_of, shown
-from siridb_fast.cli.output.console import new_console
-from siridb_fast.cli.output.grid import Grid, iso
+from siridb_fast.cli.output.console import json_text, new_console
+from siridb_fast.cli.output.grid import Grid, as_text, iso
 
 if TYPE_CHECKING:
     from siridb_fast.query.paging import PointArrays
@@ -88,8 +88,8 @@ def opened(path: Path | None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def text_of(file: BinaryIO) -> Iterator[TextIO]:
-    """Write text in UTF-8 into an open file, which stays open."""
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    """Write text in UTF-8 into an open file, which stays open; what `as_text` made, as it was."""
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     try:
         yield text
         text.flush()
@@ -113,13 +113,13 @@ def write_points_json(arrays: PointArrays, unit: str | None, file: TextIO) -> No
             "times": times.tolist() if unit is None else iso(times, unit),
             "values": _finite(values),
         }
-        file.write(f"{',' if number else ''}\n{json.dumps(name)}: {json.dumps(points)}")
+        file.write(f"{',' if number else ''}\n{json.dumps(as_text(name))}: {json.dumps(points)}")
     file.write("\n}\n")
 
 
 def write_answer_json(answer: object, file: TextIO) -> None:
     """Write any answer of the server."""
-    file.write(json.dumps(_valid(answer), indent=2, ensure_ascii=False) + "\n")
+    file.write(json_text(_valid(answer)) + "\n")
 
 
 def print_table(grid: Grid, limit: int, file: TextIO) -> None:
@@ -197,24 +197,24 @@ def _plain(value: object) -> object:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return json.dumps(_valid(value)) if isinstance(value, (list, dict)) else value
+    return json.dumps(_valid(value)) if isinstance(value, (list, dict)) else as_text(value)
 
 
 def _finite(values: np.ndarray) -> list[object]:
     if values.dtype.kind != "f":
-        return list(values.tolist())
+        return list(map(as_text, values.tolist()))
     return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _valid(value: object) -> object:
     # As JSON has it: it knows no NaN and no infinity.
     if isinstance(value, dict):
-        return {str(key): _valid(item) for key, item in value.items()}
+        return {str(as_text(key)): _valid(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return _listed(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
+    return as_text(value)
 
 
 def _listed(values: Iterable[object]) -> list[object]:

@@ -21,6 +21,7 @@ from siridb_fast.cli.connect import target_of
 from siridb_fast.cli.errors import ExitCode, UsageFault, note, shown, terminable, warn
 from siridb_fast.cli.options import JsonOption, RawTimesOption, UrlOption
 from siridb_fast.cli.output.console import facts_table, new_console, print_json
+from siridb_fast.cli.output.grid import as_text
 from siridb_fast.cli.output.write import is_terminal, opened
 from siridb_fast.cli.spool.export import Exporter, ExportFormat, unit_of
 from siridb_fast.cli.spool.replay import replay
@@ -173,7 +174,7 @@ def _content(reader: SpoolReader, top: int) -> Content:
             undecodable += 1
             continue
         for name, (timestamps, _) in decoded.items():
-            points[name] += len(timestamps)
+            points[str(as_text(name))] += len(timestamps)
     return Content(len(points), dict(points.most_common(top)), reader.damaged + undecodable)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from siridb_fast.cli.errors import UsageFault
-from siridb_fast.cli.output.grid import iso
+from siridb_fast.cli.output.grid import as_text, iso
 from siridb_fast.cli.output.write import text_of
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.time_units import UNITS
@@ -108,12 +108,15 @@ class Exporter:
             self.packages += 1
             for name, (timestamps, values) in decoded.items():
                 self.points += len(timestamps)
-                yield Run(name, timestamps, values)
+                yield Run(str(as_text(name)), timestamps, values)
         self._last = last
 
     def _rows(self, run: Run) -> Iterator[tuple[str, Any, Any]]:
         times = self._times(run)
-        return zip([run.series] * len(times), times, run.values.tolist(), strict=True)
+        values = run.values.tolist()
+        if run.values.dtype.kind == "O":
+            values = map(as_text, values)
+        return zip([run.series] * len(times), times, values, strict=True)
 
     def _times(self, run: Run) -> list[Any]:
         if self._unit is None:
@@ -143,6 +146,7 @@ class Exporter:
         is_exact = True
         for run in self._runs():
             kinds.add(run.values.dtype.kind)
+            _require_utf8(run)
             if run.values.dtype.kind == "i":
                 is_exact = is_exact and bool(
                     np.all((run.values >= -EXACT) & (run.values <= EXACT))
@@ -162,6 +166,24 @@ def unit_of(precision: str | int | None) -> str | None:
     if isinstance(precision, int):
         return UNITS[precision] if 0 <= precision < len(UNITS) else None
     return precision if precision in UNITS else None
+
+
+def _require_utf8(run: Run) -> None:
+    values = run.values.tolist() if run.values.dtype.kind == "O" else []
+    for text in (run.series, *values):
+        if not isinstance(text, str) or not _is_utf8(text):
+            raise UsageFault(
+                f"series {run.series!r} has a text that is not UTF-8, as texts of a Parquet file "
+                "are; use csv or json"
+            )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _gathered(runs: Iterator[Run], points: int = 500_000) -> Iterator[list[Run]]:

@@ -177,15 +177,23 @@ def text_names(labels: Sequence[object] | Mapping[Any, object]) -> tuple[str, ..
     """Return the names of columns as text; the parts of a name of several levels with dots.
 
     Raises:
-        ColumnError: Two columns have one name.
+        ColumnError: Two columns have one name, or a name is bytes that are not UTF-8.
     """
     names = tuple(
-        ".".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels
+        ".".join(map(_text_name, label)) if isinstance(label, tuple) else _text_name(label)
+        for label in labels
     )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ColumnError(f"two columns have the name {twice!r}")
     return names
+
+
+def _text_name(label: object) -> str:
+    try:
+        return label.decode() if isinstance(label, bytes) else str(label)
+    except UnicodeDecodeError:
+        raise ColumnError(f"the name of column {label!r} is not UTF-8") from None
 
 
 def _array(name: object, given: object) -> NumpyArray:
