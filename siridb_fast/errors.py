@@ -26,6 +26,7 @@ error means for a package on its way, and knows which errors leave it in doubt.
     │   ├── UnpackError (ValueError)                 bytes that are not qpack
     │   └── WriterClosedError                        a writer that is closed, or not open yet
     ├── the server said no
+    │   ├── DatabaseChangedError                     not what points were converted for any more
     │   ├── DeliveryError                            a writer closed with points not delivered
     │   ├── InsertError                              66: the package is refused
     │   ├── QueryError                               65: the query is refused
@@ -57,6 +58,7 @@ __all__ = [
     "ColumnError",
     "ConfigError",
     "ConnectionLost",
+    "DatabaseChangedError",
     "DeliveryError",
     "DeliveryReport",
     "FileError",
@@ -250,6 +252,10 @@ class DeliveryReport(Protocol):
     @property
     def in_doubt_points(self) -> int:
         """How many points may or may not be stored."""
+
+
+class DatabaseChangedError(SiriDBError):
+    """Refuse points for a database that is not what it was when they were converted for it."""
 
 
 class DeliveryError(SiriDBError):

@@ -12,14 +12,19 @@ __all__ = [
     "QUERY",
     "HeldPackages",
     "answer_all",
+    "asks_who_it_is",
     "respond",
     "scripted_client",
 ]
 
 QUERY, INSERT, AUTH, PING = 0, 1, 2, 3  # requests, and the types of their answers
 ANSWERS = {
-    "show time_precision, buffer_size": {
+    "show uuid": {
         "data": [
+            {"name": "uuid", "value": "1f63"},
+            {"name": "uptime", "value": 100},
+            {"name": "received_points", "value": 0},
+            {"name": "pool", "value": 0},
             {"name": "time_precision", "value": "ns"},
             {"name": "buffer_size", "value": 1024},
         ]
@@ -48,6 +53,11 @@ async def answer_all(peer: ScriptedPeer) -> None:
         await respond(peer, await peer.read_package(timeout=30))
 
 
+def asks_who_it_is(package: ScriptedPackage) -> bool:
+    """Tell whether it is what a writer asks each new connection."""
+    return package.type == QUERY and b"show uuid" in package.payload
+
+
 def scripted_client(*servers: ScriptedServer, **options: object) -> SiriDBClient:
     """Return a client of scripted servers, which take any user."""
     hostlist = [(server.host, server.port) for server in servers]
@@ -63,7 +73,11 @@ class HeldPackages:
     async def __call__(self, peer: ScriptedPeer) -> None:
         await peer.accept_auth()
         while True:
-            self.packages.put_nowait((peer, await peer.read_package(timeout=30)))
+            package = await peer.read_package(timeout=30)
+            if asks_who_it_is(package):
+                await respond(peer, package)
+            else:
+                self.packages.put_nowait((peer, package))
 
     async def take(self, timeout: float = 5) -> tuple[ScriptedPeer, ScriptedPackage]:
         """Return the next package and who sent it."""

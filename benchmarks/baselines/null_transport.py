@@ -18,9 +18,9 @@ import siridb_fast.writer.writer
 from siridb_fast import NANOSECOND
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.states import PackageEvent
+from siridb_fast.query.database_facts import DatabaseFacts
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.engine import Engine
-from siridb_fast.writer.handshake import DatabaseFacts
 
 __all__ = ["NOWHERE", "no_sockets"]
 
@@ -40,7 +40,7 @@ class NullEngine(Engine):
 
     def __init__(self, config: Any, options: Any, coalescer: Any) -> None:
         super().__init__(config, options, coalescer)
-        self._facts = DatabaseFacts(NANOSECOND, BUFFER_POINTS, True, 1)
+        self._facts = DatabaseFacts(time_precision=NANOSECOND, buffer_size=16 * BUFFER_POINTS)
         self._accounts.buffer_points = BUFFER_POINTS
         self.queries = NullQueries(self._cluster)
         self._dispatcher = NullDispatcher(

@@ -26,7 +26,7 @@ from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
 from siridb_fast.errors import SiriDBError, UserAuthError
 from siridb_fast.protocol import _wire
-from siridb_fast.query.server_queries import BUFFERED_POINT_BYTES
+from siridb_fast.query.database_facts import BUFFERED_POINT_BYTES
 
 __all__ = ["info", "ping"]
 

@@ -54,8 +54,9 @@ class SiriDBClient(Unpicklable):
             bool})``. A host with a ``/`` is the path of the server's unix socket. A server of
             higher weight is chosen more often, a backup only if no other is available.
         loop: The event loop that `connect` will be called in, if that is to be checked.
-        keepalive: Ping a server that was silent for ``keepalive_interval`` seconds; one that does
-            not answer within as many again, or 15, is taken for gone.
+        keepalive: Every ``keepalive_interval`` seconds ask each server to log the user in again.
+            One that does not answer within as many again, or 15, is taken for gone; one that has
+            dropped the database is left: it goes on acknowledging points, which are lost.
         timeout: Seconds to connect to a server.
         inactive_time: Seconds that a server which cannot serve is left alone.
         max_wait_retry: Seconds between attempts to connect again at most: 1, 2, 4, 8 …

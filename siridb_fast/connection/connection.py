@@ -68,6 +68,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         self._tcp_socket: socket.socket | None = None
         self._waiting_for_room: deque[asyncio.Future[None]] = deque()
         self._deadline_timer = DeadlineTimer(self._loop, self._give_up)
+        self._login: bytes | None = None  # the payload, once it was accepted
         self._keep_alive: KeepAlive | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._home = Home("connection")
@@ -176,13 +177,15 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         Raises:
             AuthenticationError: Wrong user or password, or an unknown database.
         """
-        await self.request(_wire.REQ_AUTH, packb((username, password, dbname)), timeout)
+        login = packb((username, password, dbname))
+        await self.request(_wire.REQ_AUTH, login, timeout)
+        self._login = login
         if self._keepalive_interval is not None:
             self.keep_alive(self._keepalive_interval)
 
     def keep_alive(self, interval: float) -> None:
-        """Ping the server whenever it was silent for so many seconds."""
-        self._keep_alive = KeepAlive(self, interval, self._loop)
+        """Ask the server every so many seconds whether it, and the database, are still there."""
+        self._keep_alive = KeepAlive(self, interval, self._loop, self._login)
 
     def disown(self) -> None:
         """Cut this process off the connection; called in a child of a fork."""

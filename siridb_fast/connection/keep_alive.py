@@ -1,7 +1,10 @@
-"""The keep-alive of one connection: ping a server that was silent, and give it up if it stays so.
+"""The keep-alive of one connection: is the server still there, and the database still its own?
 
-Every 45 seconds by default, as the reference driver does. One timer a connection. Knows the event
-loop's clock and the ping; knows nothing of other requests.
+A server that says nothing is gone. One that dropped the database goes on taking points over
+connections from before, and acknowledges them, into files that it removes when the last of these
+connections is closed; nothing tells but a log-in. So it is asked to log the user in again, over
+the same connection. Every 45 seconds by default. One timer a connection. Knows the event loop's
+clock; knows nothing of other requests.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import asyncio
 import logging
 from typing import Any, Protocol
 
-from siridb_fast.errors import RequestTimeout
+from siridb_fast.errors import RequestTimeout, UnknownDatabaseError
 from siridb_fast.protocol import _wire
 
 __all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_TIMEOUT", "KeepAlive"]
@@ -21,7 +24,7 @@ KEEPALIVE_TIMEOUT = 15.0
 logger = logging.getLogger("siridb_fast")
 
 
-class Pingable(Protocol):
+class Askable(Protocol):
     """What is needed of a connection."""
 
     name: str
@@ -41,35 +44,51 @@ class Pingable(Protocol):
 
 
 class KeepAlive:
-    """Pings the server whenever it was silent for ``interval`` seconds, until `cancel`."""
+    """Asks the server every ``interval`` seconds, until `cancel`.
 
-    __slots__ = ("_connection", "_interval", "_loop", "_timer")
+    Args:
+        connection: To it; aborted if there is no answer, or no such database any more.
+        interval: Seconds. The answer may take as long, but not over `KEEPALIVE_TIMEOUT`.
+        loop: The event loop.
+        login: The payload of a log-in; None: the server is only pinged.
+    """
+
+    __slots__ = ("_asked_at", "_connection", "_interval", "_loop", "_question", "_timer")
 
     def __init__(
-        self, connection: Pingable, interval: float, loop: asyncio.AbstractEventLoop
+        self,
+        connection: Askable,
+        interval: float,
+        loop: asyncio.AbstractEventLoop,
+        login: bytes | None,
     ) -> None:
         self._connection = connection
         self._interval = interval
         self._loop = loop
-        self._timer = loop.call_later(interval, self._ping_if_idle)
+        self._question = (_wire.REQ_PING, b"") if login is None else (_wire.REQ_AUTH, login)
+        self._asked_at = 0.0
+        self._timer = loop.call_later(interval, self._ask)
 
     def cancel(self) -> None:
-        """Ping no more."""
+        """Ask no more."""
         self._timer.cancel()
 
-    def _ping_if_idle(self) -> None:
+    def _ask(self) -> None:
         if not self._connection.is_connected:
             return
-        idle = self._loop.time() - self._connection.last_heard
-        if idle >= self._interval * 0.999:
-            deadline = self._loop.time() + min(KEEPALIVE_TIMEOUT, self._interval)
-            ping = self._connection.send(_wire.REQ_PING, b"", deadline, is_urgent=True)
-            ping.add_done_callback(self._on_answer)
-            idle = 0.0
-        self._timer = self._loop.call_later(self._interval - idle, self._ping_if_idle)
+        self._asked_at = self._loop.time()
+        deadline = self._asked_at + min(KEEPALIVE_TIMEOUT, self._interval)
+        answer = self._connection.send(*self._question, deadline, is_urgent=True)
+        answer.add_done_callback(self._on_answer)
+        self._timer = self._loop.call_later(self._interval, self._ask)
 
-    def _on_answer(self, ping: asyncio.Future[Any]) -> None:
-        if not ping.cancelled() and isinstance(ping.exception(), RequestTimeout):
-            name = self._connection.name
+    def _on_answer(self, answer: asyncio.Future[Any]) -> None:
+        connection = self._connection
+        error = None if answer.cancelled() else answer.exception()
+        if isinstance(error, UnknownDatabaseError):
+            logger.warning("%s dropped the database; closing the connection", connection.name)
+            connection.abort()
+        elif isinstance(error, RequestTimeout) and connection.last_heard <= self._asked_at:
+            name = connection.name
             logger.warning("%s did not answer a keep-alive; closing the connection", name)
-            self._connection.abort()
+            connection.abort()

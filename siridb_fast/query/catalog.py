@@ -49,18 +49,6 @@ class Catalog:
                 self._time_precision = TimePrecision.of_unit(answer["data"][0]["value"]).value
         return self._time_precision
 
-    async def settings(self, timeout: float) -> tuple[int | None, int | None]:
-        """Return time precision and buffer size in bytes; None for each without the right."""
-        try:
-            answer = await self._query("show time_precision, buffer_size", timeout)
-        except UserAuthError as exc:
-            self._may_show = False
-            logger.warning("the database's time precision and buffer size are unknown: %s", exc)
-            return None, None
-        settings = {item["name"]: item["value"] for item in answer["data"]}
-        self._time_precision = TimePrecision.of_unit(settings["time_precision"]).value
-        return self._time_precision, settings["buffer_size"]
-
     async def expirations(self, timeout: float) -> tuple[int | None, int | None]:
         """Return after how long numbers and texts expire, in the time precision; None if never."""
         if not self._may_show:

@@ -15,12 +15,9 @@ from siridb_fast.query.catalog import Catalog, quote
 from siridb_fast.query.paging import PointArrays
 from siridb_fast.query.run import RequestSender, run_query, run_select
 
-__all__ = ["ASSUMED_BUFFER_POINTS", "BUFFERED_POINT_BYTES", "ServerQueries"]
-
-ASSUMED_BUFFER_POINTS = 1023  # where the user may not query it: right up to 16 KiB a series
+__all__ = ["ServerQueries"]
 
 QUERY_TIMEOUT = 30.0
-BUFFERED_POINT_BYTES = 16  # in the server's buffer of a series
 
 
 class ServerQueries:
@@ -28,32 +25,11 @@ class ServerQueries:
 
     Args:
         cluster: Its connections.
-        time_precision: Of the database, where it is known; then no query asks for it.
-        buffer_size: Bytes that the server buffers of a series, likewise.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        *,
-        time_precision: int | None = None,
-        buffer_size: int | None = None,
-    ) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._time_precision = time_precision
-        self._buffer_size = buffer_size
         self._catalog = Catalog(partial(run_query, self._sender()))
-
-    async def settings(self, *, at: Connection) -> tuple[int | None, int]:
-        """Return the time precision if it is known, and how many points a series buffers."""
-        precision, buffer_size = self._time_precision, self._buffer_size
-        if precision is None or buffer_size is None:
-            shown = await Catalog(partial(run_query, self._sender(at))).settings(QUERY_TIMEOUT)
-            precision = precision if shown[0] is None else shown[0]
-            buffer_size = shown[1] if buffer_size is None else buffer_size
-        if buffer_size is None:
-            return precision, ASSUMED_BUFFER_POINTS
-        return precision, buffer_size // BUFFERED_POINT_BYTES
 
     async def series_types(self, names: list[str]) -> dict[str, str]:
         """Return the types of those series that exist."""

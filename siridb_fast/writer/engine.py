@@ -21,7 +21,7 @@ from siridb_fast.columns.time_units import UNITS
 from siridb_fast.concurrency.fork import own
 from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.connection.cluster import Cluster, first_failure
-from siridb_fast.connection.config import Config
+from siridb_fast.connection.config import Config, OnDoubt
 from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.accounts import Accounts, Stats
 from siridb_fast.delivery.disk_queue import DiskQueue
@@ -40,9 +40,10 @@ from siridb_fast.errors import (
     UnknownDatabaseError,
     WriterClosedError,
 )
-from siridb_fast.query.server_queries import ASSUMED_BUFFER_POINTS, ServerQueries
+from siridb_fast.query.database_facts import DatabaseFacts
+from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.admission import Admission
-from siridb_fast.writer.handshake import DatabaseFacts, Handshake
+from siridb_fast.writer.handshake import Handshake
 from siridb_fast.writer.options import IN_BACKGROUND, WriterOptions
 from siridb_fast.writer.series_types import SeriesTypeResolver
 
@@ -64,18 +65,20 @@ class Engine:
         self._coalescer = coalescer
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        on_doubt = options.on_doubt or config.on_doubt or "verify"
+        on_doubt: OnDoubt = options.on_doubt or config.on_doubt or "verify"
+        self._on_doubt = on_doubt
         self._cluster = Cluster(
             config, per_host=options.per_host, on_change=self.notify, handshake=self._run_handshake
         )
-        self.queries = ServerQueries(
-            self._cluster, time_precision=options.time_precision, buffer_size=options.buffer_size
-        )
+        self.queries = ServerQueries(self._cluster)
         self._handshake = Handshake(self.queries, options, on_doubt, self._on_facts)
-        self._facts = DatabaseFacts(options.time_precision, ASSUMED_BUFFER_POINTS, True, 1)
+        self._facts = DatabaseFacts(
+            time_precision=options.time_precision, buffer_size=options.buffer_size
+        )
         self._accounts = Accounts(
             time.monotonic, options.on_delivery, options.on_error, self._raise_later
         )
+        self._accounts.buffer_points = self._facts.buffer_points
         self._packages = Packages(
             Policy(on_doubt, has_spool=False), self._accounts, self._count_memory
         )
@@ -176,16 +179,18 @@ class Engine:
             raise self._cluster.failure or failure
 
     def _on_facts(self, facts: DatabaseFacts) -> None:
-        # Before the first connection is used.
+        # Before a new connection is used.
         self._facts = facts
-        self._coalescer.set_buffer(facts.buffer_points)
-        self._accounts.buffer_points = facts.buffer_points
+        buffer_points = self._handshake.buffer_points
+        self._coalescer.set_buffer(buffer_points)
+        self._accounts.buffer_points = buffer_points
         dispatcher, options = self._dispatcher, self._options
+        on_doubt = self._on_doubt
         if not facts.may_select:
-            fallback = options.on_doubt_fallback
-            logger.warning("the user may not select: packages in doubt: %r", fallback)
-            self._packages.policy = replace(self._packages.policy, on_doubt=fallback)
-        if options.durability == "safe":
+            on_doubt = options.on_doubt_fallback
+            logger.warning("the user may not select: packages in doubt: %r", on_doubt)
+        self._packages.policy = replace(self._packages.policy, on_doubt=on_doubt)
+        if options.durability == "safe" and dispatcher.sentinels is None:
             assert facts.time_precision is not None  # noqa: S101 - the handshake checks
             dispatcher.sentinels = SentinelTracker(
                 self._cluster,
@@ -219,7 +224,7 @@ class Engine:
             self._packages.policy = replace(self._packages.policy, has_spool=True)
         self._is_running = True
         self._accounts.start()
-        self._coalescer.open(self._facts.buffer_points)
+        self._coalescer.open(self._accounts.buffer_points)
         self.notify()
 
     def _new_disk_queue(

@@ -1,8 +1,9 @@
 """What every new connection of a writer is asked before it is used.
 
-The first one is asked what the database is like; each, which run of which server is behind it:
-a server that was restarted has forgotten what it was working on, and may have lost what it had
-acknowledged. Knows what to ask; knows nothing of what follows from the answers.
+Who is behind it: which run of which server, since a server that was restarted has forgotten what
+it was working on and may have lost what it had acknowledged. And what its database is, since that
+may have been made anew, or be another one: of another time precision it gets no points. Knows what
+to ask; knows nothing of what follows from the answers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.connection.config import OnDoubt
@@ -19,29 +21,20 @@ from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.errors import ConfigError, UserAuthError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
+from siridb_fast.query.database_facts import (
+    FACTS_QUERY,
+    DatabaseFacts,
+    require_precision,
+    shown,
+)
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.options import WriterOptions
 
-__all__ = ["DatabaseFacts", "Handshake"]
+__all__ = ["Handshake"]
 
-PROCESS_TIMEOUT = 10.0
-PROCESS_QUERY = "show uuid, uptime, received_points, pool"
+FACTS_TIMEOUT = 30.0
 
 logger = logging.getLogger("siridb_fast")
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseFacts:
-    """What a writer has to know of its database.
-
-    ``time_precision`` is None if it is neither given nor may be asked for. ``may_select`` and
-    ``pools`` are asked for only where they matter, and True and 1 elsewhere.
-    """
-
-    time_precision: int | None
-    buffer_points: int
-    may_select: bool
-    pools: int
 
 
 class Handshake:
@@ -51,7 +44,7 @@ class Handshake:
         queries: Asks the server at the end of a connection.
         options: Of the writer.
         on_doubt: Of the writer.
-        on_facts: Called once, with what the first connection has answered.
+        on_facts: Called with what each new connection has told, before that is used.
     """
 
     def __init__(
@@ -66,60 +59,109 @@ class Handshake:
         self._verifies = on_doubt == "verify"
         self._is_safe = options.durability == "safe"
         self._processes: dict[str, ServerProcess] = {}  # by host, the last known
-        self._may_ask_processes = self._verifies or self._is_safe
+        self._facts: dict[str, DatabaseFacts] = {}  # likewise
+        self._time_precision: int | None = None  # that the points of the writer are converted for
+        self._may_show = True
         self._on_facts = on_facts
-        self._has_facts = False
-        self._facts_lock = asyncio.Lock()
 
     def known_processes(self) -> Iterable[ServerProcess]:
         """Return the last known process of each host."""
         return self._processes.values()
 
+    @property
+    def buffer_points(self) -> int:
+        """How many points of a series the servers buffer: those that buffer most."""
+        return max(facts.buffer_points for facts in self._facts.values())
+
     async def run(self, connection: Connection) -> None:
-        """Ask which process is behind it, and if it is the first, what the database is like.
+        """Ask which process is behind it, and what its database is like.
 
         Raises:
-            ConfigError: The database is of another time precision than ``time_precision``, or
-                is not known though the options need it.
+            ConfigError: The database is of another time precision than the writer was told, or
+                does not tell what the options need.
+            DatabaseChangedError: It is of another time precision than it was.
             SiriDBError: There was no answer.
         """
-        if self._may_ask_processes:
-            await self._identify_process(connection)
-        async with self._facts_lock:
-            if not self._has_facts:
-                self._on_facts(await self._ask_facts(connection))
-                self._has_facts = True
+        facts = self._completed(DatabaseFacts.of(await self._ask(connection)))
+        self._require_fit(facts, connection.name)
+        facts = await self._with_rights(facts, connection)
+        before = self._facts.get(connection.name)
+        if before is not None and before.uuid != facts.uuid:
+            logger.warning("%s is another server now, or its database another", connection.name)
+        self._facts[connection.name] = facts
+        self._on_facts(facts)
 
-    async def _ask_facts(self, connection: Connection) -> DatabaseFacts:
-        precision, buffer_points = await self._queries.settings(at=connection)
-        given = self._options.time_precision
-        if given is not None and precision is not None and given != precision:
-            raise ConfigError(
-                f"time_precision= is {UNITS[given]}, but that of the database is "
-                f"{UNITS[precision]}"
-            )
-        if self._is_safe and precision is None:
-            raise ConfigError("durability='safe' needs the right to show, or time_precision=")
-        return DatabaseFacts(
-            time_precision=precision,
-            buffer_points=buffer_points,
-            may_select=not self._verifies
-            or await self._queries.may_select(self._options.sentinel, at=connection),
-            pools=await self._queries.pools(at=connection) if self._is_safe else 1,
+    def _completed(self, facts: DatabaseFacts) -> DatabaseFacts:
+        # By what the options say, and by what was told before.
+        options = self._options
+        precisions = facts.time_precision, self._time_precision, options.time_precision
+        return replace(
+            facts,
+            time_precision=next((one for one in precisions if one is not None), None),
+            buffer_size=options.buffer_size or facts.buffer_size,
         )
 
-    async def _identify_process(self, connection: Connection) -> None:
-        # Note which process the connection leads to; none if the user may not ask.
+    async def _with_rights(self, facts: DatabaseFacts, connection: Connection) -> DatabaseFacts:
+        # And with what only some options need.
+        queries, sentinel = self._queries, self._options.sentinel
+        may_select = not self._verifies or await queries.may_select(sentinel, at=connection)
+        pools = await queries.pools(at=connection) if self._is_safe else 1
+        return replace(facts, may_select=may_select, pools=pools)
+
+    def _require_fit(self, facts: DatabaseFacts, host: str) -> None:
+        given, found = self._options.time_precision, facts.time_precision
+        if given is not None and found is not None and given != found:
+            raise ConfigError(
+                f"time_precision= is {UNITS[given]}, but that of the database is "
+                f"{UNITS[found]} ({host})"
+            )
+        if self._is_safe and found is None:
+            raise ConfigError("durability='safe' needs the right to show, or time_precision=")
+        require_precision(self._time_precision, found, host)
+        if self._time_precision is None:
+            self._time_precision = found
+
+    async def _ask(self, connection: Connection) -> dict[str, Any]:
+        # Note which process the connection leads to; nothing is told if the user may not ask.
+        loop = asyncio.get_running_loop()
         before = self._processes.get(connection.name)
         received = before.received if before is not None else 0  # more may come while this asks
+        asked_at = loop.time()
+        payload = packb((FACTS_QUERY, None))
         try:
-            seen = await _process_behind(connection)
+            answer = shown(
+                await connection.request(_wire.REQ_QUERY, payload, FACTS_TIMEOUT, is_urgent=True)
+            )
         except UserAuthError as exc:
-            self._may_ask_processes = False
-            logger.warning("a restart of a server will not be noticed: %s", exc)
-            return
-        if seen is None:
-            return
+            if self._may_show:
+                logger.warning("a restart of a server will not be noticed: %s", exc)
+                logger.warning(
+                    "the database's time precision and buffer size are unknown: %s", exc
+                )
+            self._may_show = False
+            return {}
+        self._may_show = True
+        if {"uuid", "pool", "uptime", "received_points"} <= answer.keys():
+            seen = ServerProcess(
+                uuid=answer["uuid"],
+                pool=answer["pool"],
+                earliest=asked_at - answer["uptime"] - 1,
+                latest=loop.time() - answer["uptime"],
+                received=answer["received_points"],
+            )
+            self._take_process(connection, seen, before, received)
+        else:
+            logger.warning("%s does not tell which process it is: %r", connection.name, answer)
+        return answer
+
+    def _take_process(
+        self,
+        connection: Connection,
+        seen: ServerProcess,
+        before: ServerProcess | None,
+        received: int,
+    ) -> None:
+        # ``before`` is the process that was known before it was asked, with what it had received.
         known = self._processes.get(connection.name)
         if known is not before:
             received = 0
@@ -129,21 +171,3 @@ class Handshake:
                 logger.warning("%s was restarted", connection.name)
             self._processes[connection.name] = known = seen
         connection.process = known
-
-
-async def _process_behind(connection: Connection) -> ServerProcess | None:
-    loop = asyncio.get_running_loop()
-    asked_at = loop.time()
-    payload = packb((PROCESS_QUERY, None))
-    answer = await connection.request(_wire.REQ_QUERY, payload, PROCESS_TIMEOUT, is_urgent=True)
-    shown = {item["name"]: item["value"] for item in answer.get("data", ())}
-    if len(shown) < len(PROCESS_QUERY.split(",")):
-        logger.warning("%s does not tell which process it is: %r", connection.name, answer)
-        return None
-    return ServerProcess(
-        uuid=shown["uuid"],
-        pool=shown["pool"],
-        earliest=asked_at - shown["uptime"] - 1,
-        latest=loop.time() - shown["uptime"],
-        received=shown["received_points"],
-    )

@@ -18,7 +18,7 @@ from siridb_fast import (
 )
 from siridb_fast.testing import ScriptedPeer, ScriptedServer
 from tests.fix_loop import eventually
-from tests.fix_scripted import PING, HeldPackages, answer_all, respond, scripted_client
+from tests.fix_scripted import AUTH, HeldPackages, answer_all, respond, scripted_client
 from tests.fix_server import Database
 
 LISTS = {"a": [[1, 1]]}
@@ -201,15 +201,15 @@ async def test_waits_between_attempts_double(
     assert waits == wanted
 
 
-@pytest.mark.parametrize("case", ["answers", "does not answer", "is not pinged"])
-async def test_silent_server_is_pinged(case: str) -> None:
-    held, keepalive = HeldPackages(), case != "is not pinged"
+@pytest.mark.parametrize("case", ["answers", "does not answer", "is not asked"])
+async def test_server_is_asked_to_log_in_again_now_and_then(case: str) -> None:
+    held, keepalive = HeldPackages(), case != "is not asked"
     options = {"keepalive": keepalive, "keepalive_interval": 0.03}
     async with ScriptedServer(held) as server, scripted_client(server, **options) as c:
         if case == "answers":
-            assert [(await held.answer()).type for _ in range(4)] == [PING] * 4
+            assert [(await held.answer()).type for _ in range(4)] == [AUTH] * 4
         elif case == "does not answer":
-            assert (await held.take())[1].type == PING
+            assert (await held.take())[1].type == AUTH
             await server.join()  # the connection is closed
         else:
             with pytest.raises(TimeoutError):

@@ -20,7 +20,7 @@ from siridb_fast.cli.bench.cells import (
 )
 from siridb_fast.cli.bench.figures import fastest, points_per_second, seconds_text
 from siridb_fast.cli.bench.plan import default_connections
-from siridb_fast.query.server_queries import BUFFERED_POINT_BYTES
+from siridb_fast.query.database_facts import BUFFERED_POINT_BYTES
 
 __all__ = ["Advice", "advise"]
 

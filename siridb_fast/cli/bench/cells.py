@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import median, quantiles
 
-from siridb_fast.query.server_queries import BUFFERED_POINT_BYTES
+from siridb_fast.query.database_facts import BUFFERED_POINT_BYTES
 
 __all__ = [
     "FEWEST_REPEATS",
