@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import siridb_fast
-from siridb_fast import ColumnError, encode_insert
+from siridb_fast import ColumnError, SiriDBClient, encode_insert
 from siridb_fast.spool.store import Spool
+from siridb_fast.testing import SiriDBCluster
 from tests.commands import run_command
 from tests.fix_server import Database
 from tests.names.points import KINDS, NAMES, TIMES, Points, as_points, held, points_of
@@ -166,6 +167,20 @@ async def test_name_of_the_timing_without_points_is_an_empty_series(database: Da
                 (found,) = as_points(await client.query_arrays(timeit + text)).values()
                 assert found == []
         assert await client.query_arrays("timeit select * from 'none'") == {}
+
+
+async def test_every_name_is_read_of_a_cluster_whose_servers_all_tell_their_time() -> None:
+    points = points_of("text")
+    with SiriDBCluster(pools=2) as cluster:
+        cluster.create_database("names")
+        async with SiriDBClient.from_url(cluster.url("names")) as client:
+            await client.insert(points)
+            for text in (ALL, f"timeit {ALL}"):
+                for all_points in (False, True):
+                    found = await client.query_arrays(text, all_points=all_points)
+                    assert as_points(found) == points
+            answer = await client.query(f"timeit {ALL}")
+            assert len(answer["__timeit__"]) == 2
 
 
 # ---- out and in again

@@ -133,6 +133,15 @@ def test_names_are_batched_within_a_query(length: int) -> None:
         assert len(batch) == 1 or len(",".join(map(quote, batch))) <= 60_000
 
 
+def test_names_are_batched_by_their_weights() -> None:
+    weights = {"a": 3, "b": 3, "c": 4, "d": 11, "e": 1, "f": 0}
+    batches = list(name_batches(weights, limit=10, weight=weights.__getitem__))
+    assert batches == [["a", "b", "c"], ["d"], ["e", "f"]]
+    assert list(name_batches(weights, limit=3)) == [["a", "b", "c"], ["d", "e", "f"]]
+    assert list(name_batches(["a", "bb"], 9, limit=9)) == [["a", "bb"]]
+    assert list(name_batches(["a", "bb"], 8, limit=9)) == [["a"], ["bb"]]
+
+
 @pytest.mark.parametrize("limit", [50, 1_000, 100_000])
 async def test_pager_gets_every_point_once(limit: int) -> None:
     rng = np.random.default_rng(1)
