@@ -27,6 +27,7 @@ error means for a package on its way, and knows which errors leave it in doubt.
     │   └── WriterClosedError                        a writer that is closed, or not open yet
     ├── the server said no
     │   ├── DatabaseChangedError                     not what points were converted for any more
+    │   ├── PointsChangedError                       stored, but as values of another type
     │   ├── DeliveryError                            a writer closed with points not delivered
     │   ├── InsertError                              66: the package is refused
     │   ├── QueryError                               65: the query is refused
@@ -66,6 +67,7 @@ __all__ = [
     "InsertError",
     "PackageTooLargeError",
     "PackingOverflowError",
+    "PointsChangedError",
     "PoolError",
     "ProtocolError",
     "QueryError",
@@ -253,6 +255,31 @@ class DeliveryReport(Protocol):
     def in_doubt_points(self) -> int:
         """How many points may or may not be stored."""
 
+    @property
+    def changed(self) -> Sequence[UndeliveredPoints]:
+        """Points that the server has stored as values of another type; the first 1,000 of them."""
+
+    @property
+    def changed_points(self) -> int:
+        """How many points the server has stored as values of another type."""
+
+
+class PointsChangedError(SiriDBError):
+    """Report that the server has stored points of a new series as values of another type.
+
+    Another client had made the series at the same moment. ``sent`` and ``stored`` are the types.
+    """
+
+    def __init__(self, text: str, *, series: str, sent: str, stored: str) -> None:
+        super().__init__(f"series {_shorten(series)}: {text}")
+        self.text = text
+        self.series = series
+        self.sent = sent
+        self.stored = stored
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_points_changed_error, (self.text, self.series, self.sent, self.stored))
+
 
 class DatabaseChangedError(SiriDBError):
     """Refuse points for a database that is not what it was when they were converted for it."""
@@ -346,3 +373,7 @@ def _column_error(text: str, series: str | None, index: int | None) -> ColumnErr
 
 def _file_error(text: str, file: str, line: int | None, column: str | None) -> FileError:
     return FileError(text, file=file, line=line, column=column)
+
+
+def _points_changed_error(text: str, series: str, sent: str, stored: str) -> PointsChangedError:
+    return PointsChangedError(text, series=series, sent=sent, stored=stored)

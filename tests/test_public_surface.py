@@ -29,8 +29,9 @@ SURFACE = {
     "Failure": "error points series",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """
-        bytes expired expired_series in_doubt in_doubt_points is_complete missing packages points
-        rejected rejected_points require_complete rows seconds series spooled""",
+        bytes changed changed_points expired expired_series in_doubt in_doubt_points is_complete
+        missing packages points rejected rejected_points require_complete rows seconds series
+        spooled""",
     "SeriesHandle": "append name",
     "SiriDBAsyncConnection": "close connect connected insert query query_arrays",
     "SiriDBClient": """
@@ -45,7 +46,7 @@ SURFACE = {
         pause_writing resume_writing send_package""",
     "SpoolOptions": "max_age max_bytes mode on_full path sync",
     "Stats": """
-        buffered buffered_bytes bytes delivered fast in_doubt in_flight max_buffered
+        buffered buffered_bytes changed bytes delivered fast in_doubt in_flight max_buffered
         packages packages_in_flight rejected retries series settled slow spooled unsafe written""",
     "Ticker": "names write write_block",
 }

@@ -8,7 +8,7 @@ connections; times are given.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from siridb_fast.batching._batch import Batch
@@ -41,6 +41,7 @@ class Stats:
     slow: int
     rejected: int
     in_doubt: int
+    changed: int
     packages: int
     packages_in_flight: int
     retries: int
@@ -106,23 +107,28 @@ class Accounts:
 
     def book_failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
         """Book a package that was not delivered, or may not have been."""
-        waiting: dict[int, list[tuple[OpenDelivery, int]]] = {}
-        for delivery, index, points in batch.credits:
-            waiting.setdefault(index, []).append((delivery, points))
-        for index, (name, points) in enumerate(batch.series()):
-            self.book_failure(
-                Failure(name, points, error), waiting.get(index, []), in_doubt=in_doubt
-            )
+        for failure, waiting in _failures(batch, lambda _: error):
+            self.book_failure(failure, waiting, in_doubt=in_doubt)
+
+    def book_changed(self, batch: Batch, errors: Mapping[str, BaseException]) -> None:
+        """Book a package whose points are stored, but as values of another type: by series."""
+        for failure, waiting in _failures(batch, errors.__getitem__):
+            self.book_failure(failure, waiting, is_changed=True)
 
     def book_failure(
-        self, failure: Failure, waiting: list[tuple[OpenDelivery, int]], *, in_doubt: bool = False
+        self,
+        failure: Failure,
+        waiting: list[tuple[OpenDelivery, int]],
+        *,
+        in_doubt: bool = False,
+        is_changed: bool = False,
     ) -> None:
         """Book points of one series, also in the deliveries that wait for some of them."""
         for tally in (self.total, self._period):
-            tally.add_failure(failure, in_doubt=in_doubt)
+            tally.add_failure(failure, in_doubt=in_doubt, is_changed=is_changed)
         for delivery, points in waiting:
             credit = Failure(failure.series, points, failure.error)
-            delivery.add_failure(credit, self._clock(), in_doubt=in_doubt)
+            delivery.add_failure(credit, self._clock(), in_doubt=in_doubt, is_changed=is_changed)
         if self._on_error is not None:
             self._call(self._on_error, failure)
 
@@ -148,3 +154,14 @@ def _credits(batch: Batch) -> dict[OpenDelivery, int]:
     for delivery, _, points in batch.credits:
         found[delivery] = found.get(delivery, 0) + points
     return found
+
+
+def _failures(
+    batch: Batch, error_of: Callable[[str], BaseException]
+) -> Iterator[tuple[Failure, list[tuple[OpenDelivery, int]]]]:
+    # Of each series of the batch, with who waits for how many of its points.
+    waiting: dict[int, list[tuple[OpenDelivery, int]]] = {}
+    for delivery, index, points in batch.credits:
+        waiting.setdefault(index, []).append((delivery, points))
+    for index, (name, points) in enumerate(batch.series()):
+        yield Failure(name, points, error_of(name)), waiting.get(index, [])

@@ -72,6 +72,7 @@ class Dispatcher:
         self._on_checked = on_checked
         self._doubt_resolver = DoubtResolver(cluster, packages, queries, self.on_looked_up, notify)
         self.sentinels: SentinelTracker | None = None  # None: what is acknowledged is delivered
+        self.on_outdated: Callable[[Package], None] = lambda _: None  # have it `Packages.refit`
         self.disk_queue: DiskQueue | None = None  # None: packages are in memory only
         self._backoff = Backoff()
         self._is_stopped = False
@@ -82,13 +83,15 @@ class Dispatcher:
         """How many packages wait for room, or for the disk."""
         return self._packages.count(S.READY, S.SPOOLING)
 
-    def submit(self, batch: Batch) -> None:
-        """Take a batch that was filled elsewhere; `check` sends it."""
+    def submit(self, batch: Batch, generation: int) -> None:
+        """Take a batch that was filled elsewhere, of types of a generation; `check` sends it."""
         if self.disk_queue is not None and self.disk_queue.is_always:
             is_connected = self._cluster.is_connected
-            self._send_queue.add(batch, S.SPOOLING, is_sent_at_once=is_connected)
+            self._send_queue.add(
+                batch, S.SPOOLING, is_sent_at_once=is_connected, generation=generation
+            )
         else:
-            self._send_queue.add(batch)
+            self._send_queue.add(batch, generation=generation)
 
     def check(self) -> None:
         """Do what is due now; called after whatever has happened."""
@@ -199,6 +202,9 @@ class Dispatcher:
         return False
 
     def _send(self, package: Package, connection: Connection) -> bool:
+        if package.generation != self._packages.generation:  # its series may have other types
+            self.on_outdated(package)
+            return False
         package.sent_at = time.monotonic()
         if self.sentinels is not None:
             package.receivers = self.sentinels.receivers(connection)

@@ -37,6 +37,7 @@ class Package:
     deadline: float
     memory_bytes: int
     state: PackageState
+    generation: int  # of the types that its points have; those of an older one are compared again
     connection: Connection | None = None  # that it was sent over last
     sent_at: float = 0.0  # by `time.monotonic`
     seconds: float = 0.0  # that the server took to answer

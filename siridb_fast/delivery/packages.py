@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import takewhile
 from math import inf
+from typing import Protocol
 
 from siridb_fast.batching._batch import Batch
-from siridb_fast.delivery.accounts import Accounts
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.states import (
     FATES,
@@ -41,6 +41,19 @@ FIRST_TRIES = frozenset({E.WRITTEN, E.DISK_FAILED, E.RECALLED})  # what makes re
 UNCERTAIN = frozenset({E.NO_ANSWER, E.PROCESS_ENDED, E.LATE, E.NO_SERVER, E.CLOSED})
 
 
+class Books(Protocol):
+    """Where fates are booked: `Accounts`, or what stands before them."""
+
+    def book_delivered(self, batch: Batch, host: str, seconds: float) -> None:
+        """Book an acknowledged package, which the server took ``seconds`` to answer."""
+
+    def book_spooled(self, batch: Batch) -> None:
+        """Book a package that left memory for the spool."""
+
+    def book_failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
+        """Book a package that was not delivered, or may not have been."""
+
+
 class Packages:
     """The packages of one writer.
 
@@ -52,7 +65,7 @@ class Packages:
     """
 
     def __init__(
-        self, policy: Policy, accounts: Accounts, count_memory: Callable[[int, int], None]
+        self, policy: Policy, accounts: Books, count_memory: Callable[[int, int], None]
     ) -> None:
         self.policy = policy
         self._accounts = accounts
@@ -68,6 +81,7 @@ class Packages:
         self._free_buffers: list[PayloadBuffer] = []
         self._useless_rows: list[int] = []
         self._left_on_disk: list[Package] = []
+        self.generation = 0  # of the types of series: how often they were forgotten, or changed
         self.last_number = 0  # of the newest package; they count up from 1
         self.recalled_bytes = 0  # in memory, of packages that were on disk only
         self.recalled_count = 0
@@ -95,8 +109,12 @@ class Packages:
         *,
         spool_id: int | None = None,
         is_sent_at_once: bool = False,
+        generation: int | None = None,
     ) -> Package:
-        """Seal a batch; its package begins ready, spooling, or on disk: read from there."""
+        """Seal a batch; its package begins ready, spooling, or on disk: read from there.
+
+        ``generation`` is that of the types that its points have; by default the newest.
+        """
         self.last_number += 1
         package = Package(
             batch,
@@ -104,6 +122,7 @@ class Packages:
             deadline,
             len(batch.seal()),
             state,
+            self.generation if generation is None else generation,
             spool_id=spool_id,
             was_on_disk=spool_id is not None,
             is_sent_at_once=is_sent_at_once,
@@ -230,6 +249,16 @@ class Packages:
             self._begin(child, at_front=True)
         self.move(package, E.PARTED)
         return children
+
+    def refit(self, package: Package, batch: Batch, generation: int) -> None:
+        """Give a package that is ready a batch of the types of a generation; it may be its own.
+
+        Points that these types cannot take are left out, and booked by whoever calls.
+        """
+        dropped = package.batch.points - batch.points
+        self._points[package.state] -= dropped
+        self._count_memory(0, -dropped)
+        package.batch, package.generation = batch, generation
 
     def _begin(self, package: Package, *, at_front: bool = False) -> None:
         self._unfinished[package.number] = self._unfinished.get(package.number, 0) + 1

@@ -55,8 +55,9 @@ class Report:
     ``points`` were delivered. ``spooled`` left memory for the spool, and will be delivered later:
     then they count as ``points`` of a later report. ``rejected`` are those that were not delivered
     and will not be: refused by the server, of another type than their series, or not delivered in
-    time. ``in_doubt`` may or may not be stored. At most 1,000 of each are listed;
-    ``rejected_points`` and ``in_doubt_points`` count all.
+    time. ``in_doubt`` may or may not be stored. ``changed`` are stored as values of another type,
+    because another client made their series at the same moment. At most 1,000 of each are listed;
+    ``rejected_points``, ``in_doubt_points`` and ``changed_points`` count all.
 
     Of a load also: the ``rows`` that were read, how many ``series`` they are of, how many cells
     were ``missing`` and left out, and how many points are older than what the database keeps:
@@ -78,11 +79,13 @@ class Report:
     expired: int = 0
     expired_series: tuple[str, ...] = ()
     spooled: int = 0
+    changed: tuple[Failure, ...] = ()
+    changed_points: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Tell whether every point was delivered, or is in the spool."""
-        return not (self.rejected_points or self.in_doubt_points)
+        return not (self.rejected_points or self.in_doubt_points or self.changed_points)
 
     def require_complete(self, exc: BaseException | None = None) -> None:
         """Raise `DeliveryError` unless every point was delivered; add a note to ``exc`` instead.
@@ -102,6 +105,7 @@ class Report:
         for what, points, failures in (
             ("not delivered", self.rejected_points, self.rejected),
             ("in doubt", self.in_doubt_points, self.in_doubt),
+            ("changed", self.changed_points, self.changed),
         ):
             if points:
                 text += f"; {points:,} {what}, first {failures[0]}"
@@ -136,6 +140,8 @@ class Tally:
     rejected_points: int = 0
     in_doubt_points: int = 0
     spooled: int = 0
+    changed: list[Failure] = field(default_factory=list)
+    changed_points: int = 0
 
     def add_package(self, points: int, size: int) -> None:
         """Count points of an acknowledged package, and as much of its bytes."""
@@ -143,15 +149,21 @@ class Tally:
         self.packages += 1
         self.bytes += size
 
-    def add_failure(self, failure: Failure, *, in_doubt: bool) -> None:
-        """Count points that were not delivered, or may not have been."""
-        failures = self.in_doubt if in_doubt else self.rejected
-        if len(failures) < LISTED_FAILURES:
-            failures.append(failure)
-        if in_doubt:
+    def add_failure(
+        self, failure: Failure, *, in_doubt: bool = False, is_changed: bool = False
+    ) -> None:
+        """Count points that were not delivered, or may not have been, or not as they were."""
+        if is_changed:
+            failures = self.changed
+            self.changed_points += failure.points
+        elif in_doubt:
+            failures = self.in_doubt
             self.in_doubt_points += failure.points
         else:
+            failures = self.rejected
             self.rejected_points += failure.points
+        if len(failures) < LISTED_FAILURES:
+            failures.append(failure)
 
     def report(self, now: float) -> Report:
         """Return the report so far."""
@@ -165,6 +177,8 @@ class Tally:
             rejected_points=self.rejected_points,
             in_doubt_points=self.in_doubt_points,
             spooled=self.spooled,
+            changed=tuple(self.changed),
+            changed_points=self.changed_points,
         )
 
 
@@ -242,9 +256,11 @@ class OpenDelivery:
         self.points_left -= points
         self._report_if_done(now)
 
-    def add_failure(self, failure: Failure, now: float, *, in_doubt: bool = False) -> None:
-        """Count points that were not delivered, or may not have been."""
-        self._tally.add_failure(failure, in_doubt=in_doubt)
+    def add_failure(
+        self, failure: Failure, now: float, *, in_doubt: bool = False, is_changed: bool = False
+    ) -> None:
+        """Count points that were not delivered, or may not have been, or not as they were."""
+        self._tally.add_failure(failure, in_doubt=in_doubt, is_changed=is_changed)
         self.points_left -= failure.points
         self._report_if_done(now)
 

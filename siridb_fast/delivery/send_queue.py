@@ -82,9 +82,15 @@ class SendQueue:
         *,
         is_sent_at_once: bool = False,
         spool_id: int | None = None,
+        generation: int | None = None,
     ) -> Package:
         """Make a package of a batch; its time is over ``delivery_timeout`` from now."""
         deadline = self._now() + self._delivery_timeout
         return self._packages.add(
-            batch, state, deadline, is_sent_at_once=is_sent_at_once, spool_id=spool_id
+            batch,
+            state,
+            deadline,
+            is_sent_at_once=is_sent_at_once,
+            spool_id=spool_id,
+            generation=generation,
         )

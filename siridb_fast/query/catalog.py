@@ -35,7 +35,7 @@ class Catalog:
         self._time_precision: int | None = None
         self._types: dict[str, str] = {}
         self._may_show = True
-        self._may_list = True
+        self.may_list = True
 
     async def time_precision(self, timeout: float) -> int | None:
         """Return SECOND … NANOSECOND, or None if the user may not query it."""
@@ -60,12 +60,12 @@ class Catalog:
     async def fetch_types(self, names: Iterable[str], timeout: float) -> dict[str, str]:
         """Query types of series, and do not remember them; none comes if one may not list."""
         found: dict[str, str] = {}
-        if self._may_list:
+        if self.may_list:
             try:
                 for text in _queries(names):
                     found.update(await self._list(text, timeout))
             except UserAuthError as exc:
-                self._may_list = False
+                self.may_list = False
                 logger.warning("the types of existing series are unknown: %s", exc)
         return found
 
@@ -79,9 +79,9 @@ class Catalog:
         """
         wanted = list(names)
         unknown = wanted if is_fresh else [name for name in wanted if name not in self._types]
-        if unknown and self._may_list:
+        if unknown and self.may_list:
             found = await self.fetch_types(unknown, timeout)
-            if self._may_list:
+            if self.may_list:
                 for name in unknown:
                     self._types.pop(name, None)
                 self.remember(found)

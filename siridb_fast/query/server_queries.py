@@ -5,6 +5,7 @@ Knows their texts and what their answers mean; knows nothing of points that are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from siridb_fast.connection.cluster import Cluster
@@ -31,9 +32,19 @@ class ServerQueries:
         self._cluster = cluster
         self._catalog = Catalog(partial(run_query, self._sender()))
 
-    async def series_types(self, names: list[str]) -> dict[str, str]:
+    @property
+    def may_list(self) -> bool:
+        """Tell whether the user may list series, as far as is known."""
+        return self._catalog.may_list
+
+    async def series_types(
+        self, names: Sequence[str], *, at: Connection | None = None
+    ) -> dict[str, str]:
         """Return the types of those series that exist."""
-        return await self._catalog.fetch_types(names, QUERY_TIMEOUT)
+        if at is None:
+            return await self._catalog.fetch_types(names, QUERY_TIMEOUT)
+        catalog = Catalog(partial(run_query, self._sender(at)))
+        return await catalog.fetch_types(names, QUERY_TIMEOUT)
 
     async def expirations(self) -> tuple[int | None, int | None]:
         """Return after how long numbers and texts are forgotten, in the time precision."""

@@ -71,11 +71,24 @@ class Admission:
         self.fail = fail
         self.direct_points = 0  # that never were in the coalescer
 
+    @property
+    def generation(self) -> int:
+        """How often the types of series were forgotten, or have changed."""
+        return self._packages.generation
+
     async def resolve_types(self, series: list[Series]) -> None:
         """Wait until the types of these series are known to be the database's."""
-        if not all(map(self._coalescer.is_resolved, series)):
+        while not all(map(self._coalescer.is_resolved, series)):
+            generation = self._packages.generation
+            for one in series:
+                self._coalescer.ask_type(one)
             self._notify()
-            await self._waiters.wait_until(lambda: all(map(self._coalescer.is_resolved, series)))
+            await self._waiters.wait_until(
+                lambda before=generation: (  # type: ignore[misc]
+                    before != self._packages.generation
+                    or all(map(self._coalescer.is_resolved, series))
+                )
+            )
 
     async def append(
         self,
@@ -120,21 +133,25 @@ class Admission:
         timestamps: NumpyArray,
         values: NumpyArray,
         delivery: OpenDelivery,
-    ) -> None:
+        generation: int,
+    ) -> bool:
         """Append points of many series to their runs, once there is room for all.
 
         Those of ``all_series[i]`` end before ``stops[i]``; their types are resolved, and the same.
+        False if types have changed meanwhile, since a ``generation``: then nothing was done.
         """
         need = room_for(len(timestamps), len(all_series))
         while True:
             await self._waiters.wait_until(lambda: self._coalescer.may_take(need))
             self._check_open()
+            if generation != self._packages.generation:
+                return False
             try:
                 append_rows(self._coalescer, all_series, stops, timestamps, values, delivery)
             except BufferFullError:  # another thread was faster
                 continue
             delivery.expect(len(timestamps))
-            return
+            return True
 
     async def send(self, columns: Iterable[PointColumn], delivery: OpenDelivery) -> None:
         """Send columns past the coalescer, of series whose types are resolved.
@@ -142,6 +159,7 @@ class Admission:
         They take turns, a run of each in a package, encoded from the caller's memory when there is
         somewhere to send it.
         """
+        generation = self._packages.generation
         left = deque(_Remainder(column, 0, self._step(column)) for column in columns)
         while left:
             await self._waiters.wait_until(self._takes_package)
@@ -151,7 +169,7 @@ class Admission:
             if batch.points:
                 delivery.expect(batch.points)
                 self.direct_points += batch.points
-                self._dispatcher.submit(batch)
+                self._dispatcher.submit(batch, generation)
                 self._dispatcher.check()
 
     def _step(self, column: PointColumn) -> int:

@@ -15,17 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
-from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import fitted_column, is_exact_as_float, refuse_inexact
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.given import names_of
 from siridb_fast.columns.rows import MixedRows, SeriesRows, require_cast
 from siridb_fast.columns.rules import ColumnRules
-from siridb_fast.delivery.report import Failure, OpenDelivery
+from siridb_fast.delivery.report import OpenDelivery
 from siridb_fast.errors import ColumnError
 from siridb_fast.writer.admission import Admission
 
@@ -85,11 +83,11 @@ class ColumnIntake:
         """
         jobs = [(self._coalescer.series(c.name), c, self._is_large(c)) for c in columns]
         await self._admission.resolve_types([series for series, _, is_large in jobs if is_large])
-        jobs = [(s, self._fitted(s, column), is_large) for s, column, is_large in jobs]
+        jobs = [(s, self.fitted(s, column), is_large) for s, column, is_large in jobs]
         await self._admission.send([column for _, column, is_large in jobs if is_large], delivery)
         for series, column, is_large in jobs:
             if not is_large:
-                await self._admission.append(series, column, delivery, self._fitted)
+                await self._admission.append(series, column, delivery, self.fitted)
                 await self._give_turn()
 
     async def take_rows(self, rows: SeriesRows, delivery: OpenDelivery) -> None:
@@ -99,41 +97,15 @@ class ColumnIntake:
             ColumnError: Values are of another type than their series, with the name and the row.
                 Nothing was taken.
         """
-        all_series = await self._resolve_types(rows.names)
+        all_series = await self.resolve_types(rows.names)
+        generation = self._admission.generation
         rows = self._widened(rows, all_series)
         others = self._other_columns(rows, all_series)
         alone = self._alone(rows, others)
         columns = [others[i] if i in others else self._column(rows, i) for i in alone]
         await self.take_columns(columns, delivery)
         for span in _spans_between(rows, alone):
-            await self._append(rows, all_series, span, delivery)
-
-    async def refit(self, payload: bytes) -> Batch | None:
-        """Return a batch of the points of a package, in the types that their series have by now.
-
-        What cannot be converted is booked as not delivered; None if nothing is left.
-        """
-        columns = self._columns_of(payload)
-        batch = Batch()
-        for series, column in zip(
-            await self._resolve_types([c.name for c in columns]), columns, strict=True
-        ):
-            try:
-                fitted = self._fitted(series, column)
-            except ColumnError as exc:
-                self._admission.fail(Failure(series.name, len(column), exc), [])
-            else:
-                batch.append_column(fitted, 0, len(fitted))
-        return batch if len(batch) else None
-
-    def _columns_of(self, payload: bytes) -> list[PointColumn]:
-        columns = []
-        for name, (timestamps, values) in decode_points(payload).items():
-            try:
-                columns.append(point_column(name, timestamps, values, self._rules))
-            except ColumnError as exc:  # no writer made that, such as a name that is not UTF-8
-                self._admission.fail(Failure(str(name), len(timestamps), exc), [])
-        return columns
+            await self._append(rows, all_series, span, delivery, generation)
 
     async def require_fit(self, points: Sequence[PointColumn | MixedRows]) -> None:
         """Wait for the types of series, and refuse values that cannot go into them.
@@ -143,10 +115,10 @@ class ColumnIntake:
                 no counterpart in it; names series and index. A series of floats takes integers, if
                 they are exact.
         """
-        await self._resolve_types([name for one in points for name in names_of(one)])
+        await self.resolve_types([name for one in points for name in names_of(one)])
         for one in points:
             if isinstance(one, PointColumn):
-                self._fitted(self._coalescer.series(one.name), one)
+                self.fitted(self._coalescer.series(one.name), one)
             else:
                 self._require_mixed_fit(one)
 
@@ -162,8 +134,8 @@ class ColumnIntake:
         for type_, codes in others.items():
             require_cast(mixed, codes, type_, may_cast=self._on_type == "cast")
 
-    async def _resolve_types(self, names: Sequence[str]) -> list[Series]:
-        # Wait until the types of series are known to be the database's; return the series.
+    async def resolve_types(self, names: Sequence[str]) -> list[Series]:
+        """Wait until the types of series are known to be the database's; return the series."""
         series = list(map(self._coalescer.series, names))
         await self._admission.resolve_types(series)
         return series
@@ -185,18 +157,29 @@ class ColumnIntake:
         return sorted({*np.flatnonzero(is_long).tolist(), *others})
 
     async def _append(
-        self, rows: SeriesRows, all_series: list[Series], span: slice, delivery: OpenDelivery
+        self,
+        rows: SeriesRows,
+        all_series: list[Series],
+        span: slice,
+        delivery: OpenDelivery,
+        generation: int,
     ) -> None:
         # Those of some series that follow one another, to the runs of these.
         first, last = rows.start(span.start), rows.start(span.stop)
         assert isinstance(rows.values, np.ndarray)  # noqa: S101
-        await self._admission.append_rows(
+        is_done = await self._admission.append_rows(
             all_series[span],
             rows.stops[span] - first,
             rows.timestamps[first:last],
             rows.values[first:last].view(np.int64),
             delivery,
+            generation,
         )
+        if not is_done:  # a series may have another type by now: each is looked at again
+            for index in range(span.start, span.stop):
+                column = self._column(rows, index)
+                series = self._coalescer.series(column.name)
+                await self._admission.append(series, column, delivery, self.fitted)
         await self._give_turn()
 
     def _widened(self, rows: SeriesRows, all_series: list[Series]) -> SeriesRows:
@@ -218,7 +201,7 @@ class ColumnIntake:
                 self._coalescer.pin(series, rows.type)
             if self._coalescer.type_of(series) != rows.type:
                 try:
-                    others[index] = self._fitted(series, self._column(rows, index))
+                    others[index] = self.fitted(series, self._column(rows, index))
                 except ColumnError as exc:
                     row = rows.row(rows.start(index) + (exc.index or 0))
                     raise ColumnError(exc.text, series=series.name, index=row) from None
@@ -237,7 +220,17 @@ class ColumnIntake:
         # Large enough to be encoded from the caller's memory, past the coalescer.
         return column.max_bytes > self._admission.package_bytes // 2
 
-    def _fitted(self, series: Series, column: PointColumn) -> PointColumn:
+    def is_fitted(self, series: Series, column: PointColumn) -> bool:
+        """Tell whether a column has the type of its series, which gets it if it has none."""
+        self._coalescer.pin(series, column.type)
+        return self._coalescer.type_of(series) == column.type
+
+    def fitted(self, series: Series, column: PointColumn) -> PointColumn:
+        """Return a column in the type of its series, which gets the column's if it has none.
+
+        Raises:
+            ColumnError: It cannot be converted, or may not.
+        """
         type_ = self._coalescer.type_of(series)
         if type_ is None:
             self._coalescer.pin(series, column.type)

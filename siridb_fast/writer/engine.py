@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 from siridb_fast.batching._batch import Batch
@@ -43,8 +44,11 @@ from siridb_fast.errors import (
 from siridb_fast.query.database_facts import DatabaseFacts
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.admission import Admission
+from siridb_fast.writer.column_intake import ColumnIntake
+from siridb_fast.writer.first_points import FirstPoints
 from siridb_fast.writer.handshake import Handshake
 from siridb_fast.writer.options import IN_BACKGROUND, WriterOptions
+from siridb_fast.writer.refitter import Refitter
 from siridb_fast.writer.series_types import SeriesTypeResolver
 
 __all__ = ["Engine"]
@@ -79,8 +83,17 @@ class Engine:
             time.monotonic, options.on_delivery, options.on_error, self._raise_later
         )
         self._accounts.buffer_points = self._facts.buffer_points
+        self._first_points = FirstPoints(
+            self._accounts,
+            lambda names, host: self.queries.series_types(
+                names, at=self._cluster.connection_to(host)
+            ),
+            waits_for_replicas=len(config.hosts) > 1,
+            on_type=lambda name, type_: self._type_resolver.correct(name, type_),
+            notify=self.notify,
+        )
         self._packages = Packages(
-            Policy(on_doubt, has_spool=False), self._accounts, self._count_memory
+            Policy(on_doubt, has_spool=False), self._first_points, self._count_memory
         )
         self._send_queue = SendQueue(
             self._packages, coalescer, self._loop.time, options.delivery_timeout
@@ -92,7 +105,10 @@ class Engine:
             casts=options.on_type == "cast",
             on_refused=self.fail,
             on_resolved=self.check,
+            on_new=self._on_new_series,
+            on_changed=self._on_types_changed,
         )
+        self._refitter: Refitter | None = None
         self._spool: SpoolThread | None = None
         self._disk_queue: DiskQueue | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -141,7 +157,7 @@ class Engine:
     @property
     def points_left(self) -> int:
         """How many points are pending or on their way."""
-        return self._coalescer.points + self._points_in_packages
+        return self._coalescer.points + self._points_in_packages + self._first_points.points
 
     async def connect(self, timeout: float | None = None) -> None:
         """Connect, and learn about the database; without one there is, go on by ``options``.
@@ -181,6 +197,7 @@ class Engine:
     def _on_facts(self, facts: DatabaseFacts) -> None:
         # Before a new connection is used.
         self._facts = facts
+        self._type_resolver.forget_all()
         buffer_points = self._handshake.buffer_points
         self._coalescer.set_buffer(buffer_points)
         self._accounts.buffer_points = buffer_points
@@ -212,14 +229,15 @@ class Engine:
         self._spool = SpoolThread(options)
         await self._spool.open(self._config.dbname, UNITS[self.time_precision])
 
-    def start(self, refit: Callable[[bytes], Awaitable[Batch | None]]) -> None:
-        """Take points from now on.
-
-        ``refit`` gives the points of a package that was on disk the types that their series have.
-        """
+    def start(self, intake: ColumnIntake) -> None:
+        """Take points from now on; the ``intake`` knows the types that series have."""
+        refitter = Refitter(intake, self._packages, fail=self.fail, notify=self.notify)
+        self._refitter = refitter
+        self._dispatcher.on_outdated = refitter.start
+        self._type_resolver.keep_checking()
         if self._spool is not None:
             self._dispatcher.disk_queue = self._disk_queue = self._new_disk_queue(
-                self._spool, refit
+                self._spool, refitter.refit
             )
             self._packages.policy = replace(self._packages.policy, has_spool=True)
         self._is_running = True
@@ -263,7 +281,10 @@ class Engine:
             self._accounts.book_failure(Failure(name, points, error), waiting)
         self._packages.policy = replace(self._packages.policy, has_spool=False)
         self._dispatcher.abandon(error)
+        self._first_points.stop()
         self._type_resolver.stop()
+        if self._refitter is not None:
+            self._refitter.stop()
         self._cluster.close()
         if self._spool is not None:
             self._spool.end()
@@ -305,17 +326,12 @@ class Engine:
         timeout = self._options.delivery_timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(timeout):
-                self.check()
-                newest = self._type_resolver.newest
-                await self.waiters.wait_until(
-                    lambda: newest is None or self._coalescer.is_resolved(newest)
-                )
-                now = time.monotonic()
-                self._coalescer.flush(now)
-                self.check()
-                await self.waiters.wait_until(lambda: self._coalescer.oldest_since > now)
-                number = self._packages.last_number
-                await self.waiters.wait_until(lambda: self._packages.is_finished(number))
+                generation = -1
+                while generation != self._packages.generation:  # types were forgotten meanwhile
+                    generation = self._packages.generation
+                    await self._deliver_pending()
+                held = self._first_points.waiting()
+                await self.waiters.wait_until(lambda: not held & self._first_points.waiting())
                 if with_spool:
                     await self.waiters.wait_until(self._is_spool_empty)
         except TimeoutError:
@@ -323,6 +339,20 @@ class Engine:
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
                 f"{self._cluster.failure_suffix}"
             ) from None
+
+    async def _deliver_pending(self) -> None:
+        # Of series whose type is not known nothing leaves.
+        self.check()
+        newest = self._type_resolver.newest
+        await self.waiters.wait_until(
+            lambda: newest is None or self._coalescer.is_resolved(newest)
+        )
+        now = time.monotonic()
+        self._coalescer.flush(now)
+        self.check()
+        await self.waiters.wait_until(lambda: self._coalescer.oldest_since > now)
+        number = self._packages.last_number
+        await self.waiters.wait_until(lambda: self._packages.is_finished(number))
 
     def _is_spool_empty(self) -> bool:
         disk_queue = self._disk_queue
@@ -338,7 +368,7 @@ class Engine:
         return Stats(
             written=self._coalescer.accepted + self.admission.direct_points,
             buffered=self._coalescer.points,
-            in_flight=self._points_in_packages,
+            in_flight=self._points_in_packages + self._first_points.points,
             unsafe=self._packages.points(PackageState.ACKNOWLEDGED),
             spooled=self._disk_queue.points if self._disk_queue is not None else 0,
             delivered=total.points,
@@ -346,6 +376,7 @@ class Engine:
             slow=total.points - fast,
             rejected=total.rejected_points,
             in_doubt=total.in_doubt_points,
+            changed=total.changed_points,
             packages=total.packages,
             packages_in_flight=self._packages.count(PackageState.IN_FLIGHT),
             retries=self._packages.retries,
@@ -386,6 +417,18 @@ class Engine:
     def _on_checked(self) -> None:
         self.waiters.wake()
         self._set_timer()
+
+    def forget_types(self) -> None:
+        """Have the types of all series asked for again, which somebody has dropped; any thread."""
+        self._loop.call_soon_threadsafe(partial(self._type_resolver.forget_all, is_open=True))
+
+    def _on_new_series(self, names: list[str]) -> None:
+        if self.queries.may_list:
+            self._first_points.expect(names)
+
+    def _on_types_changed(self) -> None:
+        self._packages.generation += 1
+        self.notify()
 
     def _count_memory(self, size: int, points: int) -> None:
         self._coalescer.sealed_bytes += size

@@ -2,7 +2,8 @@
 
 SiriDB fixes the type of a series by its first point and silently casts all later ones. So points
 of a series that is new to a writer wait until the database was asked; those of another type are
-cast on request, or refused.
+cast on request, or refused. What was learned is not believed for ever: it is forgotten with each
+new connection and after a drop, and asked for again now and then.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ __all__ = ["SeriesTypeResolver"]
 
 NAMES_AT_ONCE = 1000
 RETRY_INTERVAL = 0.5  # seconds until the database is asked again that did not answer
+RECHECK_INTERVAL = 60.0  # seconds between two rounds in which all types are asked for again
+RECHECK_PAUSE = 1.0  # seconds between the queries of a round, each for `NAMES_AT_ONCE` types
 
 logger = logging.getLogger("siridb_fast")
 
@@ -39,6 +42,8 @@ class SeriesTypeResolver:
         on_refused: Called with pending points that cannot be cast and were dropped, and who waits
             for how many of them.
         on_resolved: Called when types have been resolved.
+        on_new: Called with the names of series that the database does not have.
+        on_changed: Called when types were forgotten, or are not what they were.
     """
 
     def __init__(
@@ -49,15 +54,20 @@ class SeriesTypeResolver:
         casts: bool,
         on_refused: Callable[[Failure, list[tuple[Any, int]]], None],
         on_resolved: Callable[[], None],
+        on_new: Callable[[list[str]], None],
+        on_changed: Callable[[], None],
     ) -> None:
         self._coalescer = coalescer
         self._look_up = look_up
         self._casts = casts
         self._on_refused = on_refused
         self._on_resolved = on_resolved
+        self._on_new = on_new
+        self._on_changed = on_changed
         self._unresolved: dict[Series, None] = {}
         self._postponed: dict[Series, None] = {}
         self._task: asyncio.Task[None] | None = None
+        self._recheck_task: asyncio.Task[None] | None = None
         self.resolved_count = 0  # series, so far
 
     def start(self, *, may_ask: bool = True) -> None:
@@ -89,10 +99,37 @@ class SeriesTypeResolver:
         """The series that is resolved last of those that are asked for now."""
         return next(reversed(self._unresolved), None)
 
+    def forget_all(self, *, is_open: bool = False) -> None:
+        """Believe no type any more; each is asked for before a point of its series leaves.
+
+        If it ``is_open``, a series without pending points may get another type by its next point.
+        """
+        self._coalescer.forget_types(is_open=is_open)
+        self._on_changed()
+
+    def keep_checking(self) -> None:
+        """Ask for all types again now and then, from now on until `stop`."""
+        self._recheck_task = asyncio.get_running_loop().create_task(self._keep_checking())
+
+    def correct(self, name: str, type_: str) -> None:
+        """Take note of the type that the database says a series has."""
+        series = self._coalescer.known(name)
+        if series is None or not self._coalescer.is_resolved(series):
+            return  # it is asked for in any case
+        known = self._coalescer.type_of(series)
+        if known is None or known == type_:
+            return
+        text = "series %r is of type %s in the database, not %s: points may have been converted"
+        logger.warning(text, name, type_, known)
+        self._coalescer.forget_type(series)
+        self._resolve(series, type_)
+        self._on_changed()
+
     def stop(self) -> None:
         """Ask no more."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in (self._task, self._recheck_task):
+            if task is not None:
+                task.cancel()
 
     async def _resolve_all(self) -> None:
         while self._unresolved:
@@ -103,12 +140,32 @@ class SeriesTypeResolver:
                 logger.warning("the types of %d series are not known yet: %r", len(some), exc)
                 await asyncio.sleep(RETRY_INTERVAL)
                 continue
+            self._on_new([series.name for series in some if series.name not in types])
             for series in some:
                 if series in self._unresolved:  # not postponed meanwhile
                     del self._unresolved[series]
                     self._resolve(series, types.get(series.name))
             self.resolved_count += len(some)
             self._on_resolved()
+
+    async def _keep_checking(self) -> None:
+        while True:
+            await asyncio.sleep(RECHECK_INTERVAL)
+            names = self._coalescer.names()
+            for first in range(0, len(names), NAMES_AT_ONCE):
+                await self._check(names[first : first + NAMES_AT_ONCE])
+                await asyncio.sleep(RECHECK_PAUSE)
+
+    async def _check(self, names: list[str]) -> None:
+        try:
+            types = await self._look_up(names)
+        except Exception as exc:  # noqa: BLE001 - whatever it is: the next round asks again
+            logger.debug("the types of %d series were not checked: %r", len(names), exc)
+            return
+        for name, type_ in types.items():
+            self.correct(name, type_)
+        self._on_new([name for name in names if name not in types])
+        self._on_resolved()
 
     def _resolve(self, series: Series, type_: str | None) -> None:
         # Other threads may write meanwhile: it is done once the coalescer says so.

@@ -176,7 +176,7 @@ class BatchWriter(Unpicklable, PointIntake):
         self._engine = engine
         self._state = State.OPEN
         self._coalescer.notify = engine.notify
-        engine.start(self._column_intake.refit)
+        engine.start(self._column_intake)
 
     async def close(self, timeout: float | None = None) -> Report:
         """Deliver what is pending and close the connections.

@@ -82,11 +82,12 @@ def print_report(report: Report, source: FileSource) -> None:
         *_unless_0("bad lines left out", source.bad_lines),
         *_unless_0("not delivered", report.rejected_points),
         *_unless_0("in doubt", report.in_doubt_points),
+        *_unless_0("changed", report.changed_points),
     ]
     _print(title, figures)
     _warn_of_left_out(source)
     _warn_of_expired(report.expired, report.expired_series)
-    for failure in (*report.rejected, *report.in_doubt)[:SHOWN_BAD_LINES]:
+    for failure in (*report.rejected, *report.in_doubt, *report.changed)[:SHOWN_BAD_LINES]:
         warn(str(failure))
 
 

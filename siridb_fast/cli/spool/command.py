@@ -149,7 +149,7 @@ def replay_command(
     replayed = run(replay(path, target.config, target.connect_timeout, timeout))
     report = replayed.report
     note(f"{report.points:,} points delivered in {report.packages:,} packages")
-    for failure in (*report.rejected, *report.in_doubt)[:SHOWN_FAILURES]:
+    for failure in (*report.rejected, *report.in_doubt, *report.changed)[:SHOWN_FAILURES]:
         warn(str(failure))
     if replayed.left:
         warn(f"{replayed.left:,} points are still in the spool")

@@ -194,6 +194,32 @@ cdef class Coalescer:
         series.mark = NEVER
         series.is_resolved = False
 
+    def forget_types(self, *, bint is_open=False) -> None:
+        """Take back that the types of all series are known; each is asked for before it is needed.
+
+        If it ``is_open``, a series without points may get another type meanwhile.
+        """
+        cdef Series series
+        for series in self.table.values():
+            self.forget_type(series)
+            if series.points:
+                self.unresolved.append(series)
+            elif is_open:
+                series.type = NO_TYPE
+
+    def ask_type(self, Series series not None) -> None:
+        """Have the type of a series asked for, unless it is known."""
+        if not series.is_resolved:
+            self.unresolved.append(series)
+
+    def names(self) -> list:
+        """Return the names of all series."""
+        return list(self.table)
+
+    def known(self, str name not None) -> Series | None:
+        """Return the series of this name, if there is one."""
+        return self.find(name)
+
     def pending(self, Series series not None, Py_ssize_t first=0) -> tuple:
         """Return (timestamps, values) of a series as arrays, texts as a list of bytes.
 
@@ -331,9 +357,12 @@ cdef class Coalescer:
     # ---- the queue
 
     cdef void _begin(self, Series series) noexcept:
-        # A run gets its first point.
+        # A run gets its first point. If its type was forgotten, it is asked for now.
         if series.is_resolved:
             self.has_news |= self.queue.join(series)
+        else:
+            self.unresolved.append(series)
+            self.has_news |= len(self.unresolved) == 1
 
     cdef void _lift(self, Series series) noexcept:
         # A run has grown to the length of its mark.
