@@ -1,6 +1,7 @@
 """The documents for developers name only files and targets that exist."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,9 @@ def test_named_targets_of_make_exist(document: str) -> None:
     named = TARGET.findall((ROOT / document).read_text())
     assert named
     assert set(named) <= TARGETS
+
+
+def test_drawing_of_states_is_that_of_the_table() -> None:
+    script = runpy.run_path(str(ROOT / "docs/draw_states.py"))
+    page = script["PAGE"].read_text()
+    assert script["drawn"](page) == page, "run python docs/draw_states.py"

@@ -1,0 +1,282 @@
+"""The real dispatcher against the table of states: every row, `close` in each state, any order.
+
+In each test a model decides what servers, disk and clock do; at its end every point has exactly
+one fate, that fate is true, and all memory is back.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siridb_fast.delivery.states import (
+    FATES,
+    TRANSITIONS,
+    ImpossibleTransition,
+    PackageEvent,
+    PackageState,
+)
+from siridb_fast.errors import SpoolError, SpoolFullError
+from tests.delivery.delivery_model import DELIVERY_TIMEOUT, Model
+
+S, E = PackageState, PackageEvent
+
+# ---- how a package comes into each state
+
+PLAIN: dict[str, Any] = {}
+SAFE = {"is_safe": True}
+ALWAYS = {"spool": "always"}
+OVERFLOW = {"spool": "overflow"}
+
+
+def ready(model: Model) -> None:
+    for number in range(2):
+        model.cut(number, "vanished")
+    model.dispatcher.submit(model.batch(("a", 1), ("b", 1)))
+    if model.disk is None:
+        model.dispatcher.check()
+
+
+def in_flight(model: Model) -> None:
+    model.write(("a", 1), ("b", 1))
+
+
+def acknowledged(model: Model) -> None:
+    in_flight(model)
+    answer(model, "ack")
+
+
+def in_doubt(model: Model, outcome: str = "vanished") -> None:
+    model.lookup_error = ConnectionError("not yet")
+    in_flight(model)
+    answer(model, outcome)
+
+
+def spooling(model: Model) -> None:
+    model.disk.error = SpoolError("full")
+    if model.disk.options.mode == "overflow":
+        for number in range(2):
+            model.cut(number, "vanished")
+    model.write(("a", 1), ("b", 1))
+    model.loop.advance(0.5)
+
+
+def on_disk(model: Model) -> None:
+    for number in range(2):
+        model.cut(number, "vanished")
+    model.write(("a", 1), ("b", 1))
+    model.loop.advance(1.0)
+
+
+def sent_and_on_disk(model: Model) -> None:
+    in_flight(model)
+    answer(model, "lost", stays_down=True)
+    model.loop.advance(1.0)
+
+
+def splitting(model: Model) -> None:
+    in_flight(model)
+    model.disk.error = SpoolError("full")
+    answer(model, "refused")
+
+
+def answer(model: Model, outcome: str, *, stays_down: bool = False) -> None:
+    """Answer whatever is in flight."""
+    for number in range(2):
+        if stays_down:
+            model.cut(number, outcome)
+        while model.answer(number, outcome):
+            pass
+
+
+def found(model: Model, number: int = 0) -> None:
+    model.lookup_error = None
+    model.loop.advance(5.0)
+
+
+def late(model: Model) -> None:
+    model.loop.advance(2 * DELIVERY_TIMEOUT)
+
+
+def go_down(model: Model) -> None:
+    for number in range(2):
+        model.cut(number, "vanished")
+
+
+def disk_works(model: Model) -> None:
+    model.disk.error = None
+    model.loop.advance(5.0)
+
+
+def connect(model: Model) -> None:
+    model.connect()
+    model.loop.advance(5.0)
+
+
+def drop_oldest(model: Model) -> None:
+    task = model.loop.create_task(model.recaller.drop(1, SpoolFullError("full")))
+    model.loop.settle()
+    assert task.result()
+
+
+Step = Callable[[Model], object]
+Way = tuple[dict[str, Any], Step, Step]
+ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
+    (S.READY, E.SENT): (PLAIN, ready, connect),
+    (S.READY, E.LATE): (PLAIN, ready, late),
+    (S.READY, E.NO_SERVER): (OVERFLOW, ready, lambda model: model.loop.advance(1.0)),
+    (S.READY, E.CLOSED): (PLAIN, ready, Model.close),
+    (S.IN_FLIGHT, E.STORED): (PLAIN, in_flight, lambda model: answer(model, "ack")),
+    (S.IN_FLIGHT, E.CANNOT_SERVE): (PLAIN, in_flight, lambda model: model.answer(0, "busy")),
+    (S.IN_FLIGHT, E.REFUSED): (PLAIN, in_flight, lambda model: model.answer(0, "refused")),
+    (S.IN_FLIGHT, E.NO_ANSWER): (PLAIN, in_flight, lambda model: model.answer(0, "lost")),
+    (S.IN_FLIGHT, E.CLOSED): (PLAIN, in_flight, Model.close),
+    (S.ACKNOWLEDGED, E.SAFE): (SAFE, acknowledged, Model.answer_sentinel),
+    (S.ACKNOWLEDGED, E.PROCESS_ENDED): (SAFE, acknowledged, Model.restart),
+    (S.ACKNOWLEDGED, E.LATE): (SAFE, acknowledged, late),
+    (S.ACKNOWLEDGED, E.NO_SERVER): (SAFE | OVERFLOW, acknowledged, go_down),
+    (S.ACKNOWLEDGED, E.CLOSED): (SAFE, acknowledged, Model.close),
+    (S.IN_DOUBT, E.FOUND): (PLAIN, lambda model: in_doubt(model, "lost"), found),
+    (S.IN_DOUBT, E.MISSING): (PLAIN, in_doubt, found),
+    (S.IN_DOUBT, E.PARTLY_FOUND): (PLAIN, lambda model: in_doubt(model, "part"), found),
+    (S.IN_DOUBT, E.LATE): (PLAIN, in_doubt, late),
+    (S.IN_DOUBT, E.NO_SERVER): (OVERFLOW, in_doubt, go_down),
+    (S.IN_DOUBT, E.CLOSED): (PLAIN, in_doubt, Model.close),
+    (S.SPOOLING, E.WRITTEN): (OVERFLOW, spooling, disk_works),
+    (S.SPOOLING, E.DISK_FAILED): (ALWAYS, spooling, disk_works),
+    (S.SPOOLING, E.CLOSED): (OVERFLOW, spooling, Model.close),
+    (S.ON_DISK, E.RECALLED): (OVERFLOW, on_disk, connect),
+    (S.ON_DISK, E.DISCARDED): (OVERFLOW, on_disk, drop_oldest),
+    (S.SPLITTING, E.PARTED): (ALWAYS, splitting, disk_works),
+    (S.SPLITTING, E.CLOSED): (ALWAYS, splitting, Model.close),
+}
+
+
+def test_every_row_of_the_table_is_tried() -> None:
+    assert set(ROWS) == set(TRANSITIONS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0].name}-{row[1].name}")
+def test_event_in_a_state_is_a_row_of_the_table(row: tuple[PackageState, PackageEvent]) -> None:
+    options, come, act = ROWS[row]
+    model = Model(**options)
+    come(model)
+    act(model)
+    assert row in {(before, event) for before, event, _ in model.seen}
+    finish(model)
+
+
+@pytest.mark.parametrize("state", [state for state in S if state not in FATES])
+@pytest.mark.parametrize("on_doubt", ["verify", "resend", "report"])
+def test_close_in_each_state_gives_each_point_its_fate(state: PackageState, on_doubt: str) -> None:
+    tried = 0
+    for (before, _), (options, come, _) in ROWS.items():
+        if before is not state or (on_doubt != "verify" and state is S.IN_DOUBT):
+            continue
+        model = Model(on_doubt, **options)
+        come(model)
+        tried += 1
+        model.close()
+        model.check()
+    assert tried or on_doubt != "verify"
+
+
+@pytest.mark.parametrize(
+    "state", [*dict.fromkeys(state for state, _ in ROWS if state is not S.ON_DISK)]
+)
+def test_event_that_is_no_row_raises_and_changes_nothing(state: PackageState) -> None:
+    options, come = next((way[0], way[1]) for (before, _), way in ROWS.items() if before is state)
+    model = Model(**options)
+    come(model)
+    (package,) = model.packages.in_state(state)
+    for event in E:
+        if (state, event) not in TRANSITIONS:
+            with pytest.raises(ImpossibleTransition):
+                model.packages.move(package, event)
+            assert model.packages.in_state(state) == [package]
+    finish(model)
+
+
+# ---- any order
+
+OUTCOMES = ["ack", "lost", "vanished", "part", "refused", "busy", "no pool"]
+ERRORS = [
+    None, SpoolError("no"), SpoolFullError("full"), sqlite3.OperationalError("no"), OSError("no"),
+    MemoryError(), RuntimeError("no"),
+]  # fmt: skip
+LOOKUP_ERRORS = [
+    None, OSError("no"), MemoryError(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"),
+    KeyError("no"), RuntimeError("no"),
+]  # fmt: skip
+NUMBER = st.integers(0, 1)
+STEPS = st.one_of(
+    st.tuples(st.just("write"), st.integers(1, 3)),
+    st.tuples(st.just("submit"), st.integers(1, 3)),
+    st.tuples(st.just("answer"), NUMBER, st.sampled_from(OUTCOMES)),
+    st.tuples(st.just("cut"), NUMBER, st.sampled_from(["lost", "vanished", "part"])),
+    st.tuples(st.just("connect")),
+    st.tuples(st.just("restart")),
+    st.tuples(st.just("sentinel")),
+    st.tuples(st.just("advance"), st.sampled_from([0.5, 2.0, 40.0, DELIVERY_TIMEOUT + 1])),
+    st.tuples(st.just("disk"), st.sampled_from(ERRORS)),
+    st.tuples(st.just("look-up"), st.sampled_from(LOOKUP_ERRORS)),
+)
+
+
+def do(model: Model, step: tuple[Any, ...]) -> None:
+    name, *args = step
+    if name in ("write", "submit"):
+        timestamp = len(model.written)
+        points = [(f"s{n}", timestamp) for n in range(args[0])]
+        if name == "write":
+            model.write(*points)
+        else:
+            model.dispatcher.submit(model.batch(*points))
+            model.dispatcher.check()
+    elif name == "answer":
+        model.answer(*args)
+    elif name == "cut":
+        model.cut(*args)
+    elif name == "disk":
+        if model.disk is not None:
+            model.disk.error = args[0]
+    elif name == "look-up":
+        model.lookup_error = args[0]
+    elif name == "advance":
+        model.loop.advance(args[0])
+    elif name == "sentinel":
+        model.answer_sentinel()
+    else:
+        getattr(model, name)()
+
+
+@given(
+    st.sampled_from(["verify", "resend", "report"]),
+    st.sampled_from([None, "overflow", "always"]),
+    st.booleans(),
+    st.lists(STEPS, max_size=25),
+    st.booleans(),
+)
+@settings(max_examples=400, deadline=None)
+def test_whatever_happens_each_point_has_one_fate_which_is_true(
+    on_doubt: str, spool: str | None, is_safe: bool, steps: list[tuple[Any, ...]], is_mended: bool
+) -> None:
+    model = Model(on_doubt, spool, is_safe)
+    for step in steps:
+        do(model, step)
+    if is_mended:
+        model.mend()
+        assert model.packages.is_finished(model.packages.last_number)
+    model.close()
+    model.check()
+
+
+def finish(model: Model) -> None:
+    """Let everything work again, and close."""
+    if not model.closed:
+        model.mend()
+        model.close()
+    model.check()
