@@ -17,8 +17,8 @@ def drawing() -> str:
     lines = ["```mermaid", "stateDiagram-v2", "    direction LR"]
     lines += [f"    [*] --> {state.name}" for state in (PackageState.READY, PackageState.SPOOLING)]
     arrows: dict[tuple[str, str], list[str]] = {}
-    for (state, event), rule in TRANSITIONS.items():
-        for target in targets(rule):
+    for state, event in TRANSITIONS:
+        for target in targets(state, event):
             arrows.setdefault((state.name, target.name), []).append(event.name)
     lines += [f"    {a} --> {b}: {' · '.join(events)}" for (a, b), events in arrows.items()]
     lines += [f"    {state.name} --> [*]" for state in PackageState if state in FATES]

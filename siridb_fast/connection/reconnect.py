@@ -153,7 +153,7 @@ class Member:
                 return
             try:
                 await self.connect()
-            except (SiriDBError, OSError) as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever it is, the next attempt may succeed
                 self._events.on_failure(self.host, exc)
 
 

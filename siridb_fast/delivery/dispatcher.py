@@ -97,6 +97,20 @@ class Dispatcher:
         """Do what is due now; called after whatever has happened."""
         if self._is_stopped:
             return
+        is_paused = True
+        try:
+            is_paused = self._do_what_is_due()
+        except BaseException as exc:  # memory is short, for one; what waits goes on all the same
+            self._backoff.begin(self._loop.time())
+            if not isinstance(exc, Exception):
+                raise
+            logger.exception("packages were not sent; trying again")
+        finally:
+            self._set_timer(is_paused=is_paused)
+            self._on_checked()
+
+    def _do_what_is_due(self) -> bool:
+        # Return whether sending is paused.
         if self.sentinels is not None:
             self.sentinels.check_processes()
         self._give_up_late()
@@ -113,8 +127,7 @@ class Dispatcher:
         if self.disk_queue is not None:
             has_room = not is_paused and self._cluster.connection_with_room() is not None
             self.disk_queue.check(has_room=has_room)
-        self._set_timer(is_paused=is_paused)
-        self._on_checked()
+        return is_paused
 
     def stop(self) -> None:
         """Send no more."""
@@ -150,8 +163,15 @@ class Dispatcher:
         """Act on the answer to a package, at once: the event loop has not gone on."""
         if package.state is not S.IN_FLIGHT or package.connection is not connection:
             return  # given up meanwhile
-        HANDLERS[verdict_of(error)](self, package, connection, error)
-        self.check()
+        try:
+            HANDLERS[verdict_of(error)](self, package, connection, error)
+        except Exception:
+            logger.exception("the answer to a package was not dealt with")
+        finally:
+            if package.state is S.IN_FLIGHT:
+                doubt = SiriDBError("the answer to the package was not dealt with")
+                self._on_doubt(package, E.NO_ANSWER, doubt)
+            self.check()
 
     def on_looked_up(self, package: Package, event: PackageEvent) -> None:
         """Take what the database says of a package in doubt: found, missing, or partly found."""
@@ -219,6 +239,9 @@ class Dispatcher:
         except (ConnectionLost, RequestTimeout) as exc:  # nothing of it was sent
             package.error = package.error or exc
             return False
+        except BaseException:  # it may be sent in part
+            connection.abort()
+            raise
         package.connection = connection
         self._packages.move(package, E.SENT)
         return True

@@ -178,9 +178,13 @@ def next_state(package: Facts, event: PackageEvent, policy: Policy) -> PackageSt
     return rule if isinstance(rule, PackageState) else CHOICES[rule][0](package, policy)
 
 
-def targets(rule: PackageState | Choice) -> tuple[PackageState, ...]:
-    """Return the states that a rule can lead to."""
-    return (rule,) if isinstance(rule, PackageState) else CHOICES[rule][1]
+def targets(state: PackageState, event: PackageEvent) -> tuple[PackageState, ...]:
+    """Return the states that an event can lead to from a state."""
+    rule = TRANSITIONS[state, event]
+    if isinstance(rule, PackageState):
+        return (rule,)
+    is_sent = rule is C.GIVE_UP and state in MAYBE_STORED
+    return tuple(one for one in CHOICES[rule][1] if not (is_sent and one is S.REJECTED))
 
 
 MAYBE_STORED = frozenset({S.IN_FLIGHT, S.ACKNOWLEDGED, S.IN_DOUBT})

@@ -136,17 +136,20 @@ class SeriesTypeResolver:
             some = list(islice(self._unresolved, NAMES_AT_ONCE))
             try:
                 types = await self._look_up([series.name for series in some])
+                self._on_new([series.name for series in some if series.name not in types])
+                self._resolve_some(some, types)
             except Exception as exc:  # noqa: BLE001 - whatever it is: nothing new would leave
                 logger.warning("the types of %d series are not known yet: %r", len(some), exc)
                 await asyncio.sleep(RETRY_INTERVAL)
                 continue
-            self._on_new([series.name for series in some if series.name not in types])
-            for series in some:
-                if series in self._unresolved:  # not postponed meanwhile
-                    del self._unresolved[series]
-                    self._resolve(series, types.get(series.name))
             self.resolved_count += len(some)
             self._on_resolved()
+
+    def _resolve_some(self, some: list[Series], types: dict[str, str]) -> None:
+        for series in some:
+            if series in self._unresolved:  # not postponed meanwhile
+                self._resolve(series, types.get(series.name))
+                del self._unresolved[series]
 
     async def _keep_checking(self) -> None:
         while True:

@@ -71,8 +71,10 @@ class Model:
         self.fates: dict[Point, list[str]] = {}
         self.memory = [0, 0]
         self.closed = False
+        self.callback_errors: list[BaseException] = []  # that the user's callbacks raise
+        self.raised: list[BaseException] = []  # what the event loop is to raise
         self.notified = False
-        self.accounts = Accounts(self.loop.time, None, None, self._raise)
+        self.accounts = Accounts(self.loop.time, self._on_booked, self._on_booked, self._raise)
         self.packages = Packages(Policy(on_doubt, has_spool=False), self.accounts, self._count)
         self._watch()
         self.cluster = cast("Any", Cluster(self))
@@ -98,12 +100,10 @@ class Model:
     def _open_disk(self, disk: Any, queue: SendQueue) -> None:
         self.disk = disk
 
-        async def refit(payload: bytes) -> Batch:
-            return batch_of(payload)
-
         with self.in_loop():
             self.recaller = recaller = Recaller(
-                disk, self.packages, queue, max_buffered=1_000_000, refit=refit,
+                disk, self.packages, queue, max_buffered=1_000_000,
+                refit=lambda payload: self.refit(payload),
                 on_recalled=self.dispatcher.on_recalled, on_unreadable=lambda *_: None,
                 notify=self.notify,
             )  # fmt: skip
@@ -137,6 +137,10 @@ class Model:
             times, values = np.array([timestamp]), np.array([float(timestamp)])
             batch.append_column(point_column(name, times, values, ColumnRules()), 0, 1)
 
+    async def refit(self, payload: bytes) -> Batch:
+        """Give the points of a package from disk the types of their series."""
+        return batch_of(payload)
+
     async def active_tasks(self, **_: object) -> int:
         """Tell that the server works on nothing but the question and our packages."""
         return 1
@@ -168,8 +172,12 @@ class Model:
         self.memory[0] += size
         self.memory[1] += points
 
+    def _on_booked(self, _: object) -> None:
+        if self.callback_errors:
+            raise self.callback_errors.pop()
+
     def _raise(self, exception: BaseException) -> None:
-        raise exception
+        self.raised.append(exception)
 
     def _watch(self) -> None:
         # Note each move, and each fate of a point.

@@ -72,6 +72,10 @@ class Connection:
             raise ConnectionLost(f"there is no connection to {self.name}")
         self.unanswered.append((sink, points_of(bytes(payload))))
 
+    def abort(self) -> None:
+        """Be gone."""
+        self.is_up = False
+
     def send(self, _: int, payload: Any, deadline: float, **__: object) -> asyncio.Future[Any]:
         """Send a sentinel; it is answered when the model says so."""
         sent: asyncio.Future[Any] = self.model.loop.create_future()

@@ -35,7 +35,7 @@ OVERFLOW = {"spool": "overflow"}
 def ready(model: Model) -> None:
     for number in range(2):
         model.cut(number, "vanished")
-    model.dispatcher.submit(model.batch(("a", 1), ("b", 1)))
+    model.dispatcher.submit(model.batch(("a", 1), ("b", 1)), 0)
     if model.disk is None:
         model.dispatcher.check()
 
@@ -234,7 +234,7 @@ def do(model: Model, step: tuple[Any, ...]) -> None:
         if name == "write":
             model.write(*points)
         else:
-            model.dispatcher.submit(model.batch(*points))
+            model.dispatcher.submit(model.batch(*points), 0)
             model.dispatcher.check()
     elif name == "answer":
         model.answer(*args)
@@ -260,7 +260,7 @@ def do(model: Model, step: tuple[Any, ...]) -> None:
     st.lists(STEPS, max_size=25),
     st.booleans(),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_whatever_happens_each_point_has_one_fate_which_is_true(
     on_doubt: str, spool: str | None, is_safe: bool, steps: list[tuple[Any, ...]], is_mended: bool
 ) -> None:
