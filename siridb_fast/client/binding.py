@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from enum import Enum
 
 from siridb_fast.concurrency.fork import Home
@@ -33,9 +34,16 @@ class ClusterBinding:
     Args:
         config: Where to connect.
         loop: The event loop that `connect` will be called in, if that is to be checked.
+        on_change: Called whenever a connection was made or lost.
     """
 
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        loop: asyncio.AbstractEventLoop | None,
+        on_change: Callable[[], None] | None = None,
+    ) -> None:
+        self._on_change = on_change
         self.config = config
         self.state = State.NEW
         self._loop = loop
@@ -100,7 +108,7 @@ class ClusterBinding:
         ):
             self._leave()
         if self._cluster is None:
-            self._cluster = Cluster(self.config)
+            self._cluster = Cluster(self.config, on_change=self._on_change)
             self._home = Home("client")
         self.state = State.OPEN
         return self._cluster

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -129,8 +130,9 @@ class SiriDBClient(Unpicklable):
 
     def _set_up(self, config: Config, loop: asyncio.AbstractEventLoop | None) -> None:
         self._config = config
-        self._binding = ClusterBinding(config, loop)
-        self._database = Database(self._request)
+        self._database = Database(self._request, self._on_drop)
+        self._binding = ClusterBinding(config, loop, self._database.forget)
+        self._writers: weakref.WeakSet[BatchWriter] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         return f"<SiriDBClient {describe(self._config)}: {self._binding.state.value}>"
@@ -187,6 +189,7 @@ class SiriDBClient(Unpicklable):
     def close(self) -> None:
         """Close all connections and stop trying to connect."""
         self._binding.close()
+        self._database.accept_any()
 
     async def wait_closed(self) -> None:
         """Wait until the connections are gone, after `close`."""
@@ -205,7 +208,8 @@ class SiriDBClient(Unpicklable):
                 str. Arrays are read in place; points out of order are sorted. An empty pair adds
                 nothing.
             timeout: Seconds for all of it.
-            time_precision: The database's, if it is not to be asked: SECOND … NANOSECOND.
+            time_precision: SECOND … NANOSECOND, for a user who may not show that of the database;
+                else it has to be that.
             on_missing: NaN and NaT in arrays. ``"keep"``: NaN is sent, NaT refused. ``"drop"``:
                 the point is left out. ``"error"``: refused.
             on_precision_loss: A datetime64 finer than the database's precision: ``"error"`` or
@@ -224,6 +228,11 @@ class SiriDBClient(Unpicklable):
         Raises:
             ColumnError: An array cannot be sent; names the series and the index. Also a
                 `ValueError`.
+            DatabaseChangedError: The database of a new connection is of another time precision, or
+                has series of other types, than arrays were converted for. After `close` and
+                `connect` it is taken as it is.
+            PointsChangedError: Another client has made a new series at the same moment, with
+                another type: the server has converted the points.
             InsertError: The server refused the package.
             PackingOverflowError: An integer in a list is outside 64 bits. Also an `OverflowError`.
             PoolError: No server is connected, or a pool has had none for the whole ``timeout``.
@@ -356,10 +365,22 @@ class SiriDBClient(Unpicklable):
 
         ``async with client.writer() as writer: …``. The client need not be connected.
         """
-        return BatchWriter(self, **options)
+        writer = BatchWriter(self, **options)
+        self._writers.add(writer)
+        return writer
+
+    def _on_drop(self) -> None:
+        for writer in self._writers:
+            writer._forget_types()  # noqa: SLF001 - made here
 
     async def _request(
-        self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
+        self,
+        type_: int,
+        payload: PayloadBytes,
+        timeout: float,
+        *,
+        is_raw: bool = False,
+        require: Callable[[], None] | None = None,
     ) -> Any:
         return await request_with_failover(
             self._binding.here(),
@@ -368,4 +389,5 @@ class SiriDBClient(Unpicklable):
             timeout,
             is_raw=is_raw,
             on_doubt=self._config.on_doubt,
+            require=require,
         )

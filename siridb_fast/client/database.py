@@ -1,25 +1,22 @@
 """Inserts and queries of one database, as all clients have them.
 
-Decides what goes into payloads and what answers mean. Knows nothing of servers: which of them gets
-a request, and what happens when that fails, is up to what sends it.
+Decides what becomes of answers; how arrays go out is in `inserts`. Knows nothing of servers:
+which of them gets a request, and what happens when that fails, is up to what sends it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from siridb_fast.client.options import FrameKeywords, FrameOptions, InsertKeywords, InsertOptions
-from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.casting import fitted_column
-from siridb_fast.columns.insert_data import parts_of, plain_payload
-from siridb_fast.columns.payloads import PACKAGE_BYTES, Part, Payload, cut_payloads
-from siridb_fast.columns.rules import ColumnRules
+from siridb_fast.client.inserts import Inserts, Sender
+from siridb_fast.client.options import FrameKeywords, FrameOptions, InsertKeywords
 from siridb_fast.columns.time_units import TimePrecision
-from siridb_fast.errors import SiriDBError, TableError
+from siridb_fast.errors import TableError
 from siridb_fast.protocol import _wire
 from siridb_fast.query.catalog import Catalog
 from siridb_fast.query.paging import Pager, PointArrays, SelectResult
@@ -31,7 +28,6 @@ from siridb_fast.query.result_frames import (
     require_pyarrow,
 )
 from siridb_fast.query.run import (
-    RequestSender,
     check_precision,
     check_query,
     run_query,
@@ -46,10 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Database"]
 
-INSERTED = re.compile(r"inserted (\d+) point")
-
-
-DEFAULT_OPTIONS = InsertOptions()
+DROP = re.compile(r"\s*drop\b", re.IGNORECASE)
 
 
 class Database:
@@ -57,17 +50,36 @@ class Database:
 
     Args:
         send: Sends one to a server.
+        on_drop: Called when something was dropped.
     """
 
-    def __init__(self, send: RequestSender) -> None:
+    def __init__(self, send: Sender, on_drop: Callable[[], None] | None = None) -> None:
         self._send = send
-        self._catalog = Catalog(partial(run_query, send))
+        self._on_drop = on_drop
+        self._catalog = Catalog(partial(run_query, send), clock=time.monotonic)
+        self._inserts = Inserts(send, self._catalog)
+
+    def forget(self) -> None:
+        """Believe nothing of the database any more: there is a new connection to it."""
+        self._catalog.forget()
+
+    def accept_any(self) -> None:
+        """Take the next database as it is: the client was closed, and may be opened again."""
+        self._catalog.forget()
+        self._inserts.accept_any()
 
     async def query(
         self, query: str | bytes, time_precision: int | None = None, timeout: float = 60
     ) -> Any:
         """Run a query; return the answer as Python objects."""
-        return await run_query(self._send, query, timeout, time_precision)
+        check_query(query)
+        try:
+            return await run_query(self._send, query, timeout, time_precision)
+        finally:
+            if is_drop(query):
+                self._catalog.forget()
+                if self._on_drop is not None:
+                    self._on_drop()
 
     async def query_arrays(
         self,
@@ -79,13 +91,28 @@ class Database:
     ) -> PointArrays:
         """Run a select; return the answer as arrays."""
         check_precision(time_precision)
-        if all_points:
-            arrays = await self._all_points(query, timeout)
-        else:
-            arrays = (await run_select(self._send, query, timeout)).points
-        if time_precision is not None:
-            _convert(arrays, await self._catalog.time_precision(timeout), time_precision)
+        if time_precision is None:
+            return await self._arrays(query, timeout, all_points=all_points)
+        arrays, precision = await self._arrays_and_precision(query, timeout, all_points=all_points)
+        _convert(arrays, precision, time_precision)
         return arrays
+
+    async def _arrays(
+        self, query: str | bytes, timeout: float, *, all_points: bool
+    ) -> PointArrays:
+        if all_points:
+            return await self._all_points(query, timeout)
+        return (await run_select(self._send, query, timeout)).points
+
+    async def _arrays_and_precision(
+        self, query: str | bytes, timeout: float, *, all_points: bool
+    ) -> tuple[PointArrays, int | None]:
+        # And it is that of the database which has answered: it may be another one by now.
+        while True:
+            precision = await self._catalog.time_precision(timeout)
+            arrays = await self._arrays(query, timeout, all_points=all_points)
+            if precision == await self._catalog.time_precision(timeout):
+                return arrays, precision
 
     async def query_frame(
         self,
@@ -113,26 +140,7 @@ class Database:
 
     async def insert(self, data: object, timeout: float, keywords: InsertKeywords) -> Any:
         """Insert lists and arrays; return what the server answers, summed up over packages."""
-        options = InsertOptions(**keywords) if keywords else DEFAULT_OPTIONS
-        payload = plain_payload(data)
-        if payload is not None:
-            return await self._send(_wire.REQ_INSERT, payload, timeout)
-        deadline = asyncio.get_running_loop().time() + timeout
-        precision = options.time_precision
-        if precision is None:
-            precision = await self._catalog.time_precision(timeout)
-        rules = options.rules(precision)
-        parts = await self._fitted(parts_of(data, rules), options.on_type, rules, deadline)
-        columns = [part for part in parts if isinstance(part, PointColumn)]
-        if (
-            len(columns) < len(parts)
-            or sum(column.max_bytes for column in columns) > PACKAGE_BYTES
-        ):
-            for column in columns:
-                column.check()  # all of them, before the first of several packages goes
-        inserted = await self._send_in_turn(cut_payloads(parts), deadline)
-        self._catalog.remember(_types_created(columns, options.on_missing))
-        return {"success_msg": f"Successfully inserted {inserted} point(s)."}
+        return await self._inserts.insert(data, timeout, keywords)
 
     async def insert_packed(self, payload: PayloadBytes, timeout: float) -> Any:
         """Insert what `encode_insert` has made."""
@@ -148,10 +156,14 @@ class Database:
                 "the database's time precision is unknown, as the user may not ask for it (the "
                 "right 'show'), so timestamps are no times; query_arrays gives them as integers"
             )
-        arrays = await self.query_arrays(
-            query, time_precision, timeout, all_points=options.all_points
+        arrays, precision = await self._arrays_and_precision(
+            query, timeout, all_points=options.all_points
         )
-        return arrays, precision if time_precision is None else time_precision, options.form
+        if precision is not None and time_precision is not None:
+            _convert(arrays, precision, time_precision)
+            precision = time_precision
+        assert precision is not None  # noqa: S101 - see above
+        return arrays, precision, options.form
 
     async def _all_points(self, query: str | bytes, timeout: float) -> PointArrays:
         check_query(query)
@@ -166,51 +178,11 @@ class Database:
 
         return await Pager(select, run).fetch(query)
 
-    async def _fitted(
-        self, parts: list[Part], on_type: str, rules: ColumnRules, deadline: float
-    ) -> list[Part]:
-        # The type of a series is fixed by its first point; later ones are cast without a word.
-        columns = [part for part in parts if isinstance(part, PointColumn) and len(part)]
-        types = _first_types(columns)
-        left = deadline - asyncio.get_running_loop().time()
-        known = await self._catalog.series_types(types, left)
-        if stale := [name for name in known if known[name] != types[name]]:
-            fresh = await self._catalog.series_types(stale, left, is_fresh=True)
-            known = {name: known[name] for name in known if name not in stale} | fresh
-        types |= known
-        return [
-            fitted_column(part, types[part.name], on_type, rules)
-            if isinstance(part, PointColumn) and len(part)
-            else part
-            for part in parts
-        ]
 
-    async def _send_in_turn(self, payloads: Iterator[Payload], deadline: float) -> int:
-        # The next payload is built while one is with the server.
-        loop = asyncio.get_running_loop()
-        inserted = 0
-        sending: asyncio.Task[int] | None = None
-        try:
-            for payload in payloads:
-                if sending is not None:
-                    inserted += await sending
-                sending = loop.create_task(self._insert_payload(payload, deadline - loop.time()))
-                await asyncio.sleep(0)  # so that it is on its way
-            if sending is not None:
-                inserted += await sending
-        except SiriDBError as exc:
-            exc.points_inserted = inserted
-            raise
-        finally:
-            if sending is not None:
-                sending.cancel()
-        return inserted
-
-    async def _insert_payload(self, payload: Payload, timeout: float) -> int:
-        with memoryview(payload.buffer) as view:  # open, so that the memory is not used again yet
-            answer = await self.insert_packed(view, timeout)
-        found = INSERTED.search(str(answer))
-        return int(found[1]) if found else payload.points
+def is_drop(query: str | bytes) -> bool:
+    """Tell whether a query drops something."""
+    text = query if isinstance(query, str) else query.decode(errors="replace")
+    return DROP.match(text) is not None
 
 
 def _convert(arrays: PointArrays, given: int | None, wanted: int) -> None:
@@ -228,16 +200,3 @@ def _convert(arrays: PointArrays, given: int | None, wanted: int) -> None:
                 f"series {name!r}: timestamp {timestamps.max()} has over 64 bits when converted"
             )
         timestamps *= factor
-
-
-def _first_types(columns: list[PointColumn]) -> dict[str, str]:
-    types: dict[str, str] = {}
-    for column in columns:
-        types.setdefault(column.name, column.type)
-    return types
-
-
-def _types_created(columns: list[PointColumn], on_missing: str) -> dict[str, str]:
-    # A column without a point, or with missing ones only, has not created its series.
-    is_whole = on_missing != "drop"
-    return {c.name: c.type for c in columns if len(c) and (is_whole or c.check())}

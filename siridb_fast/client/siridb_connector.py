@@ -192,6 +192,7 @@ class SiriDBAsyncConnection(Unpicklable):
         """Connect and log in; a URL may stand for the first five arguments."""
         login = login_of(username, password, dbname, host, port)
         self._connection = await log_in(login, protocol, timeout)
+        self._database.accept_any()
         if keepalive:
             self._connection.keep_alive(KEEPALIVE_INTERVAL)
 
@@ -225,10 +226,18 @@ class SiriDBAsyncConnection(Unpicklable):
         return await self._database.insert(data, timeout, options)
 
     async def _request(
-        self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
+        self,
+        type_: int,
+        payload: PayloadBytes,
+        timeout: float,
+        *,
+        is_raw: bool = False,
+        require: Callable[[], None] | None = None,
     ) -> Any:
         if self._connection is None:
             raise ConnectionLost("the connection is closed")
+        if require is not None:
+            require()
         return await self._connection.request(type_, payload, timeout, is_raw=is_raw)
 
 
@@ -340,7 +349,13 @@ class SiriDBConn:
             await self._connection.wait_closed()
 
     async def _request(
-        self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
+        self,
+        type_: int,
+        payload: PayloadBytes,
+        timeout: float,
+        *,
+        is_raw: bool = False,
+        require: Callable[[], None] | None = None,
     ) -> Any:
         for attempt in range(1, self.MAX_WRITE_RETRY + 1):
             if not self.is_connected():
@@ -349,6 +364,8 @@ class SiriDBConn:
             try:
                 if connection is None:
                     raise ConnectionLost(f"there is no connection to {self._login.host}")
+                if require is not None:
+                    require()
                 return await connection.request(type_, payload, timeout, is_raw=is_raw)
             except (ServerError, PoolError, OSError) as exc:
                 if attempt == self.MAX_WRITE_RETRY:
@@ -374,6 +391,7 @@ class SiriDBConn:
         while True:
             try:
                 self._connection = await log_in(self._login, SiriDBProtocol, timeout)
+                self._database.forget()
             except (OSError, ServerError) as exc:
                 logger.error("no connection to %s: %s; next in %d s", self._login.host, exc, wait)
             else:

@@ -7,7 +7,7 @@ of reconnecting; new programs use `BlockingClient`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -152,8 +152,16 @@ class SiriDBConnection(Unpicklable):
         return content
 
     async def _request(
-        self, type_: int, payload: PayloadBytes, timeout: float, *, is_raw: bool = False
+        self,
+        type_: int,
+        payload: PayloadBytes,
+        timeout: float,
+        *,
+        is_raw: bool = False,
+        require: Callable[[], None] | None = None,
     ) -> Any:
+        if require is not None:
+            require()
         return await self._connection.request(type_, payload, timeout, is_raw=is_raw)
 
     def _run(self, request: Coroutine[Any, Any, T]) -> T:

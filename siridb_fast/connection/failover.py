@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from siridb_fast.connection.cluster import Cluster
@@ -39,6 +40,7 @@ async def request_with_failover(
     is_raw: bool = False,
     is_urgent: bool = False,
     on_doubt: OnDoubt | None = None,
+    require: Callable[[], None] | None = None,
 ) -> Any:
     """Return what the answer to a request brings.
 
@@ -51,6 +53,8 @@ async def request_with_failover(
         is_urgent: Do not wait for room in the window.
         on_doubt: ``"resend"`` an insert whose connection was lost, or ``"report"`` it.
 
+        require: Called before each attempt; it raises if nothing is to be sent any more.
+
     Raises:
         SiriDBError: What the server answered; `PoolError` where no server is connected.
     """
@@ -60,6 +64,8 @@ async def request_with_failover(
         connection = cluster.select(try_inactive=failure is None)
         if connection is None:
             raise PoolError("no available connections found") from failure
+        if require is not None:
+            require()
         left = deadline - cluster.loop.time()
         try:
             return await connection.request(

@@ -22,20 +22,41 @@ from siridb_fast.query.select import (
 
 __all__ = ["Catalog", "quote"]
 
+TYPES_TRUSTED = 60.0  # seconds until remembered types are forgotten and queried again
 REMEMBERED_TYPES = 1_000_000  # at about 150 bytes each; then all are forgotten and queried again
 
 logger = logging.getLogger("siridb_fast")
 
 
 class Catalog:
-    """What is known of one database."""
+    """What is known of one database.
 
-    def __init__(self, query: Callable[[str, float], Awaitable[Any]]) -> None:
-        self._query = query  # of a text and a timeout in seconds
+    Args:
+        query: Runs one, of a text and a timeout in seconds.
+        clock: Tells seconds: types are not remembered for ever.
+    """
+
+    def __init__(
+        self,
+        query: Callable[[str, float], Awaitable[Any]],
+        *,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._query = query
+        self._clock = clock
+        self._types_since = clock()
+        self.generation = 0  # how often all was forgotten
         self._time_precision: int | None = None
         self._types: dict[str, str] = {}
         self._may_show = True
         self.may_list = True
+
+    def forget(self) -> None:
+        """Forget all: it may be another database by now, and other rights."""
+        self.generation += 1
+        self._time_precision = None
+        self._types.clear()
+        self._may_show = self.may_list = True
 
     async def time_precision(self, timeout: float) -> int | None:
         """Return SECOND … NANOSECOND, or None if the user may not query it."""
@@ -77,6 +98,9 @@ class Catalog:
         A series that does not exist yet is left out. What was learnt before is not queried again
         unless it ``is_fresh``. A user who may not list gets what this client itself has inserted.
         """
+        if self._clock() > self._types_since + TYPES_TRUSTED:
+            self._types.clear()
+            self._types_since = self._clock()
         wanted = list(names)
         unknown = wanted if is_fresh else [name for name in wanted if name not in self._types]
         if unknown and self.may_list:

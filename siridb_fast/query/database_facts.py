@@ -63,14 +63,15 @@ def shown(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {item["name"]: item["value"] for item in answer.get("data", ())}
 
 
-def require_precision(known: int | None, found: int | None, host: str) -> None:
+def require_precision(known: int | None, found: int | None, host: str = "") -> None:
     """Refuse a database of another time precision than the one that points are converted for.
 
     Raises:
         DatabaseChangedError: Names both. Where one is not known, nothing can be said.
     """
     if known is not None and found is not None and known != found:
+        where = f" at {host}" if host else ""
         raise DatabaseChangedError(
-            f"the time precision of the database at {host} is {UNITS[found]}, it was "
-            f"{UNITS[known]} before: it is another database, or was made anew, and gets no points"
+            f"the time precision of the database{where} is {UNITS[found]}, it was {UNITS[known]} "
+            "before: it is another database, or was made anew, and gets no points"
         )

@@ -95,7 +95,7 @@ class BatchWriter(Unpicklable, PointIntake):
             ``"floor"``.
         on_type: A value of another type than its series has: ``"error"`` or ``"cast"``. A whole
             number is always taken for a float series.
-        time_precision: The database's, if it is not to be asked.
+        time_precision: The database's, for a user who may not show it; else it has to be that.
         buffer_size: The database's, in bytes, if it is not to be asked.
         max_idle_series: Series that are remembered while they have no points.
         on_delivery: Called with a `Delivered` for each acknowledged package, in the event loop.
@@ -356,6 +356,11 @@ class BatchWriter(Unpicklable, PointIntake):
         engine.waiters.wait_in_thread(
             lambda: self._state is not State.OPEN or self._coalescer.may_take(need)
         )
+
+    def _forget_types(self) -> None:
+        # A series may have been dropped; from any thread.
+        if self._engine is not None and self._state is State.OPEN and not self._engine.is_dead:
+            self._engine.forget_types()
 
     def _has_ease(self) -> bool:
         # What is left is enough for new chunks of all series (coalescer, `chunk_limit`).

@@ -9,6 +9,7 @@ import siridb.connector as reference
 from siridb_fast import (
     SECOND,
     ColumnError,
+    ConfigError,
     PackingOverflowError,
     SiriDBClient,
     SiriDBError,
@@ -268,10 +269,13 @@ async def test_packed_inserts_are_sent_as_they_are(database: Database) -> None:
 
 
 @pytest.mark.parametrize("precision", ["ns", "s"])
-async def test_given_time_precision_is_not_asked_for(make_database: Any, precision: str) -> None:
+async def test_given_time_precision_is_that_of_the_database(
+    make_database: Any, precision: str
+) -> None:
     async with make_database(time_precision=precision).client() as client:
         data = {"a": (np.array([2**32]), np.array([1]))}
-        with pytest.raises(ColumnError, match="index 0"):
+        error = ColumnError if precision == "s" else ConfigError
+        with pytest.raises(error, match=r"index 0|is s, but that of the database is ns"):
             await client.insert(data, time_precision=SECOND)
 
 

@@ -186,3 +186,14 @@ async def test_package_that_waited_gets_the_type_that_its_series_has_by_now(
     await writer.close()
     assert await values_of(database, "a") == ([7, 2, 3, 4] if is_cast else [7])
     assert await values_of(database, "b") == [1.5, 2.5]
+
+
+async def test_series_that_its_own_client_drops_may_get_another_type(database: Database) -> None:
+    async with database.client() as client, client.writer() as writer:
+        writer.write("a", FIRST, 7)
+        await writer.flush()
+        await client.query("drop series 'a' set ignore_threshold true")
+        await asyncio.sleep(0)  # the writer hears of it in its event loop
+        writer.write("a", FIRST, 2.5)
+        assert (await writer.flush()).is_complete
+    assert await values_of(database, "a") == [2.5]
