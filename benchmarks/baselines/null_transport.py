@@ -38,7 +38,7 @@ def no_sockets() -> Iterator[None]:
 class NullEngine(Engine):
     """An engine that is never connected, and need not be."""
 
-    def __init__(self, config: Any, options: Any, coalescer: Any) -> None:
+    def __init__(self, config: Any, options: Any, coalescer: Any, **_: Any) -> None:
         super().__init__(config, options, coalescer)
         self._facts = DatabaseFacts(time_precision=NANOSECOND, buffer_size=16 * BUFFER_POINTS)
         self._accounts.buffer_points = BUFFER_POINTS

@@ -34,8 +34,8 @@ class SpoolThread:
         self._spool: Spool | None = None
         self._is_ended = False
 
-    async def open(self, dbname: str, time_precision: str) -> None:
-        """Open the file, or make it.
+    async def open(self, dbname: str, time_precision: str, servers: str | None) -> None:
+        """Open the file, or make it, for a database; ``servers`` as for `Spool`.
 
         Raises:
             SpoolError: It cannot be used, or another writer has it.
@@ -46,6 +46,7 @@ class SpoolThread:
                 self.options.path,
                 dbname=dbname,
                 time_precision=time_precision,
+                servers=servers,
                 max_bytes=self.options.max_bytes,
                 max_age=self.options.max_age,
                 sync=self.options.sync,

@@ -14,7 +14,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +26,15 @@ __all__ = ["MANIFEST_NAME", "Entry", "Manifest", "job_key"]
 
 MANIFEST_NAME = "siridb-load.sqlite"
 BUSY_TIMEOUT = 30.0  # seconds, for another load that writes at the same moment
-VERSION = 2  # of the manifest; as SQLite's user_version
+VERSION = 3  # of the manifest; as SQLite's user_version
+UPGRADED = 2  # the version that is made the newest; of its files it is not known where they went
 SCHEMA = """
 CREATE TABLE files (
     job TEXT NOT NULL, file TEXT NOT NULL,
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, passes TEXT NOT NULL,
     delivered INTEGER NOT NULL DEFAULT 0, started INTEGER NOT NULL DEFAULT 0,
     is_done INTEGER NOT NULL DEFAULT 0, hosts TEXT NOT NULL, owner TEXT,
+    servers TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (job, file))
 """
 
@@ -58,15 +60,18 @@ class Manifest:
         path: Of the SQLite file.
         job: What `job_key` gives.
         hosts: Of the database. By other hosts, it is not known to be the same one.
+        servers: The uuids of its servers, if they are known. With none that it had before, it is
+            another one, or was made anew.
 
     Raises:
         FileError: It cannot be written, or is none.
     """
 
-    def __init__(self, path: Path, job: str, hosts: str = "") -> None:
+    def __init__(self, path: Path, job: str, hosts: str = "", servers: Sequence[str] = ()) -> None:
         self._path = path
         self._job = job
         self._hosts = hosts
+        self._servers = frozenset(servers)
         try:
             self._delivered: dict[str, int] = {}  # by file: what is not written down yet
             self._lock = threading.Lock()  # one thread reads, another one hears of deliveries
@@ -140,6 +145,11 @@ class Manifest:
                 "UPDATE files SET owner = ? WHERE job = ? AND file = ?",
                 (_owner(os.getpid()), *key),
             )
+            if self._servers:
+                self._base.execute(
+                    "UPDATE files SET servers = ? WHERE job = ? AND file = ?",
+                    (" ".join(sorted(self._servers)), *key),
+                )
             return self._found(file) or Entry(0, 0, is_done=False)
 
     def start(self, file: Path, rows: int) -> None:
@@ -159,6 +169,9 @@ class Manifest:
             self._base.execute("BEGIN IMMEDIATE")
             if self._value("SELECT count(*) FROM sqlite_master") == 0:
                 self._base.execute(SCHEMA)
+                self._base.execute(f"PRAGMA user_version = {VERSION}")
+            if self._value("PRAGMA user_version") == UPGRADED:
+                self._base.execute("ALTER TABLE files ADD COLUMN servers TEXT NOT NULL DEFAULT ''")
                 self._base.execute(f"PRAGMA user_version = {VERSION}")
         version = self._value("PRAGMA user_version")
         if version != VERSION:
@@ -186,7 +199,7 @@ class Manifest:
 
     def _found(self, file: Path) -> Entry | None:
         row = self._base.execute(
-            "SELECT size, mtime_ns, delivered, started, is_done, hosts FROM files "
+            "SELECT size, mtime_ns, delivered, started, is_done, hosts, servers FROM files "
             "WHERE job = ? AND file = ?",
             (self._job, file.name),
         ).fetchone()
@@ -202,6 +215,12 @@ class Manifest:
             raise FileError(
                 f"it was loaded, or in part, by way of {row[5]}; go on with that URL, or load all "
                 "of it with --restart if this is another database",
+                file=str(file),
+            )
+        if row[6] and self._servers and self._servers.isdisjoint(row[6].split()):
+            raise FileError(
+                "it was loaded, or in part, into another database of this name, or before that "
+                "was made anew; --restart loads all of it",
                 file=str(file),
             )
         return Entry(row[2], row[3], bool(row[4]))

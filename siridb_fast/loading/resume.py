@@ -30,6 +30,7 @@ class Manifests:
         job: What `job_key` gives.
         start: What becomes of files that are known.
         hosts: Of the database.
+        servers: The uuids of its servers, if they are known.
 
     Raises:
         FileError: A file was loaded before and ``start`` is `Start.FRESH`; or it has changed
@@ -37,7 +38,12 @@ class Manifests:
     """
 
     def __init__(
-        self, files: Sequence[Path], job: str, start: Start, hosts: Sequence[str] = ()
+        self,
+        files: Sequence[Path],
+        job: str,
+        start: Start,
+        hosts: Sequence[str] = (),
+        servers: Sequence[str] = (),
     ) -> None:
         self._start = start
         self._stack = ExitStack()
@@ -49,7 +55,9 @@ class Manifests:
             for file in files:
                 folder = file.parent
                 if folder not in self._manifests:
-                    manifest = Manifest(folder / MANIFEST_NAME, job, ", ".join(sorted(hosts)))
+                    manifest = Manifest(
+                        folder / MANIFEST_NAME, job, ", ".join(sorted(hosts)), servers
+                    )
                     self._manifests[folder] = self._stack.enter_context(manifest)
                 self._sort(file)
         except BaseException:

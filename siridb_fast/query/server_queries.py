@@ -69,6 +69,14 @@ class ServerQueries:
         tasks: int = answer["data"][0]["value"]
         return tasks
 
+    async def servers(self, *, at: Connection | None = None) -> list[str]:
+        """Return the uuids of all servers of the database, sorted; none if one may not list."""
+        try:
+            answer = await run_query(self._sender(at), "list servers uuid", QUERY_TIMEOUT)
+        except UserAuthError:
+            return []
+        return sorted(uuid for (uuid,) in answer.get("servers", ()))
+
     async def pools(self, *, at: Connection) -> int:
         """Return how many pools the cluster has."""
         answer = await run_query(self._sender(at), "count pools", QUERY_TIMEOUT)

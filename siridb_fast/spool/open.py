@@ -30,6 +30,7 @@ from siridb_fast.spool.schema import (
     keep_private,
     log_path,
     read_settings,
+    upgrade,
     write_settings,
 )
 
@@ -157,6 +158,7 @@ def _examine(base: sqlite3.Connection, path: Path, wanted: Settings, log: Log) -
     boot = _boot()
     is_late = found.sync == "normal" and found.opened_in != boot
     base.execute("BEGIN IMMEDIATE")
+    upgrade(base)
     if found.opened_in is not None and (is_late or not log.is_there):
         _mark_all_sent(base, path)
     settings = replace(settings, opened_in=boot)
@@ -180,6 +182,17 @@ def _agree(path: Path, found: Settings, wanted: Settings) -> Settings:
             raise SpoolError(
                 f"{path}: this spool is for the {name} {was!r}, and was opened for {now!r}"
             )
+    if (
+        found.servers
+        and wanted.servers
+        and set(found.servers.split()).isdisjoint(wanted.servers.split())
+    ):
+        logger.warning(
+            "%s: the database %r is another one than that its packages were made for, or was made "
+            "anew; they go there now, where they fit",
+            path,
+            wanted.dbname,
+        )
     return wanted.completed_by(found)
 
 

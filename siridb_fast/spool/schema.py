@@ -48,6 +48,7 @@ __all__ = [
     "settings_of",
     "side_files",
     "size_of",
+    "upgrade",
     "write_settings",
 ]
 
@@ -55,7 +56,8 @@ Precision = str | int
 Sync = Literal["normal", "full"]
 
 PRIVATE = 0o600
-VERSION = 1
+VERSION = 2
+VERSIONS = 1, VERSION  # that are read; whoever opens one to write makes it the newest
 APPLICATION_ID = 0x53695370  # "SiSp"
 LOG_BYTES = 16 * 1024 * 1024  # of the write-ahead log, before it goes into the file
 LOG_FILE_BYTES = 4 * LOG_BYTES  # that stay allocated for the log
@@ -69,7 +71,7 @@ CREATE TABLE packages (
     size INTEGER NOT NULL, checksum INTEGER NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE settings (
     id INTEGER PRIMARY KEY, version INTEGER NOT NULL, dbname TEXT, time_precision,
-    opened_in TEXT, sync TEXT NOT NULL, checksum INTEGER NOT NULL);
+    opened_in TEXT, sync TEXT NOT NULL, checksum INTEGER NOT NULL, servers TEXT);
 CREATE TABLE sent (id INTEGER PRIMARY KEY);
 """
 SELECT = """
@@ -89,11 +91,11 @@ HEADER = {
     16: struct.pack(">HBBBBBB", PAGE_SIZE, 2, 2, 0, 64, 32, 32),
     44: struct.pack(">I", 4),
     56: struct.pack(">I", 1),
-    60: struct.pack(">HH", VERSION, VERSION),
     64: struct.pack(">II", 1, APPLICATION_ID),
     72: bytes(20),
 }
 MAGIC = HEADER[0]
+VERSION_OFFSET = 60  # where it stands twice
 OWN_TABLE = b"CREATE TABLE packages (\n    id INTEGER PRIMARY KEY, points"
 
 
@@ -118,17 +120,23 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a spool is for; ``opened_in`` is the machine's boot, None after an orderly end."""
+    """What a spool is for; ``opened_in`` is the machine's boot, None after an orderly end.
+
+    ``servers`` are the uuids of the servers of the database, with blanks between: if it has none
+    of them any more, it is another one of that name.
+    """
 
     dbname: str | None = None
     time_precision: Precision | None = None
     opened_in: str | None = None
     sync: Sync = "normal"
+    servers: str | None = None
 
     def completed_by(self, other: Settings) -> Settings:
-        """Return these, with the database and the precision of others where these have none."""
+        """Return these, with what others say of the database where these say nothing."""
         return replace(
             self,
+            servers=other.servers if self.servers is None else self.servers,
             dbname=other.dbname if self.dbname is None else self.dbname,
             time_precision=(
                 other.time_precision if self.time_precision is None else self.time_precision
@@ -176,7 +184,7 @@ def fault_of(path: Path) -> str | None:
     if not head:
         return "it is empty"
     wrong = [offset for offset, right in HEADER.items() if not head.startswith(right, offset)]
-    if wrong:
+    if wrong or _version_of(head) not in VERSIONS:
         _refuse_others(path, head)
         return "it has no header of a spool" if 0 in wrong else "its header is damaged"
     pages = log.pages or int.from_bytes(head[28:32], "big")
@@ -233,10 +241,18 @@ def set_up(base: sqlite3.Connection, settings: Settings) -> None:
     base.execute("COMMIT")
 
 
+def upgrade(base: sqlite3.Connection) -> None:
+    """Make a file of an older version one of the newest, in the transaction that is under way."""
+    if _user_version(base) < VERSION:
+        base.execute("ALTER TABLE settings ADD COLUMN servers TEXT")
+        base.execute(f"PRAGMA user_version = {VERSION << 16 | VERSION}")
+
+
 def write_settings(base: sqlite3.Connection, settings: Settings) -> None:
     """Store the settings."""
     values = (VERSION, *astuple(settings))
-    base.execute("REPLACE INTO settings VALUES (1, ?, ?, ?, ?, ?, ?)", (*values, _sum(values)))
+    row = (*values[:-1], _sum(values), values[-1])  # in the order of SCHEMA
+    base.execute("REPLACE INTO settings VALUES (1, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def read_settings(base: sqlite3.Connection) -> Settings:
@@ -245,23 +261,27 @@ def read_settings(base: sqlite3.Connection) -> Settings:
     Raises:
         DamagedSpoolError: There are none.
     """
+    servers = "" if _user_version(base) == 1 else ", servers"
     row = base.execute(
-        "SELECT version, dbname, time_precision, opened_in, sync, checksum "
-        "FROM settings WHERE id = 1"
+        "SELECT version, dbname, time_precision, opened_in, sync, checksum"  # noqa: S608 - two
+        f"{servers} FROM settings WHERE id = 1"
     ).fetchone()
     return settings_of(row or ())
 
 
 def settings_of(values: tuple[object, ...]) -> Settings:
-    """Return what a row holds: version, dbname, precision, opened_in, sync, checksum.
+    """Return what a row holds: version, dbname, precision, opened_in, sync, checksum, servers.
+
+    The last one is not in version 1.
 
     Raises:
         DamagedSpoolError: It is not what was written.
     """
-    if len(values) != 6 or values[5] != _sum(values[:5]):
+    if len(values) not in (6, 7) or values[5] != _sum((*values[:5], *values[6:])):
         raise DamagedSpoolError("its settings are damaged")
-    _, dbname, precision, opened_in, sync, _ = values
-    return Settings(dbname, precision, opened_in, sync)  # type: ignore[arg-type]  # the sum is right
+    _, dbname, precision, opened_in, sync, _, *rest = values
+    servers = rest[0] if rest else None
+    return Settings(dbname, precision, opened_in, sync, servers)  # type: ignore[arg-type]  # the sum is right
 
 
 def insert(
@@ -352,6 +372,17 @@ def _refuse_others(path: Path, head: bytes) -> None:
         return
     if OWN_TABLE not in head:
         raise SpoolError(f"{path}: expected a spool, this is a database of another program")
-    low, high = struct.unpack_from(">HH", head, 60)
-    if low == high > VERSION:
-        raise SpoolError(f"{path}: expected a spool of version {VERSION}, this has {low}")
+    version = _version_of(head)
+    if version is not None and version > VERSION:
+        raise SpoolError(f"{path}: expected a spool of version {VERSION}, this has {version}")
+
+
+def _version_of(head: bytes) -> int | None:
+    # By the header of the file; None if that is damaged.
+    low, high = struct.unpack_from(">HH", head.ljust(VERSION_OFFSET + 4, b"\0"), VERSION_OFFSET)
+    return low if low == high else None
+
+
+def _user_version(base: sqlite3.Connection) -> int:
+    (version,) = base.execute("PRAGMA user_version").fetchone()
+    return int(version) & 0xFFFF

@@ -67,6 +67,8 @@ class Spool:
         path: Of the file. It is made if there is none; its folder is not.
         dbname: The database that the packages are for; None takes what the file says.
         time_precision: Of the database, likewise.
+        servers: The uuids of its servers, with blanks between, likewise; if none of them is what
+            the file says, that is logged, as it is another database.
         max_bytes: Of all payloads. The file takes some 10 % more, and its log up to 64 MiB.
         max_age: Seconds, for `expire`.
         sync: What survives the end of the machine, a power failure: with ``"full"`` everything,
@@ -84,6 +86,7 @@ class Spool:
         *,
         dbname: str | None = None,
         time_precision: Precision | None = None,
+        servers: str | None = None,
         max_bytes: int = MAX_BYTES,
         max_age: float | None = None,
         sync: Sync = "normal",
@@ -94,7 +97,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._clock = clock
-        self._wanted = Settings(dbname, time_precision, sync=sync)
+        self._wanted = Settings(dbname, time_precision, sync=sync, servers=servers)
         self._pid = os.getpid()
         self._closed = False
         self._damaged = 0

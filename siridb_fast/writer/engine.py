@@ -61,9 +61,19 @@ logger = logging.getLogger("siridb_fast")
 
 
 class Engine:
-    """The moving parts of one writer; made in the event loop that they run in."""
+    """The moving parts of one writer; made in the event loop that they run in.
 
-    def __init__(self, config: Config, options: WriterOptions, coalescer: Coalescer) -> None:
+    If it ``is_bound``, a server or database that takes the place of another one gets nothing.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        options: WriterOptions,
+        coalescer: Coalescer,
+        *,
+        is_bound: bool = False,
+    ) -> None:
         self._config = config
         self._options = options
         self._coalescer = coalescer
@@ -75,7 +85,9 @@ class Engine:
             config, per_host=options.per_host, on_change=self.notify, handshake=self._run_handshake
         )
         self.queries = ServerQueries(self._cluster)
-        self._handshake = Handshake(self.queries, options, on_doubt, self._on_facts)
+        self._handshake = Handshake(
+            self.queries, options, on_doubt, self._on_facts, is_bound=is_bound
+        )
         self._facts = DatabaseFacts(
             time_precision=options.time_precision, buffer_size=options.buffer_size
         )
@@ -226,8 +238,11 @@ class Engine:
             return
         if self.time_precision is None:
             raise ConfigError("spool= needs the right to show, or time_precision=")
+        servers = await self.queries.servers() if self._cluster.is_connected else []
         self._spool = SpoolThread(options)
-        await self._spool.open(self._config.dbname, UNITS[self.time_precision])
+        await self._spool.open(
+            self._config.dbname, UNITS[self.time_precision], " ".join(servers) or None
+        )
 
     def start(self, intake: ColumnIntake) -> None:
         """Take points from now on; the ``intake`` knows the types that series have."""
@@ -276,7 +291,9 @@ class Engine:
     def stop(self) -> None:
         """Close the connections; book whatever is left as not delivered."""
         self._is_running = False
-        error = WriterClosedError("the writer was closed before the points were delivered")
+        error = WriterClosedError(
+            f"the writer was closed before the points were delivered{self._cluster.failure_suffix}"
+        )
         for name, points, waiting in self._coalescer.drop_all():
             self._accounts.book_failure(Failure(name, points, error), waiting)
         self._packages.policy = replace(self._packages.policy, has_spool=False)

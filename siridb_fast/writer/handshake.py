@@ -18,7 +18,7 @@ from siridb_fast.columns.time_units import UNITS
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
-from siridb_fast.errors import ConfigError, UserAuthError
+from siridb_fast.errors import ConfigError, DatabaseChangedError, UserAuthError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
 from siridb_fast.query.database_facts import (
@@ -45,6 +45,7 @@ class Handshake:
         options: Of the writer.
         on_doubt: Of the writer.
         on_facts: Called with what each new connection has told, before that is used.
+        is_bound: No host may become another server, nor its database be made anew.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class Handshake:
         options: WriterOptions,
         on_doubt: OnDoubt,
         on_facts: Callable[[DatabaseFacts], None],
+        *,
+        is_bound: bool = False,
     ) -> None:
         self._queries = queries
         self._options = options
@@ -63,6 +66,7 @@ class Handshake:
         self._time_precision: int | None = None  # that the points of the writer are converted for
         self._may_show = True
         self._on_facts = on_facts
+        self._is_bound = is_bound
 
     def known_processes(self) -> Iterable[ServerProcess]:
         """Return the last known process of each host."""
@@ -86,10 +90,18 @@ class Handshake:
         self._require_fit(facts, connection.name)
         facts = await self._with_rights(facts, connection)
         before = self._facts.get(connection.name)
-        if before is not None and before.uuid != facts.uuid:
-            logger.warning("%s is another server now, or its database another", connection.name)
+        if before is not None and None not in (before.uuid, facts.uuid):
+            self._compare_servers(before.uuid, facts.uuid, connection.name)
         self._facts[connection.name] = facts
         self._on_facts(facts)
+
+    def _compare_servers(self, before: str | None, uuid: str | None, host: str) -> None:
+        if before == uuid:
+            return
+        text = f"{host} is another server now, or its database was made anew"
+        if self._is_bound:
+            raise DatabaseChangedError(f"{text}: what it has acknowledged may not be there")
+        logger.warning("%s", text)
 
     def _completed(self, facts: DatabaseFacts) -> DatabaseFacts:
         # By what the options say, and by what was told before.

@@ -17,7 +17,12 @@ __all__ = ["LoadWriter"]
 
 
 class LoadWriter(BatchWriter):
-    """A writer that takes checked columns, and asks its database over its own connections."""
+    """A writer that takes checked columns, and asks its database over its own connections.
+
+    A database that was made anew in the middle of a load would have a part of it.
+    """
+
+    _is_bound = True
 
     async def take(
         self, points: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery

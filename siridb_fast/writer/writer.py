@@ -105,6 +105,8 @@ class BatchWriter(Unpicklable, PointIntake):
         ConfigError: An option or the URL makes no sense.
     """
 
+    _is_bound = False  # to the servers that it meets first
+
     def __init__(self, target: Target = None, **options: Unpack[WriterKeywords]) -> None:
         unknown = options.keys() - WriterOptions.__dataclass_fields__.keys()
         if unknown:
@@ -160,7 +162,7 @@ class BatchWriter(Unpicklable, PointIntake):
         self._state = State.OPENING
         self._home = Home("writer")
         try:
-            engine = Engine(self._config, self._options, self._coalescer)
+            engine = Engine(self._config, self._options, self._coalescer, is_bound=self._is_bound)
             await engine.connect(timeout)
             if self._state is not State.OPENING:
                 engine.stop()

@@ -196,7 +196,7 @@ def another_table(path: Path) -> None:
     [
         (a_folder, "the manifest cannot be written"),
         (no_database, "the manifest cannot be written"),
-        (another_table, "of version 0, expected 2: it was written by another version"),
+        (another_table, "of version 0, expected 3: it was written by another version"),
     ],
 )
 def test_manifest_that_is_none_is_named(
@@ -223,3 +223,41 @@ def test_manifest_that_becomes_unwritable_is_named(
             base.execute("ROLLBACK")
         manifest.start(file, 1)
         assert manifest.look_up(file) == Entry(0, 1, is_done=False)
+
+
+# ---- which database it was
+
+
+def load_all(file: Path, servers: list[str]) -> None:
+    with Manifests([file], JOB, Start.FRESH, HOSTS, servers) as manifests:
+        manifests.begin(file)
+        manifests.start(file, 2)
+        manifests.finish(file)
+
+
+@pytest.mark.parametrize("servers", [["three"], ["three", "four"]])
+def test_file_that_another_database_of_the_name_has_is_not_taken_for_loaded(
+    file: Path, servers: list[str]
+) -> None:
+    load_all(file, ["one", "two"])
+    with pytest.raises(FileError, match=r"another database of this name.*--restart"):
+        Manifests([file], JOB, Start.RESUME, HOSTS, servers)
+    with Manifests([file], JOB, Start.RESTART, HOSTS, servers) as manifests:
+        assert manifests.todo == [file]
+
+
+@pytest.mark.parametrize("servers", [["two", "three"], []])
+def test_database_with_a_server_of_before_is_the_same(file: Path, servers: list[str]) -> None:
+    load_all(file, ["one", "two"])
+    with Manifests([file], JOB, Start.RESUME, HOSTS, servers) as manifests:
+        assert manifests.done == [file]
+
+
+def test_manifest_of_version_2_is_gone_on_with(file: Path) -> None:
+    load_all(file, [])
+    with closing(sqlite3.connect(file.parent / MANIFEST_NAME)) as base:
+        base.execute("ALTER TABLE files DROP COLUMN servers")
+        base.execute("PRAGMA user_version = 2")
+        base.commit()
+    with Manifests([file], JOB, Start.RESUME, HOSTS, ["one"]) as manifests:
+        assert manifests.done == [file]

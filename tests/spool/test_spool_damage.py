@@ -370,7 +370,7 @@ def another_program(path: Path) -> None:
 def a_newer_version(path: Path) -> None:
     filled(path, 1)
     with closing(sqlite3.connect(path)) as base:
-        base.execute(f"PRAGMA user_version = {2 << 16 | 2}")
+        base.execute(f"PRAGMA user_version = {3 << 16 | 3}")
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def a_newer_version(path: Path) -> None:
     [
         (a_folder, "expected the file of a spool, this is no file"),
         (another_program, "this is a database of another program"),
-        (a_newer_version, "expected a spool of version 1, this has 2"),
+        (a_newer_version, "expected a spool of version 2, this has 3"),
     ],
 )
 def test_what_is_somebody_elses_is_refused_and_left(

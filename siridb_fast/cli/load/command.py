@@ -33,9 +33,10 @@ from siridb_fast.cli.load.options import (
     ValuesOption,
 )
 from siridb_fast.cli.options import TimeoutOption, UrlOption
+from siridb_fast.client.client import SiriDBClient
 from siridb_fast.concurrency.loops import run
 from siridb_fast.delivery.report import Report
-from siridb_fast.errors import DeliveryError, SiriDBError
+from siridb_fast.errors import DeliveryError, SiriDBError, UserAuthError
 from siridb_fast.files.open import find_files
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.loader import Loader
@@ -122,7 +123,8 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
     with ExitStack() as stack:
         hosts = list(map(str, target.config.hosts))
         job = _job(options, target.config.dbname)
-        manifests = stack.enter_context(Manifests(files, job, start, hosts))
+        servers = run(_servers_of(target))
+        manifests = stack.enter_context(Manifests(files, job, start, hosts, servers))
         for file in manifests.done:
             note(f"{file}: loaded already")
         if not manifests.todo:
@@ -148,6 +150,20 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             raise
         bar.close()
         _print_report(report, source)
+
+
+async def _servers_of(target: Target) -> list[str]:
+    # That tell the database from another one of its name.
+    client = SiriDBClient.from_config(target.config)
+    await client.open(target.connect_timeout)
+    try:
+        answer = await client.query("list servers uuid")
+    except UserAuthError:
+        return []
+    finally:
+        client.close()
+        await client.wait_closed()
+    return [uuid for (uuid,) in answer["servers"]]
 
 
 def _print_report(report: Report, source: FileSource) -> None:
