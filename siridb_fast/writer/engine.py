@@ -101,6 +101,7 @@ class Engine:
                 names, at=self._cluster.connection_to(host)
             ),
             waits_for_replicas=len(config.hosts) > 1,
+            type_of=lambda name: self._type_resolver.type_of(name),
             on_type=lambda name, type_: self._type_resolver.correct(name, type_),
             notify=self.notify,
         )
@@ -445,6 +446,7 @@ class Engine:
 
     def _on_types_changed(self) -> None:
         self._packages.generation += 1
+        self._first_points.distrust()
         self.notify()
 
     def _count_memory(self, size: int, points: int) -> None:

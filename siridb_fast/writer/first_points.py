@@ -52,7 +52,8 @@ class FirstPoints:
         accounts: Of the writer.
         look_up: Returns the types of those of the names that a host knows.
         waits_for_replicas: A series that is not known yet is asked for again.
-        on_type: Called with the name and the type of a series that is not as it was sent.
+        type_of: Returns the type that a series is believed to have, None if it is not known.
+        on_type: Called with the name and the type of a series that has another one.
         notify: Called when packages have been booked.
     """
 
@@ -62,22 +63,29 @@ class FirstPoints:
         look_up: Callable[[Sequence[str], str], Awaitable[dict[str, str]]],
         *,
         waits_for_replicas: bool,
+        type_of: Callable[[str], str | None],
         on_type: Callable[[str, str], None],
         notify: Callable[[], None],
     ) -> None:
         self._accounts = accounts
         self._look_up = look_up
         self._absent_retries = ABSENT_RETRIES if waits_for_replicas else 0
+        self._type_of = type_of
         self._on_type = on_type
         self._notify = notify
         self._new: set[str] = set()  # series whose type the database has not told since
         self._held: dict[_Held, None] = {}  # in order
+        self._is_belief_new = False  # packages may have been sent in other types than are believed
         self._task: asyncio.Task[None] | None = None
         self.points = 0  # that are held
 
     def expect(self, names: Sequence[str]) -> None:
         """Take note of series that the database does not have yet."""
         self._new.update(names)
+
+    def distrust(self) -> None:
+        """Take note that other types are believed than some packages were sent in."""
+        self._is_belief_new = bool(self._new or self._held)
 
     def waiting(self) -> Set[object]:
         """Return what is acknowledged and not booked yet, to be compared with this later."""
@@ -142,13 +150,20 @@ class FirstPoints:
         except SiriDBError as exc:
             logger.debug("%s does not tell the types of new series: %s", host, exc)
             return False
+        other = {name for name, type_ in types.items() if self._type_of(name) != type_}
         wrong: set[str] = set()
         for one in held:
-            if one in self._held:
-                wrong |= self._book(one, types)
+            if one not in self._held:
+                continue
+            if self._is_belief_new or not other.isdisjoint(one.names):
+                wrong |= self._compare(one, types)
+            else:
+                self._forget(one)
+                self._accounts.book_delivered(one.batch, one.host, one.seconds)
         self._new.difference_update(set(names) - wrong)  # more of the others may be on its way
-        for name, type_ in types.items():
-            self._on_type(name, type_)
+        self._is_belief_new &= bool(self._new or self._held)
+        for name in other:
+            self._on_type(name, types[name])
         return True
 
     async def _types(self, names: list[str], host: str) -> dict[str, str]:
@@ -162,8 +177,8 @@ class FirstPoints:
             types |= await self._look_up(absent, host)
         return types
 
-    def _book(self, held: _Held, types: dict[str, str]) -> set[str]:
-        # Return the series whose points are not stored as they were sent.
+    def _compare(self, held: _Held, types: dict[str, str]) -> set[str]:
+        # Book it; return the series whose points are not stored as they were sent.
         batch = held.batch
         arrays = decode_points(batch.buffer)
         wrong = {

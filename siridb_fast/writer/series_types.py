@@ -111,6 +111,11 @@ class SeriesTypeResolver:
         """Ask for all types again now and then, from now on until `stop`."""
         self._recheck_task = asyncio.get_running_loop().create_task(self._keep_checking())
 
+    def type_of(self, name: str) -> str | None:
+        """Return the type that a series is believed to have; None if it is not known."""
+        series = self._coalescer.known(name)
+        return None if series is None else self._coalescer.type_of(series)
+
     def correct(self, name: str, type_: str) -> None:
         """Take note of the type that the database says a series has."""
         series = self._coalescer.known(name)
