@@ -348,10 +348,10 @@ class Engine:
                 while generation != self._packages.generation:  # types were forgotten meanwhile
                     generation = self._packages.generation
                     await self._deliver_pending()
-                held = self._first_points.waiting()
-                await self.waiters.wait_until(lambda: not held & self._first_points.waiting())
                 if with_spool:
                     await self.waiters.wait_until(self._is_spool_empty)
+                held = self._first_points.waiting()
+                await self.waiters.wait_until(lambda: not held & self._first_points.waiting())
         except TimeoutError:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"

@@ -147,8 +147,8 @@ class FirstPoints:
         try:
             for first in range(0, len(names), NAMES_AT_ONCE):
                 types |= await self._types(names[first : first + NAMES_AT_ONCE], host)
-        except SiriDBError as exc:
-            logger.debug("%s does not tell the types of new series: %s", host, exc)
+        except Exception as exc:  # noqa: BLE001 - whatever it is: they are given up in time
+            logger.debug("%s does not tell the types of new series: %r", host, exc)
             return False
         other = {name for name, type_ in types.items() if self._type_of(name) != type_}
         wrong: set[str] = set()
