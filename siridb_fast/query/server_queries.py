@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.failover import request_with_failover
-from siridb_fast.errors import UserAuthError
+from siridb_fast.errors import ProtocolError, UserAuthError
+from siridb_fast.protocol.pools import MAX_POOLS
 from siridb_fast.query.catalog import Catalog, quote
 from siridb_fast.query.paging import PointArrays
 from siridb_fast.query.run import RequestSender, run_query, run_select
 
-__all__ = ["ServerQueries"]
+__all__ = ["COUNT_POOLS", "ServerQueries", "pools_of"]
 
 QUERY_TIMEOUT = 30.0
+COUNT_POOLS = "count pools"
 
 
 class ServerQueries:
@@ -79,12 +82,22 @@ class ServerQueries:
 
     async def pools(self, *, at: Connection) -> int:
         """Return how many pools the cluster has."""
-        answer = await run_query(self._sender(at), "count pools", QUERY_TIMEOUT)
-        pools: int = answer["pools"]
-        return pools
+        return pools_of(await run_query(self._sender(at), COUNT_POOLS, QUERY_TIMEOUT))
 
     def _sender(self, at: Connection | None = None) -> RequestSender:
         # Urgent: a query does not wait until packages of points leave room in the window.
         if at is None:
             return partial(request_with_failover, self._cluster, is_urgent=True)
         return partial(at.request, is_urgent=True)
+
+
+def pools_of(answer: Any) -> int:
+    """Return how many pools the answer to `COUNT_POOLS` tells.
+
+    Raises:
+        ProtocolError: It tells no number that can be.
+    """
+    pools = answer.get("pools") if isinstance(answer, dict) else None
+    if not isinstance(pools, int) or not 1 <= pools <= MAX_POOLS:
+        raise ProtocolError(f"expected 1 to {MAX_POOLS} pools, the server answers {answer!r}")
+    return pools

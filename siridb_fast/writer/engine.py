@@ -220,14 +220,16 @@ class Engine:
             on_doubt = options.on_doubt_fallback
             logger.warning("the user may not select: packages in doubt: %r", on_doubt)
         self._packages.policy = replace(self._packages.policy, on_doubt=on_doubt)
-        if options.durability == "safe" and dispatcher.sentinels is None:
+        if dispatcher.sentinels is not None:
+            dispatcher.sentinels.note_pools(facts.pools)
+        elif options.durability == "safe":
             assert facts.time_precision is not None  # noqa: S101 - the handshake checks
             dispatcher.sentinels = SentinelTracker(
                 self._cluster,
                 self._packages,
                 sentinel=options.sentinel,
                 now=clock_of(facts.time_precision),
-                pools=lambda: self._facts.pools,
+                pools=facts.pools,
                 known_processes=self._handshake.known_processes,
                 on_lost=dispatcher.on_lost,
                 notify=self.notify,

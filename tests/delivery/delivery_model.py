@@ -86,7 +86,7 @@ class Model:
         if is_safe:
             self.dispatcher.sentinels = SentinelTracker(
                 self.cluster, self.packages, sentinel="sentinel", now=lambda: 1,
-                pools=lambda: 1, known_processes=lambda: [self.process],
+                pools=1, known_processes=lambda: [self.process],
                 on_lost=self.dispatcher.on_lost, notify=self.notify,
             )  # fmt: skip
         self.disk: Any = None
