@@ -16,7 +16,7 @@ from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host, HostSelector
 from siridb_fast.connection.reconnect import Handshake, Member
 from siridb_fast.connection.server_process import ServerProcess
-from siridb_fast.errors import ConnectionLost
+from siridb_fast.errors import ConnectionLost, RequestTimeout
 
 __all__ = ["Cluster", "first_failure"]
 
@@ -53,7 +53,7 @@ class Cluster:
         self._selector = HostSelector(config.hosts)
         self._on_change = on_change
         self._is_closed = False
-        self._connected_event = asyncio.Event()
+        self._change = asyncio.Event()  # a connection was made, or an attempt has failed
         own(self)
         self.failure: BaseException | None = None  # the last, if no connection came after it
 
@@ -111,11 +111,23 @@ class Cluster:
         try:
             async with asyncio.timeout(timeout):
                 while not self.is_connected:
-                    self._connected_event.clear()
-                    await self._connected_event.wait()
+                    await self._next_change()
         except TimeoutError:
             return False
         return True
+
+    async def wait_returned(self, deadline: float) -> None:
+        """Wait while there is no connection, but one that was given up here is being made again.
+
+        Raises:
+            RequestTimeout: No longer than until ``deadline``, on the loop's clock.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                while not self.is_connected and any(m.is_returning for m in self._members):
+                    await self._next_change()
+        except TimeoutError:
+            raise RequestTimeout("no connection in time, after the last was given up") from None
 
     def select(self, *, try_inactive: bool = False) -> Connection | None:
         """Return the connection whose turn it is, or None where there is none.
@@ -165,6 +177,7 @@ class Cluster:
         self._is_closed = True
         for member in self._members:
             member.close()
+        self._change.set()
 
     async def wait_closed(self) -> None:
         """Wait until all connections are gone."""
@@ -175,7 +188,7 @@ class Cluster:
     def on_connected(self) -> None:
         """Remember that there is a connection."""
         self.failure = None
-        self._connected_event.set()
+        self._change.set()
         if self._on_change is not None and not self._is_closed:
             self._on_change()
 
@@ -189,6 +202,11 @@ class Cluster:
         prefix = "" if str(host) in str(failure) else f"no connection to {host}: "
         logger.error("%s%s", prefix, failure)
         self.failure = failure
+        self._change.set()
+
+    async def _next_change(self) -> None:
+        self._change.clear()
+        await self._change.wait()
 
     def _connection_of(self, members: list[Member]) -> Connection | None:
         host = self._selector.peek(list(dict.fromkeys(member.host for member in members)))

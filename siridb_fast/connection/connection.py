@@ -1,9 +1,9 @@
 """One connection: a `Session` on an asyncio transport.
 
 Turns requests into futures, resolves them as replies come in any order, keeps the connection alive
-and gives up on answers that do not come. Knows asyncio and the session; knows nothing of hosts,
-weights or columns. One timer serves all deadlines and one the keep-alive; there is none per
-request.
+and gives up on answers that do not come. An insert is given up only with its connection, so that
+nothing of it arrives later. Knows asyncio and the session; knows nothing of hosts, weights or
+columns. One timer serves all deadlines and one the keep-alive; there is none per request.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import asyncio
 import logging
 import os
 import socket
-import struct
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +20,14 @@ from siridb_fast.concurrency.fork import Home, Unpicklable, detach, own
 from siridb_fast.connection.deadline_timer import DeadlineTimer
 from siridb_fast.connection.keep_alive import KeepAlive
 from siridb_fast.connection.request import Request, ResponseSink
+from siridb_fast.connection.room import RoomQueue
 from siridb_fast.connection.server_process import ServerProcess
+from siridb_fast.connection.tcp import (
+    acknowledge_at_once,
+    drop_on_close,
+    send_on_close,
+    tcp_socket,
+)
 from siridb_fast.errors import ConnectionLost, PackageTooLargeError, RequestTimeout, SiriDBError
 from siridb_fast.protocol import _wire
 from siridb_fast.protocol._qpack import packb
@@ -35,8 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
-RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: drop what is not sent, and say so
 JOINED_BYTES = 65_536  # a shorter payload is copied behind its header, to go out in one write
 
 logger = logging.getLogger("siridb_fast")
@@ -66,10 +69,11 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         self.last_heard = self._loop.time()
         self._transport: asyncio.Transport | None = None
         self._tcp_socket: socket.socket | None = None
-        self._waiting_for_room: deque[asyncio.Future[None]] = deque()
+        self._room_queue = RoomQueue(self._loop)
         self._deadline_timer = DeadlineTimer(self._loop, self._give_up)
         self._login: bytes | None = None  # the payload, once it was accepted
         self._keep_alive: KeepAlive | None = None
+        self._given_up_for: RequestTimeout | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._home = Home("connection")
         self._is_inherited = False
@@ -85,6 +89,11 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
             and not self._session.is_closed
             and not self._transport.is_closing()
         )
+
+    @property
+    def was_given_up(self) -> bool:
+        """Tell whether it was closed here because an insert was not answered in time."""
+        return self._given_up_for is not None
 
     @property
     def has_room(self) -> bool:
@@ -107,7 +116,9 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     ) -> Awaitable[Any]:
         """Send a package, once there is room in the window; the awaitable gives what it brings.
 
-        Cancelling gives up on the answer, not on what the server does.
+        Cancelling gives up on the answer, not on what the server does. An insert that is not
+        answered within ``timeout``, cancelled or not, ends the connection: it is with the server
+        by then, or never will be.
 
         Raises:
             ConnectionLost: Before the answer came; ``in_doubt`` tells whether it had been sent.
@@ -127,13 +138,16 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         *,
         is_raw: bool = False,
         is_urgent: bool = False,
+        may_come_late: bool = False,
     ) -> asyncio.Future[Any]:
         """Send a package now; return the future of its answer.
 
         The payload must not change until the answer is there. ``deadline`` is on the loop's clock.
+        ``may_come_late`` says of an insert that it does no harm after that.
         """
         future = self._loop.create_future()
-        self.send_for(future, type_, payload, deadline, is_raw=is_raw, is_urgent=is_urgent)
+        request = Request(type_, future, deadline, is_raw, may_come_late)
+        self._send_request(request, payload, is_urgent=is_urgent)
         return future
 
     def send_for(
@@ -147,6 +161,11 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         is_urgent: bool = False,
     ) -> None:
         """Send a package now; its outcome is put into ``sink`` as soon as it is known."""
+        request = Request(type_, sink, deadline, is_raw)
+        self._send_request(request, payload, is_urgent=is_urgent)
+
+    def _send_request(self, request: Request, payload: PayloadBytes, *, is_urgent: bool) -> None:
+        deadline = request.deadline
         if self._is_inherited:
             self._home.require()
         transport = self._transport
@@ -158,9 +177,8 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
             raise PackageTooLargeError(
                 f"the package has {len(payload):,} bytes, the server takes {_wire.MAX_PAYLOAD:,}"
             )
-        request = Request(type_, sink, deadline, is_raw)
         request.pid = self._session.open(request, is_urgent)
-        header = pack_header(len(payload), request.pid, type_)
+        header = pack_header(len(payload), request.pid, request.type)
         if len(payload) <= JOINED_BYTES:
             transport.write(b"".join((header, payload)))
         else:
@@ -197,8 +215,16 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
                     detach(number)
 
     def close(self) -> None:
-        """Close the connection; requests in flight fail with `ConnectionLost`."""
-        if self._transport is not None:
+        """Close the connection; requests in flight fail with `ConnectionLost`.
+
+        With an insert among them this is `abort`: whoever is told that it was lost may send it
+        again, or look for it.
+        """
+        if any(request.is_harmful_late for request in self._session.tags):
+            self.abort()
+        elif self._transport is not None:
+            if not self._is_inherited:
+                send_on_close(self._transport)
             self._transport.close()
 
     def abort(self) -> None:
@@ -208,9 +234,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         up later, when it has been sent again.
         """
         if self._transport is not None and not self._is_inherited:
-            sock = self._transport.get_extra_info("socket")
-            if sock is not None and sock.family in TCP_FAMILIES and sock.fileno() >= 0:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            drop_on_close(self._transport)
             self._transport.abort()
 
     async def wait_closed(self) -> None:
@@ -221,7 +245,8 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
-        self._tcp_socket = _tcp_socket(transport)
+        self._tcp_socket = tcp_socket(transport)
+        drop_on_close(transport)  # until `close`: this process may be killed
         sock = transport.get_extra_info("socket")
         if sock is not None:
             self._descriptor = sock.fileno(), os.fstat(sock.fileno()).st_ino
@@ -242,25 +267,20 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         elif replies:
             self._offer_room()
             if self._session.requests and self._tcp_socket is not None:
-                # The server sends its next small answer once this one is acknowledged, which the
-                # kernel would do after 40 ms. The option holds for a while only.
-                self._tcp_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                # The server sends its next small answer once this one is acknowledged.
+                acknowledge_at_once(self._tcp_socket)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is in flight; called by the event loop."""
-        cause = self._session.error or exc
+        cause = self._session.error or self._given_up_for or exc
         self._deadline_timer.cancel()
         if self._keep_alive is not None:
             self._keep_alive.cancel()
         self._keep_alive = self._descriptor = None
         for request in self._session.close():
             if not request.sink.done():
-                error = ConnectionLost(
-                    f"the connection to {self.name} was lost before package {request.pid} was "
-                    f"answered{f' ({cause})' if cause else ''}",
-                    in_doubt=True,
-                )
-                error.__cause__ = cause
+                is_due = self._given_up_for is not None and self._is_due(request)
+                error = request.late(self.name) if is_due else request.lost(self.name, cause)
                 request.sink.set_exception(error)
         self._offer_room()
         if not self._closed.done():
@@ -299,47 +319,35 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     async def _wait_for_room(self, deadline: float) -> None:
         if not self.is_connected:
             raise ConnectionLost(f"there is no connection to {self.name}")
-        waiter = self._loop.create_future()
-        self._waiting_for_room.append(waiter)
         is_served = False
         try:
-            async with asyncio.timeout_at(None if deadline == float("inf") else deadline):
-                await waiter
-            is_served = True
-        except TimeoutError:
-            raise RequestTimeout(f"{self.name} had no room for a request in time") from None
+            is_served = await self._room_queue.wait(deadline)
         finally:
-            if waiter in self._waiting_for_room:
-                self._waiting_for_room.remove(waiter)
-            elif not is_served:
-                self._offer_room()
+            if not is_served:
+                self._offer_room()  # it may have come all the same, just too late
+        if not is_served:
+            raise RequestTimeout(f"{self.name} had no room for a request in time")
 
     def _offer_room(self) -> None:
-        # As many waiters as requests have room; all of them once the connection is lost.
-        is_lost = self._session.is_closed
-        room = len(self._waiting_for_room) if is_lost else self._session.room
-        while self._waiting_for_room and room > 0:
-            waiter = self._waiting_for_room.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                room -= 1
+        # As many as requests have room; all that wait once the connection is lost.
+        self._room_queue.offer(None if self._session.is_closed else self._session.room)
 
     def _give_up(self) -> None:
-        now = self._loop.time() + 0.001  # the clock's resolution
+        due = [request for request in self._session.tags if self._is_due(request)]
+        harmful = next((request for request in due if request.is_harmful_late), None)
+        if harmful is not None:  # all fail in `connection_lost`: nothing can arrive any more then
+            self._given_up_for = harmful.late(self.name)
+            logger.warning("%s; closing the connection", self._given_up_for)
+            self.abort()
+            return
+        for request in due:
+            self._session.abandon(request.pid)
+            if not request.sink.done():
+                request.sink.set_exception(request.late(self.name))
         for request in self._session.tags:
-            if request.deadline <= now:
-                self._session.abandon(request.pid)
-                if not request.sink.done():
-                    request.sink.set_exception(
-                        RequestTimeout(f"{self.name} did not answer package {request.pid} in time")
-                    )
-            elif request.deadline != float("inf"):
+            if request.deadline != float("inf"):
                 self._deadline_timer.include(request.deadline)
         self._offer_room()
 
-
-def _tcp_socket(transport: asyncio.BaseTransport) -> socket.socket | None:
-    # Of a plain TCP connection, where the kernel lets a client acknowledge at once (Linux).
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    is_tcp = sock is not None and sock.family in TCP_FAMILIES
-    return sock if is_tcp and hasattr(socket, "TCP_QUICKACK") else None
+    def _is_due(self, request: Request) -> bool:
+        return request.deadline <= self._loop.time() + 0.001  # the clock's resolution

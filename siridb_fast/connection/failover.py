@@ -63,6 +63,9 @@ async def request_with_failover(
     while True:
         connection = cluster.select(try_inactive=failure is None)
         if connection is None:
+            await cluster.wait_returned(deadline)
+            connection = cluster.select(try_inactive=failure is None)
+        if connection is None:
             raise PoolError("no available connections found") from failure
         if require is not None:
             require()

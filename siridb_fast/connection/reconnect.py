@@ -1,5 +1,7 @@
 """A connection to one host that comes back when it is lost: after 1, 2, 4 … seconds.
 
+One that was given up here, because an insert was not answered in time, is made again at once.
+
 Knows one host, time and asyncio; knows nothing of other hosts and of what is sent.
 """
 
@@ -54,6 +56,7 @@ class Member:
         "_connecting",
         "_events",
         "_handshake",
+        "_has_failed",
         "_is_closed",
         "_task",
         "_window",
@@ -79,7 +82,17 @@ class Member:
         self._handshake = handshake
         self._connecting = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._has_failed = False  # to connect, since there was a connection
         self._is_closed = False
+
+    @property
+    def is_returning(self) -> bool:
+        """Tell whether the connection was given up here, and is being made again just now."""
+        return (
+            self.connection is not None
+            and self.connection.was_given_up
+            and not (self.is_connected or self._has_failed or self._is_closed)
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -100,6 +113,7 @@ class Member:
             if self._handshake is not None:
                 await _shake_hands(connection, self._handshake)
             self.connection = connection
+            self._has_failed = False
             self.inactive_until = 0.0
             if self._is_closed:
                 connection.close()
@@ -144,16 +158,17 @@ class Member:
 
     async def _reconnect(self) -> None:
         # After 1, 2, 4 … max_wait_retry seconds.
-        wait = FIRST_RETRY
+        wait = 0.0 if self.is_returning else FIRST_RETRY
         while not (self.is_connected or self._is_closed):
             logger.debug("connecting to %s again in %s seconds", self.host, wait)
             await asyncio.sleep(wait)
-            wait = min(wait * 2, self._config.max_wait_retry)
+            wait = min(max(wait * 2, FIRST_RETRY), self._config.max_wait_retry)
             if self._is_closed:
                 return
             try:
                 await self.connect()
             except Exception as exc:  # noqa: BLE001 - whatever it is, the next attempt may succeed
+                self._has_failed = True
                 self._events.on_failure(self.host, exc)
 
 

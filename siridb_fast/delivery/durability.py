@@ -264,7 +264,9 @@ class SentinelTracker:
     ) -> None:
         deadline = self._cluster.loop.time() + SENTINEL_TIMEOUT
         try:
-            sent = sentinel.connection.send(type_, payload, deadline, is_urgent=True)
+            sent = sentinel.connection.send(
+                type_, payload, deadline, is_urgent=True, may_come_late=True
+            )
         except BaseException as exc:
             self._on_vain(sentinel, exc)
             if not isinstance(exc, SiriDBError):

@@ -14,24 +14,20 @@ Works on bytes; knows nothing of packages. Its methods may be called from any th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Self
+
+from siridb_fast.testing.link import Direction, Link
 
 __all__ = ["Fault", "FaultProxy"]
 
-CHUNK = 65_536
 START_TIMEOUT = 10.0
-RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: close without saying goodbye
 LONGEST_HEADER = 8
 
-Direction = Literal["requests", "answers"]
 Kind = Literal["cut", "reset", "corrupt", "stall", "black_hole", "throttle", "refuse"]
 KINDS: tuple[Kind, ...] = ("cut", "reset", "corrupt", "stall", "black_hole", "throttle", "refuse")
 
@@ -54,29 +50,6 @@ class _Trap:
     left: int
 
 
-@dataclass(slots=True, eq=False)
-class _Link:
-    """A connection of a client, and the one to the server."""
-
-    client: asyncio.StreamWriter
-    server: asyncio.StreamWriter
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    is_closed: bool = False
-
-    def close(self, *, is_reset: bool) -> None:
-        if self.is_closed:
-            return
-        self.is_closed = True
-        for writer in (self.client, self.server):
-            raw = writer.get_extra_info("socket")
-            if is_reset and raw is not None and raw.fileno() >= 0:
-                with contextlib.suppress(OSError):
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            writer.transport.abort() if is_reset else writer.close()
-        for task in self.tasks:
-            task.cancel()
-
-
 class FaultProxy:
     """Listens on a free port of loopback and passes bytes on; a context manager.
 
@@ -92,7 +65,7 @@ class FaultProxy:
         self._loop: asyncio.AbstractEventLoop  # while it runs
         self._thread = threading.Thread(target=self._main, name="fault-proxy", daemon=True)
         self._server: asyncio.Server | None = None
-        self._links: set[_Link] = set()
+        self._links: dict[Link, None] = {}  # in the order in which they were made
         self._trap: _Trap | None = None
         self._stalled_until = 0.0
         self._rate: float | None = None
@@ -135,6 +108,31 @@ class FaultProxy:
     def throttle(self, bytes_per_second: float) -> None:
         """Pass no more than so many bytes a second on, in each direction of a connection."""
         self._do("throttle", f"{bytes_per_second:g} B/s", lambda: self._set_rate(bytes_per_second))
+
+    def hold(self, connections: int | None = None, *, takes: bool = False) -> None:
+        """Pass nothing on over the connections that are there, in no direction, until `heal`.
+
+        As a path that is dead for a while: it neither loses bytes nor tells anybody. New
+        connections are no part of it.
+
+        Args:
+            connections: How many of them, the oldest first; None for all.
+            takes: Whether bytes are taken all the same, and held here; else they stay in the
+                kernels, most of them in the client's.
+
+        What is held of a connection that was reset meanwhile is gone, as on any path of TCP.
+        """
+
+        def hold() -> None:
+            for link in list(self._links)[:connections]:
+                link.hold(takes=takes)
+
+        self._do("hold", "all" if connections is None else f"{connections} connections", hold)
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of requests are held here."""
+        return sum(link.held_bytes for link in list(self._links))
 
     def black_hole(self) -> None:
         """Accept connections and bytes, but pass nothing on, until `heal`.
@@ -231,6 +229,8 @@ class FaultProxy:
 
     async def _heal(self) -> None:
         self._trap, self._rate, self._stalled_until = None, None, 0.0
+        for link in [link for link in self._links if link.is_held]:
+            link.release()
         if self._is_black:
             self._is_black = False
             self._close_all(is_reset=True)
@@ -280,49 +280,29 @@ class FaultProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            far_reader, far_writer = await asyncio.open_connection(*self._target)
+            far_side = await asyncio.open_connection(*self._target)
         except OSError:
             writer.transport.abort()
             return
-        link = _Link(writer, far_writer)
-        self._links.add(link)
-        link.tasks = [
-            self._loop.create_task(self._pass(link, reader, far_writer, "requests")),
-            self._loop.create_task(self._pass(link, far_reader, writer, "answers")),
-        ]
+        link = Link((reader, writer), far_side, self._pass_on)
+        self._links[link] = None
         await asyncio.wait(link.tasks)
-        self._links.discard(link)
+        self._links.pop(link, None)
 
-    async def _pass(
-        self,
-        link: _Link,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        direction: Direction,
-    ) -> None:
-        try:
-            while data := await reader.read(CHUNK):
-                await self._pass_part(link, data, writer, direction)
-        except ConnectionError:
-            link.close(is_reset=True)
-        else:
-            link.close(is_reset=False)
-
-    async def _pass_part(
-        self, link: _Link, data: bytes, writer: asyncio.StreamWriter, direction: Direction
-    ) -> None:
+    async def _pass_on(self, link: Link, data: bytes, direction: Direction) -> None:
         while self._stalled_until > time.monotonic():  # noqa: ASYNC110 - heal() may end it
             await asyncio.sleep(0.01)
-        sender = link.client if direction == "requests" else link.server
-        if self._is_black or link.is_closed or _was_reset(sender):  # what was on the way is gone
+        if self._is_black or link.is_closed:  # what was on the way is gone
+            return
+        if link.was_reset(direction):
+            link.close(is_reset=True)
             return
         if self._rate is not None:
             await asyncio.sleep(min(len(data) / self._rate, 1.0))
         trap = self._trap
         if trap is not None and trap.direction == direction:
             data = self._trapped(trap, data)
-        writer.write(data)
-        await writer.drain()
+        await link.write(data, direction)
         if trap is not None and trap is not self._trap and trap.left < 0:
             link.close(is_reset=trap.kind == "reset")
 
@@ -337,10 +317,3 @@ class FaultProxy:
             return bytes(changed)
         cut, trap.left = data[: trap.left], -1
         return cut
-
-
-def _was_reset(writer: asyncio.StreamWriter) -> bool:
-    raw = writer.get_extra_info("socket")
-    if raw is None or raw.fileno() < 0:
-        return True
-    return bool(raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))

@@ -297,6 +297,7 @@ class Engine:
         error = WriterClosedError(
             f"the writer was closed before the points were delivered{self._cluster.failure_suffix}"
         )
+        self._cluster.close()  # before anybody is told: what is in flight cannot arrive any more
         for name, points, waiting in self._coalescer.drop_all():
             self._accounts.book_failure(Failure(name, points, error), waiting)
         self._packages.policy = replace(self._packages.policy, has_spool=False)
@@ -305,7 +306,6 @@ class Engine:
         self._type_resolver.stop()
         if self._refitter is not None:
             self._refitter.stop()
-        self._cluster.close()
         if self._spool is not None:
             self._spool.end()
         if self._timer is not None:
@@ -332,6 +332,8 @@ class Engine:
         self._type_resolver.postpone()
         self._coalescer.flush(time.monotonic())
         self._dispatcher.leave_all_on_disk()
+        self._cluster.close()
+        await self.wait_stopped()  # before the next writer can have the spool, and look
         await self._disk_queue.close(SPOOL_TIMEOUT)
 
     async def deliver_all(self, timeout: float | None, *, with_spool: bool = False) -> None:

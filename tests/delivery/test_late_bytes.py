@@ -1,0 +1,388 @@
+"""What was given up arrives nowhere later: not from a kernel, a proxy or a server that was frozen.
+
+For each way to give up a package, and for each place where its bytes are by then, they are let
+through once the points were looked up and sent again. A path that holds is dead for a while; it
+neither loses bytes nor tells anybody.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import siridb_fast
+from siridb_fast import BatchWriter, ConnectionLost, PoolError, RequestTimeout, SiriDBClient
+from siridb_fast.connection.connection import Connection
+from siridb_fast.delivery.spool_thread import SpoolThread
+from siridb_fast.testing import FaultProxy
+from siridb_fast.testing.polling import wait_until
+from tests.fix_loop import eventually
+from tests.fix_server import Database
+
+pytestmark = pytest.mark.usefixtures("fast_retry")
+
+POINTS = 20_000  # of a package: more than the kernel of the proxy takes of it
+SMALL = 1_000  # all of it in the kernel of the server
+POINT_BYTES = 10  # at least
+PLACES = {"the client's kernel": False, "the proxy": True}  # whether the proxy takes bytes
+SERIES = ("one", "two")
+
+each_place = pytest.mark.parametrize("takes", PLACES.values(), ids=list(PLACES))
+
+
+@pytest.fixture
+def proxy(database: Database) -> Iterator[FaultProxy]:
+    """Put a proxy in front of the server."""
+    with FaultProxy(database.server.host, database.server.port) as proxy:
+        yield proxy
+
+
+def url_of(proxy: FaultProxy, database: Database, options: str = "") -> str:
+    return f"siridb://iris:siri@{proxy.host}:{proxy.port}/{database.name}?timeout=5{options}"
+
+
+def writer_of(url: str, **options: Any) -> BatchWriter:
+    """Return a writer of two connections, each with one package at a time."""
+    settings: dict[str, Any] = {"connections": 2, "window": 1, "linger": 0.01}
+    return BatchWriter(url, **(settings | options))
+
+
+async def begin(writer: BatchWriter) -> None:
+    """Have both connections, and series whose type is known."""
+    for name in SERIES:
+        await writer.write_arrays(name, [0], [0.5])
+    assert (await writer.flush()).is_complete
+    connections = connections_of(writer)
+    await eventually(lambda: len(connections) == 2 or len(connections_of(writer)) == 2)
+
+
+def connections_of(writer: BatchWriter) -> list[Connection]:
+    assert writer._engine is not None
+    return list(writer._engine._cluster._connected())
+
+
+async def send(writer: BatchWriter, points: int = POINTS) -> None:
+    """Have a package on each of the two connections."""
+    for name in SERIES:
+        await writer.write_arrays(name, np.arange(1, points + 1), np.arange(points) / 2)
+        await eventually(lambda: writer.stats().packages_in_flight > 0)
+
+
+async def held(proxy: FaultProxy, writer: BatchWriter, *, takes: bool) -> None:
+    """Wait until one of the two packages is all that is in flight, and where it is to be."""
+    await eventually(lambda: writer.stats().packages_in_flight == 1)
+    if takes:
+        await eventually(lambda: proxy.held_bytes > POINTS * POINT_BYTES)
+
+
+async def stored_times(database: Database) -> dict[str, list[int]]:
+    """Return what is stored once the server works on nothing."""
+    async with database.client() as client:
+        found, before = await look(client), None
+        while found != before:
+            await asyncio.sleep(0.1)
+            found, before = await look(client), found
+    return found
+
+
+async def look(client: SiriDBClient) -> dict[str, list[int]]:
+    shown = await client.query("show active_tasks")
+    found = await client.query_arrays("select * from *", all_points=True)
+    times = {name: sorted(times.tolist()) for name, (times, _) in found.items()}
+    return times if shown["data"][0]["value"] == 1 else {}
+
+
+def all_times(points: int = POINTS) -> dict[str, list[int]]:
+    return {name: list(range(points + 1)) for name in SERIES}
+
+
+# ---- a writer that goes on
+
+
+WAYS: dict[str, tuple[str, float]] = {
+    "timeout": ("", 1.0),
+    "keep-alive": ("&keepalive_interval=0.3", 60.0),
+}
+
+
+@each_place
+@pytest.mark.parametrize("way", WAYS)
+async def test_writer_gives_a_package_up_with_its_connection(
+    database: Database, proxy: FaultProxy, way: str, takes: bool
+) -> None:
+    options, delivery_timeout = WAYS[way]
+    url = url_of(proxy, database, options)
+    async with writer_of(url, delivery_timeout=delivery_timeout) as writer:
+        await begin(writer)
+        proxy.hold(1, takes=takes)
+        await send(writer)
+        await held(proxy, writer, takes=takes)
+        report = await writer.flush(timeout=30)
+        assert (report.is_complete, report.points) == (True, 2 * POINTS)
+        proxy.heal()
+        assert await stored_times(database) == all_times()
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_writer_finds_what_a_frozen_server_had_in_its_kernel(
+    own_database: Database, way: str
+) -> None:
+    options, delivery_timeout = WAYS[way]
+    url = f"{own_database.url}?timeout=5{options}"
+    async with writer_of(url, delivery_timeout=delivery_timeout) as writer:
+        await begin(writer)
+        connections = connections_of(writer)
+        own_database.server.pause()
+        await send(writer, SMALL)
+        await eventually(lambda: writer.stats().packages_in_flight == 2)
+        await eventually(lambda: not any(one.is_connected for one in connections))
+        own_database.server.resume()
+        report = await writer.flush(timeout=30)
+        assert (report.is_complete, report.points) == (True, 2 * SMALL)
+        assert await stored_times(own_database) == all_times(SMALL)
+
+
+# ---- a writer that ends
+
+
+@each_place
+async def test_next_writer_of_a_spool_sends_what_the_one_before_gave_up(
+    database: Database, proxy: FaultProxy, tmp_path: Path, takes: bool
+) -> None:
+    url = url_of(proxy, database)
+    writer = writer_of(url, spool=tmp_path / "spool")
+    await writer.open()
+    await begin(writer)
+    proxy.hold(1, takes=takes)
+    await send(writer)
+    await held(proxy, writer, takes=takes)
+    report = await writer.close(timeout=0.1)
+    assert (report.points, report.spooled) == (POINTS, POINTS)
+    async with writer_of(url, spool=tmp_path / "spool") as following:
+        assert following.stats().spooled == POINTS
+    proxy.heal()
+    assert await stored_times(database) == all_times()
+
+
+async def test_spool_is_free_for_the_next_writer_once_the_connections_are_gone(
+    database: Database, proxy: FaultProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = writer_of(url_of(proxy, database), spool=tmp_path / "spool")
+    await writer.open()
+    await begin(writer)
+    connections = connections_of(writer)
+    proxy.hold(1)
+    await send(writer)
+    await held(proxy, writer, takes=False)
+    were_gone: list[bool] = []
+    close = SpoolThread.close
+
+    async def noting(self: SpoolThread) -> None:
+        were_gone.extend(one._closed.done() for one in connections)
+        await close(self)
+
+    monkeypatch.setattr(SpoolThread, "close", noting)
+    await writer.close(timeout=0.1)
+    assert were_gone == [True, True]
+
+
+@each_place
+async def test_points_of_a_closed_writer_that_are_in_doubt_may_be_sent_again(
+    database: Database, proxy: FaultProxy, takes: bool
+) -> None:
+    writer = writer_of(url_of(proxy, database))
+    await writer.open()
+    await begin(writer)
+    proxy.hold(1, takes=takes)
+    await send(writer)
+    await held(proxy, writer, takes=takes)
+    report = await writer.close(timeout=0.1)
+    assert (report.points, report.in_doubt_points) == (POINTS, POINTS)
+    await send_missing(database, SERIES)
+    proxy.heal()
+    assert await stored_times(database) == all_times()
+
+
+KILLED = """
+    import sys, siridb_fast
+    import numpy as np
+    spool = siridb_fast.SpoolOptions(sys.argv[1], mode="always")
+    writer = siridb_fast.connect().writer(connections=2, window=1, linger=0.01, spool=spool)
+    for name in ("one", "two"):
+        writer.write_arrays(name, [0], [0.5])
+    writer.flush()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    points = int(sys.argv[2])
+    for name in ("one", "two"):
+        writer.write_arrays(name, np.arange(1, points + 1), np.arange(points) / 2)
+    while writer.stats().delivered < 2 + points or writer.stats().packages_in_flight != 1:
+        pass
+    print("in flight", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@each_place
+def test_next_writer_of_a_spool_sends_what_a_killed_process_left(
+    database: Database, proxy: FaultProxy, tmp_path: Path, takes: bool
+) -> None:
+    url, path = url_of(proxy, database), tmp_path / "spool"
+    program = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(KILLED), path, str(POINTS)],
+        env={**os.environ, "SIRIDB_URL": url},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        proxy.hold(1, takes=takes)
+        print(file=program.stdin, flush=True)
+        assert program.stdout.readline() == "in flight\n"
+        if takes:
+            wait_until(lambda: proxy.held_bytes > POINTS * POINT_BYTES, timeout=10, what="holding")
+    finally:
+        program.kill()
+        program.communicate()
+    with siridb_fast.connect(url) as client, client.writer(spool=path) as writer:
+        assert writer.stats().spooled >= POINTS
+    proxy.heal()
+    assert asyncio.run(stored_times(database)) == all_times()
+
+
+# ---- a client
+
+
+async def give_up_in_time(client: SiriDBClient, inserting: asyncio.Task[Any]) -> None:
+    with pytest.raises(RequestTimeout):
+        await inserting
+
+
+async def cancel(client: SiriDBClient, inserting: asyncio.Task[Any]) -> None:
+    connection = connection_of(client)
+    inserting.cancel()
+    await asyncio.wait([inserting])
+    await connection.wait_closed()  # when its time is over
+
+
+async def close(client: SiriDBClient, inserting: asyncio.Task[Any]) -> None:
+    client.close()
+    with pytest.raises(ConnectionLost) as caught:
+        await inserting
+    assert caught.value.in_doubt
+
+
+async def keep_alive(client: SiriDBClient, inserting: asyncio.Task[Any]) -> None:
+    connection_of(client).keep_alive(0.3)
+    with pytest.raises(ConnectionLost) as caught:
+        await inserting
+    assert caught.value.in_doubt
+
+
+CLIENT_WAYS: dict[str, tuple[Callable[..., Any], float]] = {
+    "timeout": (give_up_in_time, 1.0),
+    "cancellation": (cancel, 1.0),
+    "close": (close, 60.0),
+    "keep-alive": (keep_alive, 60.0),
+}
+
+
+def connection_of(client: SiriDBClient) -> Connection:
+    connection = client._binding.here().select()
+    assert connection is not None
+    return connection
+
+
+@each_place
+@pytest.mark.parametrize("way", CLIENT_WAYS)
+async def test_insert_of_a_client_that_was_given_up_may_be_sent_again(
+    database: Database, proxy: FaultProxy, way: str, takes: bool
+) -> None:
+    give_up, timeout = CLIENT_WAYS[way]
+    client = SiriDBClient.from_url(url_of(proxy, database))
+    await client.connect()
+    await client.insert(dict.fromkeys(SERIES, (np.array([0]), np.array([0.5]))))
+    connection = connection_of(client)
+    proxy.hold(takes=takes)
+    points = {"one": (np.arange(1, POINTS + 1), np.arange(POINTS) / 2)}
+    inserting = asyncio.create_task(client.insert(points, timeout))
+    await eventually(lambda: connection._session.requests > 0)
+    if takes:
+        await eventually(lambda: proxy.held_bytes > POINTS * POINT_BYTES)
+    await give_up(client, inserting)
+    await send_missing(database, SERIES)
+    proxy.heal()
+    assert await stored_times(database) == all_times()
+    client.close()
+    await client.wait_closed()
+
+
+async def test_client_goes_on_after_an_insert_that_was_not_answered(
+    database: Database, proxy: FaultProxy
+) -> None:
+    # What was asked over the same connection is asked again; other inserts are in doubt.
+    async with SiriDBClient.from_url(url_of(proxy, database)) as client:
+        proxy.hold()
+        late, other, query = (
+            asyncio.create_task(request)
+            for request in (
+                client.insert({"one": [[1, 0.5]]}, timeout=0.5),
+                client.insert({"two": [[1, 0.5]]}, timeout=20),
+                client.query("show uptime", timeout=20),
+            )
+        )
+        with pytest.raises(RequestTimeout):
+            await late
+        with pytest.raises(ConnectionLost) as caught:
+            await other
+        assert caught.value.in_doubt
+        assert (await query)["data"]
+        await client.insert({"one": [[2, 0.5]]}, timeout=20)
+        proxy.heal()
+        assert await stored_times(database) == {"one": [2]}
+
+
+async def test_query_that_is_not_answered_leaves_the_connection_open(
+    database: Database, proxy: FaultProxy
+) -> None:
+    async with SiriDBClient.from_url(url_of(proxy, database)) as client:
+        connection = connection_of(client)
+        proxy.hold()
+        with pytest.raises(RequestTimeout):
+            await client.query("show uptime", timeout=0.2)
+        proxy.heal()
+        assert await client.query("show uptime", timeout=20)
+        assert connection_of(client) is connection
+
+
+async def test_client_whose_server_ends_instead_of_coming_back_is_told(
+    own_database: Database,
+) -> None:
+    async with own_database.client() as client:
+        own_database.server.pause()
+        with pytest.raises(RequestTimeout):
+            await client.insert({"one": [[1, 0.5]]}, timeout=0.2)
+        querying = asyncio.create_task(client.query("show uptime", timeout=20))
+        own_database.server.kill()
+        with pytest.raises((ConnectionLost, PoolError)):
+            await querying
+
+
+async def send_missing(database: Database, names: tuple[str, ...]) -> None:
+    """Do what somebody does who is told that points are in doubt: look, and send again."""
+    found = await stored_times(database)
+    async with database.client() as client:
+        for name in names:
+            if len(found[name]) == 1:
+                times = np.arange(1, POINTS + 1)
+                await client.insert({name: (times, (times - 1) / 2)})
