@@ -237,8 +237,14 @@ class SiriDBClient(Unpicklable):
             PackingOverflowError: An integer in a list is outside 64 bits. Also an `OverflowError`.
             PoolError: No server is connected, or a pool has had none for the whole ``timeout``.
             ConnectionLost: While the insert was with the server: see ``on_doubt``.
-            RequestTimeout: No answer in time; the points may be stored. Also a `TimeoutError`.
+            RequestTimeout: No answer in time. The points may be stored or with the server; what
+                is not there by then never gets there, as the connection is closed. Also a
+                `TimeoutError`.
             UserAuthError: The user may not insert.
+
+        Cancelling gives up on the answer alone: until ``timeout`` is over, or the client is
+        closed, the points may get to the server. Whoever wants to look whether they are stored
+        and send them again takes a short ``timeout`` instead of `asyncio.wait_for`.
         """
         return await self._database.insert(data, timeout, options)  # type: ignore[no-any-return]
 

@@ -18,9 +18,17 @@ import numpy as np
 import pytest
 
 import siridb_fast
-from siridb_fast import BatchWriter, ConnectionLost, PoolError, RequestTimeout, SiriDBClient
+from siridb_fast import (
+    BatchWriter,
+    ConnectionLost,
+    PoolError,
+    RequestTimeout,
+    SiriDBClient,
+    encode_insert,
+)
 from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.spool_thread import SpoolThread
+from siridb_fast.protocol._wire import REQ_INSERT
 from siridb_fast.testing import FaultProxy
 from siridb_fast.testing.polling import wait_until
 from tests.fix_loop import eventually
@@ -30,7 +38,8 @@ pytestmark = pytest.mark.usefixtures("fast_retry")
 
 POINTS = 20_000  # of a package: more than the kernel of the proxy takes of it
 SMALL = 1_000  # all of it in the kernel of the server
-POINT_BYTES = 10  # at least
+POINT_BYTES = 19
+FIRST = 1_600_000_000_000_000_000
 PLACES = {"the client's kernel": False, "the proxy": True}  # whether the proxy takes bytes
 SERIES = ("one", "two")
 
@@ -57,7 +66,7 @@ def writer_of(url: str, **options: Any) -> BatchWriter:
 async def begin(writer: BatchWriter) -> None:
     """Have both connections, and series whose type is known."""
     for name in SERIES:
-        await writer.write_arrays(name, [0], [0.5])
+        await writer.write_arrays(name, [FIRST], [0.5])
     assert (await writer.flush()).is_complete
     connections = connections_of(writer)
     await eventually(lambda: len(connections) == 2 or len(connections_of(writer)) == 2)
@@ -70,9 +79,20 @@ def connections_of(writer: BatchWriter) -> list[Connection]:
 
 async def send(writer: BatchWriter, points: int = POINTS) -> None:
     """Have a package on each of the two connections."""
-    for name in SERIES:
-        await writer.write_arrays(name, np.arange(1, points + 1), np.arange(points) / 2)
-        await eventually(lambda: writer.stats().packages_in_flight > 0)
+    for index, name in enumerate(SERIES):
+        await writer.write_arrays(name, times_of(points), np.arange(points) / 2)
+        await eventually(lambda count=index + 1: has_sent(writer, count))  # type: ignore[misc]
+
+
+def has_sent(writer: BatchWriter, packages: int) -> bool:
+    """Tell whether so many packages were sent, beside that which has the first points."""
+    stats = writer.stats()
+    return stats.packages - 1 + stats.packages_in_flight == packages
+
+
+def times_of(points: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the times of a package; the series have FIRST already."""
+    return np.arange(FIRST + 1, FIRST + points + 1)
 
 
 async def held(proxy: FaultProxy, writer: BatchWriter, *, takes: bool) -> None:
@@ -86,21 +106,21 @@ async def stored_times(database: Database) -> dict[str, list[int]]:
     """Return what is stored once the server works on nothing."""
     async with database.client() as client:
         found, before = await look(client), None
-        while found != before:
+        while found is None or found != before:
             await asyncio.sleep(0.1)
             found, before = await look(client), found
     return found
 
 
-async def look(client: SiriDBClient) -> dict[str, list[int]]:
+async def look(client: SiriDBClient) -> dict[str, list[int]] | None:
     shown = await client.query("show active_tasks")
     found = await client.query_arrays("select * from *", all_points=True)
     times = {name: sorted(times.tolist()) for name, (times, _) in found.items()}
-    return times if shown["data"][0]["value"] == 1 else {}
+    return times if shown["data"][0]["value"] == 1 else None
 
 
 def all_times(points: int = POINTS) -> dict[str, list[int]]:
-    return {name: list(range(points + 1)) for name in SERIES}
+    return {name: list(range(FIRST, FIRST + points + 1)) for name in SERIES}
 
 
 # ---- a writer that goes on
@@ -213,16 +233,16 @@ async def test_points_of_a_closed_writer_that_are_in_doubt_may_be_sent_again(
 KILLED = """
     import sys, siridb_fast
     import numpy as np
+    first, points = map(int, sys.argv[2:])
     spool = siridb_fast.SpoolOptions(sys.argv[1], mode="always")
     writer = siridb_fast.connect().writer(connections=2, window=1, linger=0.01, spool=spool)
     for name in ("one", "two"):
-        writer.write_arrays(name, [0], [0.5])
+        writer.write_arrays(name, [first], [0.5])
     writer.flush()
     print("ready", flush=True)
     sys.stdin.readline()
-    points = int(sys.argv[2])
     for name in ("one", "two"):
-        writer.write_arrays(name, np.arange(1, points + 1), np.arange(points) / 2)
+        writer.write_arrays(name, np.arange(first + 1, first + points + 1), np.arange(points) / 2)
     while writer.stats().delivered < 2 + points or writer.stats().packages_in_flight != 1:
         pass
     print("in flight", flush=True)
@@ -236,7 +256,7 @@ def test_next_writer_of_a_spool_sends_what_a_killed_process_left(
 ) -> None:
     url, path = url_of(proxy, database), tmp_path / "spool"
     program = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KILLED), path, str(POINTS)],
+        [sys.executable, "-c", textwrap.dedent(KILLED), path, str(FIRST), str(POINTS)],
         env={**os.environ, "SIRIDB_URL": url},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -250,7 +270,7 @@ def test_next_writer_of_a_spool_sends_what_a_killed_process_left(
         print(file=program.stdin, flush=True)
         assert program.stdout.readline() == "in flight\n"
         if takes:
-            wait_until(lambda: proxy.held_bytes > POINTS * POINT_BYTES, timeout=10, what="holding")
+            wait_until(lambda: proxy.held_bytes > POINTS * POINT_BYTES, timeout=10, what="held")
     finally:
         program.kill()
         program.communicate()
@@ -311,14 +331,14 @@ async def test_insert_of_a_client_that_was_given_up_may_be_sent_again(
     give_up, timeout = CLIENT_WAYS[way]
     client = SiriDBClient.from_url(url_of(proxy, database))
     await client.connect()
-    await client.insert(dict.fromkeys(SERIES, (np.array([0]), np.array([0.5]))))
+    await client.insert({name: (np.array([FIRST]), np.array([0.5])) for name in SERIES})
     connection = connection_of(client)
     proxy.hold(takes=takes)
-    points = {"one": (np.arange(1, POINTS + 1), np.arange(POINTS) / 2)}
+    points = {"one": (times_of(POINTS), np.arange(POINTS) / 2)}
     inserting = asyncio.create_task(client.insert(points, timeout))
     await eventually(lambda: connection._session.requests > 0)
     if takes:
-        await eventually(lambda: proxy.held_bytes > POINTS * POINT_BYTES)
+        await eventually(lambda: proxy.held_bytes > len(encode_insert(points)))
     await give_up(client, inserting)
     await send_missing(database, SERIES)
     proxy.heal()
@@ -365,6 +385,22 @@ async def test_query_that_is_not_answered_leaves_the_connection_open(
         assert connection_of(client) is connection
 
 
+async def test_sentinel_that_is_not_answered_leaves_the_connection_open(
+    database: Database, proxy: FaultProxy
+) -> None:
+    # It does no harm later, and a server may be busy for longer than a sentinel is waited for.
+    async with SiriDBClient.from_url(url_of(proxy, database)) as client:
+        connection = connection_of(client)
+        proxy.hold()
+        deadline = asyncio.get_running_loop().time() + 0.2
+        sentinel = encode_insert({"one": [[FIRST, 1]]})
+        with pytest.raises(RequestTimeout):
+            await connection.send(REQ_INSERT, sentinel, deadline, may_come_late=True)
+        proxy.heal()
+        assert await client.query("show uptime", timeout=20)
+        assert connection_of(client) is connection
+
+
 async def test_client_whose_server_ends_instead_of_coming_back_is_told(
     own_database: Database,
 ) -> None:
@@ -384,5 +420,4 @@ async def send_missing(database: Database, names: tuple[str, ...]) -> None:
     async with database.client() as client:
         for name in names:
             if len(found[name]) == 1:
-                times = np.arange(1, POINTS + 1)
-                await client.insert({name: (times, (times - 1) / 2)})
+                await client.insert({name: (times_of(POINTS), np.arange(POINTS) / 2)})
