@@ -147,13 +147,25 @@ class LoopThread:
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_forever()
+            self._run_until_stopped()
             tasks = asyncio.all_tasks(self._loop)
             for task in tasks:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         finally:
             self._loop.close()
+
+    def _run_until_stopped(self) -> None:
+        # A callback of the user's may raise what ends an event loop, such as a `SystemExit`. It
+        # goes where that of any thread goes; whoever waits for this one is served all the same.
+        while True:
+            try:
+                self._loop.run_forever()
+            except BaseException as exc:  # noqa: BLE001 - passed on
+                args = type(exc), exc, exc.__traceback__, self._thread
+                threading.excepthook(threading.ExceptHookArgs(args))
+            else:
+                return
 
 
 def refuse_running_loop() -> None:
