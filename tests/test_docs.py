@@ -21,6 +21,15 @@ def test_named_files_exist(document: str) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_named_tests_exist(document: str) -> None:
+    there = {
+        path.name for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+    }
+    named = re.findall(r"`(test_\w+\.py)`", (ROOT / document).read_text())
+    assert [name for name in named if name not in there] == []
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_named_targets_of_make_exist(document: str) -> None:
     named = TARGET.findall((ROOT / document).read_text())
