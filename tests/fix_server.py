@@ -1,7 +1,7 @@
-"""Real servers: one that the whole run shares, and databases in it.
+"""Real servers: one that the tests of a module share, and databases in it.
 
-`database` is a fresh database of the shared server. A test that stops, kills or pauses a server
-asks for `own_database`, or starts a server of its own.
+`database` is a fresh database of the shared server, which takes 1,024 of them. A test that stops,
+kills or pauses a server asks for `own_database`, or starts a server of its own.
 """
 
 import itertools
@@ -32,9 +32,9 @@ class Database:
         return SiriDBClient("iris", "siri", self.name, hostlist, **options)  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[SiriDBServer]:
-    """Start the server that tests share."""
+    """Start the server that the tests of a module share."""
     with SiriDBServer(buffer_sync_interval=500) as server:
         yield server
 
