@@ -14,7 +14,7 @@ import pytest
 
 from tests.fix_loop import LOOPS, run
 
-pytest_plugins = ["tests.fix_connection", "tests.fix_server"]
+pytest_plugins = ["tests.fix_balancer", "tests.fix_connection", "tests.fix_server"]
 
 SERVER_FIXTURES = {"server", "own_database"}  # the others of fix_server are made of these
 

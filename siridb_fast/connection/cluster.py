@@ -14,7 +14,9 @@ from siridb_fast.concurrency.fork import own
 from siridb_fast.connection.config import Config
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host, HostSelector
-from siridb_fast.connection.reconnect import Handshake, Member
+from siridb_fast.connection.open import open_connection
+from siridb_fast.connection.reconnect import Handshake, Member, shake_hands
+from siridb_fast.connection.seeker import ServerSeeker
 from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.errors import ConnectionLost, RequestTimeout
 
@@ -51,6 +53,9 @@ class Cluster:
             for _ in range(count)
         ]
         self._selector = HostSelector(config.hosts)
+        self._handshake = handshake
+        self._extras: list[Connection] = []  # that nobody sends packages over
+        self.seeker = ServerSeeker(self, self._report_change)
         self._on_change = on_change
         self._is_closed = False
         self._change = asyncio.Event()  # a connection was made, or an attempt has failed
@@ -61,6 +66,11 @@ class Cluster:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that the connections live in."""
         return self._loop
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """Where the servers are."""
+        return self._config.hosts
 
     @property
     def is_connected(self) -> bool:
@@ -156,7 +166,37 @@ class Cluster:
 
     def connection_behind(self, process: ServerProcess) -> Connection | None:
         """Return a connection to this run of a server, if there is one."""
-        return next((one for one in self._connected() if one.process is process), None)
+        return next((one for one in self._reached() if one.process is process), None)
+
+    def connection_to_server(self, uuid: str) -> Connection | None:
+        """Return a connection to the server of this uuid, in this run or another."""
+        return next((one for one in self._reached() if _uuid_of(one) == uuid), None)
+
+    async def open_extra(self, host: Host, timeout: float) -> None:
+        """Connect to a host once more; keep that if it leads to a server that no other does.
+
+        Behind the address of a balancer there are several. The cluster selects none of these
+        connections; `connection_to_server` and `connection_behind` return them, until
+        `close_extras`.
+
+        Raises:
+            SiriDBError, OSError: There is no connection, or the handshake did not want it.
+        """
+        connection = await open_connection(host, self._config, timeout)
+        if self._handshake is not None:
+            await shake_hands(connection, self._handshake)
+        uuid = _uuid_of(connection)
+        is_new = uuid is not None and self.connection_to_server(uuid) is None
+        if is_new and not self._is_closed:
+            self._extras.append(connection)
+        else:
+            connection.abort()
+
+    def close_extras(self) -> None:
+        """Close what `open_extra` has opened."""
+        for connection in self._extras:
+            connection.abort()
+        self._extras.clear()
 
     def suspend(self, connection: Connection) -> None:
         """Leave out a host for ``inactive_time`` seconds, because it said that it cannot serve."""
@@ -177,11 +217,14 @@ class Cluster:
         self._is_closed = True
         for member in self._members:
             member.close()
+        self.seeker.close()
         self._change.set()
 
     async def wait_closed(self) -> None:
         """Wait until all connections are gone."""
-        await asyncio.gather(*(member.wait_closed() for member in self._members))
+        await asyncio.gather(
+            self.seeker.wait_closed(), *(member.wait_closed() for member in self._members)
+        )
 
     # ---- for the members
 
@@ -189,8 +232,7 @@ class Cluster:
         """Remember that there is a connection."""
         self.failure = None
         self._change.set()
-        if self._on_change is not None and not self._is_closed:
-            self._on_change()
+        self._report_change()
 
     def on_lost(self) -> None:
         """Report that a connection was lost."""
@@ -203,6 +245,10 @@ class Cluster:
         logger.error("%s%s", prefix, failure)
         self.failure = failure
         self._change.set()
+
+    def _report_change(self) -> None:
+        if self._on_change is not None and not self._is_closed:
+            self._on_change()
 
     async def _next_change(self) -> None:
         self._change.clear()
@@ -225,6 +271,10 @@ class Cluster:
             if member.connection is not None and member.is_connected:
                 yield member.connection
 
+    def _reached(self) -> Iterator[Connection]:
+        yield from self._connected()
+        yield from (one for one in self._extras if one.is_connected)
+
     def _active(self, *, try_inactive: bool) -> list[Member]:
         now = self._loop.time()
         connected = [member for member in self._members if member.is_connected]
@@ -236,6 +286,10 @@ def first_failure(results: Iterable[BaseException | None]) -> BaseException:
     """Return why there is no connection at all, of what `Cluster.connect` returned."""
     failures = (result for result in results if result is not None)
     return next(failures, ConnectionLost("the server hung up at once"))
+
+
+def _uuid_of(connection: Connection) -> str | None:
+    return None if connection.process is None else connection.process.uuid
 
 
 def _with_room(members: list[Member]) -> list[Member]:

@@ -18,7 +18,7 @@ from siridb_fast.connection.hosts import Host
 from siridb_fast.connection.open import open_connection
 from siridb_fast.errors import ProtocolError, SiriDBError
 
-__all__ = ["FIRST_RETRY", "Handshake", "Member", "MemberEvents"]
+__all__ = ["FIRST_RETRY", "Handshake", "Member", "MemberEvents", "shake_hands"]
 
 FIRST_RETRY = 1.0
 
@@ -111,7 +111,7 @@ class Member:
                 return
             connection = await open_connection(self.host, self._config, timeout, self._window)
             if self._handshake is not None:
-                await _shake_hands(connection, self._handshake)
+                await shake_hands(connection, self._handshake)
             self.connection = connection
             self._has_failed = False
             self.inactive_until = 0.0
@@ -172,7 +172,8 @@ class Member:
                 self._events.on_failure(self.host, exc)
 
 
-async def _shake_hands(connection: Connection, handshake: Handshake) -> None:
+async def shake_hands(connection: Connection, handshake: Handshake) -> None:
+    """Await the handshake with a new connection, which is aborted if that raises."""
     try:
         await handshake(connection)
     except BaseException as exc:

@@ -17,6 +17,7 @@ from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.delivery.states import PackageEvent, PackageState
 from siridb_fast.errors import SpoolError, SpoolFullError
+from siridb_fast.spool.store import NewPackage
 
 __all__ = ["DiskQueue"]
 
@@ -186,11 +187,8 @@ class DiskQueue:
 
     async def _put(self, packages: list[Package]) -> None:
         await self._recaller.drop_old()
-        rows = [
-            (p.batch.buffer, p.batch.points, p.maybe_stored or p.is_sent_at_once) for p in packages
-        ]
         try:
-            ids = await self._thread.put(rows)
+            ids = await self._thread.put([_row_of(package) for package in packages])
         except SpoolFullError as exc:
             size = sum(package.memory_bytes for package in packages)
             if self._options.on_full != "drop_oldest" or not await self._recaller.drop(size, exc):
@@ -207,7 +205,7 @@ class DiskQueue:
         # What the disk does not take is sent all the same while a server is there.
         if self._is_connected():
             for package in self._packages.in_state(S.SPOOLING):
-                if package.is_sent_at_once:
+                if package.is_sent_at_once and not package.maybe_stored:
                     self._packages.move(package, E.DISK_FAILED)
 
     async def _write_all(self, deadline: float) -> None:
@@ -232,7 +230,10 @@ class DiskQueue:
         try:
             assert package.parts is not None  # noqa: S101 - it is splitting
             assert package.spool_id is not None  # noqa: S101 - it is on disk
-            rows = [(part.batch.buffer, part.batch.points, True) for part in package.parts]
+            rows = [
+                NewPackage(part.batch.buffer, part.batch.points, is_sent=True)
+                for part in package.parts
+            ]
             row_ids = await self._thread.put(rows, (package.spool_id,))
             if package.state is S.SPLITTING:
                 self._on_split(package, row_ids)
@@ -242,3 +243,11 @@ class DiskQueue:
         finally:
             del self._split_tasks[package]
             self._notify()
+
+
+def _row_of(package: Package) -> NewPackage:
+    # Whom it goes to is not known before it is sent, and not noted as long as it is in memory.
+    batch, server = package.batch, package.server
+    if package.maybe_stored:
+        return NewPackage(batch.buffer, batch.points, is_sent=True, server=server)
+    return NewPackage(batch.buffer, batch.points, package.is_sent_at_once)

@@ -243,6 +243,7 @@ class Dispatcher:
             connection.abort()
             raise
         package.connection = connection
+        package.server = None if connection.process is None else connection.process.uuid
         self._packages.move(package, E.SENT)
         return True
 

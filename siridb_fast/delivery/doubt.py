@@ -1,8 +1,9 @@
 """Resolving doubts: which points of a package are stored, and which have to be sent again.
 
 A package is in doubt when it may have been stored, in whole or in part, and no answer tells. The
-server that it was sent to is asked, once it has stopped working on the package. Knows packages
-and connections; knows nothing of why there is a doubt, nor of what follows from its end.
+servers that can tell (`witnesses`) are asked, once they have stopped working on the package; what
+none of them has is missing. Knows packages and connections; knows nothing of why there is a doubt,
+nor of what follows from its end.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from siridb_fast.delivery.missing_points import Arrays, missing_points
 from siridb_fast.delivery.package import Package, Part
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.states import PackageEvent, PackageState
+from siridb_fast.delivery.witnesses import WitnessFinder
 from siridb_fast.errors import SiriDBError
 from siridb_fast.query.server_queries import ServerQueries
 
@@ -119,6 +121,7 @@ class DoubtResolver:
         self._queries = queries
         self._on_looked_up = on_looked_up
         self._notify = notify
+        self._witnesses = WitnessFinder(cluster, queries)
         self._turns = LookupTurns(cluster.loop)
         self._query_lock = asyncio.Lock()  # active_tasks counts the queries of other look-ups
         self._tasks: dict[Package, asyncio.Task[PackageEvent]] = {}
@@ -127,6 +130,7 @@ class DoubtResolver:
         """Begin to look up what is new in doubt; end what is so no longer."""
         for package in [one for one in self._tasks if one.state is not PackageState.IN_DOUBT]:
             self._tasks.pop(package).cancel()
+            self._witnesses.release(package)
         now = self._cluster.loop.time()
         for package in self._packages.take_arrivals(PackageState.IN_DOUBT):
             # From now on, not from its turn on: that others are waited for is time for it, too.
@@ -141,6 +145,7 @@ class DoubtResolver:
         if self._tasks.get(package) is not task:
             return
         del self._tasks[package]
+        self._witnesses.release(package)
         event = PackageEvent.LATE
         if task.cancelled():
             logger.error("the look-up of a package was cancelled")
@@ -153,8 +158,10 @@ class DoubtResolver:
         self._notify()
 
     async def _look_up(self, lookup: _Lookup) -> PackageEvent:
-        event = None
+        event, package = None, lookup.package
         try:
+            async with asyncio.timeout_at(lookup.deadline):  # it needs no turn for that
+                await self._witnesses.wait(package)
             end = await self._turns.acquire(lookup.deadline)
             try:
                 async with asyncio.timeout_at(end):
@@ -163,7 +170,8 @@ class DoubtResolver:
             finally:
                 self._turns.release(is_resolved=event is not None)
         except TimeoutError:
-            logger.error("%s did not tell in time what became of a package", lookup.package.host)
+            who = " at ".join(filter(None, (package.server, package.host))) or "no server"
+            logger.error("%s did not tell in time what became of a package", who)
         return event or PackageEvent.LATE
 
     async def _try(self, lookup: _Lookup) -> PackageEvent | None:
@@ -183,33 +191,44 @@ class DoubtResolver:
         return None
 
     async def _compare(self, lookup: _Lookup) -> PackageEvent | None:
-        # A new process works on nothing. Of one that may, two answers have to agree.
-        package, connection = lookup.package, self._connection_to_ask(lookup.package)
-        if connection is None:
+        # A new process works on nothing. Of one that may, and where another one may have passed
+        # points on, two answers have to agree.
+        package, witnesses = lookup.package, await self._witnesses.find(lookup.package)
+        connections = witnesses.connections
+        if not connections:
             return None
-        is_new = _is_new(connection, package.connection)
+        is_new = witnesses.is_alone and _is_new(connections[0], package.connection)
         may_be_busy = not is_new and self._cluster.loop.time() < lookup.busy_until
         async with self._query_lock if may_be_busy else nullcontext():
-            is_idle = not may_be_busy or await self._is_idle(connection)
+            is_idle = not may_be_busy or await self._are_idle(connections)
             arrays = decode_points(package.batch.buffer)
-            missing = await missing_points(arrays, partial(self._queries.select, at=connection))
+            missing = await self._missing_at(connections, arrays)
         before, lookup.missing = lookup.missing, missing
         is_stored = not any(mask.any() for mask in missing.values())
+        if witnesses.absent and not is_stored:
+            lookup.missing = None
+            return None
         if is_new or is_stored or (is_idle and _are_equal(missing, before)):
-            package.connection = connection
+            package.connection = connections[0]
             return _event_of(package, split_batch(package.batch, arrays, missing))
         return None
 
-    def _connection_to_ask(self, package: Package) -> Connection | None:
-        # To the host that got it, whoever listens there by now; any, if that is not known.
-        if package.connection is None:
-            return self._cluster.select(try_inactive=True)
-        return self._cluster.connection_to(package.connection.name)
+    async def _missing_at(
+        self, connections: list[Connection], arrays: Arrays
+    ) -> dict[str, NumpyArray]:
+        # What none of these servers has.
+        missing = {name: np.ones(len(pair[0]), np.bool_) for name, pair in arrays.items()}
+        for connection in connections:
+            select = partial(self._queries.select, at=connection)
+            for name, mask in (await missing_points(arrays, select)).items():
+                missing[name] &= mask
+        return missing
 
-    async def _is_idle(self, connection: Connection) -> bool:
-        # Whether it works on nothing but this question and our own packages.
+    async def _are_idle(self, connections: list[Connection]) -> bool:
+        # Whether they work on nothing but this question and our own packages.
         ours = 1 + self._packages.count(PackageState.IN_FLIGHT)
-        return await self._queries.active_tasks(at=connection) <= ours
+        tasks = [await self._queries.active_tasks(at=one) for one in connections]
+        return max(tasks) <= ours
 
 
 def split_batch(batch: Batch, arrays: Arrays, missing: dict[str, NumpyArray]) -> Resolution:

@@ -3,26 +3,18 @@
 SiriDB answers an insert when all but the last write of it has left the process (server-facts 4).
 A point to another series, the sentinel, pushes that out too. So a package is safe once a sentinel
 that was sent after its acknowledgement has been acknowledged by the same process.
-
-Which series is a pool's own, and which servers may have points of a package, follow from the
-number of pools; a pool can come without anybody telling. So the number is asked after each
-sentinel, of the server that got it, and a sentinel is believed only if it is still the one that
-the name was made for: pools only ever come. While a new pool takes over its series, a server sends
-points of a series that it does not have on to another, and acknowledges them before they are
-there; so where a new sentinel is stored is asked, too. Knows connections and processes; knows
-nothing of what is in a package.
+What a sentinel is and proves is in `sentinel`. Knows connections and processes; knows nothing of
+what is in a package.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.connection.cluster import Cluster
@@ -30,13 +22,8 @@ from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
+from siridb_fast.delivery.sentinel import SentinelSender
 from siridb_fast.delivery.states import PackageEvent, PackageState
-from siridb_fast.errors import ProtocolError, SiriDBError, UserAuthError
-from siridb_fast.protocol import _wire
-from siridb_fast.protocol._qpack import packb
-from siridb_fast.protocol.pools import name_in_pool
-from siridb_fast.query.select import quote
-from siridb_fast.query.server_queries import COUNT_POOLS, pools_of
 
 __all__ = ["SentinelTracker", "clock_of"]
 
@@ -71,17 +58,6 @@ class _ProcessQueue:
         return entry
 
 
-@dataclass(slots=True, eq=False)
-class _Sentinel:
-    """A sentinel on its way, and what it is worth."""
-
-    process: ServerProcess
-    queue: _ProcessQueue
-    connection: Connection
-    pools: int  # that it was made for
-    covered: int  # entries of the queue that were acknowledged before it, and all before them
-
-
 class SentinelTracker:
     """The packages of one writer between acknowledged and safe.
 
@@ -91,8 +67,7 @@ class SentinelTracker:
     Args:
         cluster: Where they were sent.
         packages: All of the writer.
-        sentinel: The name of the series that sentinels go to; in a cluster of several pools a
-            suffix is added, so that each pool has one of its own.
+        sentinel: The name of the series that sentinels go to, as for `SentinelSender`.
         now: Returns the time in the database's precision.
         pools: How many pools there are, as far as is known.
         known_processes: Returns the last known process of each host.
@@ -114,21 +89,17 @@ class SentinelTracker:
     ) -> None:
         self._cluster = cluster
         self._packages = packages
-        self._sentinel = sentinel
-        self._now = now
-        self._pools = pools
+        self._sender = SentinelSender(sentinel, now, pools, cluster.loop.time)
         self._known_processes = known_processes
         self._on_lost = on_lost
         self._notify = notify
         self._open_entries: dict[Package, _Entry] = {}
         self._by_process: dict[ServerProcess, _ProcessQueue] = {}
-        self._found_names: set[str] = set()  # of sentinels that are known to be in their pools
-        self._count = 0
 
     def receivers(self, connection: Connection) -> tuple[ServerProcess, ...]:
         """Return the processes that may get points of a package that is sent now."""
         process = connection.process
-        if process is None or self._pools == 1:
+        if process is None or self._sender.pools == 1:
             return () if process is None else (process,)
         return tuple(dict.fromkeys([process, *self._processes_of_pools()]))
 
@@ -141,15 +112,12 @@ class SentinelTracker:
 
     def note_pools(self, pools: int) -> None:
         """Take note of how many pools there are by now."""
-        if pools != self._pools:
-            logger.warning("the database has %d pools now, it had %d", pools, self._pools)
-            self._pools = pools
-            self._found_names.clear()
-            self._notify()
+        self._sender.note_pools(pools)
+        self._notify()
 
     def count_received(self, package: Package, connection: Connection) -> None:
         """Count the points that a process acknowledged, to tell it from the next one."""
-        if connection.process is not None and self._pools == 1:
+        if connection.process is not None and self._sender.pools == 1:
             connection.process.received += package.batch.points
 
     def check_processes(self) -> None:
@@ -170,12 +138,17 @@ class SentinelTracker:
         ``is_idle`` says that no more packages are on their way.
         """
         self._take_acknowledged()
+        self._cluster.seeker.need(self, self._unsafe_in())
         for process, queue in self._by_process.items():
             is_due = is_idle or queue.bytes >= SENTINEL_BYTES
             if process.is_over:
                 self._notify()  # to `check_processes` again
             elif queue.entries and is_due and not queue.has_sentinel:
                 self._send_sentinel(process, queue)
+
+    def _unsafe_in(self) -> set[str]:
+        queues = self._by_process.items()
+        return {process.uuid for process, queue in queues if queue.entries and not process.is_over}
 
     def _take_acknowledged(self) -> None:
         for package in self._packages.take_arrivals(PackageState.ACKNOWLEDGED):
@@ -191,7 +164,7 @@ class SentinelTracker:
     def _add_receivers(self) -> None:
         # Servers of pools that nobody knew of when the packages were sent, but those who sent them
         # on. A process that has begun since may have forgotten some.
-        if self._pools == 1:
+        if self._sender.pools == 1:
             return
         processes = self._processes_of_pools()
         for entry in list(self._open_entries.values()):
@@ -230,126 +203,22 @@ class SentinelTracker:
         connection = self._cluster.connection_behind(process)
         if connection is None:
             return
-        sentinel = _Sentinel(process, queue, connection, self._pools, queue.taken)
-        if process.pool >= self._pools:  # it knows of one more
-            self._ask_pools(sentinel)
-            return
-        try:
-            name = self._name_in(process.pool)
-        except ValueError as exc:  # a pool that owns no series: there are very many
-            self._on_vain(sentinel, exc)
-            return
-        sentinel.covered += len(queue.entries)
-        self._count += 1
-        payload = packb({name: [[self._now(), self._count]]})
-        self._send(sentinel, _wire.REQ_INSERT, payload, self._on_response)
+        queue.has_sentinel = True
+        covered = queue.taken + len(queue.entries)
+        self._sender.send(process, connection, partial(self._on_end, queue, covered))
 
-    def _name_in(self, pool: int) -> str:
-        # With the number of pools in it: under one that was used before it may be in another yet.
-        pools = self._pools
-        if pools == 1:
-            return self._sentinel
-        return name_in_pool(f"{self._sentinel}-of-{pools}", pool, pools)
-
-    def _ask_pools(self, sentinel: _Sentinel) -> None:
-        payload = packb((COUNT_POOLS, None))
-        self._send(sentinel, _wire.REQ_QUERY, payload, self._on_pools)
-
-    def _send(
-        self,
-        sentinel: _Sentinel,
-        type_: int,
-        payload: bytes,
-        on_response: Callable[[_Sentinel, asyncio.Future[Any]], None],
-    ) -> None:
-        deadline = self._cluster.loop.time() + SENTINEL_TIMEOUT
-        try:
-            sent = sentinel.connection.send(
-                type_, payload, deadline, is_urgent=True, may_come_late=True
-            )
-        except BaseException as exc:
-            self._on_vain(sentinel, exc)
-            if not isinstance(exc, SiriDBError):
-                raise
-        else:
-            sentinel.queue.has_sentinel = True
-            sent.add_done_callback(partial(self._on_sent, sentinel, on_response))
-
-    def _on_sent(
-        self,
-        sentinel: _Sentinel,
-        on_response: Callable[[_Sentinel, asyncio.Future[Any]], None],
-        sent: asyncio.Future[Any],
-    ) -> None:
-        try:
-            on_response(sentinel, sent)
-        except BaseException:
-            self._on_vain(sentinel, None)
-            raise
-
-    def _on_response(self, sentinel: _Sentinel, sent: asyncio.Future[Any]) -> None:
-        error = _failure_of(sent)
-        if error is None:
-            sentinel.process.received += 1
-            self._ask_pools(sentinel)
-        else:
-            self._on_vain(sentinel, error)
-
-    def _on_pools(self, sentinel: _Sentinel, sent: asyncio.Future[Any]) -> None:
-        # The number that the server knows of after the sentinel was stored.
-        error = _failure_of(sent)
-        try:
-            pools = 0 if error is not None else pools_of(sent.result())
-        except ProtocolError as exc:
-            pools, error = 0, exc
-        is_known = pools == sentinel.pools == self._pools
-        if pools:
-            self.note_pools(pools)
-        pool = sentinel.process.pool
-        if not is_known or pool >= pools:
-            self._on_vain(sentinel, error)
-        elif pools == 1 or self._name_in(pool) in self._found_names:
-            self._on_proved(sentinel)
-        else:
-            payload = packb((f"list series pool {quote(self._name_in(pool))}", None))
-            self._send(sentinel, _wire.REQ_QUERY, payload, self._on_found)
-
-    def _on_found(self, sentinel: _Sentinel, sent: asyncio.Future[Any]) -> None:
-        # In which pools the series of the sentinel is.
-        error = _failure_of(sent)
-        if isinstance(error, UserAuthError):
-            logger.warning("the pool of a sentinel cannot be told: %s", error)
-        elif error is not None or sent.result() != {
-            "columns": ["pool"], "series": [[sentinel.process.pool]]
-        }:  # fmt: skip
-            self._on_vain(sentinel, error)
-            return
-        if sentinel.pools == self._pools:
-            self._found_names.add(self._name_in(sentinel.process.pool))
-        self._on_proved(sentinel)
-
-    def _on_proved(self, sentinel: _Sentinel) -> None:
-        queue = sentinel.queue
-        queue.has_sentinel = False
-        while queue.taken < sentinel.covered:
-            self._on_safe_in_one(queue.take())
-        self._notify()
-
-    def _on_vain(self, sentinel: _Sentinel, error: BaseException | None) -> None:
-        sentinel.queue.has_sentinel = True  # until it is time for the next one
-        if isinstance(error, (SiriDBError, ValueError)):
-            logger.warning("%s: no sentinel: %s", sentinel.connection.name, error)
-        if not self._cluster.loop.is_closed():
-            self._cluster.loop.call_later(RETRY_INTERVAL, self._allow_sentinel, sentinel.queue)
+    def _on_end(self, queue: _ProcessQueue, covered: int, is_proved: bool) -> None:
+        if is_proved:
+            queue.has_sentinel = False
+            while queue.taken < covered:
+                self._on_safe_in_one(queue.take())
+        elif not self._cluster.loop.is_closed():
+            self._cluster.loop.call_later(RETRY_INTERVAL, self._allow_sentinel, queue)
         self._notify()
 
     def _allow_sentinel(self, queue: _ProcessQueue) -> None:
         queue.has_sentinel = False
         self._notify()
-
-
-def _failure_of(sent: asyncio.Future[Any]) -> BaseException | None:
-    return asyncio.CancelledError() if sent.cancelled() else sent.exception()
 
 
 def clock_of(time_precision: int) -> Callable[[], int]:

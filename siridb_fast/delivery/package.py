@@ -39,6 +39,7 @@ class Package:
     state: PackageState
     generation: int  # of the types that its points have; those of an older one are compared again
     connection: Connection | None = None  # that it was sent over last
+    server: str | None = None  # uuid of the one that it was sent to last; None: nobody knows
     sent_at: float = 0.0  # by `time.monotonic`
     seconds: float = 0.0  # that the server took to answer
     error: SiriDBError | None = None  # of the last attempt

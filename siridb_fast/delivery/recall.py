@@ -82,8 +82,12 @@ class Recaller:
         """Take note of packages that are on disk only, and of rows that have no use."""
         for package in self._packages.take_left_on_disk():
             self._has_more = True
-            if package.spool_id is not None and not package.maybe_stored:
+            if package.spool_id is None:
+                continue
+            if not package.maybe_stored:
                 self._unsent.add(package.spool_id)
+            elif package.server is not None:
+                self._thread.note_server(package.spool_id, package.server)
         self.useless_rows += self._packages.take_useless_rows()
         self._has_room.set()
 
@@ -183,7 +187,8 @@ class Recaller:
         if batch is None:
             self.useless_rows.append(row.id)
             return
-        if not row.is_sent:
+        if not row.is_sent or row.server is not None:
+            # It may be sent to another one, and then nobody has the time to note that before.
             await self._thread.mark_sent(row.id)
         self._on_recalled(self._package_of(row, batch))
 
@@ -191,6 +196,7 @@ class Recaller:
         package = self._send_queue.add(batch, PackageState.ON_DISK, spool_id=row.id)
         package.maybe_stored = row.is_sent and row.id not in self._unsent
         self._unsent.discard(row.id)
+        package.server = row.server
         return package
 
     def _used_rows(self) -> frozenset[int]:

@@ -5,21 +5,19 @@ Knows the spool's calls; knows nothing of when packages go to disk or come back.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
 
 from siridb_fast.concurrency.workers import WorkThread
 from siridb_fast.spool.options import SpoolOptions
-from siridb_fast.spool.store import Spool, Spooled
-
-if TYPE_CHECKING:
-    from siridb_fast.protocol._wire import PayloadBytes
+from siridb_fast.spool.store import NewPackage, Spool, Spooled
 
 __all__ = ["SpoolThread"]
 
-Row: TypeAlias = "tuple[PayloadBytes, int, bool]"
-
 CLOSE_TIMEOUT = 5.0
+
+logger = logging.getLogger("siridb_fast")
 
 
 class SpoolThread:
@@ -60,11 +58,8 @@ class SpoolThread:
         assert self._spool is not None  # noqa: S101 - open() was first
         return self._spool
 
-    async def put(self, rows: Sequence[Row], replacing: Sequence[int] = ()) -> list[int]:
-        """Store packages, all or none, instead of those of some ids; return their ids.
-
-        Each is given as its payload, its points, and whether it may be stored in the database.
-        """
+    async def put(self, rows: Sequence[NewPackage], replacing: Sequence[int] = ()) -> list[int]:
+        """Store packages, all or none, instead of those of some ids; return their ids."""
         return await self._thread.call(self.spool.put_rows, rows, replacing)
 
     async def remove(self, ids: Sequence[int]) -> None:
@@ -76,8 +71,12 @@ class SpoolThread:
         return await self._thread.call(self.spool.read, after, limit_bytes)
 
     async def mark_sent(self, number: int) -> None:
-        """Note that a package is about to be sent."""
+        """Note that a package is about to be sent, to nobody knows whom yet."""
         await self._thread.call(self.spool.mark_sent, [number])
+
+    def note_server(self, number: int, server: str) -> None:
+        """Note whom a package was sent to, before it is read again; if not, all are asked."""
+        self._thread.call(self.spool.mark_sent, [number], server).add_done_callback(_log_failure)
 
     async def take_old(self, known: frozenset[int]) -> list[Spooled]:
         """Remove packages that are too old; return them."""
@@ -104,3 +103,8 @@ class SpoolThread:
         """Close the file and end the thread; wait for that, but not for long."""
         self.end()
         await self._thread.close(CLOSE_TIMEOUT)
+
+
+def _log_failure(noted: asyncio.Future[None]) -> None:
+    if not noted.cancelled() and (error := noted.exception()) is not None:
+        logger.warning("it was not noted whom a package was sent to: %s", error)

@@ -221,7 +221,8 @@ def _give_up(package: Facts, policy: Policy) -> PackageState:
 
 
 def _keep(package: Facts, _: Policy) -> PackageState:
-    return S.READY if package.is_sent_at_once else S.ON_DISK
+    # What may be stored is not sent again before it was looked up.
+    return S.READY if package.is_sent_at_once and not package.maybe_stored else S.ON_DISK
 
 
 def _recall(package: Facts, policy: Policy) -> PackageState:

@@ -80,6 +80,14 @@ class ServerQueries:
             return []
         return sorted(uuid for (uuid,) in answer.get("servers", ()))
 
+    async def pools_by_server(self, *, at: Connection) -> dict[str, int]:
+        """Return the pool of each server of the database, by uuid; none if one may not list."""
+        try:
+            answer = await run_query(self._sender(at), "list servers uuid, pool", QUERY_TIMEOUT)
+        except UserAuthError:
+            return {}
+        return dict(answer["servers"])
+
     async def pools(self, *, at: Connection) -> int:
         """Return how many pools the cluster has."""
         return pools_of(await run_query(self._sender(at), COUNT_POOLS, QUERY_TIMEOUT))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from siridb_fast.errors import SpoolError
+from siridb_fast.spool.header import fault_of
 from siridb_fast.spool.log_replay import Log, is_log_damaged, read_log
 from siridb_fast.spool.salvage import (
     Recovery,
@@ -25,7 +26,6 @@ from siridb_fast.spool.schema import (
     DamagedSpoolError,
     Settings,
     connect,
-    fault_of,
     is_damage,
     keep_private,
     log_path,
@@ -198,7 +198,7 @@ def _agree(path: Path, found: Settings, wanted: Settings) -> Settings:
 
 def _mark_all_sent(base: sqlite3.Connection, path: Path) -> None:
     # The end of its log is gone, and with it what was sent, or removed: all packages are in doubt.
-    base.execute("INSERT OR IGNORE INTO sent SELECT id FROM packages")
+    base.execute("INSERT OR IGNORE INTO sent (id) SELECT id FROM packages")
     (packages,) = base.execute("SELECT count(*) FROM sent").fetchone()
     if packages:
         logger.warning("%s: its log is gone; all %d packages are in doubt", path, packages)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from siridb_fast.errors import SpoolError
+from siridb_fast.spool.header import fault_of
 from siridb_fast.spool.lock import holder_of
 from siridb_fast.spool.log_replay import is_log_damaged, read_log
 from siridb_fast.spool.open import check_path
@@ -23,7 +24,6 @@ from siridb_fast.spool.schema import (
     Settings,
     Spooled,
     connect,
-    fault_of,
     is_damage,
     log_path,
     read_packages,

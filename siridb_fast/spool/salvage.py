@@ -2,7 +2,7 @@
 
 Knows the shape of the file; nothing of locks and limits. Rules: the damaged file stays as it is,
 under another name. Of what is recovered nobody knows any more whether it was sent, so all of it
-is noted as sent. Whenever this is interrupted, it can be done again.
+is noted as sent, to nobody knows whom. Whenever this is interrupted, it can be done again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from siridb_fast.spool.schema import (
     PACKAGES_ROOT,
     SETTINGS_ROOT,
     DamagedSpoolError,
+    NewPackage,
     Settings,
     Spooled,
     connect,
@@ -87,7 +88,7 @@ class Salvage:
                 if len(row.values) != 6 or row.id in seen:
                     continue  # of another table, or there twice
                 try:
-                    package = package_of((row.id, *row.values[1:], True))
+                    package = package_of((row.id, *row.values[1:], True, None))
                 except DamagedSpoolError:
                     self.damaged += 1
                     continue
@@ -191,9 +192,8 @@ def _fill(base: sqlite3.Connection, salvage: Salvage) -> Recovery:
     base.execute("BEGIN IMMEDIATE")
     try:
         for package in salvage.packages():
-            insert(
-                base, package.id, package.payload, package.points, package.written_at, is_sent=True
-            )
+            new = NewPackage(package.payload, package.points, is_sent=True)
+            insert(base, package.id, new, package.written_at)
             packages += 1
             points += package.points
             waiting += len(package.payload)

@@ -13,22 +13,26 @@ import struct
 import zlib
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from siridb_fast.errors import SpoolError
-from siridb_fast.spool.log_replay import PAGE_SIZE, read_log
+from siridb_fast.spool.log_replay import PAGE_SIZE
 
 if TYPE_CHECKING:
     from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = [
+    "APPLICATION_ID",
     "LONGEST_PAYLOAD",
     "PACKAGES_ROOT",
     "PRIVATE",
     "SETTINGS_ROOT",
     "VERSION",
+    "VERSIONS",
     "DamagedSpoolError",
+    "NewPackage",
     "Precision",
     "Settings",
     "Spooled",
@@ -36,11 +40,11 @@ __all__ = [
     "checksum",
     "connect",
     "create",
-    "fault_of",
     "insert",
     "is_damage",
     "keep_private",
     "log_path",
+    "note_sent",
     "package_of",
     "read_packages",
     "read_settings",
@@ -72,10 +76,10 @@ CREATE TABLE packages (
 CREATE TABLE settings (
     id INTEGER PRIMARY KEY, version INTEGER NOT NULL, dbname TEXT, time_precision,
     opened_in TEXT, sync TEXT NOT NULL, checksum INTEGER NOT NULL, servers TEXT);
-CREATE TABLE sent (id INTEGER PRIMARY KEY);
+CREATE TABLE sent (id INTEGER PRIMARY KEY, server TEXT);
 """
 SELECT = """
-SELECT p.id, points, written_at, size, checksum, payload, s.id IS NOT NULL
+SELECT p.id, points, written_at, size, checksum, payload, s.id IS NOT NULL, {server}
 FROM packages AS p LEFT JOIN sent AS s ON s.id = p.id WHERE p.id > ? AND p.id <= ? ORDER BY p.id
 """
 DAMAGE = {
@@ -85,18 +89,6 @@ DAMAGE = {
 UNREADABLE = {
     sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS,
 }  # fmt: skip
-# What never changes in the first 100 bytes of a spool: offset and bytes.
-HEADER = {
-    0: b"SQLite format 3\0",
-    16: struct.pack(">HBBBBBB", PAGE_SIZE, 2, 2, 0, 64, 32, 32),
-    44: struct.pack(">I", 4),
-    56: struct.pack(">I", 1),
-    64: struct.pack(">II", 1, APPLICATION_ID),
-    72: bytes(20),
-}
-MAGIC = HEADER[0]
-VERSION_OFFSET = 60  # where it stands twice
-OWN_TABLE = b"CREATE TABLE packages (\n    id INTEGER PRIMARY KEY, points"
 
 
 class DamagedSpoolError(SpoolError):
@@ -108,7 +100,8 @@ class Spooled:
     """One package on disk.
 
     ``payload`` is the sealed package, ``written_at`` is wall clock, in seconds. ``is_sent``: it
-    may have been sent, so that after a restart it is in doubt.
+    may have been sent, so that after a restart it is in doubt; ``server`` is the uuid of the one
+    that it was sent to, None if nobody knows.
     """
 
     id: int
@@ -116,6 +109,17 @@ class Spooled:
     points: int
     written_at: float
     is_sent: bool
+    server: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPackage:
+    """A package that is to be on disk; as `Spooled`."""
+
+    payload: PayloadBytes
+    points: int
+    is_sent: bool = False
+    server: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,32 +170,6 @@ def keep_private(path: Path) -> None:
     for name in (path, *side_files(path)):
         if name.exists():
             name.chmod(PRIVATE)
-
-
-def fault_of(path: Path) -> str | None:
-    """Return what is wrong with a file that is not open, as far as its ends show.
-
-    Raises:
-        SpoolError: It is another program's, or a newer version's.
-    """
-    log = read_log(log_path(path))
-    with path.open("rb") as file:
-        head = file.read(PAGE_SIZE)
-    if 1 in log.offsets:
-        with log_path(path).open("rb") as file:
-            file.seek(log.offsets[1])
-            head = file.read(PAGE_SIZE)
-    if not head:
-        return "it is empty"
-    wrong = [offset for offset, right in HEADER.items() if not head.startswith(right, offset)]
-    if wrong or _version_of(head) not in VERSIONS:
-        _refuse_others(path, head)
-        return "it has no header of a spool" if 0 in wrong else "its header is damaged"
-    pages = log.pages or int.from_bytes(head[28:32], "big")
-    present = path.stat().st_size // PAGE_SIZE
-    if any(number not in log.offsets for number in range(present + 1, pages + 1)):
-        return f"it is cut: {present} pages are there, of {pages}"
-    return None
 
 
 def connect(
@@ -245,6 +223,7 @@ def upgrade(base: sqlite3.Connection) -> None:
     """Make a file of an older version one of the newest, in the transaction that is under way."""
     if _user_version(base) < VERSION:
         base.execute("ALTER TABLE settings ADD COLUMN servers TEXT")
+        base.execute("ALTER TABLE sent ADD COLUMN server TEXT")
         base.execute(f"PRAGMA user_version = {VERSION << 16 | VERSION}")
 
 
@@ -284,23 +263,24 @@ def settings_of(values: tuple[object, ...]) -> Settings:
     return Settings(dbname, precision, opened_in, sync, servers)  # type: ignore[arg-type]  # the sum is right
 
 
-def insert(
-    base: sqlite3.Connection,
-    number: int,
-    payload: PayloadBytes,
-    points: int,
-    written_at: float,
-    *,
-    is_sent: bool,
-) -> None:
+def insert(base: sqlite3.Connection, number: int, package: NewPackage, written_at: float) -> None:
     """Put a package into the file, in the transaction that is under way."""
+    payload, points = package.payload, package.points
     total = checksum(number, points, written_at, payload)
     base.execute(
         "INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?)",
         (number, points, written_at, size_of(payload), total, payload),
     )
-    if is_sent:
-        base.execute("INSERT OR IGNORE INTO sent VALUES (?)", (number,))
+    if package.is_sent:
+        note_sent(base, number, package.server)
+
+
+def note_sent(base: sqlite3.Connection, number: int, server: str | None) -> None:
+    """Note whom a package is sent to, if it is there, in the transaction that is under way."""
+    base.execute(
+        "REPLACE INTO sent SELECT id, ? FROM packages WHERE id = ?",
+        (server, number),
+    )
 
 
 def read_packages(base: sqlite3.Connection, after: int, limit_bytes: int) -> list[Spooled]:
@@ -318,26 +298,31 @@ def read_packages(base: sqlite3.Connection, after: int, limit_bytes: int) -> lis
             break
         last = number
     sizes.close()
-    return [package_of(row) for row in base.execute(SELECT, (after, last))]
+    select = SELECT.format(server="NULL" if _user_version(base) == 1 else "s.server")
+    return [package_of(row) for row in base.execute(select, (after, last))]
 
 
 def package_of(row: tuple[object, ...]) -> Spooled:
-    """Return what a row holds: id, points, written_at, size, checksum, payload, is it sent.
+    """Return what a row holds.
+
+    Args:
+        row: Id, points, written_at, size, checksum, payload, is it sent, to which server.
 
     Raises:
         DamagedSpoolError: It is not what was written.
     """
-    number, points, written_at, size, found, payload, is_sent = row
+    number, points, written_at, size, found, payload, is_sent, server = row
     if not (
         isinstance(number, int)
         and isinstance(points, int)
         and isinstance(written_at, (int, float))
         and isinstance(payload, bytes)
+        and isinstance(server, (str, NoneType))
         and size == len(payload)
         and found == checksum(number, points, float(written_at), payload)
     ):
         raise DamagedSpoolError(f"package {number} is damaged")
-    return Spooled(number, payload, points, float(written_at), bool(is_sent))
+    return Spooled(number, payload, points, float(written_at), bool(is_sent), server)
 
 
 def checksum(number: int, points: int, written_at: float, payload: PayloadBytes) -> int:
@@ -364,23 +349,6 @@ def _number(value: object) -> int:
     if not isinstance(value, int):
         raise DamagedSpoolError("a package's size is damaged")
     return value
-
-
-def _refuse_others(path: Path, head: bytes) -> None:
-    # A file that was meant to be something else is not moved aside.
-    if not head.startswith(MAGIC):
-        return
-    if OWN_TABLE not in head:
-        raise SpoolError(f"{path}: expected a spool, this is a database of another program")
-    version = _version_of(head)
-    if version is not None and version > VERSION:
-        raise SpoolError(f"{path}: expected a spool of version {VERSION}, this has {version}")
-
-
-def _version_of(head: bytes) -> int | None:
-    # By the header of the file; None if that is damaged.
-    low, high = struct.unpack_from(">HH", head.ljust(VERSION_OFFSET + 4, b"\0"), VERSION_OFFSET)
-    return low if low == high else None
 
 
 def _user_version(base: sqlite3.Connection) -> int:

@@ -26,12 +26,14 @@ from siridb_fast.spool.salvage import set_aside
 from siridb_fast.spool.schema import (
     LONGEST_PAYLOAD,
     DamagedSpoolError,
+    NewPackage,
     Precision,
     Settings,
     Spooled,
     Sync,
     insert,
     is_damage,
+    note_sent,
     read_packages,
     size_of,
     write_settings,
@@ -40,7 +42,7 @@ from siridb_fast.spool.schema import (
 if TYPE_CHECKING:
     from siridb_fast.protocol._wire import PayloadBytes
 
-__all__ = ["Spool", "Spooled"]
+__all__ = ["NewPackage", "Spool", "Spooled"]
 
 T = TypeVar("T")
 
@@ -177,12 +179,10 @@ class Spool:
         Raises:
             SpoolFullError: There is no room for all.
         """
-        return self.put_rows([(payload, points, is_sent) for payload, points in items])
+        return self.put_rows([NewPackage(*item, is_sent) for item in items])
 
-    def put_rows(
-        self, rows: Sequence[tuple[PayloadBytes, int, bool]], replacing: Sequence[int] = ()
-    ) -> list[int]:
-        """Store packages, each with whether it is sent, in the place of others; return their ids.
+    def put_rows(self, rows: Sequence[NewPackage], replacing: Sequence[int] = ()) -> list[int]:
+        """Store packages in the place of others; return their ids.
 
         All or none, and the others are gone when this returns.
 
@@ -190,17 +190,19 @@ class Spool:
             SpoolFullError: There is no room for all.
         """
         if not replacing:
-            self._check_room([size_of(payload) for payload, _, _ in rows])
+            self._check_room([size_of(row.payload) for row in rows])
         return self._run(lambda: self._put(rows, replacing))
 
-    def mark_sent(self, ids: Iterable[int]) -> None:
+    def mark_sent(self, ids: Iterable[int], server: str | None = None) -> None:
         """Note that packages are about to be sent: after a restart they are in doubt.
+
+        ``server`` is the uuid of the one that they are sent to, if it is known.
 
         Raises:
             SpoolFullError: The disk has no room at all, not even for this; nothing was noted.
         """
-        rows = [(number,) for number in ids]
-        self._run(lambda: self._note_sent(rows))
+        numbers = list(ids)
+        self._run(lambda: self._note_sent(numbers, server))
 
     def remove(self, ids: Iterable[int]) -> None:
         """Remove packages; whoever is not there is left out.
@@ -251,29 +253,26 @@ class Spool:
             self._base.close()
             self._lock.release()
 
-    def _put(
-        self, rows: Sequence[tuple[PayloadBytes, int, bool]], replacing: Sequence[int]
-    ) -> list[int]:
+    def _put(self, rows: Sequence[NewPackage], replacing: Sequence[int]) -> list[int]:
         now = self._clock()
         ids = list(range(self._next, self._next + len(rows)))
         with self._transaction():
-            for number, (payload, points, is_sent) in zip(ids, rows, strict=True):
-                insert(self._base, number, payload, points, now, is_sent=is_sent)
+            for number, row in zip(ids, rows, strict=True):
+                insert(self._base, number, row, now)
             removed = self._delete(replacing)
         self._next += len(ids)
         self._packages += len(ids)
-        self._points += sum(points for _, points, _ in rows)
-        self._bytes += sum(size_of(payload) for payload, _, _ in rows)
+        self._points += sum(row.points for row in rows)
+        self._bytes += sum(size_of(row.payload) for row in rows)
         self._discount(removed)
         if ids and self._oldest is None:
             self._oldest = now
         return ids
 
-    def _note_sent(self, rows: list[tuple[int]]) -> None:
+    def _note_sent(self, ids: list[int], server: str | None) -> None:
         with self._transaction():
-            self._base.executemany(
-                "INSERT OR IGNORE INTO sent SELECT id FROM packages WHERE id = ?", rows
-            )
+            for number in ids:
+                note_sent(self._base, number, server)
 
     def _delete(self, ids: Iterable[int]) -> list[tuple[int, int]]:
         # Return the points and the size of each that was there.

@@ -14,9 +14,11 @@ Works on bytes; knows nothing of packages. Its methods may be called from any th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -57,10 +59,14 @@ class FaultProxy:
         host: Of the server.
         port: Of the server; nobody need listen there.
         seed: For which bit `corrupt` turns, and for `play`.
+        others: Further servers, as host and port: each connection goes to the next of all that
+            takes it, as with a balancer.
     """
 
-    def __init__(self, host: str, port: int, *, seed: int = 0) -> None:
-        self._target = host, port
+    def __init__(
+        self, host: str, port: int, *, seed: int = 0, others: Sequence[tuple[str, int]] = ()
+    ) -> None:
+        self._targets = deque([(host, port), *others])
         self._random = random.Random(seed)  # noqa: S311 - no secret
         self._loop: asyncio.AbstractEventLoop  # while it runs
         self._thread = threading.Thread(target=self._main, name="fault-proxy", daemon=True)
@@ -128,6 +134,11 @@ class FaultProxy:
                 link.hold(takes=takes)
 
         self._do("hold", "all" if connections is None else f"{connections} connections", hold)
+
+    @property
+    def is_trapped(self) -> bool:
+        """Whether a `cut`, `reset` or `corrupt` waits for its bytes."""
+        return self._trap is not None
 
     @property
     def held_bytes(self) -> int:
@@ -279,15 +290,22 @@ class FaultProxy:
     # ---- bytes
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far_side = await asyncio.open_connection(*self._target)
-        except OSError:
+        far_side = await self._connect()
+        if far_side is None:
             writer.transport.abort()
             return
         link = Link((reader, writer), far_side, self._pass_on)
         self._links[link] = None
         await asyncio.wait(link.tasks)
         self._links.pop(link, None)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for _ in range(len(self._targets)):
+            target = self._targets[0]
+            self._targets.rotate(-1)
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection(*target)
+        return None
 
     async def _pass_on(self, link: Link, data: bytes, direction: Direction) -> None:
         while self._stalled_until > time.monotonic():  # noqa: ASYNC110 - heal() may end it

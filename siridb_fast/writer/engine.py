@@ -216,9 +216,10 @@ class Engine:
         self._accounts.buffer_points = buffer_points
         dispatcher, options = self._dispatcher, self._options
         on_doubt = self._on_doubt
-        if not facts.may_select:
+        if not (facts.may_select and facts.uuid is not None):
+            what = "select" if not facts.may_select else "show who a server is"
             on_doubt = options.on_doubt_fallback
-            logger.warning("the user may not select: packages in doubt: %r", on_doubt)
+            logger.warning("the user may not %s: packages in doubt: %r", what, on_doubt)
         self._packages.policy = replace(self._packages.policy, on_doubt=on_doubt)
         if dispatcher.sentinels is not None:
             dispatcher.sentinels.note_pools(facts.pools)

@@ -61,15 +61,15 @@ class Handshake:
         self._options = options
         self._verifies = on_doubt == "verify"
         self._is_safe = options.durability == "safe"
-        self._processes: dict[str, ServerProcess] = {}  # by host, the last known
-        self._facts: dict[str, DatabaseFacts] = {}  # likewise
+        self._processes: dict[str, ServerProcess] = {}  # by uuid, the last known
+        self._facts: dict[str, DatabaseFacts] = {}  # by host, likewise
         self._time_precision: int | None = None  # that the points of the writer are converted for
         self._may_show = True
         self._on_facts = on_facts
         self._is_bound = is_bound
 
     def known_processes(self) -> Iterable[ServerProcess]:
-        """Return the last known process of each host."""
+        """Return the last known process of each server."""
         return self._processes.values()
 
     @property
@@ -91,14 +91,17 @@ class Handshake:
         facts = await self._with_rights(facts, connection)
         before = self._facts.get(connection.name)
         if before is not None and None not in (before.uuid, facts.uuid):
-            self._compare_servers(before.uuid, facts.uuid, connection.name)
+            await self._compare_servers(before.uuid, facts.uuid, connection)
         self._facts[connection.name] = facts
         self._on_facts(facts)
 
-    def _compare_servers(self, before: str | None, uuid: str | None, host: str) -> None:
-        if before == uuid:
+    async def _compare_servers(
+        self, before: str | None, uuid: str | None, connection: Connection
+    ) -> None:
+        # Behind one address there may be several of the same database.
+        if before == uuid or before in await self._queries.servers(at=connection):
             return
-        text = f"{host} is another server now, or its database was made anew"
+        text = f"{connection.name} is another server now, or its database was made anew"
         if self._is_bound:
             raise DatabaseChangedError(f"{text}: what it has acknowledged may not be there")
         logger.warning("%s", text)
@@ -136,8 +139,8 @@ class Handshake:
     async def _ask(self, connection: Connection) -> dict[str, Any]:
         # Note which process the connection leads to; nothing is told if the user may not ask.
         loop = asyncio.get_running_loop()
-        before = self._processes.get(connection.name)
-        received = before.received if before is not None else 0  # more may come while this asks
+        # More may come while this asks.
+        received = {process: process.received for process in self._processes.values()}
         asked_at = loop.time()
         payload = packb((FACTS_QUERY, None))
         try:
@@ -161,7 +164,7 @@ class Handshake:
                 latest=loop.time() - answer["uptime"],
                 received=answer["received_points"],
             )
-            self._take_process(connection, seen, before, received)
+            self._take_process(connection, seen, received)
         else:
             logger.warning("%s does not tell which process it is: %r", connection.name, answer)
         return answer
@@ -170,16 +173,13 @@ class Handshake:
         self,
         connection: Connection,
         seen: ServerProcess,
-        before: ServerProcess | None,
-        received: int,
+        received: dict[ServerProcess, int],
     ) -> None:
-        # ``before`` is the process that was known before it was asked, with what it had received.
-        known = self._processes.get(connection.name)
-        if known is not before:
-            received = 0
-        if known is None or not seen.may_be(known, received):
+        # ``received`` is what the known processes had received before it was asked.
+        known = self._processes.get(seen.uuid)
+        if known is None or not seen.may_be(known, received.get(known, 0)):
             if known is not None:
                 known.is_over = True
                 logger.warning("%s was restarted", connection.name)
-            self._processes[connection.name] = known = seen
+            self._processes[seen.uuid] = known = seen
         connection.process = known

@@ -145,6 +145,10 @@ class Model:
         """Tell that the server works on nothing but the question and our packages."""
         return 1
 
+    async def pools_by_server(self, **_: object) -> dict[str, int]:
+        """Tell that there is one server."""
+        return {"uuid": 0}
+
     async def select(self, *_: object, **__: object) -> Any:
         """Only `missing_points` selects, which is the model's own."""
         raise AssertionError

@@ -113,6 +113,11 @@ class Cluster:
     def connection_to(self, name: str) -> Connection | None:
         return next((one for one in self.connections if one.is_up and one.name == name), None)
 
+    def connection_to_server(self, _: str) -> Connection | None:
+        return self.select()
+
+    seeker = SimpleNamespace(need=lambda *_: None)
+
     def connection_behind(self, process: ServerProcess) -> Connection | None:
         return next((o for o in self.connections if o.is_up and o.process is process), None)
 
@@ -149,9 +154,9 @@ class Disk:
         await self._work()
         for row_id in replacing:
             del self.rows[row_id]
-        for payload, points, is_sent in rows:
+        for row in rows:
             self.last += 1
-            self.rows[self.last] = (bytes(payload), points, is_sent)
+            self.rows[self.last] = (bytes(row.payload), row.points, row.is_sent)
         return list(range(self.last - len(rows) + 1, self.last + 1))
 
     async def remove(self, ids: list[int]) -> None:
@@ -171,6 +176,9 @@ class Disk:
         await self._work()
         payload, points, _ = self.rows[row_id]
         self.rows[row_id] = payload, points, True
+
+    def note_server(self, row_id: int, _: str) -> None:
+        pass
 
     async def take_old(self, _: object) -> list[Spooled]:
         return []

@@ -280,3 +280,20 @@ def finish(model: Model) -> None:
         model.mend()
         model.close()
     model.check()
+
+
+def test_doubt_that_went_to_disk_is_looked_up_before_it_is_sent_again() -> None:
+    # The disk did not take it at first, so it was sent all the same, and then nobody told.
+    model = Model(spool="always")
+    model.disk.error = SpoolError("full")
+    model.write(("a", 1), ("b", 1))
+    model.loop.advance(1.0)
+    model.lookup_error = ConnectionError("not yet")
+    for number in range(2):
+        model.answer(number, "lost")
+    model.loop.advance(DELIVERY_TIMEOUT + 1.0)
+    model.loop.advance(1.0)
+    model.mend()
+    model.close()
+    assert model.stored == {("a", 1): 1, ("b", 1): 1}
+    model.check()

@@ -15,7 +15,7 @@ import pytest
 import siridb_fast.delivery.disk_queue
 import siridb_fast.delivery.dispatcher
 import siridb_fast.delivery.doubt
-from siridb_fast.delivery.durability import SentinelTracker
+from siridb_fast.delivery.sentinel import SentinelSender
 from siridb_fast.delivery.states import FATES, PackageState
 from tests.delivery.delivery_model import Model
 from tests.delivery.model_parts import Connection, Disk
@@ -40,7 +40,7 @@ STEPS: dict[str, tuple[object, str, dict[str, Any]]] = {
     "points of a look-up": (siridb_fast.delivery.doubt, "decode_points", PLAIN),
     "look-up": (Model, "_missing_points", PLAIN),
     "split of a look-up": (siridb_fast.delivery.doubt, "split_batch", PLAIN),
-    "sentinel's name": (SentinelTracker, "_name_in", SAFE),
+    "sentinel's name": (SentinelSender, "_name_in", SAFE),
     "sentinel": (Connection, "send", SAFE),
     "put": (Disk, "put", ALWAYS),
     "remove": (Disk, "remove", ALWAYS),

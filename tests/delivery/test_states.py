@@ -111,6 +111,7 @@ CASES = [
     (Choice.GIVE_UP, Facts(S.READY, is_on_disk=True), VERIFY, S.ON_DISK),
     (Choice.KEEP, Facts(S.SPOOLING), SPOOL, S.ON_DISK),
     (Choice.KEEP, Facts(S.SPOOLING, is_sent_at_once=True), SPOOL, S.READY),
+    (Choice.KEEP, Facts(S.SPOOLING, is_sent_at_once=True, maybe_stored=True), SPOOL, S.ON_DISK),
     (Choice.RECALL, Facts(S.ON_DISK), SPOOL, S.READY),
     (Choice.RECALL, Facts(S.ON_DISK, maybe_stored=True), SPOOL, S.IN_DOUBT),
     (Choice.RECALL, Facts(S.ON_DISK, maybe_stored=True), REPORT, S.UNKNOWN),

@@ -1,16 +1,37 @@
 """Pools and replicas that come, go, differ and lag under a writer."""
 
 import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from siridb_fast import BatchWriter, ProtocolError, SiriDBClient
+from siridb_fast import BatchWriter, Delivery, ProtocolError, SiriDBClient, packb, unpackb
 from siridb_fast.protocol.pools import MAX_POOLS, name_in_pool, pool_of
+from siridb_fast.query.select import quote
 from siridb_fast.query.server_queries import pools_of
-from siridb_fast.testing import SiriDBCluster
+from siridb_fast.spool.reader import SpoolReader
+from siridb_fast.testing import (
+    FaultProxy,
+    ScriptedPackage,
+    ScriptedPeer,
+    ScriptedServer,
+    SiriDBCluster,
+    SiriDBServer,
+    wait_until,
+)
+from siridb_fast.writer.options import Durability
+from tests.fix_balancer import Address, Balance
+from tests.fix_loop import eventually
+from tests.fix_scripted import INSERT, QUERY
 
+FIRST = np.array([5000]), np.array([0.5])
 LONG = 60.0  # seconds: a new pool takes its time, and so may a busy machine
+Points = dict[str, list[list[Any]]]
 COLUMN = np.arange(1000), np.arange(1000.0)
 
 
@@ -77,6 +98,240 @@ async def test_sentinel_that_lands_in_a_new_pool_makes_nothing_safe() -> None:
             await asyncio.to_thread(first.start)
             await asyncio.to_thread(cluster.wait_until_running)
             assert await lengths(cluster.url(), [young]) == {young: 1000}
+
+
+# ---- several servers behind one address
+
+
+def counts_in(server: SiriDBServer, names: list[str]) -> dict[str, int]:
+    """Return how many points one server has of each series."""
+    listed = ",".join(map(quote, names))
+    answer = server.api.query("dbtest", f"list series name, length {listed}")
+    return dict.fromkeys(names, 0) | dict(answer["series"])
+
+
+async def wait_caught_up(cluster: SiriDBCluster) -> None:
+    """Wait until both servers have from the other what it had before: in order."""
+    await asyncio.to_thread(cluster.wait_until_running)
+    for server, other in (cluster.servers, reversed(cluster.servers)):
+        name = f"behind {server.port}"
+        there = counts_in(other, [name])[name]
+        server.api.insert("dbtest", {name: [(1, 0.5)]})
+
+        def has_come(other: SiriDBServer = other, name: str = name, there: int = there) -> bool:
+            return counts_in(other, [name])[name] > there
+
+        await asyncio.to_thread(wait_until, has_come, timeout=LONG, what="the other has it")
+
+
+async def require_each(cluster: SiriDBCluster, names: list[str], points: int) -> None:
+    """Compare how many points of each series each server has, once both have caught up."""
+    await wait_caught_up(cluster)
+    expected = dict.fromkeys(names, points)
+    assert [counts_in(server, names) for server in cluster.servers] == [expected, expected]
+
+
+def address_of(server: SiriDBServer | FaultProxy) -> Address:
+    return server.host, server.port
+
+
+def url_to(address: Address) -> str:
+    return f"siridb://iris:siri@{address[0]}:{address[1]}/dbtest"
+
+
+class Pair:
+    """A pool of two servers behind one address; connections lead to them in turn.
+
+    What the first one answers can be cut off: it passes a proxy.
+    """
+
+    def __init__(self, cluster: SiriDBCluster, first: FaultProxy, balance: Balance) -> None:
+        self.cluster = cluster
+        self.first, self.second = cluster.servers
+        self._proxy = first
+        self.url = url_to(balance([address_of(first), address_of(self.second)]))
+
+    async def lose_an_answer(self, writer: BatchWriter, names: list[str]) -> Delivery:
+        """Have the first server store a package that its replica has not, and die."""
+        for name in (*names, "before", "marker"):  # what follows asks for no types
+            await writer.write_arrays(name, *FIRST)
+        assert (await writer.flush(LONG)).is_complete
+        await require_each(self.cluster, names, 1)
+        self.second.pause()
+        # What is on its way to the replica is behind this one, which waits for an answer.
+        await writer.write_arrays("before", *COLUMN)
+        assert (await writer.flush()).is_complete
+        self._proxy.cut(after=1, direction="answers")
+        delivery = await writer.write_many(dict.fromkeys(names, COLUMN))
+        await eventually(lambda: not self._proxy.is_trapped, LONG)
+        self.first.kill()
+        self.second.resume()
+        return delivery
+
+
+@contextmanager
+def a_pair(balance: Balance) -> Iterator[Pair]:
+    with SiriDBCluster(pools=1, replicas=1) as cluster:
+        cluster.create_database()
+        with FaultProxy(*address_of(cluster.servers[0])) as first:
+            yield Pair(cluster, first, balance)
+
+
+@pytest.fixture
+def small_balance() -> Iterator[Balance]:
+    """Return a balancer of our own, for where there is no HAProxy."""
+    with ExitStack() as stack:
+
+        def start(servers: Sequence[Address]) -> Address:
+            (host, port), *others = servers
+            return address_of(stack.enter_context(FaultProxy(host, port, others=others)))
+
+        yield start
+
+
+@pytest.fixture(params=["small_balance", "balance"], ids=["proxy", "HAProxy"])
+def any_balance(request: pytest.FixtureRequest) -> Balance:
+    return cast("Balance", request.getfixturevalue(request.param))
+
+
+NAMES = ["a", "b", "c"]
+
+
+@pytest.mark.server
+@pytest.mark.one_loop
+@pytest.mark.parametrize("durability", ["acked", "safe"])
+async def test_only_the_server_that_got_a_package_is_believed(
+    any_balance: Balance, durability: Durability, fast_retry: None
+) -> None:
+    with a_pair(any_balance) as pair:
+        options: dict[str, Any] = {"durability": durability, "linger": 0.01, "connections": 1}
+        async with BatchWriter(f"{pair.url}?max_wait_retry=1", **options) as writer:
+            delivery = await pair.lose_an_answer(writer, NAMES)
+            # The other one answers at the same address, and lacks the package.
+            marker = await writer.write_arrays("marker", *COLUMN)
+            await asyncio.wait_for(is_stored(pair.second, "marker"), LONG)
+            assert counts_in(pair.second, NAMES) == dict.fromkeys(NAMES, 1)
+            assert not delivery.is_done
+            await asyncio.to_thread(pair.first.start)
+            assert ((await delivery).points, (await marker).points) == (3000, 1000)
+        await require_each(pair.cluster, NAMES, 1001)
+
+
+async def is_stored(server: SiriDBServer, name: str) -> None:
+    """Wait until a server has more points of a series than the first."""
+    while counts_in(server, [name])[name] < 2:  # noqa: ASYNC110 - nobody announces it
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.server
+@pytest.mark.one_loop
+async def test_replay_of_a_spool_asks_the_server_that_got_the_package(
+    any_balance: Balance, fast_retry: None, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"linger": 0.01, "connections": 1, "spool": tmp_path / "spool"}
+    with a_pair(any_balance) as pair:
+        url = f"{pair.url}?max_wait_retry=1"
+        async with BatchWriter(url, **options) as writer:
+            await pair.lose_an_answer(writer, NAMES)
+        with SpoolReader(options["spool"]) as reader:
+            answer = pair.second.api.query("dbtest", "list servers uuid, online")
+            (gone,) = [uuid for uuid, is_online in answer["servers"] if not is_online]
+            assert [row.server for row in reader.packages() if row.is_sent] == [gone]
+        async with BatchWriter(url, **options) as writer:  # the next day
+            await writer.write_arrays("marker", *COLUMN)
+            await asyncio.wait_for(is_stored(pair.second, "marker"), LONG)
+            assert counts_in(pair.second, NAMES) == dict.fromkeys(NAMES, 1)
+            await asyncio.to_thread(pair.first.start)
+            await eventually(lambda: writer.stats().spooled == 0, LONG)
+            assert writer.stats().delivered == 4000
+        await require_each(pair.cluster, NAMES, 1001)
+
+
+# ---- points that a server has passed on before it died
+
+
+class Pools:
+    """Two scripted servers, one of each pool; one passes the first insert on, and ends.
+
+    The other works on it for so many questions, and has its points only then.
+    """
+
+    def __init__(self, questions: int) -> None:
+        self.questions = questions
+        self.inserts: list[Points] = []
+        self.stored: Points = {}
+        self.victim = ""
+        self.began = time.monotonic()
+
+    async def first(self, peer: ScriptedPeer) -> None:
+        await self._serve(peer, "first", 0)
+
+    async def second(self, peer: ScriptedPeer) -> None:
+        await self._serve(peer, "second", 1)
+
+    async def _serve(self, peer: ScriptedPeer, uuid: str, pool: int) -> None:
+        await peer.accept_auth()
+        while True:
+            package = await peer.read_package(timeout=LONG)
+            if package.type == INSERT:
+                self.inserts.append(unpackb(package.payload, "utf-8"))
+                if len(self.inserts) == 1:
+                    self.victim = uuid
+                    peer.abort()
+                    return
+            answer = self._answer(package, uuid, pool)
+            await peer.send(package.pid, package.type, b"" if answer is None else packb(answer))
+
+    def _answer(self, package: ScriptedPackage, uuid: str, pool: int) -> Any:
+        if package.type == INSERT:
+            return {"success_msg": "yes"}
+        if package.type != QUERY:
+            return None
+        text = unpackb(package.payload, "utf-8")[0]
+        if text.startswith("show uuid"):
+            began = self.began + 100 if uuid == self.victim else self.began  # it was started again
+            uptime = max(0, int(100 + time.monotonic() - began))
+            return shown(uuid=uuid, uptime=uptime, received_points=9999, pool=pool,
+                         time_precision="ns", buffer_size=1024)  # fmt: skip
+        if text == "show active_tasks":
+            return shown(active_tasks=self._tasks(uuid))
+        if text == "list servers uuid, pool":
+            return {"columns": ["uuid", "pool"], "servers": [["first", 0], ["second", 1]]}
+        if text.startswith("list series pool"):
+            return {"columns": ["pool"], "series": [[pool]]}
+        if text.startswith("select count()"):
+            return {name: [[points[-1][0], len(points)]] for name, points in self.stored.items()}
+        if text.startswith("select *"):
+            return self.stored
+        return {"series": [], "servers": [], "pools": 2}
+
+    def _tasks(self, uuid: str) -> int:
+        if uuid == self.victim or not self.inserts:
+            return 1
+        self.questions -= 1
+        if self.questions <= 0:
+            self.stored = self.inserts[0]
+        return 1 if self.stored else 7
+
+
+def shown(**values: object) -> dict[str, object]:
+    return {"data": [{"name": name, "value": value} for name, value in values.items()]}
+
+
+@pytest.mark.parametrize("durability", ["acked", "safe"])
+async def test_points_that_were_passed_on_are_waited_for_where_they_went(
+    durability: Durability, fast_retry: None
+) -> None:
+    pools = Pools(questions=5)
+    async with ScriptedServer(pools.first) as first, ScriptedServer(pools.second) as second:
+        url = f"siridb://iris:siri@{first.host}:{first.port},{second.host}:{second.port}/db"
+        options: dict[str, Any] = {"connections": 1, "window": 1, "durability": durability}
+        async with BatchWriter(url, sentinel="pushes", **options) as writer:
+            name = name_in_pool("a", 1, 2)
+            writer.write(name, 1, 0.5)
+            await eventually(lambda: bool(pools.stored) or len(pools.inserts) > 1, LONG)
+            assert (await writer.flush(LONG)).is_complete
+        assert [one for one in pools.inserts if name in one] == [{name: [[1, 0.5]]}]
 
 
 # ---- no loop ends when a server likes it

@@ -91,9 +91,11 @@ def a_file_of_version_1(path: Path) -> dict[int, bytes]:
     """Make a spool as version 1 wrote it; return its payloads by id."""
     with Spool(path, dbname="db", time_precision="ns") as spool:
         payloads = {spool.put(payload(seed), seed): payload(seed) for seed in range(3)}
+        spool.mark_sent([2], "one")
     values = (1, "db", "ns", None, "normal")
     with closing(sqlite3.connect(path)) as base:
         base.execute("ALTER TABLE settings DROP COLUMN servers")
+        base.execute("ALTER TABLE sent DROP COLUMN server")
         base.execute(
             "REPLACE INTO settings VALUES (1, ?, ?, ?, ?, ?, ?)",
             (*values, zlib.crc32(repr(values).encode())),
@@ -108,9 +110,15 @@ def test_file_of_version_1_is_opened_and_made_one_of_version_2(path: Path) -> No
     with SpoolReader(path) as reader:
         assert reader.fault is None
         assert reader.settings == Settings("db", "ns", None, "normal", None)
+        assert [row.is_sent for row in reader.packages()] == [False, True, False]
     with Spool(path, servers="one two") as spool:
         assert contents(spool) == payloads
         assert (spool.dbname, spool.time_precision, spool.damaged) == ("db", "ns", 0)
+        assert [(row.is_sent, row.server) for row in spool.read()] == [
+            (False, None), (True, None), (False, None)
+        ]  # fmt: skip
+        spool.mark_sent([1], "two")
+        assert [row.server for row in spool.read()] == ["two", None, None]
     with SpoolReader(path) as reader:
         assert reader.settings.servers == "one two"
     with Spool(path) as spool:
