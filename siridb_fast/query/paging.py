@@ -5,6 +5,9 @@ and is checked only before each further series and between pools. So the points 
 counted, which costs the server next to nothing, and series are selected in batches; one that is
 over the limit itself is selected in windows of time, unless it is of text.
 
+How many queries follow is bounded whatever a server says: each window is narrower than the one
+that it is cut from, and so many refusals are the end.
+
 Knows SiriDB's query language through `select`; the callables that it is given send the queries.
 Memory: the points so far, and one more answer of 32 MiB or a million points.
 """
@@ -18,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from siridb_fast.errors import QueryError, SelectLimitError
+from siridb_fast.errors import ProtocolError, QueryError, SelectLimitError
 from siridb_fast.query.select import (
     QUERY_BYTES,
     Select,
@@ -36,6 +39,7 @@ GROWTH = 8
 BUCKETS = 10_000
 BUCKETS_PER_WINDOW = 8
 LIST_ROWS = 1000  # a list_limit below is refused
+MAX_REFUSALS = 500  # of the point limit, in one select: each has made pages half as large
 ENDS_OF_TIME = (2**32, 2**63)  # of seconds, of other precisions; no query may name them
 LIMIT_TEXT: Final = re.compile(r"selected points \((\d+)\)")
 
@@ -88,6 +92,7 @@ class Pager:
         self._run_query = query
         self._limit = DEFAULT_LIMIT
         self._page_points = FIRST_PAGE
+        self._refusals = 0
         self._pieces: dict[str, list[Points]] = {}
 
     async def fetch(self, query: str | bytes) -> PointArrays:
@@ -99,7 +104,8 @@ class Pager:
 
         Raises:
             SelectLimitError: The points of many series merged into one, or one series of an
-                aggregation, are over the limit.
+                aggregation, are over the limit; or the server refuses whatever it is asked.
+            ProtocolError: The server counts points of times that it was not asked for.
         """
         select = parse_select(query)
         if select is None:
@@ -141,7 +147,7 @@ class Pager:
         except SelectLimitError as exc:
             self._lower_limit(exc)
             middle = await self._middle_name(named)
-            if middle is None:
+            if middle is None or not _is_between(middle, first, stop):
                 raise
             lower = await self._count_points(select, first, middle)
             return lower + await self._count_points(select, middle, stop)
@@ -250,6 +256,8 @@ class Pager:
         for label, points in zip(times.view(np.uint64).tolist(), counts.tolist(), strict=True):
             if start >= span.stop:
                 break  # a point that has just arrived
+            if label < start:
+                raise ProtocolError(f"points counted at {label}, but asked from {start} on")
             stop = label + 1
             stop = stop if start < stop < span.stop else span.stop
             buckets.append(Span(max(start, label - width + 1), stop, points))
@@ -283,6 +291,9 @@ class Pager:
             self._page_points = max(1, min(self._limit, fitting, grown))
 
     def _lower_limit(self, error: SelectLimitError) -> None:
+        self._refusals += 1
+        if self._refusals > MAX_REFUSALS:
+            raise error
         found = LIMIT_TEXT.search(str(error))
         if found:
             self._limit = max(1, int(found[1]))
@@ -302,6 +313,13 @@ class Pager:
 
 def _name_key(name: SeriesName) -> bytes:
     return name if isinstance(name, bytes) else name.encode()
+
+
+def _is_between(name: SeriesName, first: SeriesName | None, stop: SeriesName | None) -> bool:
+    # Whether both parts are smaller, if the series are divided at this name.
+    key = _name_key(name)
+    is_above = first is None or key > _name_key(first)
+    return is_above and (stop is None or key < _name_key(stop))
 
 
 def _refuse_merge(select: Select, error: SelectLimitError) -> None:

@@ -83,7 +83,7 @@ class BatchWriter(Unpicklable, PointIntake):
         on_doubt: A package whose connection was lost, or that was not answered in time, may or may
             not be stored: ``"verify"`` which of its points are, and send the others again;
             ``"report"`` it; or ``"resend"`` all of it. By default the client's, or else to verify.
-        on_doubt_fallback: ``"report"`` or ``"resend"``, if the user may not select.
+        on_doubt_fallback: ``"report"`` or ``"resend"``, if the user may not select or show.
         durability: When points count as delivered: once ``"acked"``, or once they are ``"safe"``
             from the death of the server's process.
         spool: Where packages lie that no server has taken yet: the path of a file, or

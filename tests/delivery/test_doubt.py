@@ -273,15 +273,17 @@ async def test_package_that_hung_until_its_time_was_over_is_sent_again_if_it_is_
     assert (report.points, writer.stats().retries) == (1, 1)
 
 
-async def test_without_the_right_to_select_the_fallback_is_taken(
-    own_database: Database, fast_retry: None, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("right", ["select", "show"])
+async def test_without_the_right_to_select_or_show_the_fallback_is_taken(
+    right: str, own_database: Database, fast_retry: None, caplog: pytest.LogCaptureFixture
 ) -> None:
+    rights = ", ".join({"show", "select", "list", "insert"} - {right})
     async with own_database.client() as client:
         await client.query("create user 'writer' set password 'siri'")
-        await client.query("grant show, list, insert to user 'writer'")
+        await client.query(f"grant {rights} to user 'writer'")
     url = own_database.server.url(own_database.name, username="writer")
     async with BatchWriter(url, linger=0.01) as writer:
-        assert "may not select" in caplog.text
+        assert f"may not {right}" in caplog.text
         writer.write("a", FIRST, 0.5)
         await writer.flush()
         own_database.server.pause()

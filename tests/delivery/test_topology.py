@@ -3,14 +3,22 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from siridb_fast import BatchWriter, Delivery, ProtocolError, SiriDBClient, packb, unpackb
+from siridb_fast import (
+    BatchWriter,
+    Delivery,
+    ProtocolError,
+    SiriDBClient,
+    SpoolOptions,
+    packb,
+    unpackb,
+)
 from siridb_fast.protocol.pools import MAX_POOLS, name_in_pool, pool_of
 from siridb_fast.query.select import quote
 from siridb_fast.query.server_queries import pools_of
@@ -247,6 +255,53 @@ async def test_replay_of_a_spool_asks_the_server_that_got_the_package(
         await require_each(pair.cluster, NAMES, 1001)
 
 
+@pytest.mark.server
+@pytest.mark.one_loop
+@pytest.mark.parametrize("kind", ["acked", "safe", "spool"])
+async def test_each_server_of_a_pool_goes_and_comes_back_under_a_writer(
+    kind: str, fast_retry: None, tmp_path: Path
+) -> None:
+    spool = SpoolOptions(tmp_path / "spool", mode="always")
+    options: dict[str, Any] = {"spool": spool} if kind == "spool" else {"durability": kind}
+    with SiriDBCluster(pools=1, replicas=1) as cluster:
+        cluster.create_database()
+        first, second = cluster.servers
+        with FaultProxy(*address_of(first), others=[address_of(second)]) as proxy:
+            url = f"{url_to(address_of(proxy))}?max_wait_retry=1&inactive_time=1"
+            async with BatchWriter(url, linger=0.01, **options) as writer:
+                writing = asyncio.create_task(keep_writing(writer))
+                for server in (second, first):
+                    await eventually_more(writer)
+                    await asyncio.to_thread(server.stop)
+                    await eventually_more(writer)
+                    await asyncio.to_thread(server.start)
+                    await asyncio.to_thread(cluster.wait_until_running)
+                writing.cancel()
+                ticks = await writing
+                report = await writer.flush(LONG)
+                await eventually(lambda: writer.stats().spooled == 0, LONG)
+                assert report.in_doubt_points == report.rejected_points == 0
+        await require_each(cluster, NAMES, ticks)
+
+
+async def keep_writing(writer: BatchWriter) -> int:
+    """Write a point to each series every few milliseconds until cancelled; return how many."""
+    ticks = 0
+    with suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(0.005)
+            for name in NAMES:
+                writer.write(name, ticks, ticks / 2)
+            ticks += 1
+    return ticks
+
+
+async def eventually_more(writer: BatchWriter) -> None:
+    """Wait until more points are delivered."""
+    before = writer.stats().delivered
+    await eventually(lambda: writer.stats().delivered > before + 100, LONG)
+
+
 # ---- points that a server has passed on before it died
 
 
@@ -354,3 +409,31 @@ def test_each_pool_of_many_has_a_name() -> None:
 def test_number_of_pools_that_cannot_be_is_an_error(answer: object) -> None:
     with pytest.raises(ProtocolError, match="pools"):
         pools_of(answer)
+
+
+@pytest.mark.parametrize("lie", [{"pool": 7}, {"pool": -1}, {"pools": 2**40}, {"pools": "two"}])
+async def test_server_that_lies_about_pools_stalls_nothing(lie: dict[str, object]) -> None:
+    async def lying(peer: ScriptedPeer) -> None:
+        await peer.accept_auth()
+        while True:
+            package = await peer.read_package(timeout=LONG)
+            text = unpackb(package.payload, "utf-8")[0] if package.type == QUERY else ""
+            if text.startswith("show uuid"):
+                facts = {"uuid": "one", "uptime": 100, "received_points": 0, "pool": 0}
+                facts |= {"time_precision": "ns", "buffer_size": 1024}
+                answer: object = shown(**(facts | lie))
+            else:
+                answer = {"pools": lie.get("pools", 2), "series": []}
+            await peer.send(package.pid, package.type, packb(answer) if package.type < 2 else b"")
+
+    async with ScriptedServer(lying) as server:
+        url = f"siridb://iris:siri@{server.host}:{server.port}/db"
+        writer = BatchWriter(url, durability="safe", delivery_timeout=1.0, on_doubt="report")
+        if "pools" in lie:
+            with pytest.raises(ProtocolError, match="pools"):
+                await writer.open()
+            return
+        async with writer:
+            writer.write("a", 1, 0.5)
+            report = await writer.flush(LONG)
+            assert (report.points, report.in_doubt_points) == (0, 1)

@@ -1,5 +1,6 @@
 """The parts of selects, and the queries of a pager, without a server."""
 
+import contextlib
 import re
 from dataclasses import replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from siridb_fast import QueryError, SelectLimitError
+from siridb_fast import ProtocolError, QueryError, SelectLimitError
 from siridb_fast.query.paging import Pager, SelectResult
 from siridb_fast.query.select import Select, name_batches, parse_select, quote
 
@@ -176,4 +177,59 @@ async def test_answers_of_long_points_stay_small() -> None:
 async def test_points_of_one_moment_over_a_strict_limit_are_an_error() -> None:
     server = Server(10, {"a": np.full(11, 5)})
     with pytest.raises(SelectLimitError, match=r"\(10\)"):
+        await Pager(server.select, server.query).fetch("select * from *")
+
+
+# ---- a server that says anything
+
+
+class LyingServer:
+    """Answers a pager as no server does, and counts how often it is asked."""
+
+    def __init__(self, **says: Any) -> None:
+        self.says = says
+        self.asked = 0
+
+    async def select(self, query: str | bytes) -> SelectResult:
+        self.asked += 1
+        assert self.asked < 10_000, "this has no end"
+        text = str(query)
+        kinds = {"count()": "count", "count(": "buckets", "first()": "first", "": "page"}
+        kind = next(kind for start, kind in kinds.items() if start in text)
+        answer = self.says.get(kind, {})
+        if isinstance(answer, Exception):
+            raise answer
+        arrays = {name: (np.array(t), np.array(v)) for name, (t, v) in answer.items()}
+        return SelectResult(arrays, 1)
+
+    async def query(self, _: str) -> Any:
+        self.asked += 1
+        return {"series": [[name] for name in self.says.get("names", "ab")], "calc": 1}
+
+
+REFUSED = SelectLimitError(LIMIT.format(1_000_000))
+MANY = {"a": ([2**60], [2**60])}
+LIES: dict[str, dict[str, Any]] = {
+    "refuses counts": {"count": REFUSED},
+    "refuses counts, and names what lies outside": {"count": REFUSED, "names": ["", "zz", "zzz"]},
+    "refuses pages": {"count": MANY, "first": {"a": ([1], [1])}, "page": REFUSED,
+                      "buckets": {"a": ([2**59], [10])}},
+    "refuses all but counts": {"count": MANY, "first": REFUSED, "buckets": REFUSED},
+    "counts what was before": {"count": MANY, "first": {"a": ([2**50], [1])},
+                               "buckets": {"a": ([1], [2**60])}},
+    "counts all in one window": {"count": MANY, "first": {"a": ([1], [1])},
+                                 "buckets": {"a": ([2**61], [2**60])}},
+    "counts the same window twice": {"count": MANY, "first": {"a": ([1], [1])},
+                                     "buckets": {"a": ([2**59] * 2, [2**60] * 2)}},
+    "counts less than nothing": {"count": {"a": ([1], [-(2**60)])}},
+    "raises the limit": {"count": MANY, "first": {"a": ([1], [1])},
+                         "page": SelectLimitError(LIMIT.format(10**30)),
+                         "buckets": {"a": ([2**59], [10])}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_select_ends_whatever_a_server_says(lie: str) -> None:
+    server = LyingServer(**LIES[lie])
+    with contextlib.suppress(SelectLimitError, ProtocolError):
         await Pager(server.select, server.query).fetch("select * from *")
