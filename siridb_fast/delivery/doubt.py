@@ -29,7 +29,7 @@ from siridb_fast.delivery.missing_points import Arrays, missing_points
 from siridb_fast.delivery.package import Package, Part
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.states import PackageEvent, PackageState
-from siridb_fast.delivery.witnesses import WitnessFinder
+from siridb_fast.delivery.witnesses import Witnesses, WitnessFinder
 from siridb_fast.errors import SiriDBError
 from siridb_fast.query.server_queries import ServerQueries
 
@@ -200,7 +200,7 @@ class DoubtResolver:
         is_new = witnesses.is_alone and _is_new(connections[0], package.connection)
         may_be_busy = not is_new and self._cluster.loop.time() < lookup.busy_until
         async with self._query_lock if may_be_busy else nullcontext():
-            is_idle = not may_be_busy or await self._are_idle(connections)
+            is_idle = not may_be_busy or await self._are_idle(witnesses)
             arrays = decode_points(package.batch.buffer)
             missing = await self._missing_at(connections, arrays)
         before, lookup.missing = lookup.missing, missing
@@ -224,11 +224,16 @@ class DoubtResolver:
                 missing[name] &= mask
         return missing
 
-    async def _are_idle(self, connections: list[Connection]) -> bool:
+    async def _are_idle(self, witnesses: Witnesses) -> bool:
         # Whether they work on nothing but this question and our own packages.
         ours = 1 + self._packages.count(PackageState.IN_FLIGHT)
-        tasks = [await self._queries.active_tasks(at=one) for one in connections]
-        return max(tasks) <= ours
+        for connection in witnesses.connections:
+            if await self._queries.active_tasks(at=connection) > ours:
+                return False
+        if not witnesses.remote:
+            return True
+        tasks = await self._queries.tasks_by_server(at=witnesses.connections[0])
+        return all(uuid in tasks and tasks[uuid] <= ours for uuid in witnesses.remote)
 
 
 def split_batch(batch: Batch, arrays: Arrays, missing: dict[str, NumpyArray]) -> Resolution:

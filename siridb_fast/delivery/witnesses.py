@@ -3,10 +3,10 @@
 The server that a package was sent to is known by its uuid, since behind one address there may be
 several. It alone is asked in a database of one pool: its replica may lag behind, and no server
 tells that it does not. Where there are several pools, that server may have passed points on before
-it ended, to any server of the pools that own them: all of these are asked, too. If nobody knows
-any more whom a package was sent to, or if that server has left the database for good, so that
-nothing comes from it any more, all servers of the database are. Knows packages and
-connections; knows nothing of points.
+it ended, to any server of the pools that own them: all of these are asked, too; the only one of
+its pool by way of another, if need be. If nobody knows any more whom a package was sent to, or if
+that server has left the database for good, so that nothing comes from it any more, all servers of
+the database are. Knows packages and connections; knows nothing of points.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Witnesses:
     """The servers that can tell; ``is_alone``: no other one can have points of the package."""
 
     connections: list[Connection]  # the first one is to the server that got it, if it is known
-    absent: list[str]  # the uuids of those that no connection leads to
+    remote: list[str]  # the uuids of others, which these pass every query on to
+    absent: list[str]  # the uuids of those that nothing leads to
     is_alone: bool
 
 
@@ -86,21 +87,27 @@ class WitnessFinder:
         at = self._cluster.connection_to_server(own) if own is not None else None
         at = at or self._cluster.select(try_inactive=True)
         if at is None:
-            return Witnesses([], [], is_alone=False)
+            return Witnesses([], [], [], is_alone=False)
         pools = await self._queries.pools_by_server(at=at)
         if not pools:  # one may not ask which servers there are
             reached = at if self._is_reached(own) else None
-            return Witnesses([reached] if reached else [], [], is_alone=own is not None)
+            return Witnesses([reached] if reached else [], [], [], is_alone=own is not None)
         if own is not None and own not in pools:
             logger.warning("%s, which got a package, has left the database; asking all", own)
             own = None
         if len(pools) == 1:  # whoever answers is it
-            return Witnesses([at], [], is_alone=own is not None)
+            return Witnesses([at], [], [], is_alone=own is not None)
         uuids = _uuids(package, own, pools)
         found = [self._cluster.connection_to_server(uuid) for uuid in uuids]
-        absent = [uuid for uuid, one in zip(uuids, found, strict=True) if one is None]
-        self._cluster.seeker.need((self, package), uuids)
-        return Witnesses([one for one in found if one is not None], absent, uuids == [own])
+        away = [uuid for uuid, one in zip(uuids, found, strict=True) if one is None]
+        remote = [uuid for uuid in away if uuid != own and _is_only_one(uuid, pools)]
+        self._cluster.seeker.need((self, package), set(uuids).difference(remote))
+        return Witnesses(
+            [one for one in found if one is not None],
+            remote,
+            [uuid for uuid in away if uuid not in remote],
+            uuids == [own],
+        )
 
     def release(self, package: Package) -> None:
         """Forget a package that is looked up no more."""
@@ -117,6 +124,11 @@ def _uuids(package: Package, own: str | None, pools: dict[str, int]) -> list[str
     owners = _owners(package, count) or set(pools.values())
     others = (uuid for uuid, pool in pools.items() if pool in owners and pool != pools.get(own))
     return [own, *others]
+
+
+def _is_only_one(uuid: str, pools: dict[str, int]) -> bool:
+    # Of its pool: whoever is asked passes the question on to it.
+    return list(pools.values()).count(pools[uuid]) == 1
 
 
 def _owners(package: Package, pools: int) -> set[int]:

@@ -88,6 +88,14 @@ class ServerQueries:
             return {}
         return dict(answer["servers"])
 
+    async def tasks_by_server(self, *, at: Connection) -> dict[str, int]:
+        """Return how many requests each server works on, by uuid, this one included.
+
+        A server that does not answer the one that is asked is left out.
+        """
+        query = "list servers uuid, active_tasks"
+        return dict((await run_query(self._sender(at), query, QUERY_TIMEOUT))["servers"])
+
     async def pools(self, *, at: Connection) -> int:
         """Return how many pools the cluster has."""
         return pools_of(await run_query(self._sender(at), COUNT_POOLS, QUERY_TIMEOUT))

@@ -350,6 +350,9 @@ class Pools:
                          time_precision="ns", buffer_size=1024)  # fmt: skip
         if text == "show active_tasks":
             return shown(active_tasks=self._tasks(uuid))
+        if text == "list servers uuid, active_tasks":
+            tasks = [["first", self._tasks("first")], ["second", self._tasks("second")]]
+            return {"columns": ["uuid", "active_tasks"], "servers": tasks}
         if text == "list servers uuid, pool":
             return {"columns": ["uuid", "pool"], "servers": [["first", 0], ["second", 1]]}
         if text.startswith("list series pool"):
@@ -374,12 +377,14 @@ def shown(**values: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("durability", ["acked", "safe"])
+@pytest.mark.parametrize("is_listed", [True, False])
 async def test_points_that_were_passed_on_are_waited_for_where_they_went(
-    durability: Durability, fast_retry: None
+    is_listed: bool, durability: Durability, fast_retry: None
 ) -> None:
     pools = Pools(questions=5)
     async with ScriptedServer(pools.first) as first, ScriptedServer(pools.second) as second:
-        url = f"siridb://iris:siri@{first.host}:{first.port},{second.host}:{second.port}/db"
+        others = f",{second.host}:{second.port}" if is_listed else ""
+        url = f"siridb://iris:siri@{first.host}:{first.port}{others}/db"
         options: dict[str, Any] = {"connections": 1, "window": 1, "durability": durability}
         async with BatchWriter(url, sentinel="pushes", **options) as writer:
             name = name_in_pool("a", 1, 2)
@@ -387,6 +392,37 @@ async def test_points_that_were_passed_on_are_waited_for_where_they_went(
             await eventually(lambda: bool(pools.stored) or len(pools.inserts) > 1, LONG)
             assert (await writer.flush(LONG)).is_complete
         assert [one for one in pools.inserts if name in one] == [{name: [[1, 0.5]]}]
+
+
+@pytest.mark.server
+@pytest.mark.one_loop
+@pytest.mark.parametrize("durability", ["acked", "safe"])
+async def test_points_of_a_server_that_died_after_it_had_passed_them_on_are_stored_once(
+    durability: Durability, fast_retry: None
+) -> None:
+    names = [name_in_pool(f"far-{n}", 1, 2) for n in range(300)]
+    column = np.arange(50), np.arange(50.0)
+    with SiriDBCluster(pools=2) as cluster:
+        cluster.create_database()
+        first, second = cluster.servers
+        url = f"{first.url()}?max_wait_retry=1&inactive_time=1"
+        async with BatchWriter(url, linger=0.01, durability=durability) as writer:
+            for name in names:
+                await writer.write_arrays(name, *FIRST)
+            assert (await writer.flush(LONG)).is_complete
+            second.pause()
+            delivery = await writer.write_many(dict.fromkeys(names, column))
+            await eventually(lambda: writer.stats().packages_in_flight > 0, LONG)
+            await asyncio.sleep(0.2)  # it passes on what it has got
+            first.kill()
+            second.resume()
+            await asyncio.to_thread(first.start)
+            report = await delivery
+            assert (report.points, report.in_doubt_points) == (50 * len(names), 0)
+        assert await lengths(cluster.url(), names) == dict.fromkeys(names, 51)
+        async with SiriDBClient.from_url(cluster.url()) as client:
+            found = await client.query_arrays("select count() from /far.*/")
+        assert {int(counts[0]) for _, counts in found.values()} == {51}
 
 
 # ---- no loop ends when a server likes it
