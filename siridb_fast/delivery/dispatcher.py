@@ -179,6 +179,14 @@ class Dispatcher:
             self._on_found(package)
         elif event is E.MISSING:
             self._on_missing(package)
+        elif event is E.CANNOT_TELL:
+            error = ConnectionLost(
+                f"{package.error}; and nobody can tell whether what is stored are these points, "
+                "or equal ones that the writer had sent before",
+                in_doubt=True,
+            )
+            logger.error("%s: %s", package.host, error)
+            self._packages.move(package, event, error)
         else:
             self._packages.move(package, event)
 
@@ -200,10 +208,10 @@ class Dispatcher:
 
     def split(self, package: Package, row_ids: Iterable[int | None] = (None, None)) -> None:
         """Put its two parts in the place of a package; ``row_ids`` are theirs on disk."""
-        first, second = self._packages.split(package, row_ids)
-        if second.state is S.IN_DOUBT:  # it was looked up: the first part is stored
-            self._on_missing(second)
-            self._on_found(first)
+        children, parts = self._packages.split(package, row_ids), package.parts or ()
+        for child, part in reversed([*zip(children, parts, strict=True)]):
+            if part.event is not None:
+                self.on_looked_up(child, part.event)
 
     # ---- sending
 

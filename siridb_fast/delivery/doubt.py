@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,8 @@ from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
-from siridb_fast.delivery.missing_points import Arrays, missing_points
+from siridb_fast.delivery.equal_points import EqualPoints, Look, Notes
+from siridb_fast.delivery.missing_points import Arrays, Ask, missing_points
 from siridb_fast.delivery.package import Package, Part
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.states import PackageEvent, PackageState
@@ -123,6 +124,8 @@ class DoubtResolver:
         self._notify = notify
         self._witnesses = WitnessFinder(cluster, queries)
         self._turns = LookupTurns(cluster.loop)
+        self._equal_points = EqualPoints(packages)
+        self._equal_lock = asyncio.Lock()
         self._query_lock = asyncio.Lock()  # active_tasks counts the queries of other look-ups
         self._tasks: dict[Package, asyncio.Task[PackageEvent]] = {}
 
@@ -202,27 +205,32 @@ class DoubtResolver:
         async with self._query_lock if may_be_busy else nullcontext():
             is_idle = not may_be_busy or await self._are_idle(witnesses)
             arrays = decode_points(package.batch.buffer)
-            missing = await self._missing_at(connections, arrays)
-        before, lookup.missing = lookup.missing, missing
-        is_stored = not any(mask.any() for mask in missing.values())
-        if witnesses.absent and not is_stored:
+            notes = self._packages.repeats.notes_of(arrays)
+            asks = [partial(self._queries.select, at=one) for one in connections]
+            look = await self._look(arrays, notes, asks)
+        before, lookup.missing = lookup.missing, None if look is None else look.missing
+        if look is None:
+            return None
+        if witnesses.absent and not look.is_stored:
             lookup.missing = None
             return None
-        if is_new or is_stored or (is_idle and _are_equal(missing, before)):
+        is_sure = is_new or (look.is_stored and not notes)
+        if is_sure or (is_idle and _are_equal(look.missing, before)):
             package.connection = connections[0]
-            return _event_of(package, split_batch(package.batch, arrays, missing))
+            return _event_of(package, arrays, look)
         return None
 
-    async def _missing_at(
-        self, connections: list[Connection], arrays: Arrays
-    ) -> dict[str, NumpyArray]:
-        # What none of these servers has.
+    async def _look(self, arrays: Arrays, notes: Notes, asks: Sequence[Ask]) -> Look | None:
+        # Of packages that may have equal points one after the other: what one of them finds, the
+        # next one does not.
+        if notes:
+            async with self._equal_lock:
+                return await self._equal_points.look(arrays, notes, asks)
         missing = {name: np.ones(len(pair[0]), np.bool_) for name, pair in arrays.items()}
-        for connection in connections:
-            select = partial(self._queries.select, at=connection)
-            for name, mask in (await missing_points(arrays, select)).items():
+        for ask in asks:  # what none of these servers has
+            for name, mask in (await missing_points(arrays, ask)).items():
                 missing[name] &= mask
-        return missing
+        return Look(missing, {})
 
     async def _are_idle(self, witnesses: Witnesses) -> bool:
         # Whether they work on nothing but this question and our own packages.
@@ -284,15 +292,21 @@ def _append(batch: Batch, name: str, pair: tuple[NumpyArray, NumpyArray], mask: 
     return len(batch) - 1
 
 
-def _event_of(package: Package, resolution: Resolution) -> PackageEvent:
-    # What was found out; the parts of the package, if it was partly found.
+def _event_of(package: Package, arrays: Arrays, look: Look) -> PackageEvent:
+    # What was found out; the parts of the package, if it was partly found. What cannot be told is
+    # parted first; the rest is looked up again, by itself.
+    events: tuple[PackageEvent | None, PackageEvent] = PackageEvent.FOUND, PackageEvent.MISSING
+    masks = look.missing
+    if any(mask.any() for mask in look.unclear.values()):
+        events, masks = (None, PackageEvent.CANNOT_TELL), look.unclear
+    resolution = split_batch(package.batch, arrays, masks)
+    if resolution.stored is None:
+        return events[1]
     if resolution.missing is None:
         return PackageEvent.FOUND
-    if resolution.stored is None:
-        return PackageEvent.MISSING
     package.parts = (
-        Part(resolution.stored, PackageState.IN_DOUBT),
-        Part(resolution.missing, PackageState.IN_DOUBT),
+        Part(resolution.stored, PackageState.IN_DOUBT, events[0]),
+        Part(resolution.missing, PackageState.IN_DOUBT, events[1]),
     )
     return PackageEvent.PARTLY_FOUND
 

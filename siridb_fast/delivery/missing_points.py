@@ -1,7 +1,7 @@
 """Which of some points the database does not hold: asked, and compared as multisets.
 
-A point that is there as often as here counts as stored. So nobody else may write points of the
-same series and range meanwhile, and points that are meant to be there twice have to be here twice.
+A point that is there as often as here counts as stored, beyond those that are known to be others'.
+So nobody else may write points of the same series and range meanwhile.
 Texts are compared as the bytes that they are: another client's may not be UTF-8. Knows how to ask,
 not how questions are carried.
 """
@@ -17,7 +17,7 @@ from siridb_fast.columns.casting import cast_values
 from siridb_fast.errors import SelectLimitError
 from siridb_fast.query.select import name_batches, quote
 
-__all__ = ["Arrays", "Ask", "missing_points"]
+__all__ = ["Arrays", "Ask", "missing_of", "missing_points", "stored_points"]
 
 POINTS_AT_ONCE = 500_000  # under the server's usual limit of a million
 UNNAMED = (2**32, 2**63)  # of times: no query may name them
@@ -28,7 +28,31 @@ Ask = Callable[[str], Awaitable[Arrays]]
 
 
 async def missing_points(ours: Arrays, ask: Ask) -> dict[str, NumpyArray]:
-    """Return for each series which of its points the database lacks.
+    """Return for each series which of its points the database lacks: a bool array, shape (n,).
+
+    The arguments are those of `stored_points`.
+    """
+    return missing_of(ours, await stored_points(ours, ask))
+
+
+def missing_of(
+    ours: Arrays, stored: Arrays, others: Mapping[str, NumpyArray] | None = None
+) -> dict[str, NumpyArray]:
+    """Return for each series which of its points are not stored: a bool array, shape (n,).
+
+    ``others`` tells of some series how many equal points there are of others, for each point:
+    int64, shape (n,).
+    """
+    return {
+        name: _missing(name, points, stored[name], (others or {}).get(name, 0))
+        if name in stored
+        else np.ones(len(points[0]), np.bool_)
+        for name, points in ours.items()
+    }
+
+
+async def stored_points(ours: Arrays, ask: Ask) -> Arrays:
+    """Return what the database has of these series, in the ranges of these points and around.
 
     First they are counted, which settles it for a range that is empty; the others are read.
 
@@ -36,9 +60,6 @@ async def missing_points(ours: Arrays, ask: Ask) -> dict[str, NumpyArray]:
         ours: Of each series the timestamps, int64 in the database's precision, and the values:
             int64, float64, or an object array of str or bytes. At least one point each.
         ask: Runs a select and returns its answer as arrays.
-
-    Returns:
-        Of each series a bool array, shape (n,).
     """
     counts: dict[str, int] = {}
     for some in name_batches(ours):
@@ -50,12 +71,7 @@ async def missing_points(ours: Arrays, ask: Ask) -> dict[str, NumpyArray]:
         alike = [name for name in there if (ours[name][1].dtype.kind == "O") == texts]
         for some in name_batches(alike, limit=POINTS_AT_ONCE, weight=counts.__getitem__):
             stored |= await _selected(ask, ours, some, texts=texts)
-    return {
-        name: _missing(name, ours[name], stored[name])
-        if name in stored
-        else np.ones(len(ours[name][0]), np.bool_)
-        for name in ours
-    }
+    return stored
 
 
 async def _selected(ask: Ask, ours: Arrays, names: list[str], *, texts: bool) -> Arrays:
@@ -72,7 +88,10 @@ async def _selected(ask: Ask, ours: Arrays, names: list[str], *, texts: bool) ->
 
 
 def _missing(
-    name: str, ours: tuple[NumpyArray, NumpyArray], theirs: tuple[NumpyArray, NumpyArray]
+    name: str,
+    ours: tuple[NumpyArray, NumpyArray],
+    theirs: tuple[NumpyArray, NumpyArray],
+    others: NumpyArray | int,
 ) -> NumpyArray:
     type_, values = _type_of(theirs[1]), ours[1]
     if type_ != _type_of(values):
@@ -80,7 +99,7 @@ def _missing(
     here, there = _keys(ours[0], values), _keys(*theirs)
     if type_ == "string":
         here, there = _numbered(here, there)
-    return ~np.isin(_occurrences(here), _occurrences(there))
+    return ~np.isin(_occurrences(here, others), _occurrences(there, 0))
 
 
 def _type_of(values: NumpyArray) -> str:
@@ -111,8 +130,9 @@ def _raw(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
-def _occurrences(keys: NumpyArray) -> NumpyArray:
+def _occurrences(keys: NumpyArray, others: NumpyArray | int) -> NumpyArray:
     # Each key with how many like it came before, as one opaque item: (1, a, 0), (1, a, 1), …
+    # ``others`` are ahead of them.
     order = np.lexsort((keys["value"], keys["timestamp"]))
     ordered = keys[order]
     is_new = np.ones(len(keys), np.bool_)
@@ -122,6 +142,7 @@ def _occurrences(keys: NumpyArray) -> NumpyArray:
     items = np.empty((len(keys), 3), np.int64)
     items[order, 0], items[order, 1] = ordered["timestamp"], ordered["value"]
     items[order, 2] = counts
+    items[:, 2] += others
     return items.view([("", np.int64)] * 3).ravel()
 
 

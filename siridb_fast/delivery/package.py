@@ -11,7 +11,7 @@ from typing import Protocol
 from siridb_fast.batching._batch import Batch
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
-from siridb_fast.delivery.states import PackageState
+from siridb_fast.delivery.states import PackageEvent, PackageState
 from siridb_fast.errors import InsertError, ProtocolError, SiriDBError
 
 __all__ = ["InsertResponse", "Package", "Part"]
@@ -23,6 +23,7 @@ class Part:
 
     batch: Batch
     state: PackageState  # that it begins in
+    event: PackageEvent | None = None  # that is to be reported of it then
 
 
 @dataclass(slots=True, eq=False)

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.delivery.package import Package
+from siridb_fast.delivery.repeats import Repeats
 from siridb_fast.delivery.states import (
     FATES,
     PackageEvent,
@@ -62,14 +63,20 @@ class Packages:
         accounts: Where fates are booked.
         count_memory: Called with the bytes and the points that a package takes from memory;
             negative ones are given back.
+        repeats: Knows what several packages have points of.
     """
 
     def __init__(
-        self, policy: Policy, accounts: Books, count_memory: Callable[[int, int], None]
+        self,
+        policy: Policy,
+        accounts: Books,
+        count_memory: Callable[[int, int], None],
+        repeats: Repeats | None = None,
     ) -> None:
         self.policy = policy
         self._accounts = accounts
         self._count_memory = count_memory
+        self.repeats = Repeats() if repeats is None else repeats
         self._by_state: dict[PackageState, OrderedDict[Package, None]] = {
             state: OrderedDict() for state in LIVE_STATES
         }
@@ -127,6 +134,10 @@ class Packages:
             was_on_disk=spool_id is not None,
             is_sent_at_once=is_sent_at_once,
         )
+        if spool_id is None:
+            self.repeats.begin(batch, package.number, self.is_finished)
+        else:
+            self.repeats.begin_recalled(batch, package.number, spool_id)
         self._begin(package)
         return package
 
@@ -230,6 +241,8 @@ class Packages:
         ``row_ids`` are theirs on disk, if they are there.
         """
         assert package.parts is not None  # noqa: S101 - it is splitting
+        one, other = package.parts
+        self.repeats.begin_parts(one.batch, other.batch, package.number)
         size = max(1, sum(part.batch.size for part in package.parts))
         first = package.memory_bytes * package.parts[0].batch.size // size
         children = [
@@ -297,6 +310,8 @@ class Packages:
             self.recalled_count -= 1
         if package.state is S.ON_DISK:
             self._left_on_disk.append(package)
+            if package.spool_id is not None:
+                self.repeats.leave_on_disk(package.spool_id)
         elif package.spool_id is not None and package.state in ERASED:
             self._useless_rows.append(package.spool_id)
         try:
@@ -308,6 +323,7 @@ class Packages:
     def _book(self, package: Package) -> None:
         state = package.state
         if state is S.DELIVERED:
+            self.repeats.count_delivered(package.batch, package.number)
             self._accounts.book_delivered(package.batch, package.host, package.seconds)
         elif state is S.ON_DISK:
             if not package.was_on_disk:

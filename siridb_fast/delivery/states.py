@@ -62,6 +62,7 @@ class PackageEvent(Enum):
     FOUND = "it is in the database"
     MISSING = "it is not in the database"
     PARTLY_FOUND = "a part of it is in the database"
+    CANNOT_TELL = "it may be in the database, or points like it"
     LATE = "its time is over"
     NO_SERVER = "no server is connected, and there is a spool"
     WRITTEN = "it is on disk"
@@ -79,7 +80,7 @@ class Choice(Enum):
     DOUBT = "by `on_doubt`: in doubt, ready again, or unknown"
     REFUSE = "of several series splitting; else rejected, or unknown if it may be stored"
     GIVE_UP = "with a spool on disk; else rejected, or unknown if it may be stored"
-    KEEP = "ready, if it is to be sent at once; else on disk"
+    KEEP = "ready, if it is to be sent at once and cannot be stored; else on disk"
     RECALL = "ready; if it may have been sent, as in doubt"
     END = "rejected, or unknown if it may be stored"
 
@@ -106,6 +107,7 @@ TRANSITIONS: Mapping[tuple[PackageState, PackageEvent], PackageState | Choice] =
     (S.IN_DOUBT, E.FOUND): C.STORE,
     (S.IN_DOUBT, E.MISSING): S.READY,
     (S.IN_DOUBT, E.PARTLY_FOUND): S.SPLITTING,
+    (S.IN_DOUBT, E.CANNOT_TELL): S.UNKNOWN,
     (S.IN_DOUBT, E.LATE): C.GIVE_UP,
     (S.IN_DOUBT, E.NO_SERVER): C.GIVE_UP,
     (S.IN_DOUBT, E.CLOSED): C.GIVE_UP,

@@ -187,7 +187,8 @@ class Admission:
             names.add(column.name)
             left.popleft()
             stop = max(start + 1, min(stop, fitting))  # a text may be larger than a package
-            points = batch.append_column(column, start, stop)
+            series = self._coalescer.series(column.name)
+            points = batch.append_column_of(series, column, start, stop)
             if points:
                 batch.credit(delivery, len(batch) - 1, points)
             if stop < len(column):

@@ -30,6 +30,7 @@ from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.durability import SentinelTracker, clock_of
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.recall import Recaller
+from siridb_fast.delivery.repeats import Repeats
 from siridb_fast.delivery.report import Failure, OpenDelivery, Report
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.spool_thread import SpoolThread
@@ -106,7 +107,10 @@ class Engine:
             notify=self.notify,
         )
         self._packages = Packages(
-            Policy(on_doubt, has_spool=False), self._first_points, self._count_memory
+            Policy(on_doubt, has_spool=False),
+            self._first_points,
+            self._count_memory,
+            Repeats(coalescer.known),
         )
         self._send_queue = SendQueue(
             self._packages, coalescer, self._loop.time, options.delivery_timeout

@@ -16,8 +16,11 @@ from unittest import mock
 import numpy as np
 
 import siridb_fast.delivery.doubt
+import siridb_fast.delivery.equal_points
 from siridb_fast import ConnectionLost, InsertError, PoolError, ServerError
 from siridb_fast.batching._batch import Batch
+from siridb_fast.batching._repeat import Repeat, note_run
+from siridb_fast.batching._series import Series
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.connection.server_process import ServerProcess
@@ -92,10 +95,14 @@ class Model:
         self.disk: Any = None
         if spool is not None:
             self._open_disk(Disk(spool), queue)
-        self._patch = mock.patch.object(
-            siridb_fast.delivery.doubt, "missing_points", self._missing_points
+        self._patch = mock.patch.multiple(
+            siridb_fast.delivery.doubt, missing_points=self._missing_points
+        )
+        self._patch_equal = mock.patch.multiple(
+            siridb_fast.delivery.equal_points, stored_points=self._stored_points
         )
         self._patch.start()
+        self._patch_equal.start()
 
     def _open_disk(self, disk: Any, queue: SendQueue) -> None:
         self.disk = disk
@@ -161,6 +168,23 @@ class Model:
             name: np.array([not self.stored[name, int(at)] for at in times])
             for name, (times, _) in arrays.items()
         }
+
+    async def _stored_points(self, arrays: Any, ask: Callable[..., Awaitable[Any]]) -> Any:
+        missing = await self._missing_points(arrays, ask)
+        return {
+            name: (times[~missing[name]], values[~missing[name]])
+            for name, (times, values) in arrays.items()
+        }
+
+    def repeat(self, name: str, timestamp: int) -> None:
+        """Let a point be one that nobody knows of whether an equal one was delivered before."""
+        repeats: list[Repeat] = []
+        series = Series(name)
+        note_run(series, timestamp, timestamp + 1, repeats)
+        note_run(series, timestamp, timestamp, repeats)
+        batch = Batch()
+        batch.repeats.extend(repeats)
+        self.packages.repeats.begin(batch, self.packages.last_number, lambda _: False)
 
     def notify(self) -> None:
         """Have the dispatcher check soon."""
@@ -324,6 +348,7 @@ class Model:
     def check(self) -> None:
         """Compare fates with what is stored; nothing may be left over."""
         self._patch.stop()
+        self._patch_equal.stop()
         rows = [] if self.disk is None else [payload for payload, _, _ in self.disk.rows.values()]
         on_disk = Counter(point for payload in rows for point in points_of(payload))
         for point in self.written:

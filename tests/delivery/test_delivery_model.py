@@ -101,6 +101,11 @@ def late(model: Model) -> None:
     model.loop.advance(2 * DELIVERY_TIMEOUT)
 
 
+def untold(model: Model) -> None:
+    model.repeat("a", 1)
+    found(model)
+
+
 def go_down(model: Model) -> None:
     for number in range(2):
         model.cut(number, "vanished")
@@ -142,6 +147,7 @@ ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
     (S.IN_DOUBT, E.FOUND): (PLAIN, lambda model: in_doubt(model, "lost"), found),
     (S.IN_DOUBT, E.MISSING): (PLAIN, in_doubt, found),
     (S.IN_DOUBT, E.PARTLY_FOUND): (PLAIN, lambda model: in_doubt(model, "part"), found),
+    (S.IN_DOUBT, E.CANNOT_TELL): (PLAIN, lambda model: in_doubt(model, "lost"), untold),
     (S.IN_DOUBT, E.LATE): (PLAIN, in_doubt, late),
     (S.IN_DOUBT, E.NO_SERVER): (OVERFLOW, in_doubt, go_down),
     (S.IN_DOUBT, E.CLOSED): (PLAIN, in_doubt, Model.close),

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from siridb_fast.batching._batch cimport Batch
 from siridb_fast.batching._run_queue cimport RunQueue
 from siridb_fast.batching._series cimport ChunkCache, Series, Value, put_sample, put_samples
+from siridb_fast.batching._swept cimport SweptSeries
 from siridb_fast.batching._waiters cimport PendingDeliveries
 
 
@@ -34,6 +35,7 @@ cdef class Coalescer:
         int fast                          # class from which on the server takes a run fast
         int worthy                        # and from which on it is worth sending by itself
         public bint is_hasty              # send what is fast, to a server that has nothing to do
+        SweptSeries swept                 # that are forgotten
         RunQueue queue                    # the runs of series whose type is resolved
 
     cdef Series find(self, str name)

@@ -18,13 +18,16 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 
 from siridb_fast.batching._batch cimport Batch
+from siridb_fast.batching._ends cimport Ends
+from siridb_fast.batching._repeat cimport note_left
 from siridb_fast.batching._run_queue cimport CLASS_BITS, RunQueue
 from siridb_fast.columns._records cimport bit_length
 from siridb_fast.batching._series cimport (
-    FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Sample, Series, SeriesType,
-    Value, add_chunk, typed_arrays_of, chunk_bytes, drop_points, empty_cache, free_slots,
-    has_slot, next_capacity, own_text, points_within, put_run, replace_values, run_bound,
+    FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Sample, Series, SeriesType, Value,
+    add_chunk, chunk_bytes, drop_points, empty_cache, free_slots, has_slot, next_capacity,
+    own_text, points_within, put_run, replace_values, run_bound, typed_arrays_of,
 )
+from siridb_fast.batching._swept cimport SweptSeries
 from siridb_fast.batching._waiters cimport PendingDeliveries
 
 import numpy as np
@@ -66,6 +69,7 @@ cdef class Coalescer:
         self.deliveries = PendingDeliveries()
         self.unresolved = []
         self.queue = RunQueue()
+        self.swept = SweptSeries()
         self.chunk_limit = MAX_CAPACITY
         self.cache.limit = min(max_buffered, <Py_ssize_t>LARGEST_CACHE) // BYTES_PER_CHUNK
         self.is_closed = True
@@ -273,6 +277,7 @@ cdef class Coalescer:
         if len(self.table) >= self.max_idle:
             self._sweep()
         self.table[name] = series
+        self.swept.remember(series)
         series.mark = NEVER
         self.unresolved.append(series)
         self.chunk_limit = max(
@@ -391,6 +396,7 @@ cdef class Coalescer:
         # wait for the next package.
         cdef Py_ssize_t bound = run_bound(series, series.points)
         cdef Py_ssize_t points = series.points, start = series.taken, pieces
+        cdef Ends ends
         if series.package == self.packages:
             return False  # the remainder of a run that was cut
         if bound > self.package_bytes - <Py_ssize_t>batch.buffer.size:
@@ -400,14 +406,15 @@ cdef class Coalescer:
                 pieces = bound // self.package_bytes + 1
                 points = (points + pieces - 1) // pieces
                 points = max(<Py_ssize_t>1, min(points, points_within(series, self.package_bytes)))
-        put_run(series, points, batch.buffer)
+        put_run(series, points, batch.buffer, &ends)
         series.package = self.packages
         if points == series.points:
             self._forget_run(series)
         self.run_bytes -= drop_points(series, points, &self.cache)
         self.points -= points
         self.moved += points
-        batch.add(series.name, points)
+        batch.add(series.name, points, series, &ends)
+        note_left(series, &ends, batch.repeats)
         batch.oldest = min(batch.oldest, series.since)
         if series.points:
             self.queue.classify(series)
@@ -424,6 +431,8 @@ cdef class Coalescer:
         while PyDict_Next(self.table, &position, &name, &series):
             if series.ob_refcnt > 1 or (<Series>series).points:
                 table[<str>name] = <Series>series
+            else:
+                self.swept.add(<Series>series)
         self.table = table
         self.max_idle = max(self.max_idle, <Py_ssize_t>len(table) * 2)
         return 0

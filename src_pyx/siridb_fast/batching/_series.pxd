@@ -4,6 +4,7 @@ from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdint cimport int8_t, int32_t, int64_t
 
+from siridb_fast.batching._ends cimport Ends
 from siridb_fast.protocol._buffer cimport PayloadBuffer
 
 
@@ -63,6 +64,7 @@ cdef class Series:
         Py_ssize_t taken       # points that ever left
         Py_ssize_t package     # the last that took some of its points
         Py_ssize_t text_bytes  # of the pending texts
+        Ends sent              # of what left; `points` and `key` of what was delivered of it
         double since           # when the first pending sample was written
         PyObject* older        # neighbours by age; borrowed, the table owns all series
         PyObject* newer
@@ -126,7 +128,9 @@ cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
 cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* cache) except -1
 cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1
 cdef size_t run_bound(Series series, Py_ssize_t points) except 0
-cdef int put_run(Series series, Py_ssize_t points, PayloadBuffer buffer) except -1
+cdef int put_run(
+    Series series, Py_ssize_t points, PayloadBuffer buffer, Ends* ends
+) except -1
 cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, ChunkCache* cache) noexcept
 cdef void empty_cache(ChunkCache* cache) noexcept
 cdef tuple arrays_of(Series series, Py_ssize_t points)

@@ -13,9 +13,10 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 from libc.string cimport memcpy
 
+from siridb_fast.batching._ends cimport Ends, see_end
 from siridb_fast.columns._arrays cimport BLOCK
 from siridb_fast.protocol._buffer cimport PayloadBuffer
 from siridb_fast.columns._records cimport MAX_RECORD, SLACK, Block, Seen, put_block, put_timestamp
@@ -35,6 +36,7 @@ cdef class Series:
         self.name = name
         self.class_ = -1
         self.type = NO_TYPE
+        self.sent = Ends(first=INT64_MAX, last=INT64_MIN, key=0, points=0)
 
     def __dealloc__(self):
         drop_points(self, self.points, NULL)
@@ -43,6 +45,16 @@ cdef class Series:
 
     def __repr__(self):
         return f"<Series {self.name!r}, {self.points:,} points pending>"
+
+    @property
+    def newest_sent(self) -> int:
+        """The newest timestamp of those that left in packages; negative if none did."""
+        return self.sent.last
+
+    def note_stored(self, int64_t key, Py_ssize_t points) -> None:
+        """Take note that so many equal points at `newest_sent` are delivered."""
+        self.sent.key = key
+        self.sent.points = points
 
 
 cdef inline void seal_tail(Series series) noexcept:
@@ -122,7 +134,9 @@ cdef size_t run_bound(Series series, Py_ssize_t points) except 0:
     return MAX_RAW_HEADER + length + 2 + SLACK + <size_t>points * MAX_RECORD + texts
 
 
-cdef int put_run(Series series, Py_ssize_t points, PayloadBuffer buffer) except -1:
+cdef int put_run(
+    Series series, Py_ssize_t points, PayloadBuffer buffer, Ends* ends
+) except -1:
     # Write the first `points` as one series; they stay. While numpy sorts, others may append.
     cdef Py_ssize_t length = 0
     cdef const char* name = PyUnicode_AsUTF8AndSize(series.name, &length)
@@ -132,9 +146,9 @@ cdef int put_run(Series series, Py_ssize_t points, PayloadBuffer buffer) except 
     p[length] = QP_ARRAY_OPEN
     p += length + 1
     if series.is_disordered:
-        p = _put_sorted(p, series, points)
+        p = _put_sorted(p, series, points, ends)
     else:
-        p = _put_in_order(p, series, points)
+        p = _put_in_order(p, series, points, ends)
     p[0] = QP_ARRAY_CLOSE
     buffer.size += p + 1 - begin
     return 0
@@ -216,11 +230,15 @@ cdef Py_ssize_t replace_values(
     return grown
 
 
-cdef unsigned char* _put_in_order(unsigned char* p, Series series, Py_ssize_t points) noexcept:
+cdef unsigned char* _put_in_order(
+    unsigned char* p, Series series, Py_ssize_t points, Ends* ends
+) noexcept:
     cdef int64_t[BLOCK] timestamps
     cdef int64_t[BLOCK] values
     cdef Chunk* chunk = series.head
     cdef Py_ssize_t start = series.start, n, filled = 0
+    cdef bint is_all = True, is_text
+    ends.first = INT64_MAX
     while points:
         n = min(chunk.stop - start, min(points, BLOCK - filled))
         _copy_samples(samples_of(chunk) + start, n, timestamps + filled, values + filled)
@@ -232,16 +250,22 @@ cdef unsigned char* _put_in_order(unsigned char* p, Series series, Py_ssize_t po
             start = 0
         if filled == BLOCK or points == 0:
             p = _put(p, series.type, timestamps, values, filled)
+            ends.first = min(ends.first, timestamps[0])
+            if points == 0:
+                is_text = series.type == STRING
+                see_end(ends, timestamps, values, filled, is_all, series.type == FLOAT, is_text)
+            is_all = False
             filled = 0
     return p
 
 
 cdef unsigned char* _put_sorted(
-    unsigned char* p, Series series, Py_ssize_t points
+    unsigned char* p, Series series, Py_ssize_t points, Ends* ends
 ) except NULL:
     cdef const int64_t[::1] timestamps
     cdef const int64_t[::1] values
     cdef Py_ssize_t n, done = 0
+    cdef bint is_text
     given_timestamps, given_values = arrays_of(series, points)
     order = np.argsort(given_timestamps, kind="stable")
     timestamps, values = given_timestamps[order], given_values[order]
@@ -249,6 +273,9 @@ cdef unsigned char* _put_sorted(
         n = min(<Py_ssize_t>BLOCK, points - done)
         p = _put(p, series.type, &timestamps[done], &values[done], n)
         done += n
+    ends.first = timestamps[0]
+    is_text = series.type == STRING
+    see_end(ends, &timestamps[0], &values[0], points, True, series.type == FLOAT, is_text)
     return p
 
 

@@ -1,6 +1,7 @@
 # PointColumn: one series' timestamps and values, ready to be written into a package.
 
 from cpython.buffer cimport Py_buffer
+from libc.stdint cimport int64_t
 
 from siridb_fast.columns._blocks cimport Cursor, Points
 from siridb_fast.protocol._buffer cimport PayloadBuffer
@@ -18,6 +19,9 @@ cdef class PointColumn:
         readonly object shown_timestamps  # the caller's own arrays
         readonly object shown_values
         list texts                   # the values of a string column, or None
+        readonly int64_t first_sent  # timestamps of what `append_to` wrote last
+        readonly int64_t last_sent
+        PointColumn sorted_run       # the copy that was written, if it was out of order
         Points points
         Py_buffer timestamps_view
         Py_buffer values_view

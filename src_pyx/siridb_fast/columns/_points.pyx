@@ -17,8 +17,10 @@ from siridb_fast.columns._blocks cimport (
 )
 from siridb_fast.protocol._buffer cimport PayloadBuffer
 from siridb_fast.protocol._qpack cimport pack_raw
-from siridb_fast.columns._records cimport MAX_RECORD, SLACK, Seen
+from siridb_fast.columns._records cimport MAX_RECORD, SLACK, Seen, get_timestamp
 from siridb_fast.protocol._wire cimport MAX_RAW_HEADER, QP_ARRAY_CLOSE, QP_ARRAY_OPEN
+
+from itertools import compress
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from siridb_fast.errors import ColumnError
 
 cdef enum:
     NOGIL_POINTS = 4096  # shorter columns are done before another thread could use the time
+    FEW_POINTS = 8  # to look at, for those of the last timestamp
 
 
 cdef class PointColumn:
@@ -162,9 +165,32 @@ cdef class PointColumn:
         finally:
             if cursor.points == 0 or cursor.seen.disorder < 0:
                 buffer.size = mark
-        if cursor.seen.disorder < 0:
-            return self._sorted(start, stop).append_to(buffer, 0, stop - start)
+        self.sorted_run = self._sorted(start, stop) if cursor.seen.disorder < 0 else None
+        if self.sorted_run is not None:
+            self.sorted_run.append_to(buffer, 0, stop - start)
+            self.first_sent, self.last_sent = self.sorted_run.first_sent, self.sorted_run.last_sent
+        else:
+            self.last_sent = cursor.seen.last
         return cursor.points
+
+    def newest_sent(self, Py_ssize_t start, Py_ssize_t stop):
+        """Return the values of the last timestamp of what `append_to` wrote last, given the same.
+
+        They are as `plain` returns them.
+        """
+        cdef PointColumn run = self if self.sorted_run is None else self.sorted_run
+        cdef Py_ssize_t n = FEW_POINTS, first
+        if run is not self:
+            start, stop = 0, stop - start
+        while True:
+            first = max(start, stop - n)
+            timestamps, values = run._part(slice(first, stop)).plain()
+            newest = timestamps == self.last_sent
+            if first == start or not newest.all():
+                break
+            n *= 8
+        is_list = isinstance(values, list)
+        return list(compress(values, newest.tolist())) if is_list else values[newest]
 
     cdef int _write(
         self, PayloadBuffer buffer, Py_ssize_t start, Cursor* cursor, Py_ssize_t stop
@@ -187,6 +213,7 @@ cdef class PointColumn:
         if buffer is not None:
             cursor.p[0] = QP_ARRAY_CLOSE
             buffer.size += cursor.p + 1 - begin
+            self.first_sent = get_timestamp(begin + 1)
         return 0
 
     cdef int _raise(self, Cursor* cursor) except -1:
@@ -226,14 +253,17 @@ cdef class PointColumn:
 
     def _sorted(self, Py_ssize_t start, Py_ssize_t stop) -> PointColumn:
         # A copy of these points by timestamp; equal timestamps stay in the order given.
-        timestamps = self.timestamps[start:stop]
-        order = np.argsort(timestamps, kind="stable")
-        if self.points.has_text:
-            values = [self.texts[start + i] for i in order.tolist()]
+        order = np.argsort(self.timestamps[start:stop], kind="stable")
+        return self._part(order + start if start else order)
+
+    def _part(self, which) -> PointColumn:
+        # A column of some of the points, by a slice or an array of indices.
+        if not self.points.has_text or isinstance(which, slice):
+            values = self.values[which]
         else:
-            values = self.values[start:stop][order]
+            values = [self.texts[i] for i in which.tolist()]
         return PointColumn(
-            self.name, self.raw_name, timestamps[order], values,
+            self.name, self.raw_name, self.timestamps[which], values,
             self.points.timestamps.kind, self.points.values.kind,
             self.points.timestamps.is_swapped, self.points.values.is_swapped, **self.options,
         )

@@ -12,7 +12,7 @@
 # than a nanosecond; choosing the width of each value takes twice that
 # (benchmarks/suites/test_encode.py).
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from siridb_fast.protocol._wire cimport QP_INT8, QP_INT16, QP_INT32, QP_INT64, put_double
@@ -111,6 +111,17 @@ cdef inline unsigned char* put_timestamp(
     head = <uint64_t>0xeaef | (<uint64_t>timestamp << 16)
     memcpy(p, &head, 8)
     return p + 6
+
+
+cdef inline int64_t get_timestamp(const unsigned char* p) noexcept nogil:
+    # of a record; anything if there is none
+    cdef int64_t wide
+    cdef int32_t narrow
+    if p[1] == QP_INT64:
+        memcpy(&wide, p + 2, 8)
+        return wide
+    memcpy(&narrow, p + 2, 4)
+    return narrow
 
 
 cdef inline unsigned char* put_sized_int(
