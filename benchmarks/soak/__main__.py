@@ -9,17 +9,11 @@ from __future__ import annotations
 import argparse
 import datetime
 import multiprocessing
-import tempfile
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from benchmarks.soak.client_kills import kill_clients
-from benchmarks.soak.outage import measure
-from benchmarks.soak.pool_kills import write_through
-from benchmarks.soak.soak import BURSTS, soak, soak_reference
-from siridb_fast import SpoolOptions, run
+from benchmarks.soak.parts import PARTS, run_part
+from benchmarks.soak.soak import BURSTS
 
 REPORT = Path(__file__).with_name("README.md")
 HEAD = """# Soaks
@@ -37,56 +31,6 @@ TITLES = {
     "own": "One pool of two is killed, each point to the server of its pool",
     "outage": "No server for ten minutes, 100,000 points a second",
 }
-Outcome = tuple[str, bool]  # what to say, and whether it is good
-
-
-def faults_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what the runs of both drivers have in common."""
-    return {name: getattr(arguments, name) for name in ("every", "seed", "bursts")}
-
-
-def by_writer(arguments: argparse.Namespace, mode: Any) -> Outcome:
-    """Write under faults, with a spool of this mode."""
-    with tempfile.TemporaryDirectory() as folder:
-        spool = SpoolOptions(Path(folder) / "spool", mode=mode)
-        options: dict[str, Any] = {"durability": "safe", "linger": 0.2, "spool": spool}
-        verdict = run(soak(arguments.seconds, **faults_of(arguments), **options))
-    return str(verdict), verdict.is_exact
-
-
-def by_reference(arguments: argparse.Namespace) -> Outcome:
-    """Write under the same faults with the reference driver; it may do as it likes."""
-    verdict = run(soak_reference(arguments.seconds, **faults_of(arguments)))
-    return f"{verdict} (what raised an error counts as not accepted)", True
-
-
-def by_clients(arguments: argparse.Namespace) -> Outcome:
-    """Kill clients."""
-    kills = kill_clients(50, arguments.seed)
-    return str(kills), not (kills.lost or kills.doubled)
-
-
-def by_pools(arguments: argparse.Namespace, way: str) -> Outcome:
-    """Kill one pool of two."""
-    outcome = run(write_through(way, 20, arguments.seed))
-    return str(outcome), outcome.found.is_exact
-
-
-def by_outage(arguments: argparse.Namespace) -> Outcome:
-    """Write without a server."""
-    outage = run(measure(min(arguments.seconds, 600.0)))
-    return str(outage), outage.is_good
-
-
-PARTS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
-    "overflow": lambda arguments: by_writer(arguments, "overflow"),
-    "always": lambda arguments: by_writer(arguments, "always"),
-    "reference": by_reference,
-    "clients": by_clients,
-    "mixed": lambda arguments: by_pools(arguments, "mixed"),
-    "own": lambda arguments: by_pools(arguments, "own"),
-    "outage": by_outage,
-}
 
 
 def sections_of(report: Path) -> dict[str, str]:
@@ -103,11 +47,6 @@ def put(report: Path, title: str, text: str) -> None:
     known = [one for one in TITLES.values() if one in sections]
     blocks = [f"\n## {one}\n\n{sections[one]}\n" for one in known]
     report.write_text(HEAD + "".join(blocks))
-
-
-def run_part(part: str, arguments: argparse.Namespace) -> Outcome:
-    """Run one part; in a process of its own, in whose memory no other part has left anything."""
-    return PARTS[part](arguments)
 
 
 def main() -> None:
