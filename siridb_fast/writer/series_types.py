@@ -113,12 +113,12 @@ class SeriesTypeResolver:
 
     def type_of(self, name: str) -> str | None:
         """Return the type that a series is believed to have; None if it is not known."""
-        series = self._coalescer.known(name)
+        series = self._coalescer.find(name)
         return None if series is None else self._coalescer.type_of(series)
 
     def correct(self, name: str, type_: str) -> None:
         """Take note of the type that the database says a series has."""
-        series = self._coalescer.known(name)
+        series = self._coalescer.find(name)
         if series is None or not self._coalescer.is_resolved(series):
             return  # it is asked for in any case
         known = self._coalescer.type_of(series)

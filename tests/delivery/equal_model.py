@@ -50,7 +50,7 @@ class EqualModel:
         self.coalescer.open(64)
         self.packages = Packages(
             Policy("verify", has_spool=True), Accounts(float, None, None, print),
-            lambda *_: None, Repeats(self.coalescer.known),
+            lambda *_: None, Repeats(self.coalescer.find),
         )  # fmt: skip
         self.written: Counter[Point] = Counter()
         self.stored: Counter[Point] = Counter()

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from siridb_fast.batching._batch cimport Batch
 from siridb_fast.batching._run_queue cimport RunQueue
 from siridb_fast.batching._series cimport ChunkCache, Series, Value, put_sample, put_samples
-from siridb_fast.batching._swept cimport SweptSeries
+from siridb_fast.batching._series_table cimport SeriesTable
 from siridb_fast.batching._waiters cimport PendingDeliveries
 
 
@@ -26,19 +26,17 @@ cdef class Coalescer:
         public object on_blocked          # called with bytes that find no room, or once closed
         public object notify              # called when something may be taken, or a type asked for
         object clock
-        dict table                        # name: Series
+        SeriesTable table                 # by name
         PendingDeliveries deliveries      # who waits for pending points
         list unresolved                   # series whose type has to be asked for
         ChunkCache cache                  # at most an eighth of `max_buffered`
-        Py_ssize_t max_idle               # series to keep that have nothing pending
         Py_ssize_t chunk_limit            # samples; smaller the more series there are
         int fast                          # class from which on the server takes a run fast
         int worthy                        # and from which on it is worth sending by itself
         public bint is_hasty              # send what is fast, to a server that has nothing to do
-        SweptSeries swept                 # that are forgotten
         RunQueue queue                    # the runs of series whose type is resolved
 
-    cdef Series find(self, str name)
+    cpdef Series find(self, str name)
     cdef Series create(self, str name)
     cdef bint has_room(self, Py_ssize_t extra) noexcept
     cdef bint is_short(self) noexcept
@@ -55,7 +53,6 @@ cdef class Coalescer:
     cdef int _least(self) noexcept
     cdef bint _take_old(self, Batch batch, double until) except -1
     cdef bint _add(self, Batch batch, Series series) except -1
-    cdef int _sweep(self) except -1
 
 
 cdef inline void append_sample(

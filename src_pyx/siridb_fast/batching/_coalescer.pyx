@@ -11,7 +11,6 @@ method runs under the GIL without a break, so any thread may append.
 """
 
 cimport cython
-from cpython.dict cimport PyDict_Next
 from cpython.object cimport PyObject
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport INFINITY
@@ -24,13 +23,11 @@ from siridb_fast.batching._run_queue cimport CLASS_BITS, RunQueue
 from siridb_fast.columns._records cimport bit_length
 from siridb_fast.batching._series cimport (
     FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Sample, Series, SeriesType, Value,
-    add_chunk, chunk_bytes, drop_points, empty_cache, free_slots, has_slot, next_capacity,
-    own_text, points_within, put_run, replace_values, run_bound, typed_arrays_of,
+    add_chunk, bits_of, chunk_bytes, drop_points, empty_cache, even_piece, free_slots, has_slot,
+    next_capacity, own_text, put_run, replace_values, run_bound, typed_arrays_of,
 )
-from siridb_fast.batching._swept cimport SweptSeries
+from siridb_fast.batching._series_table cimport SeriesTable
 from siridb_fast.batching._waiters cimport PendingDeliveries
-
-import numpy as np
 
 from siridb_fast.errors import BufferFullError
 
@@ -62,14 +59,12 @@ cdef class Coalescer:
         self.max_buffered = max_buffered
         self.linger = linger
         self.package_bytes = package_bytes
-        self.max_idle = max_idle
         self.flushed_until = -INFINITY
         self.is_hungry = True
-        self.table = {}
+        self.table = SeriesTable(max_idle)
         self.deliveries = PendingDeliveries()
         self.unresolved = []
         self.queue = RunQueue()
-        self.swept = SweptSeries()
         self.chunk_limit = MAX_CAPACITY
         self.cache.limit = min(max_buffered, <Py_ssize_t>LARGEST_CACHE) // BYTES_PER_CHUNK
         self.is_closed = True
@@ -78,7 +73,7 @@ cdef class Coalescer:
         empty_cache(&self.cache)
 
     def __repr__(self):
-        return f"<Coalescer of {len(self.table):,} series, {self.points:,} points pending>"
+        return f"<Coalescer of {len(self.table.by_name):,} series, {self.points:,} points pending>"
 
     def open(self, Py_ssize_t buffer_points) -> None:
         """Take points; ``buffer_points`` as for `set_buffer`."""
@@ -97,7 +92,7 @@ cdef class Coalescer:
     @property
     def series_count(self) -> int:
         """How many series are known; those without points may be forgotten."""
-        return len(self.table)
+        return len(self.table.by_name)
 
     @property
     def accepted(self) -> int:
@@ -204,7 +199,7 @@ cdef class Coalescer:
         If it ``is_open``, a series without points may get another type meanwhile.
         """
         cdef Series series
-        for series in self.table.values():
+        for series in self.table.by_name.values():
             self.forget_type(series)
             if series.points:
                 self.unresolved.append(series)
@@ -218,11 +213,7 @@ cdef class Coalescer:
 
     def names(self) -> list:
         """Return the names of all series."""
-        return list(self.table)
-
-    def known(self, str name not None) -> Series | None:
-        """Return the series of this name, if there is one."""
-        return self.find(name)
+        return list(self.table.by_name)
 
     def pending(self, Series series not None, Py_ssize_t first=0) -> tuple:
         """Return (timestamps, values) of a series as arrays, texts as a list of bytes.
@@ -238,22 +229,14 @@ cdef class Coalescer:
         each point: if not, nothing is done, since another thread has written meanwhile.
         """
         cdef SeriesType series_type = TYPES[type_]
-        cdef const int64_t[::1] bits
-        if series_type == STRING:
-            addresses = [<size_t><PyObject*>text for text in values]
-            bits = np.array(addresses, np.uint64).view(np.int64)
-        else:
-            bits = values.view(np.int64)
+        cdef const int64_t[::1] bits = bits_of(series_type, values)
         if bits.shape[0] != series.points:
             return False
         self.run_bytes += replace_values(series, series_type, bits)
         return True
 
     def drop(self, Series series not None) -> tuple:
-        """Forget the pending points of a series; return how many, and who waited for them.
-
-        These are ``(points, [(delivery, points), …])``.
-        """
+        """Forget the pending points of a series; return (points, [(delivery, points), …])."""
         cdef Py_ssize_t points = series.points
         waiting = self.deliveries.drop(series)
         self.points -= points
@@ -264,30 +247,20 @@ cdef class Coalescer:
 
     def drop_all(self) -> list:
         """Forget everything; return (name, points, who waited) of each series with points."""
-        pending = [series for series in self.table.values() if (<Series>series).points]
+        pending = [series for series in self.table.by_name.values() if (<Series>series).points]
         return [(series.name, *self.drop(series)) for series in pending]
 
     # ---- for the intake
 
-    cdef Series find(self, str name):
-        return self.table.get(name)
+    cpdef Series find(self, str name):
+        """Return the series of this name, None if there is none."""
+        return self.table.by_name.get(name)
 
     cdef Series create(self, str name):
-        cdef Series series = Series(name)
-        if len(self.table) >= self.max_idle:
-            self._sweep()
-        self.table[name] = series
-        self.swept.remember(series)
+        cdef Series series = self.table.add(name)
         series.mark = NEVER
         self.unresolved.append(series)
-        self.chunk_limit = max(
-            <Py_ssize_t>MIN_CHUNK_LIMIT,
-            min(
-                <Py_ssize_t>MAX_CAPACITY,
-                self.max_buffered // 32 // <Py_ssize_t>len(self.table)
-                // <Py_ssize_t>sizeof(Sample),
-            ),
-        )
+        self.chunk_limit = chunk_limit(self.max_buffered, len(self.table.by_name))
         self.has_news |= len(self.unresolved) == 1
         return series
 
@@ -305,11 +278,11 @@ cdef class Coalescer:
             raise BufferFullError(
                 f"this needs {need:,} bytes at once, max_buffered is {self.max_buffered:,}"
             )
-        if not self._has_to_wait(need):
-            return False
+        cdef bint has_waited = False
         while self._has_to_wait(need):
             self.on_blocked(need)
-        return True
+            has_waited = True
+        return has_waited
 
     cdef bint _has_to_wait(self, Py_ssize_t need) noexcept:
         return self.is_closed or (need > 0 and not self.has_room(need))
@@ -395,7 +368,7 @@ cdef class Coalescer:
         # Move a run, or an even split of one that is larger than a package; False if it has to
         # wait for the next package.
         cdef Py_ssize_t bound = run_bound(series, series.points)
-        cdef Py_ssize_t points = series.points, start = series.taken, pieces
+        cdef Py_ssize_t points = series.points, start = series.taken
         cdef Ends ends
         if series.package == self.packages:
             return False  # the remainder of a run that was cut
@@ -403,9 +376,7 @@ cdef class Coalescer:
             if len(batch.names):
                 return False
             if bound > self.package_bytes:
-                pieces = bound // self.package_bytes + 1
-                points = (points + pieces - 1) // pieces
-                points = max(<Py_ssize_t>1, min(points, points_within(series, self.package_bytes)))
+                points = even_piece(series, bound, self.package_bytes)
         put_run(series, points, batch.buffer, &ends)
         series.package = self.packages
         if points == series.points:
@@ -421,18 +392,8 @@ cdef class Coalescer:
         self.deliveries.credit(batch, series, start)
         return True
 
-    cdef int _sweep(self) except -1:
-        # Forget series that have nothing pending and that nobody refers to. Their types can be
-        # asked for again. Room is left for as many new ones as stay, so that this stays rare.
-        cdef Py_ssize_t position = 0
-        cdef PyObject* name
-        cdef PyObject* series
-        table = {}
-        while PyDict_Next(self.table, &position, &name, &series):
-            if series.ob_refcnt > 1 or (<Series>series).points:
-                table[<str>name] = <Series>series
-            else:
-                self.swept.add(<Series>series)
-        self.table = table
-        self.max_idle = max(self.max_idle, <Py_ssize_t>len(table) * 2)
-        return 0
+
+cdef Py_ssize_t chunk_limit(Py_ssize_t max_buffered, Py_ssize_t series) noexcept:
+    # Samples of a chunk, so that one for each of so many series takes a 32nd of the memory.
+    cdef Py_ssize_t samples = max_buffered // 32 // series // <Py_ssize_t>sizeof(Sample)
+    return max(<Py_ssize_t>MIN_CHUNK_LIMIT, min(<Py_ssize_t>MAX_CAPACITY, samples))

@@ -126,7 +126,8 @@ cdef inline void put_samples(
 
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
 cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* cache) except -1
-cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1
+cdef Py_ssize_t even_piece(Series series, Py_ssize_t bound, Py_ssize_t budget) except -1
+cdef const int64_t[::1] bits_of(SeriesType type_, values)
 cdef size_t run_bound(Series series, Py_ssize_t points) except 0
 cdef int put_run(
     Series series, Py_ssize_t points, PayloadBuffer buffer, Ends* ends

@@ -94,7 +94,15 @@ cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* cache) except
     return 0
 
 
-cdef Py_ssize_t points_within(Series series, Py_ssize_t budget) except -1:
+cdef Py_ssize_t even_piece(Series series, Py_ssize_t bound, Py_ssize_t budget) except -1:
+    # How many points make one of the even pieces of a run of `bound` bytes, that take `budget` at
+    # most. One text may take more.
+    cdef Py_ssize_t pieces = bound // budget + 1
+    cdef Py_ssize_t points = (series.points + pieces - 1) // pieces
+    return max(<Py_ssize_t>1, min(points, _points_within(series, budget)))
+
+
+cdef Py_ssize_t _points_within(Series series, Py_ssize_t budget) except -1:
     # How many of the first points take `budget` bytes at most.
     cdef Chunk* chunk = series.head
     cdef Py_ssize_t index = series.start, points = 0
@@ -203,6 +211,14 @@ cdef tuple typed_arrays_of(Series series, Py_ssize_t first):
     elif series.type == STRING:
         values = [<bytes><PyObject*><size_t>bits for bits in values.tolist()]
     return timestamps, values
+
+
+cdef const int64_t[::1] bits_of(SeriesType type_, values):
+    # Of an int64 or float64 array, or of a list of bytes, which has to live on.
+    if type_ == STRING:
+        addresses = [<size_t><PyObject*>text for text in values]
+        return np.array(addresses, np.uint64).view(np.int64)
+    return values.view(np.int64)
 
 
 cdef Py_ssize_t replace_values(

@@ -82,7 +82,7 @@ cdef class PointIntake:
         cdef PyObject* found
         cdef Series known  # owned: another thread may let the table forget it meanwhile
         if type(series) is str:
-            found = PyDict_GetItemWithError(self._coalescer.table, series)
+            found = PyDict_GetItemWithError(self._coalescer.table.by_name, series)
             if found != NULL:
                 known = <Series>found
                 write_to(self, known, timestamp, value)
