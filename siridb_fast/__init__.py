@@ -10,12 +10,12 @@ from siridb_fast.client.client import SiriDBClient
 from siridb_fast.client.connect import connect
 from siridb_fast.client.siridb_connector import (
     SiriDBAsyncConnection,
-    SiriDBConn,
     SiriDBProtocol,
     async_connect,
     async_server_info,
 )
 from siridb_fast.client.siridb_connector_blocking import SiriDBConnection
+from siridb_fast.client.siridb_connector_reconnecting import SiriDBConn
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.insert_data import encode_insert
 from siridb_fast.columns.time_units import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
