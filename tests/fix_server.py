@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from siridb_fast import SiriDBClient
-from siridb_fast.testing import SiriDBServer
+from siridb_fast.testing import FaultProxy, SiriDBServer
 
 __all__ = ["Database"]
 
@@ -68,3 +68,10 @@ def own_database() -> Iterator[Database]:
     with SiriDBServer() as server:
         server.create_database("dbtest")
         yield Database(server, "dbtest")
+
+
+@pytest.fixture
+def proxy(database: Database) -> Iterator[FaultProxy]:
+    """Put a proxy in front of the server of a fresh database."""
+    with FaultProxy(database.server.host, database.server.port) as proxy:
+        yield proxy

@@ -1,7 +1,7 @@
 """What networks do to a writer and a client: each fault ends with every point stored once."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,6 @@ pytestmark = pytest.mark.usefixtures("fast_retry")
 
 OPTIONS = "keepalive_interval=0.3&max_wait_retry=0.2&timeout=2"
 POINTS = 20_000
-
-
-@pytest.fixture
-def proxy(database: Database) -> Iterator[FaultProxy]:
-    """Put a proxy in front of the server."""
-    with FaultProxy(database.server.host, database.server.port) as proxy:
-        yield proxy
 
 
 def url_through(proxy: FaultProxy, database: Database) -> str:

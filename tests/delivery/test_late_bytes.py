@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +17,29 @@ import numpy as np
 import pytest
 
 import siridb_fast
-from siridb_fast import (
-    BatchWriter,
-    ConnectionLost,
-    PoolError,
-    RequestTimeout,
-    SiriDBClient,
-    encode_insert,
-)
+from siridb_fast import BatchWriter
 from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.spool_thread import SpoolThread
-from siridb_fast.protocol._wire import REQ_INSERT
 from siridb_fast.testing import FaultProxy
 from siridb_fast.testing.polling import wait_until
+from tests.delivery.held_path import (
+    FIRST,
+    POINTS,
+    SERIES,
+    all_times,
+    each_place,
+    send_missing,
+    stored_times,
+    times_of,
+    url_of,
+)
 from tests.fix_loop import eventually
 from tests.fix_server import Database
 
 pytestmark = pytest.mark.usefixtures("fast_retry")
 
-POINTS = 20_000  # of a package: more than the kernel of the proxy takes of it
 SMALL = 1_000  # all of it in the kernel of the server
 POINT_BYTES = 19
-FIRST = 1_600_000_000_000_000_000
-PLACES = {"the client's kernel": False, "the proxy": True}  # whether the proxy takes bytes
-SERIES = ("one", "two")
-
-each_place = pytest.mark.parametrize("takes", PLACES.values(), ids=list(PLACES))
-
-
-@pytest.fixture
-def proxy(database: Database) -> Iterator[FaultProxy]:
-    """Put a proxy in front of the server."""
-    with FaultProxy(database.server.host, database.server.port) as proxy:
-        yield proxy
-
-
-def url_of(proxy: FaultProxy, database: Database, options: str = "") -> str:
-    return f"siridb://iris:siri@{proxy.host}:{proxy.port}/{database.name}?timeout=5{options}"
 
 
 def writer_of(url: str, **options: Any) -> BatchWriter:
@@ -90,37 +75,11 @@ def has_sent(writer: BatchWriter, packages: int) -> bool:
     return stats.packages - 1 + stats.packages_in_flight == packages
 
 
-def times_of(points: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the times of a package; the series have FIRST already."""
-    return np.arange(FIRST + 1, FIRST + points + 1)
-
-
 async def held(proxy: FaultProxy, writer: BatchWriter, *, takes: bool) -> None:
     """Wait until one of the two packages is all that is in flight, and where it is to be."""
     await eventually(lambda: writer.stats().packages_in_flight == 1)
     if takes:
         await eventually(lambda: proxy.held_bytes > POINTS * POINT_BYTES)
-
-
-async def stored_times(database: Database) -> dict[str, list[int]]:
-    """Return what is stored once the server works on nothing."""
-    async with database.client() as client:
-        found, before = await look(client), None
-        while found is None or found != before:
-            await asyncio.sleep(0.1)
-            found, before = await look(client), found
-    return found
-
-
-async def look(client: SiriDBClient) -> dict[str, list[int]] | None:
-    shown = await client.query("show active_tasks")
-    found = await client.query_arrays("select * from *", all_points=True)
-    times = {name: sorted(times.tolist()) for name, (times, _) in found.items()}
-    return times if shown["data"][0]["value"] == 1 else None
-
-
-def all_times(points: int = POINTS) -> dict[str, list[int]]:
-    return {name: list(range(FIRST, FIRST + points + 1)) for name in SERIES}
 
 
 # ---- a writer that goes on
@@ -278,146 +237,3 @@ def test_next_writer_of_a_spool_sends_what_a_killed_process_left(
         assert writer.stats().spooled >= POINTS
     proxy.heal()
     assert asyncio.run(stored_times(database)) == all_times()
-
-
-# ---- a client
-
-
-async def give_up_in_time(client: SiriDBClient, inserting: asyncio.Task[Any]) -> None:
-    with pytest.raises(RequestTimeout):
-        await inserting
-
-
-async def cancel(client: SiriDBClient, inserting: asyncio.Task[Any]) -> None:
-    connection = connection_of(client)
-    inserting.cancel()
-    await asyncio.wait([inserting])
-    await connection.wait_closed()  # when its time is over
-
-
-async def close(client: SiriDBClient, inserting: asyncio.Task[Any]) -> None:
-    client.close()
-    with pytest.raises(ConnectionLost) as caught:
-        await inserting
-    assert caught.value.in_doubt
-
-
-async def keep_alive(client: SiriDBClient, inserting: asyncio.Task[Any]) -> None:
-    connection_of(client).keep_alive(0.3)
-    with pytest.raises(ConnectionLost) as caught:
-        await inserting
-    assert caught.value.in_doubt
-
-
-CLIENT_WAYS: dict[str, tuple[Callable[..., Any], float]] = {
-    "timeout": (give_up_in_time, 1.0),
-    "cancellation": (cancel, 1.0),
-    "close": (close, 60.0),
-    "keep-alive": (keep_alive, 60.0),
-}
-
-
-def connection_of(client: SiriDBClient) -> Connection:
-    connection = client._binding.here().select()
-    assert connection is not None
-    return connection
-
-
-@each_place
-@pytest.mark.parametrize("way", CLIENT_WAYS)
-async def test_insert_of_a_client_that_was_given_up_may_be_sent_again(
-    database: Database, proxy: FaultProxy, way: str, takes: bool
-) -> None:
-    give_up, timeout = CLIENT_WAYS[way]
-    client = SiriDBClient.from_url(url_of(proxy, database))
-    await client.connect()
-    await client.insert({name: (np.array([FIRST]), np.array([0.5])) for name in SERIES})
-    connection = connection_of(client)
-    proxy.hold(takes=takes)
-    points = {"one": (times_of(POINTS), np.arange(POINTS) / 2)}
-    inserting = asyncio.create_task(client.insert(points, timeout))
-    await eventually(lambda: connection._session.requests > 0)
-    if takes:
-        await eventually(lambda: proxy.held_bytes > len(encode_insert(points)))
-    await give_up(client, inserting)
-    await send_missing(database, SERIES)
-    proxy.heal()
-    assert await stored_times(database) == all_times()
-    client.close()
-    await client.wait_closed()
-
-
-async def test_client_goes_on_after_an_insert_that_was_not_answered(
-    database: Database, proxy: FaultProxy
-) -> None:
-    # What was asked over the same connection is asked again; other inserts are in doubt.
-    async with SiriDBClient.from_url(url_of(proxy, database)) as client:
-        proxy.hold()
-        late, other, query = (
-            asyncio.create_task(request)
-            for request in (
-                client.insert({"one": [[1, 0.5]]}, timeout=0.5),
-                client.insert({"two": [[1, 0.5]]}, timeout=20),
-                client.query("show uptime", timeout=20),
-            )
-        )
-        with pytest.raises(RequestTimeout):
-            await late
-        with pytest.raises(ConnectionLost) as caught:
-            await other
-        assert caught.value.in_doubt
-        assert (await query)["data"]
-        await client.insert({"one": [[2, 0.5]]}, timeout=20)
-        proxy.heal()
-        assert await stored_times(database) == {"one": [2]}
-
-
-async def test_query_that_is_not_answered_leaves_the_connection_open(
-    database: Database, proxy: FaultProxy
-) -> None:
-    async with SiriDBClient.from_url(url_of(proxy, database)) as client:
-        connection = connection_of(client)
-        proxy.hold()
-        with pytest.raises(RequestTimeout):
-            await client.query("show uptime", timeout=0.2)
-        proxy.heal()
-        assert await client.query("show uptime", timeout=20)
-        assert connection_of(client) is connection
-
-
-async def test_sentinel_that_is_not_answered_leaves_the_connection_open(
-    database: Database, proxy: FaultProxy
-) -> None:
-    # It does no harm later, and a server may be busy for longer than a sentinel is waited for.
-    async with SiriDBClient.from_url(url_of(proxy, database)) as client:
-        connection = connection_of(client)
-        proxy.hold()
-        deadline = asyncio.get_running_loop().time() + 0.2
-        sentinel = encode_insert({"one": [[FIRST, 1]]})
-        with pytest.raises(RequestTimeout):
-            await connection.send(REQ_INSERT, sentinel, deadline, may_come_late=True)
-        proxy.heal()
-        assert await client.query("show uptime", timeout=20)
-        assert connection_of(client) is connection
-
-
-async def test_client_whose_server_ends_instead_of_coming_back_is_told(
-    own_database: Database,
-) -> None:
-    async with own_database.client() as client:
-        own_database.server.pause()
-        with pytest.raises(RequestTimeout):
-            await client.insert({"one": [[1, 0.5]]}, timeout=0.2)
-        querying = asyncio.create_task(client.query("show uptime", timeout=20))
-        own_database.server.kill()
-        with pytest.raises((ConnectionLost, PoolError)):
-            await querying
-
-
-async def send_missing(database: Database, names: tuple[str, ...]) -> None:
-    """Do what somebody does who is told that points are in doubt: look, and send again."""
-    found = await stored_times(database)
-    async with database.client() as client:
-        for name in names:
-            if len(found[name]) == 1:
-                await client.insert({name: (times_of(POINTS), np.arange(POINTS) / 2)})

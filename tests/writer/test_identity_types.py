@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,13 +17,6 @@ from tests.fix_server import Database
 FIRST = 1_600_000_000_000_000_000
 NAMES = [f"s{n}" for n in range(200)]
 pytestmark = pytest.mark.usefixtures("fast_retry")
-
-
-@pytest.fixture
-def proxy(database: Database) -> Iterator[FaultProxy]:
-    """Put a proxy in front of the server."""
-    with FaultProxy(database.server.host, database.server.port) as proxy:
-        yield proxy
 
 
 async def values_of(database: Database, name: str) -> list[object]:
