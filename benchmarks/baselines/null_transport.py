@@ -8,7 +8,6 @@ in nanoseconds that holds nothing.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,9 +58,8 @@ class NullEngine(Engine):
 
     def check(self) -> None:
         """Seal what should leave; every series is new to the database."""
-        self._is_notified = False
+        self._wakeup.begin()
         if self._is_running:
-            self._checked_at = time.monotonic()
             for series in self._coalescer.take_unresolved():
                 self._coalescer.resolve_type(series, None)
             self._dispatcher.check()

@@ -140,6 +140,21 @@ class Accounts:
         except BaseException as exc:  # noqa: BLE001 - it is raised again
             self._raise_later(exc)
 
+    def stats(self, **others: int) -> Stats:
+        """Return the figures since the beginning; ``others`` are those that it does not know."""
+        total = self.total
+        return Stats(
+            delivered=total.points,
+            fast=self.fast,
+            slow=total.points - self.fast,
+            rejected=total.rejected_points,
+            in_doubt=total.in_doubt_points,
+            changed=total.changed_points,
+            packages=total.packages,
+            bytes=total.bytes,
+            **others,
+        )
+
     def end_period(self) -> Report:
         """Return the report since the last one."""
         now = self._clock()

@@ -9,37 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from math import inf
 
-from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.concurrency.fork import own
 from siridb_fast.concurrency.waiting import Waiters
-from siridb_fast.connection.cluster import Cluster, first_failure
+from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import Config, OnDoubt
-from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.accounts import Accounts, Stats
-from siridb_fast.delivery.disk_queue import DiskQueue
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.durability import SentinelTracker, clock_of
 from siridb_fast.delivery.packages import Packages
-from siridb_fast.delivery.recall import Recaller
 from siridb_fast.delivery.repeats import Repeats
 from siridb_fast.delivery.report import Failure, OpenDelivery, Report
 from siridb_fast.delivery.send_queue import SendQueue
-from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.delivery.states import PackageState, Policy
 from siridb_fast.errors import (
-    AuthenticationError,
     ConfigError,
     RequestTimeout,
-    UnknownDatabaseError,
     WriterClosedError,
 )
 from siridb_fast.query.database_facts import DatabaseFacts
@@ -47,16 +37,18 @@ from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.admission import Admission
 from siridb_fast.writer.column_intake import ColumnIntake
 from siridb_fast.writer.first_points import FirstPoints
+from siridb_fast.writer.flusher import Flusher
 from siridb_fast.writer.handshake import Handshake
-from siridb_fast.writer.options import IN_BACKGROUND, WriterOptions
+from siridb_fast.writer.options import WriterOptions
 from siridb_fast.writer.refitter import Refitter
 from siridb_fast.writer.series_types import SeriesTypeResolver
+from siridb_fast.writer.startup import reach
+from siridb_fast.writer.wakeup import Wakeup
+from siridb_fast.writer.writer_spool import WriterSpool
 
 __all__ = ["Engine"]
 
 CLOSE_TIMEOUT = 1.0
-FATAL = (AuthenticationError, ConfigError)  # waiting does not help, but a database may come yet
-SPOOL_TIMEOUT = 30.0  # to write what memory holds to disk
 
 logger = logging.getLogger("siridb_fast")
 
@@ -79,43 +71,25 @@ class Engine:
         self._options = options
         self._coalescer = coalescer
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        on_doubt: OnDoubt = options.on_doubt or config.on_doubt or "verify"
-        self._on_doubt = on_doubt
+        self._on_doubt: OnDoubt = options.on_doubt or config.on_doubt or "verify"
         self._cluster = Cluster(
-            config, per_host=options.per_host, on_change=self.notify, handshake=self._run_handshake
+            config,
+            per_host=options.per_host,
+            on_change=self.notify,
+            handshake=lambda connection: self._handshake.run(connection),
         )
         self.queries = ServerQueries(self._cluster)
         self._handshake = Handshake(
-            self.queries, options, on_doubt, self._on_facts, is_bound=is_bound
+            self.queries, options, self._on_doubt, self._on_facts, is_bound=is_bound
         )
         self._facts = DatabaseFacts(
             time_precision=options.time_precision, buffer_size=options.buffer_size
         )
+        self._wakeup = Wakeup(self.check)
         self._accounts = Accounts(
-            time.monotonic, options.on_delivery, options.on_error, self._raise_later
+            time.monotonic, options.on_delivery, options.on_error, self._wakeup.raise_later
         )
         self._accounts.buffer_points = self._facts.buffer_points
-        self._first_points = FirstPoints(
-            self._accounts,
-            lambda names, host: self.queries.series_types(
-                names, at=self._cluster.connection_to(host)
-            ),
-            waits_for_replicas=len(config.hosts) > 1,
-            type_of=lambda name: self._type_resolver.type_of(name),
-            on_type=lambda name, type_: self._type_resolver.correct(name, type_),
-            notify=self.notify,
-        )
-        self._packages = Packages(
-            Policy(on_doubt, has_spool=False),
-            self._first_points,
-            self._count_memory,
-            Repeats(coalescer.known),
-        )
-        self._send_queue = SendQueue(
-            self._packages, coalescer, self._loop.time, options.delivery_timeout
-        )
-        self._dispatcher = self._new_dispatcher()
         self._type_resolver = SeriesTypeResolver(
             coalescer,
             self.queries.series_types,
@@ -125,16 +99,41 @@ class Engine:
             on_new=self._on_new_series,
             on_changed=self._on_types_changed,
         )
+        self._first_points = FirstPoints(
+            self._accounts,
+            lambda names, host: self.queries.series_types(
+                names, at=self._cluster.connection_to(host)
+            ),
+            waits_for_replicas=len(config.hosts) > 1,
+            type_of=self._type_resolver.type_of,
+            on_type=self._type_resolver.correct,
+            notify=self.notify,
+        )
+        self._packages = Packages(
+            Policy(self._on_doubt, has_spool=False),
+            self._first_points,
+            self._count_memory,
+            Repeats(coalescer.find),
+        )
+        self._send_queue = SendQueue(
+            self._packages, coalescer, self._loop.time, options.delivery_timeout
+        )
+        self._dispatcher = self._new_dispatcher()
         self._refitter: Refitter | None = None
-        self._spool: SpoolThread | None = None
-        self._disk_queue: DiskQueue | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._checked_at = -inf  # when the coalescer was last asked for what is due
-        self._is_notified = False
+        self._spool: WriterSpool | None = None
         self._is_running = False
         self._points_in_packages = 0
         self.waiters = Waiters(self._loop, self.notify)
         self.admission = self._new_admission()
+        self._flusher = Flusher(
+            coalescer,
+            self._packages,
+            self._type_resolver,
+            self._first_points,
+            self.waiters,
+            check=self.check,
+            is_spool_empty=self._is_spool_empty,
+        )
         own(self)
 
     def _new_dispatcher(self) -> Dispatcher:
@@ -169,7 +168,7 @@ class Engine:
     @property
     def is_this_thread(self) -> bool:
         """Tell whether the event loop runs in this thread."""
-        return threading.get_ident() == self._thread
+        return self._wakeup.is_this_thread
 
     @property
     def points_left(self) -> int:
@@ -183,7 +182,7 @@ class Engine:
             SiriDBError, OSError: No server can be reached, or none lets the user in.
         """
         try:
-            await self._reach(timeout)
+            await reach(self._cluster, self._config, self._options.wait_for_server, timeout)
             await self._open_spool()
         except BaseException:
             self._cluster.close()
@@ -195,21 +194,6 @@ class Engine:
     def time_precision(self) -> int | None:
         """The database's, SECOND … NANOSECOND, if it is known."""
         return self._facts.time_precision
-
-    async def _reach(self, timeout: float | None) -> None:
-        wait_for_server = self._options.wait_for_server
-        if wait_for_server == IN_BACKGROUND and timeout is None:
-            timeout = self._config.timeout
-        results = await self._cluster.connect(timeout)
-        if self._cluster.is_connected:
-            return
-        failure = first_failure(results)
-        if isinstance(failure, FATAL) and not isinstance(failure, UnknownDatabaseError):
-            raise failure
-        if wait_for_server == IN_BACKGROUND:
-            logger.warning("no server is there yet; points wait for one: %s", failure)
-        elif not await self._cluster.wait_connected(wait_for_server):
-            raise self._cluster.failure or failure
 
     def _on_facts(self, facts: DatabaseFacts) -> None:
         # Before a new connection is used.
@@ -247,10 +231,18 @@ class Engine:
         if self.time_precision is None:
             raise ConfigError("spool= needs the right to show, or time_precision=")
         servers = await self.queries.servers() if self._cluster.is_connected else []
-        self._spool = SpoolThread(options)
-        await self._spool.open(
-            self._config.dbname, UNITS[self.time_precision], " ".join(servers) or None
+        self._spool = WriterSpool(
+            options,
+            self._cluster,
+            self._coalescer,
+            self._packages,
+            self._send_queue,
+            self._dispatcher,
+            max_buffered=self._options.max_buffered,
+            fail=self.fail,
+            notify=self.notify,
         )
+        await self._spool.open(self._config.dbname, UNITS[self.time_precision], servers)
 
     def start(self, intake: ColumnIntake) -> None:
         """Take points from now on; the ``intake`` knows the types that series have."""
@@ -259,38 +251,12 @@ class Engine:
         self._dispatcher.on_outdated = refitter.start
         self._type_resolver.keep_checking()
         if self._spool is not None:
-            self._dispatcher.disk_queue = self._disk_queue = self._new_disk_queue(
-                self._spool, refitter.refit
-            )
+            self._dispatcher.disk_queue = self._spool.start(refitter.refit)
             self._packages.policy = replace(self._packages.policy, has_spool=True)
         self._is_running = True
         self._accounts.start()
         self._coalescer.open(self._accounts.buffer_points)
         self.notify()
-
-    def _new_disk_queue(
-        self, spool: SpoolThread, refit: Callable[[bytes], Awaitable[Batch | None]]
-    ) -> DiskQueue:
-        recaller = Recaller(
-            spool,
-            self._packages,
-            self._send_queue,
-            max_buffered=self._options.max_buffered,
-            refit=refit,
-            on_recalled=self._dispatcher.on_recalled,
-            on_unreadable=lambda row, error: self.fail(Failure("", row.points, error), []),
-            notify=self.notify,
-        )
-        return DiskQueue(
-            spool,
-            self._packages,
-            self._send_queue,
-            recaller,
-            is_connected=lambda: self._cluster.is_connected,
-            is_memory_short=lambda: self._coalescer.is_crowded,
-            on_split=self._dispatcher.split,
-            notify=self.notify,
-        )
 
     def fail(self, failure: Failure, waiting: list[tuple[OpenDelivery, int]]) -> None:
         """Book points that will not be delivered, also in the deliveries that wait for them."""
@@ -313,8 +279,7 @@ class Engine:
             self._refitter.stop()
         if self._spool is not None:
             self._spool.end()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._wakeup.stop()
 
     def disown(self) -> None:
         """Take and send nothing more; called in a child of a fork."""
@@ -331,7 +296,7 @@ class Engine:
 
     async def spool_remaining(self) -> None:
         """Leave what is not delivered in the spool, if there is one, and close that."""
-        if self._disk_queue is None:
+        if self._spool is None or not self._spool.is_started:
             return
         self._type_resolver.stop()
         self._type_resolver.postpone()
@@ -339,7 +304,7 @@ class Engine:
         self._dispatcher.leave_all_on_disk()
         self._cluster.close()
         await self.wait_stopped()  # before the next writer can have the spool, and look
-        await self._disk_queue.close(SPOOL_TIMEOUT)
+        await self._spool.finish()
 
     async def deliver_all(self, timeout: float | None, *, with_spool: bool = False) -> None:
         """Send what is pending now, and wait until its fate is known.
@@ -353,37 +318,16 @@ class Engine:
         timeout = self._options.delivery_timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(timeout):
-                generation = -1
-                while generation != self._packages.generation:  # types were forgotten meanwhile
-                    generation = self._packages.generation
-                    await self._deliver_pending()
-                if with_spool:
-                    await self.waiters.wait_until(self._is_spool_empty)
-                held = self._first_points.waiting()
-                await self.waiters.wait_until(lambda: not held & self._first_points.waiting())
+                await self._flusher.deliver_all(with_spool=with_spool)
         except TimeoutError:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
                 f"{self._cluster.failure_suffix}"
             ) from None
 
-    async def _deliver_pending(self) -> None:
-        # Of series whose type is not known nothing leaves.
-        self.check()
-        newest = self._type_resolver.newest
-        await self.waiters.wait_until(
-            lambda: newest is None or self._coalescer.is_resolved(newest)
-        )
-        now = time.monotonic()
-        self._coalescer.flush(now)
-        self.check()
-        await self.waiters.wait_until(lambda: self._coalescer.oldest_since > now)
-        number = self._packages.last_number
-        await self.waiters.wait_until(lambda: self._packages.is_finished(number))
-
     def _is_spool_empty(self) -> bool:
-        disk_queue = self._disk_queue
-        return disk_queue is None or disk_queue.is_empty or not self._cluster.is_connected
+        spool = self._spool
+        return spool is None or spool.is_empty or not self._cluster.is_connected
 
     def end_period(self) -> Report:
         """Return the report of all points since the last one."""
@@ -391,23 +335,14 @@ class Engine:
 
     def stats(self) -> Stats:
         """Return the figures since the start."""
-        total, fast = self._accounts.total, self._accounts.fast
-        return Stats(
+        return self._accounts.stats(
             written=self._coalescer.accepted + self.admission.direct_points,
             buffered=self._coalescer.points,
             in_flight=self._points_in_packages + self._first_points.points,
             unsafe=self._packages.points(PackageState.ACKNOWLEDGED),
-            spooled=self._disk_queue.points if self._disk_queue is not None else 0,
-            delivered=total.points,
-            fast=fast,
-            slow=total.points - fast,
-            rejected=total.rejected_points,
-            in_doubt=total.in_doubt_points,
-            changed=total.changed_points,
-            packages=total.packages,
+            spooled=self._spool.points if self._spool is not None else 0,
             packages_in_flight=self._packages.count(PackageState.IN_FLIGHT),
             retries=self._packages.retries,
-            bytes=total.bytes,
             series=self._coalescer.series_count,
             settled=self._type_resolver.resolved_count,
             buffered_bytes=self._coalescer.buffered_bytes,
@@ -418,32 +353,29 @@ class Engine:
 
     def notify(self) -> None:
         """Wake the event loop, for which there may be something to do; from any thread."""
-        if self._is_notified or not self._is_running:
+        if not self._is_running:
             return
-        self._is_notified = True
         try:
-            if self.is_this_thread:
-                self._loop.call_soon(self.check)
-            else:
-                self._loop.call_soon_threadsafe(self.check)
+            self._wakeup.soon()
         except RuntimeError:
             self._coalescer.close()  # to refuse what comes from now on
             raise WriterClosedError("the event loop of the writer is closed") from None
 
     def check(self) -> None:
         """Send what should leave, and wake those who wait for what is true now."""
-        self._is_notified = False
+        self._wakeup.begin()
         if self._is_running:
-            self._checked_at = time.monotonic()
-            if self._disk_queue is not None and not self._cluster.is_connected:
+            if self._dispatcher.disk_queue is not None and not self._cluster.is_connected:
                 self._type_resolver.postpone()
             else:
                 self._type_resolver.start(may_ask=self._cluster.is_connected)
             self._dispatcher.check()
 
     def _on_checked(self) -> None:
+        # For the oldest point; if it was due already, an answer or a connection is waited for.
         self.waiters.wake()
-        self._set_timer()
+        if self._is_running:
+            self._wakeup.at(self._coalescer.oldest_since + self._options.linger)
 
     def forget_types(self) -> None:
         """Have the types of all series asked for again, which somebody has dropped; any thread."""
@@ -461,28 +393,3 @@ class Engine:
     def _count_memory(self, size: int, points: int) -> None:
         self._coalescer.sealed_bytes += size
         self._points_in_packages += points
-
-    def _raise_later(self, exception: BaseException) -> None:
-        # Where the event loop deals with it, outside of what must not be cut short.
-        def throw() -> None:
-            raise exception
-
-        self._loop.call_soon(throw)
-
-    def _set_timer(self) -> None:
-        # For the oldest point, unless it was due already at the last check: then an
-        # answer or a connection is waited for. It may have become due since, or a timer be early.
-        if self._timer is None and self._is_running:
-            due = self._coalescer.oldest_since + self._options.linger
-            if self._checked_at < due < inf:
-                delay = max(0.0, due - time.monotonic())
-                self._timer = self._loop.call_later(delay, self._on_linger)
-
-    def _on_linger(self) -> None:
-        self._timer = None
-        self.check()
-
-    # ---- the servers
-
-    async def _run_handshake(self, connection: Connection) -> None:
-        await self._handshake.run(connection)

@@ -77,6 +77,7 @@ class FirstPoints:
         self._held: dict[_Held, None] = {}  # in order
         self._is_belief_new = False  # packages may have been sent in other types than are believed
         self._task: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None  # the last, if no answer came after it
         self.points = 0  # that are held
 
     def expect(self, names: Sequence[str]) -> None:
@@ -149,7 +150,9 @@ class FirstPoints:
                 types |= await self._types(names[first : first + NAMES_AT_ONCE], host)
         except Exception as exc:  # noqa: BLE001 - whatever it is: they are given up in time
             logger.debug("%s does not tell the types of new series: %r", host, exc)
+            self._failure = exc
             return False
+        self._failure = None
         other = {name for name, type_ in types.items() if self._type_of(name) != type_}
         wrong: set[str] = set()
         for one in held:
@@ -213,6 +216,7 @@ class FirstPoints:
                 f"{one.host} has acknowledged these points, but does not tell whether it stored "
                 "them as the type that they were sent in"
             )
+            error.__cause__ = self._failure
             self._forget(one)
             self._accounts.book_failed(one.batch, error, in_doubt=True)
 

@@ -20,7 +20,7 @@ from siridb_fast.delivery.report import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
 from siridb_fast.spool.options import SpoolOptions
 
-__all__ = ["IN_BACKGROUND", "Durability", "WriterKeywords", "WriterOptions"]
+__all__ = ["IN_BACKGROUND", "Durability", "WaitForServer", "WriterKeywords", "WriterOptions"]
 
 MIB = 1024 * 1024
 IN_BACKGROUND: Literal["in_background"] = "in_background"

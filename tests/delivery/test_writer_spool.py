@@ -202,7 +202,7 @@ async def test_timer_that_is_early_by_the_clock_lets_packages_go_to_disk(
     writer = BatchWriter(own_database.url, spool=path, linger=0.01)
     async with writer, outage(own_database, writer):
         assert writer._engine is not None
-        disk_queue: Any = writer._engine._disk_queue
+        disk_queue: Any = writer._engine._dispatcher.disk_queue
         disk_queue._loop = StoppedClock(disk_queue._loop)
         for n in range(3):
             writer.write("a", n, n)

@@ -1,0 +1,78 @@
+"""A flush: all that is pending leaves, and its fate is waited for.
+
+Knows what the parts of a writer are waited for; knows nothing of connections and of deadlines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.concurrency.waiting import Waiters
+from siridb_fast.delivery.packages import Packages
+from siridb_fast.writer.first_points import FirstPoints
+from siridb_fast.writer.series_types import SeriesTypeResolver
+
+__all__ = ["Flusher"]
+
+
+class Flusher:
+    """Flushes one writer.
+
+    Args:
+        coalescer: Has what is pending.
+        packages: All of the writer.
+        type_resolver: Asks for the types of series.
+        first_points: Has what is acknowledged and not booked.
+        waiters: Where to wait.
+        check: Called to have sent what should leave.
+        is_spool_empty: Tells whether nothing of the spool is waited for.
+    """
+
+    def __init__(
+        self,
+        coalescer: Coalescer,
+        packages: Packages,
+        type_resolver: SeriesTypeResolver,
+        first_points: FirstPoints,
+        waiters: Waiters,
+        *,
+        check: Callable[[], None],
+        is_spool_empty: Callable[[], bool],
+    ) -> None:
+        self._coalescer = coalescer
+        self._packages = packages
+        self._type_resolver = type_resolver
+        self._first_points = first_points
+        self._waiters = waiters
+        self._check = check
+        self._is_spool_empty = is_spool_empty
+
+    async def deliver_all(self, *, with_spool: bool) -> None:
+        """Send what is pending now, and wait until its fate is known.
+
+        ``with_spool`` waits also until nothing is in the spool.
+        """
+        generation = -1
+        while generation != self._packages.generation:  # types were forgotten meanwhile
+            generation = self._packages.generation
+            await self._deliver_pending()
+        if with_spool:
+            await self._waiters.wait_until(self._is_spool_empty)
+        unbooked = self._first_points.waiting()
+        await self._waiters.wait_until(lambda: not unbooked & self._first_points.waiting())
+
+    async def _deliver_pending(self) -> None:
+        # Of series whose type is not known nothing leaves.
+        self._check()
+        newest = self._type_resolver.newest
+        await self._waiters.wait_until(
+            lambda: newest is None or self._coalescer.is_resolved(newest)
+        )
+        now = time.monotonic()
+        self._coalescer.flush(now)
+        self._check()
+        await self._waiters.wait_until(lambda: self._coalescer.oldest_since > now)
+        number = self._packages.last_number
+        await self._waiters.wait_until(lambda: self._packages.is_finished(number))

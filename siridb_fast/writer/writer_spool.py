@@ -1,0 +1,127 @@
+"""The spool of a writer: its thread, and the packages that go there and come back.
+
+Knows how these are put together; knows nothing of what is in a package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from siridb_fast.batching._batch import Batch
+from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.connection.cluster import Cluster
+from siridb_fast.delivery.disk_queue import DiskQueue
+from siridb_fast.delivery.dispatcher import Dispatcher
+from siridb_fast.delivery.packages import Packages
+from siridb_fast.delivery.recall import Recaller
+from siridb_fast.delivery.report import Failure, OpenDelivery
+from siridb_fast.delivery.send_queue import SendQueue
+from siridb_fast.delivery.spool_thread import SpoolThread
+from siridb_fast.spool.options import SpoolOptions
+
+__all__ = ["WriterSpool"]
+
+SPOOL_TIMEOUT = 30.0  # to write what memory holds to disk
+
+
+class WriterSpool:
+    """That of one writer.
+
+    Args:
+        options: Where it is, and what goes there.
+        cluster: Where packages go, once there is a connection.
+        coalescer: Tells whether memory is short.
+        packages: All of the writer.
+        send_queue: Makes packages.
+        dispatcher: Takes those that come back.
+        max_buffered: Of the writer.
+        fail: Called with points that are given up, and who waits for how many of them.
+        notify: Called when there may be something to do.
+    """
+
+    def __init__(
+        self,
+        options: SpoolOptions,
+        cluster: Cluster,
+        coalescer: Coalescer,
+        packages: Packages,
+        send_queue: SendQueue,
+        dispatcher: Dispatcher,
+        *,
+        max_buffered: int,
+        fail: Callable[[Failure, list[tuple[OpenDelivery, int]]], None],
+        notify: Callable[[], None],
+    ) -> None:
+        self._thread = SpoolThread(options)
+        self._cluster = cluster
+        self._coalescer = coalescer
+        self._packages = packages
+        self._send_queue = send_queue
+        self._dispatcher = dispatcher
+        self._max_buffered = max_buffered
+        self._fail = fail
+        self._notify = notify
+        self._disk_queue: DiskQueue | None = None  # once the writer takes points
+
+    async def open(self, dbname: str, time_precision: str, servers: list[str]) -> None:
+        """Open the file, or make it, for a database of these servers, by uuid.
+
+        Raises:
+            SpoolError: It cannot be used, or another writer has it.
+        """
+        await self._thread.open(dbname, time_precision, " ".join(servers) or None)
+
+    def start(self, refit: Callable[[bytes], Awaitable[Batch | None]]) -> DiskQueue:
+        """Return the queue of packages to disk; what is there comes back from now on.
+
+        ``refit`` gives the points of a package the types that their series have.
+        """
+        recaller = Recaller(
+            self._thread,
+            self._packages,
+            self._send_queue,
+            max_buffered=self._max_buffered,
+            refit=refit,
+            on_recalled=self._dispatcher.on_recalled,
+            on_unreadable=lambda row, error: self._fail(Failure("", row.points, error), []),
+            notify=self._notify,
+        )
+        self._disk_queue = DiskQueue(
+            self._thread,
+            self._packages,
+            self._send_queue,
+            recaller,
+            is_connected=lambda: self._cluster.is_connected,
+            is_memory_short=lambda: self._coalescer.is_crowded,
+            on_split=self._dispatcher.split,
+            notify=self._notify,
+        )
+        return self._disk_queue
+
+    @property
+    def is_started(self) -> bool:
+        """Tell whether packages go there."""
+        return self._disk_queue is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is on disk, or on its way there or back."""
+        return self._disk_queue is None or self._disk_queue.is_empty
+
+    @property
+    def points(self) -> int:
+        """How many points are on disk."""
+        return 0 if self._disk_queue is None else self._disk_queue.points
+
+    async def finish(self) -> None:
+        """Write what is to be on disk, and close the file."""
+        if self._disk_queue is not None:
+            await self._disk_queue.close(SPOOL_TIMEOUT)
+
+    def end(self) -> None:
+        """Close the file after what was begun."""
+        self._thread.end()
+
+    async def close(self) -> None:
+        """Close the file, which nothing was written to."""
+        await self._thread.close()
