@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Any
 
 import numpy as np
@@ -133,11 +133,13 @@ def _taking(order: Callable[[data.Array], data.Array]) -> Work:
     points = _Points()
     coalescer = points.writer.coalescer
     buffer = PayloadBuffer()  # used again, as a writer does
-    times, values = order(data.nanoseconds(RUN_POINTS)).tolist(), [1.5] * RUN_POINTS
+    times, values = data.nanoseconds(RUN_POINTS), [1.5] * RUN_POINTS
+    starts = count(0, int(times[-1] - times[0]) + 1)  # each run is newer than what left before
 
     def fill() -> None:
+        run = (order(times) + next(starts)).tolist()
         for name in points.names[:RUNS]:
-            _exhaust(map(points.intake.series(name).append, times, values))
+            _exhaust(map(points.intake.series(name).append, run, values))
 
     def take() -> None:
         coalescer.flush(0.0)
