@@ -12,7 +12,7 @@ from typing import Any
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.failover import request_with_failover
-from siridb_fast.errors import ProtocolError, UserAuthError
+from siridb_fast.errors import PoolError, ProtocolError, ServerError, UserAuthError
 from siridb_fast.protocol.pools import MAX_POOLS
 from siridb_fast.query.catalog import Catalog, quote
 from siridb_fast.query.paging import PointArrays
@@ -64,6 +64,8 @@ class ServerQueries:
             await run_query(self._sender(at), query, QUERY_TIMEOUT)
         except UserAuthError:
             return False
+        except (PoolError, ServerError):
+            pass  # the right is looked at before the servers are, one of which is missing
         return True
 
     async def active_tasks(self, *, at: Connection) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +58,38 @@ def test_what_a_server_in_backup_mode_does_not_take_goes_to_its_replica() -> Non
                 timeout=30,
                 what="every point is in both servers once",
             )
+
+
+@pytest.mark.parametrize("options", [{}, {"durability": "safe"}, {"on_doubt": "report"}])
+def test_a_writer_that_starts_while_a_pool_is_down_waits_for_it(
+    options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def write(first: SiriDBServer, second: SiriDBServer) -> None:
+        url = f"{first.url()}?inactive_time=1&max_wait_retry=1"
+        async with BatchWriter(url, linger=0.01, **options) as writer:
+            write_burst(writer, 0)
+            await asyncio.sleep(1)
+            await asyncio.to_thread(second.start)
+            await writer.drain()
+
+    with SiriDBCluster(pools=2) as cluster:
+        cluster.create_database()
+        first, second = cluster.servers
+        second.stop()
+        wait_until(lambda: _lacks_pool(first), timeout=60, what="the first server misses it")
+        siridb_fast.run(write(first, second))
+        cluster.wait_until_running()
+        found = siridb_fast.run(found_in(cluster.url()))
+    assert found == {name: list(range(BURST)) for name in SERIES}
+    assert "no connection" not in caplog.text
+
+
+def _lacks_pool(server: SiriDBServer) -> bool:
+    try:
+        server.api.query("dbtest", "select count() from 'any'")
+    except HttpApiError as exc:
+        return "pool" in str(exc)
+    return False
 
 
 def test_points_that_come_while_a_pool_is_added_are_stored_once() -> None:
