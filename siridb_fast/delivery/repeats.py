@@ -60,10 +60,10 @@ class Repeats:
 
     def begin(self, batch: Batch, number: int, is_finished: Callable[[int], bool]) -> None:
         """Take note of a package that is new; ``is_finished`` as `Packages` tells."""
-        if len(self._notes) > self._enough:
-            self._tidy(is_finished)  # first: the package does not count as unfinished yet
         for repeat in batch.repeats:
             self._place(repeat, number)
+        if len(self._notes) > self._enough:  # the package itself does not count as unfinished yet
+            self._tidy(lambda one: one < number and is_finished(one))
 
     def begin_recalled(self, batch: Batch, number: int, row_id: int) -> None:
         """Take note of a package that was read from disk; it may be of a former writer."""

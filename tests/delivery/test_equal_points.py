@@ -224,6 +224,21 @@ def test_package_that_is_lost_after_others_is_found_missing_or_nobody_can_tell(
     model.check(is_exact=not unknown)
 
 
+def test_what_is_counted_at_a_timestamp_is_kept_for_the_package_that_goes_on_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(siridb_fast.delivery.repeats, "FEW_NOTES", 0)
+    model = EqualModel()
+    model.write_column("a", [(0, 0), (0, 1), (0, 1)])
+    model.send(0)
+    model.answer(0, "ack")
+    model.write([("a", 0, 1), ("a", 1, 0)])
+    model.send(0)
+    model.answer(0, "vanished")
+    model.finish()
+    model.check(is_exact=True)
+
+
 # ---- many orders of events
 
 RUNS = 300
