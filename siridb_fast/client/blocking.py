@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.client.client import SiriDBClient
+from siridb_fast.client.load_data import load_data
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.concurrency.loops import (
@@ -28,9 +29,7 @@ from siridb_fast.connection.config import Config, Target
 from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError
-from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
-from siridb_fast.loading.sources import portions
 from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 from siridb_fast.writer.writer import BatchWriter
@@ -359,4 +358,4 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
     """
     chosen = LoadOptions.of(options)
     refuse_running_loop()
-    return run(Loader(target, chosen).load(portions(data, chosen)))
+    return run(load_data(data, target, chosen))

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.client.binding import ClusterBinding, State
 from siridb_fast.client.database import Database
+from siridb_fast.client.load_data import load_data
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.connection.config import Config, OnDoubt, config_of, describe, parse_url
 from siridb_fast.connection.failover import request_with_failover
 from siridb_fast.connection.hosts import parse_hostlist
 from siridb_fast.delivery.report import Report
-from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
-from siridb_fast.loading.sources import portions
 from siridb_fast.query.paging import PointArrays
 from siridb_fast.writer.options import WriterKeywords
 from siridb_fast.writer.writer import BatchWriter
@@ -363,8 +362,7 @@ class SiriDBClient(Unpicklable):
 
         With connections of its own; the client need not be connected.
         """
-        chosen = LoadOptions.of(options)
-        return await Loader(self, chosen).load(portions(data, chosen))
+        return await load_data(data, self, LoadOptions.of(options))
 
     def writer(self, **options: Unpack[WriterKeywords]) -> BatchWriter:
         """Return a `BatchWriter` to the same servers; it has connections of its own.
