@@ -60,11 +60,11 @@ class ClusterBinding:
         return await self._bind().connect(timeout)
 
     async def open(self, timeout: float | None) -> None:
-        """Connect to one server at least, as `Cluster.open` does; close if there is none."""
+        """Connect to one server at least, as `Cluster.open` does; close if that is not done."""
         cluster = self._bind()
         try:
             await cluster.open(timeout)
-        except Exception:
+        except BaseException:  # also a cancellation: another host may be connected
             self.close()
             raise
 

@@ -103,11 +103,27 @@ async def test_without_a_server_async_with_raises_what_connect_met(unused_port: 
     assert client.is_closed
 
 
-async def test_connect_is_given_up_on_in_time() -> None:
-    async def silent(peer: ScriptedPeer) -> None:
-        await peer.read_package()
-        await peer.read_package()
+async def silent(peer: ScriptedPeer) -> None:
+    """Never answer."""
+    await peer.read_package()
+    await peer.read_package()
 
+
+async def test_opening_that_is_cancelled_leaves_no_connection(database: Database) -> None:
+    async with ScriptedServer(silent) as server:
+        hosts = [("127.0.0.1", database.server.port), (server.host, server.port)]
+        client = SiriDBClient("iris", "siri", database.name, hosts)
+        opening = asyncio.create_task(client.open(timeout=60))
+        await eventually(lambda: client.connected)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert client.is_closed
+        await client.wait_closed()
+        assert not client.connected
+
+
+async def test_connect_is_given_up_on_in_time() -> None:
     async with ScriptedServer(silent) as server:
         client = scripted_client(server)
         (result,) = await asyncio.wait_for(client.connect(timeout=0.05), 2)
