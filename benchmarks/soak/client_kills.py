@@ -38,6 +38,11 @@ class Kills:
     lost: int
     doubled: int
 
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether every reported point is there once; without any, nobody knows."""
+        return self.reported > 0 and not (self.lost or self.doubled)
+
     def __str__(self) -> str:
         return (
             f"{self.kills} kills of the client: {self.reported:,} points reported, "
@@ -83,6 +88,8 @@ def kill_clients(kills: int, seed: int) -> Kills:
                 time.sleep(LIFETIME * chance.uniform(0, 2))
                 os.kill(child.pid, signal.SIGKILL)
                 lines += child.stdout.read().split("\n")
+            if child.returncode != -signal.SIGKILL:
+                raise RuntimeError(f"a client ended by itself, with code {child.returncode}")
             stops = [int(line) for line in lines if line.strip()]
             reported.append(np.arange(first, max(stops, default=first)))
         times = np.array(run(finish(server.url(), path)))

@@ -22,11 +22,12 @@ Times = dict[str, NumpyArray]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many points are lost, there twice, or changed.
+    """How many points are lost, there twice, or changed, of how many that were looked for.
 
     ``lost_times`` and ``doubled_times`` have their timestamps, by series.
     """
 
+    wanted: int
     lost: int
     doubled: int
     changed: int
@@ -35,8 +36,8 @@ class Found:
 
     @property
     def is_exact(self) -> bool:
-        """Tell whether every point is there once, as it was written."""
-        return not (self.lost or self.doubled or self.changed)
+        """Tell whether every point is there once, as it was written; without any, nobody knows."""
+        return self.wanted > 0 and not (self.lost or self.doubled or self.changed)
 
     def __str__(self) -> str:
         return f"{self.lost:,} points lost, {self.doubled:,} doubled, {self.changed:,} changed"
@@ -83,4 +84,5 @@ async def compare(server: HasUrl, accepted: Times) -> Found:
                 doubled += len(times) - len(unique)
             changed += int((values != value_of(times)).sum())
     lost = sum(map(len, lost_times.values()))
-    return Found(lost, doubled, changed, lost_times, doubled_times)
+    wanted_points = sum(map(len, accepted.values()))
+    return Found(wanted_points, lost, doubled, changed, lost_times, doubled_times)

@@ -84,13 +84,19 @@ class Outcome:
 
     way: str
     kills: int
-    written: int
     found: Found
     report: list[Report]
     why: list[str]
 
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether every point is there once, as it was written and reported."""
+        return self.found.is_exact and all(report.is_complete for report in self.report)
+
     def __str__(self) -> str:
-        head = f"{self.way}: {self.kills} kills, {self.written:,} points accepted; {self.found}"
+        head = (
+            f"{self.way}: {self.kills} kills, {self.found.wanted:,} points accepted; {self.found}"
+        )
         incomplete = [str(report) for report in self.report if not report.is_complete]
         return "\n  ".join([head, *self.why, *incomplete])
 
@@ -149,4 +155,4 @@ async def write_through(way: str, kills: int, seed: int) -> Outcome:
             for story, points in trace.of(name, times).items():
                 why[f"{what}, of pool {pool_of(name, 2)}: {story}"] += points
     lines = [f"{points:,} {story}" for story, points in why.most_common()]
-    return Outcome(way, kills, sum(map(len, accepted.values())), found, reports, lines)
+    return Outcome(way, kills, found, reports, lines)

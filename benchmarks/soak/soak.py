@@ -64,7 +64,6 @@ BURSTS = {"mixed": Bursts([1, 10, 2000], 8192), "long": Bursts([100, 500, 2000],
 class Verdict:
     """What became of the points of a run."""
 
-    written: int
     found: Found
     faults: dict[str, int]
     retries: int | None = None  # packages sent again, where that is known
@@ -79,7 +78,7 @@ class Verdict:
     def __str__(self) -> str:
         faults = ", ".join(f"{count} × {kind}" for kind, count in sorted(self.faults.items()))
         again = "" if self.retries is None else f"{self.retries} packages sent again; "
-        return f"{self.written:,} points accepted; {faults}; {again}{self.found}"
+        return f"{self.found.wanted:,} points accepted; {faults}; {again}{self.found}"
 
 
 @dataclass(slots=True)
@@ -207,8 +206,7 @@ async def soak(
         retries = writer.stats().retries
         accepted = accepted_by(sources)
         found = await compare(server, accepted)
-    written = sum(map(len, accepted.values()))
-    return Verdict(written, found, faults, retries, report)
+    return Verdict(found, faults, retries, report)
 
 
 async def soak_reference(seconds: float, *, every: float, seed: int, bursts: str) -> Verdict:
@@ -249,4 +247,4 @@ async def soak_reference(seconds: float, *, every: float, seed: int, bursts: str
         client.close()
         inserted = {name: np.concatenate(parts) for name, parts in accepted.items()}
         found = await compare(server, inserted)
-    return Verdict(sum(map(len, inserted.values())), found, faults)
+    return Verdict(found, faults)

@@ -40,4 +40,4 @@ def test_every_point_is_there_once(
     )
     assert verdict.is_exact, str(verdict)
     assert verdict.faults["kill"] >= 1
-    assert verdict.written > 10_000
+    assert verdict.found.wanted > 10_000
