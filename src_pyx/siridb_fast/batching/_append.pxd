@@ -1,1 +1,1 @@
-cdef Py_ssize_t room_of_texts(list texts) noexcept
+cdef Py_ssize_t room_of_texts(list texts) except -1

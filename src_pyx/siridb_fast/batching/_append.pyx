@@ -65,7 +65,7 @@ def append_texts(
     coalescer.wake()
 
 
-cdef Py_ssize_t room_of_texts(list texts) noexcept:
+cdef Py_ssize_t room_of_texts(list texts) except -1:
     # What the bytes in a list of bytes and None take.
     cdef Py_ssize_t i, room = 0
     for i in range(len(texts)):
