@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 from typing import Any
@@ -25,6 +25,7 @@ from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
+from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.equal_points import EqualPoints, Look, Notes
 from siridb_fast.delivery.missing_points import Arrays, Ask, missing_points
 from siridb_fast.delivery.package import Package, Part
@@ -36,7 +37,8 @@ from siridb_fast.query.server_queries import ServerQueries
 
 __all__ = ["DoubtResolver", "LookupTurns", "Resolution", "batch_of", "split_batch"]
 
-LOOKUP_TIMEOUT = 30.0  # seconds at least to look up a package that is in doubt
+LOOKUP_TIMEOUT = 30.0  # seconds at least to look up a package, and again after a server's restart
+LONGEST_LOOKUP = 600.0  # seconds, however often servers restart meanwhile
 RETRY_INTERVAL = 0.1  # seconds between two queries for the same points
 ERROR_INTERVAL = 1.0  # seconds after an error that is not the server's
 BUSY_TIMEOUT = 10.0  # seconds that a server may go on working: it may be for other clients
@@ -63,6 +65,18 @@ class _Lookup:
     deadline: float  # on the loop's clock; later, if others are resolved meanwhile
     busy_until: float  # from then on its server is not waited for any more
     missing: dict[str, NumpyArray] | None = None  # by the last answer
+    processes: set[ServerProcess | None] = field(default_factory=set)  # that were asked
+    is_disturbed: bool = False  # since `take_disturbance`: one of them was not there before
+
+    def note(self, processes: set[ServerProcess | None]) -> None:
+        """Note which processes of the servers are asked now."""
+        self.is_disturbed |= bool(self.processes) and not processes <= self.processes
+        self.processes |= processes
+
+    def take_disturbance(self) -> bool:
+        """Tell once whether a server has restarted, so that answers were lost."""
+        was_disturbed, self.is_disturbed = self.is_disturbed, False
+        return was_disturbed
 
 
 class LookupTurns:
@@ -71,29 +85,35 @@ class LookupTurns:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._free = asyncio.Semaphore(CONCURRENT_LOOKUPS)
-        self._last_resolved = -inf
+        self._last_progress = -inf
 
     async def acquire(self, deadline: float) -> float:
         """Wait for a turn; return when it ends, on the loop's clock.
 
         Raises:
-            TimeoutError: The deadline is over, and no lookup has been of use for its longest time.
+            TimeoutError: The deadline is over; and for as long as a lookup takes at most, none was
+                of use and no server has restarted.
         """
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._free.acquire()
             except TimeoutError:
-                deadline = self._last_resolved + LOOKUP_TIMEOUT
+                deadline = self._last_progress + LOOKUP_TIMEOUT
                 if deadline <= self._loop.time():
                     raise
             else:
                 return max(deadline, self._loop.time() + LOOKUP_TIMEOUT)
 
+    def extend(self) -> float:
+        """Give a turn its time again, as a server has restarted; return when it ends."""
+        self._last_progress = self._loop.time()
+        return self._last_progress + LOOKUP_TIMEOUT
+
     def release(self, *, is_resolved: bool) -> None:
         """End a turn; ``is_resolved`` says whether it was of use."""
         if is_resolved:
-            self._last_resolved = self._loop.time()
+            self._last_progress = self._loop.time()
         self._free.release()
 
 
@@ -166,10 +186,13 @@ class DoubtResolver:
             async with asyncio.timeout_at(lookup.deadline):  # it needs no turn for that
                 await self._witnesses.wait(package)
             end = await self._turns.acquire(lookup.deadline)
+            last_end = end + LONGEST_LOOKUP
             try:
-                async with asyncio.timeout_at(end):
+                async with asyncio.timeout_at(end) as turn:
                     while event is None:
                         event = await self._try(lookup)
+                        if lookup.take_disturbance():
+                            turn.reschedule(min(self._turns.extend(), last_end))
             finally:
                 self._turns.release(is_resolved=event is not None)
         except TimeoutError:
@@ -200,6 +223,7 @@ class DoubtResolver:
         connections = witnesses.connections
         if not connections:
             return None
+        lookup.note({one.process for one in connections})
         is_new = witnesses.is_alone and _is_new(connections[0], package.connection)
         may_be_busy = not is_new and self._cluster.loop.time() < lookup.busy_until
         async with self._query_lock if may_be_busy else nullcontext():

@@ -1,6 +1,7 @@
 """DoubtResolver: what of a package is stored is found out, and only the rest is sent again."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,10 @@ def points_of(batch: Batch | None) -> Points:
     }
 
 
-async def resolve_all(database: Database, batches: list[Batch]) -> tuple[list[Resolution], float]:
-    """Look up what a database has of each batch, and return when all were in doubt, too."""
+async def look_up(
+    database: Database, batches: list[Batch], on_event: Callable[[Package, PackageEvent], Any]
+) -> tuple[list[Any], float]:
+    """Look up each batch; return what `on_event` says of each, and when all were in doubt."""
     cluster = Cluster(parse_url(database.url))
     await cluster.open()
     connection = cluster.select()
@@ -54,10 +57,10 @@ async def resolve_all(database: Database, batches: list[Batch]) -> tuple[list[Re
     packages = Packages(
         Policy("verify", has_spool=False), Accounts(float, None, None, print), lambda *_: None
     )
-    found: dict[Package, asyncio.Future[Resolution]] = {}
+    found: dict[Package, asyncio.Future[Any]] = {}
 
     def on_looked_up(package: Package, event: PackageEvent) -> None:
-        found[package].set_result(resolution_of(package, event))
+        found[package].set_result(on_event(package, event))
         packages.move(package, event)
 
     resolver = DoubtResolver(
@@ -71,10 +74,10 @@ async def resolve_all(database: Database, batches: list[Batch]) -> tuple[list[Re
         found[package] = cluster.loop.create_future()
     resolver.check()
     began = cluster.loop.time()
-    resolution = await asyncio.gather(*found.values())
+    results = await asyncio.gather(*found.values())
     cluster.close()
     await cluster.wait_closed()
-    return resolution, began
+    return results, began
 
 
 def resolution_of(package: Package, event: PackageEvent) -> Resolution:
@@ -89,7 +92,8 @@ def resolution_of(package: Package, event: PackageEvent) -> Resolution:
 
 async def resolve(database: Database, batch: Batch) -> Resolution:
     """Look up what a database has of a batch."""
-    (resolution,), _ = await resolve_all(database, [batch])
+    (resolution,), _ = await look_up(database, [batch], resolution_of)
+    assert isinstance(resolution, Resolution)
     return resolution
 
 
@@ -142,7 +146,7 @@ async def test_packages_in_doubt_are_patient_with_a_busy_server_all_at_once(
 
     monkeypatch.setattr(DoubtResolver, "_try", noting)
     batches = [batch_of(packb({f"patience {n}": [[1, 0.5]]})) for n in range(8)]
-    resolution, began = await resolve_all(database, batches)
+    resolution, began = await look_up(database, batches, resolution_of)
     assert [points_of(one.missing) for one in resolution] == [
         points_of(batch) for batch in batches
     ]
@@ -311,3 +315,41 @@ async def test_doubt_that_nobody_settles_is_reported_in_the_end(
     report = await writer.flush(timeout=10)
     assert report.in_doubt_points == 1
     assert (await writer.close()).is_complete
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+async def test_lookup_has_its_time_again_after_each_restart(
+    restarts: int, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    answers = iter([None, None, None, PackageEvent.FOUND])
+    tries = 0
+
+    async def compare(_self: DoubtResolver, lookup: Any) -> PackageEvent | None:
+        nonlocal tries
+        lookup.note({min(tries, restarts)})  # any object is a process
+        tries += 1
+        return next(answers)
+
+    def extend(turns: LookupTurns) -> float:
+        assert real_extend(turns) >= asyncio.get_running_loop().time() + 29
+        return 0.0  # so that the look-up ends at once, by this and nothing else
+
+    real_extend = LookupTurns.extend
+    monkeypatch.setattr(DoubtResolver, "_compare", compare)
+    monkeypatch.setattr(LookupTurns, "extend", extend)
+    batch = batch_of(packb({"a": [[1, 0.5]]}))
+    found, _ = await look_up(database, [batch], lambda _, event: event)
+    assert found == [PackageEvent.LATE if restarts else PackageEvent.FOUND]
+
+
+async def test_turn_is_waited_for_while_servers_restart() -> None:
+    loop = asyncio.get_running_loop()
+    turns = LookupTurns(loop)
+    past = loop.time() - 1
+    for _ in range(2):
+        await turns.acquire(past)
+    turns.extend()
+    waiting = loop.create_task(turns.acquire(past))
+    await asyncio.sleep(0.05)
+    turns.release(is_resolved=False)
+    assert await waiting > loop.time()
