@@ -3,7 +3,8 @@
 A process of its own that speaks just enough of the protocol for any client: it lets everybody in,
 answers pings and the queries of a connecting client as a database in nanoseconds would that holds
 nothing, and acknowledges each insert as soon as its last byte is there. The bytes of an insert are
-never read; over TCP they are not even copied. `NullServer` starts and ends the process.
+never read; over TCP they are not even copied. So a series whose type is asked for again is taken
+to have been inserted meanwhile, as floats. `NullServer` starts and ends the process.
 
 Rules: one blocking thread for each connection; the process ends when its standard input does, so
 that it never outlives who started it.
@@ -12,6 +13,7 @@ that it never outlives who started it.
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 import subprocess
@@ -46,7 +48,7 @@ END_TIMEOUT = 5.0
 HEAD_BYTES = 65_536  # are read at once where a header is expected: many small packages
 SKIP_BYTES = 1_048_576
 ACKNOWLEDGED = packb({"success_msg": "Successfully inserted 1 point(s)."})
-LISTED: dict[str, Any] = {"columns": ["name", "type"], "series": []}
+NAME = re.compile(r'"((?:[^"]|"")*)"')
 UUID, STARTED = str(uuid.uuid4()), time.monotonic()
 
 
@@ -121,33 +123,38 @@ def main(socket_path: str) -> None:
     unix = socket.socket(socket.AF_UNIX)
     unix.bind(socket_path)
     unix.listen()
+    known: set[str] = set()
     for listener in (tcp, unix):
-        threading.Thread(target=_accept, args=(listener,), daemon=True).start()
+        threading.Thread(target=_accept, args=(listener, known), daemon=True).start()
     print(tcp.getsockname()[1], flush=True)
     sys.stdin.read()
 
 
-def _accept(listener: socket.socket) -> None:
+def _accept(listener: socket.socket, known: set[str]) -> None:
     while True:
         sock, _ = listener.accept()
-        threading.Thread(target=_serve, args=(sock,), daemon=True).start()
+        threading.Thread(target=_serve, args=(sock, known), daemon=True).start()
 
 
-def _serve(sock: socket.socket) -> None:
+def _serve(sock: socket.socket, known: set[str]) -> None:
     try:
         with sock:
             if sock.family == socket.AF_INET:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _Connection(sock).serve()
+            _Connection(sock, known).serve()
     except ConnectionError:
         pass  # it left without a word
 
 
 class _Connection:
-    """One connection, and the one buffer that all its bytes go to."""
+    """One connection, and the one buffer that all its bytes go to.
 
-    def __init__(self, sock: socket.socket) -> None:
+    ``known`` are the series whose types were asked for, over any connection.
+    """
+
+    def __init__(self, sock: socket.socket, known: set[str]) -> None:
         self._sock = sock
+        self._known = known
         self._buffer = memoryview(bytearray(SKIP_BYTES))
         self._skip_flags = socket.MSG_WAITALL
         if sock.family == socket.AF_INET:
@@ -171,9 +178,9 @@ class _Connection:
                     break
                 self._send(answers)
                 self._skip(head + length - end)
-                self._send([_answer(pid, type_, b"")])
+                self._send([self._answer(pid, type_, b"")])
                 return 0
-            answers.append(_answer(pid, type_, self._buffer[head : head + length]))
+            answers.append(self._answer(pid, type_, self._buffer[head : head + length]))
             start = head + length
         self._send(answers)
         self._buffer[: end - start] = bytes(self._buffer[start:end])
@@ -190,23 +197,28 @@ class _Connection:
         if answers:
             self._sock.sendall(b"".join(answers))
 
+    def _answer(self, pid: int, type_: int, payload: memoryview | bytes) -> bytes:
+        if type_ == REQ_INSERT:
+            return pack_header(len(ACKNOWLEDGED), pid, RES_INSERT) + ACKNOWLEDGED
+        if type_ == REQ_QUERY:
+            body = packb(_answer_of(unpackb(bytes(payload), "utf-8")[0], self._known))
+            return pack_header(len(body), pid, RES_QUERY) + body
+        types = {REQ_AUTH: RES_AUTH_SUCCESS, REQ_PING: RES_ACK}
+        return pack_header(0, pid, types[type_]) if type_ in types else b""
 
-def _answer(pid: int, type_: int, payload: memoryview | bytes) -> bytes:
-    if type_ == REQ_INSERT:
-        return pack_header(len(ACKNOWLEDGED), pid, RES_INSERT) + ACKNOWLEDGED
-    if type_ == REQ_QUERY:
-        body = packb(_answer_of(unpackb(bytes(payload), "utf-8")[0]))
-        return pack_header(len(body), pid, RES_QUERY) + body
-    types = {REQ_AUTH: RES_AUTH_SUCCESS, REQ_PING: RES_ACK}
-    return pack_header(0, pid, types[type_]) if type_ in types else b""
 
-
-def _answer_of(query: str) -> dict[str, Any]:
+def _answer_of(query: str, known: set[str]) -> dict[str, Any]:
     what, _, names = query.partition(" ")
     if what == "show":
         shown = _shown()
         return {"data": [{"name": name, "value": shown[name]} for name in names.split(", ")]}
-    return LISTED if what == "list" else {}
+    return _listed(NAME.findall(query), known) if what == "list" else {}
+
+
+def _listed(names: list[str], known: set[str]) -> dict[str, Any]:
+    series = [[name.replace('""', '"'), "float"] for name in names if name in known]
+    known.update(names)
+    return {"columns": ["name", "type"], "series": series}
 
 
 def _shown() -> dict[str, Any]:
