@@ -25,7 +25,6 @@ from siridb_fast.errors import PointsChangedError, SiriDBError
 
 __all__ = ["FirstPoints"]
 
-NAMES_AT_ONCE = 1000
 RETRY_INTERVAL = 0.1  # seconds until types are asked for again, of which some are not known yet
 ABSENT_RETRIES = 5  # for a replica that lags
 TIMEOUT = 30.0  # seconds until packages are given up whose server does not tell
@@ -132,10 +131,8 @@ class FirstPoints:
             by_host: dict[str, list[_Held]] = {}
             for one in self._held:
                 by_host.setdefault(one.host, []).append(one)
-            is_done = True
-            for host, some in by_host.items():
-                is_done &= await self._ask(host, some)
-            if not is_done:
+            are_done = await asyncio.gather(*map(self._ask, by_host, by_host.values()))
+            if not all(are_done):
                 now = asyncio.get_running_loop().time()
                 self._give_up([one for one in held if one in self._held and one.until <= now])
                 await asyncio.sleep(RETRY_INTERVAL)
@@ -144,10 +141,8 @@ class FirstPoints:
     async def _ask(self, host: str, held: list[_Held]) -> bool:
         # Whether all of these could be booked.
         names = sorted(set().union(*(one.names for one in held)))
-        types: dict[str, str] = {}
         try:
-            for first in range(0, len(names), NAMES_AT_ONCE):
-                types |= await self._types(names[first : first + NAMES_AT_ONCE], host)
+            types = await self._types(names, host)
         except Exception as exc:  # noqa: BLE001 - whatever it is: they are given up in time
             logger.debug("%s does not tell the types of new series: %r", host, exc)
             self._failure = exc
