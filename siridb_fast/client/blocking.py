@@ -6,10 +6,7 @@ errors. Calls may come from any thread.
 
 from __future__ import annotations
 
-import atexit
-import logging
 import warnings
-import weakref
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -19,7 +16,6 @@ from siridb_fast.client.load_data import load_data
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.concurrency.loops import (
-    LEAVING_TIMEOUT,
     LoopThread,
     leaving_timeout,
     refuse_running_loop,
@@ -47,8 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["BlockingClient", "BlockingDelivery", "BlockingWriter", "load"]
 
 PLAIN_CALLS = ("write", "write_tick", "series", "ticker")
-
-logger = logging.getLogger("siridb_fast")
 
 
 class BlockingClient(Unpicklable):
@@ -214,7 +208,6 @@ class BlockingWriter(Unpicklable):
         self._thread.open(self._writer.open())
         # In front of the methods of the class: the compiled ones, which no Python step precedes.
         vars(self).update({name: getattr(self._writer, name) for name in PLAIN_CALLS})
-        _open_writers.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -272,18 +265,11 @@ class BlockingWriter(Unpicklable):
         finally:
             self._thread.close()
 
-    def _leave(self) -> None:
-        # At the end of the program, whose threads still run now.
-        if not self._thread.is_closed:
-            left = self._writer.stats().buffered + self._writer.stats().in_flight
-            logger.warning(
-                "%r is closed by the end of the program; %s points left", self, f"{left:,}"
-            )
-            self.close(LEAVING_TIMEOUT)
-
     def __del__(self) -> None:
         thread: LoopThread | None = getattr(self, "_thread", None)
-        if thread is not None and not thread.is_closed:
+        if thread is None or thread.is_closed:
+            return
+        if not self._writer._is_over:  # noqa: SLF001 - as it is at the end of the process
             stats = self._writer.stats()
             warnings.warn(
                 f"{self!r} was dropped with {stats.buffered + stats.in_flight:,} points not "
@@ -292,16 +278,7 @@ class BlockingWriter(Unpicklable):
                 stacklevel=1,
                 source=self,
             )
-            thread.finish(self._writer.close())
-
-
-_open_writers: weakref.WeakSet[BlockingWriter] = weakref.WeakSet()
-
-
-@atexit.register
-def _leave_all() -> None:
-    for writer in list(_open_writers):
-        writer._leave()  # noqa: SLF001 - it is of this module
+        thread.finish(self._writer.close())
 
 
 def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -> Report:

@@ -123,6 +123,7 @@ class Engine:
         self._spool: WriterSpool | None = None
         self._is_running = False
         self._points_in_packages = 0
+        self._patience: asyncio.Timeout | None = None  # of the last `deliver_all`
         self.waiters = Waiters(self._loop, self.notify)
         self.admission = self._new_admission()
         self._flusher = Flusher(
@@ -159,6 +160,11 @@ class Engine:
         )
 
     # ---- life
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that this runs in."""
+        return self._loop
 
     @property
     def is_dead(self) -> bool:
@@ -317,13 +323,20 @@ class Engine:
         """
         timeout = self._options.delivery_timeout if timeout is None else timeout
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as patience:
+                self._patience = patience if with_spool else self._patience
                 await self._flusher.deliver_all(with_spool=with_spool)
         except TimeoutError:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
                 f"{self._cluster.failure_suffix}"
             ) from None
+
+    def hasten(self, timeout: float) -> None:
+        """Have the `deliver_all` of whoever closes the writer take no longer than this."""
+        patience, due = self._patience, self._loop.time() + timeout
+        if patience is not None and not patience.expired() and (patience.when() or due) > due:
+            patience.reschedule(due)
 
     def _is_spool_empty(self) -> bool:
         spool = self._spool

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 from typing import Self, Unpack
@@ -21,6 +21,7 @@ from siridb_fast.columns.given import checked_columns, grouped_rows
 from siridb_fast.columns.rows import SeriesRows
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
+from siridb_fast.concurrency.process_end import before_end
 from siridb_fast.connection.config import Target, config_of, describe
 from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
@@ -34,6 +35,7 @@ from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from siridb_fast.writer.column_intake import ColumnIntake, open_delivery
 from siridb_fast.writer.engine import Engine
+from siridb_fast.writer.leaving import Leaver, begin_leaving
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
 __all__ = ["BatchWriter"]
@@ -179,6 +181,7 @@ class BatchWriter(Unpicklable, PointIntake):
         self._state = State.OPEN
         self._coalescer.notify = engine.notify
         engine.start(self._column_intake)
+        before_end(self, BatchWriter._begin_leaving)
 
     async def close(self, timeout: float | None = None) -> Report:
         """Deliver what is pending and close the connections.
@@ -219,11 +222,36 @@ class BatchWriter(Unpicklable, PointIntake):
         await engine.wait_stopped()
         return self._last_report
 
-    def __del__(self) -> None:
-        engine = getattr(self, "_engine", None)
-        left = engine.points_left if engine is not None and self._home.is_here else 0
+    def _begin_leaving(self) -> Callable[[], None] | None:
+        # At the end of the process.
+        if self._engine is None or self._is_over or not self._home.is_here:
+            return None
+        return begin_leaving(Leaver(repr(self), self._engine, self._leave, self._give_up))
+
+    @property
+    def _is_over(self) -> bool:
+        return self._state is State.CLOSED
+
+    async def _leave(self, timeout: float) -> None:
+        if self._engine is not None and self._state is State.CLOSING:
+            self._engine.hasten(timeout)
+        await self.close(timeout)
+
+    def _give_up(self) -> int:
+        # Without the event loop; returns how many points are lost.
+        engine: Engine | None = getattr(self, "_engine", None)
+        if engine is None or self._is_over or not self._home.is_here:
+            return 0
+        self._state = State.CLOSED
+        self._coalescer.close()
+        left = engine.points_left
         if left:
             logger.error("%r was dropped with %s points not delivered", self, f"{left:,}")
+        return left
+
+    def __del__(self) -> None:
+        left = self._give_up()
+        if left:
             warnings.warn(
                 f"{self!r} was dropped with {left:,} points not delivered; close it",
                 ResourceWarning,
