@@ -62,8 +62,9 @@ def server(
 
 
 def _serve(dbname: str, precision: Precision, buffer_size: int, sync_interval: int) -> None:
-    note("Starting a server …")
-    with SiriDBServer(buffer_sync_interval=sync_interval) as running:
+    made = SiriDBServer(buffer_sync_interval=sync_interval)
+    note(f"Starting {made.program} …")
+    with made as running:
         try:
             running.create_database(
                 dbname, time_precision=precision.value, buffer_size=buffer_size

@@ -61,18 +61,23 @@ class SiriDBServer(Startable):
         log_level: str = "info",
         options: Mapping[str, str | int] | None = None,
     ) -> None:
-        program = find_server() if binary is None else Path(binary).absolute()
+        self._program = find_server() if binary is None else Path(binary).absolute()
         self._settings = Settings(buffer_sync_interval, options or {})
         self._ports: Ports | None = None
         self._folder = _new_folder()
         self._config_path = self._folder / "siridb.conf"
         self._log_path = self._folder / "siridb.log"
         self._log_path.touch()
-        command: list[str | Path] = [program, "-c", self._config_path, "-l", log_level]
+        command: list[str | Path] = [self._program, "-c", self._config_path, "-l", log_level]
         self._child = ChildProcess(command, folder=self._folder, log=self._log_path)
         self._finalizer = weakref.finalize(
             self, _throw_away, self._child, self._folder, owner=os.getpid()
         )
+
+    @property
+    def program(self) -> Path:
+        """The server program."""
+        return self._program
 
     @property
     def host(self) -> str:

@@ -36,6 +36,7 @@ def test_server_runs_until_a_signal_and_leaves_nothing(number: signal.Signals, c
             client.insert({"a": [[1, 0.5]]})
             assert client.query("select * from 'a'") == {"a": [[1, 0.5]]}
         lines = iter(process.stderr.readline, "")  # type: ignore[union-attr]
+        assert next(lines) == f"Starting {find_server()} …\n"
         socket_url = next(line for line in lines if "socket=" in line).split()[-1]
         socket = Path(parse_url(socket_url).hosts[0].address)
         with siridb_fast.connect(socket_url) as client:

@@ -61,6 +61,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder on a system that has no server and no tools."""
     monkeypatch.delenv("SIRIDB_SERVER", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     work = tmp_path / "project" / "deep"
     work.mkdir(parents=True)
     monkeypatch.chdir(work)
@@ -81,6 +82,9 @@ def fake_debian(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_server_is_looked_for_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = program(nowhere / "cache" / "siridb_fast" / "siridb-server" / "siridb-server", "")
+    assert find_server() == cached
+    (nowhere / "project" / "pyproject.toml").touch()
     unpacked = program(nowhere / "project" / ".siridb-server" / "siridb-server", "")
     assert find_server() == unpacked
     on_path = program(nowhere / "bin" / "siridb-server", "")
@@ -88,6 +92,61 @@ def test_server_is_looked_for_in_order(nowhere: Path, monkeypatch: pytest.Monkey
     named = program(nowhere / "mine", "")
     monkeypatch.setenv("SIRIDB_SERVER", str(named))
     assert find_server() == named
+
+
+def test_server_above_the_project_is_not_looked_at(nowhere: Path) -> None:
+    program(nowhere / "project" / ".siridb-server" / "siridb-server", "")
+    with pytest.raises(ServerNotFound):  # no mark of a project: the current folder alone
+        find_server()
+    Path("setup.py").touch()
+    with pytest.raises(ServerNotFound):
+        find_server()
+
+
+OPEN_PLACES = {  # folder or file whose permissions are changed, and to what
+    "project": ("project/deep", 0o777),
+    "project in which nobody renames what is another's": ("project/deep", 0o1777),
+    "folder": ("project/deep/.siridb-server", 0o777),
+    "program": ("project/deep/.siridb-server/siridb-server", 0o777),
+    "parent": ("project", 0o777),
+    "cache": ("cache", 0o777),
+    "target of a link": ("linked", 0o777),
+}
+
+
+@pytest.mark.parametrize("place", OPEN_PLACES)
+def test_server_that_others_may_have_put_there_is_left_out(nowhere: Path, place: str) -> None:
+    name, mode = OPEN_PLACES[place]
+    folder = Path.cwd() / ".siridb-server"
+    if place == "cache":
+        folder = nowhere / "cache" / "siridb_fast" / "siridb-server"
+    if place == "target of a link":
+        program(nowhere / "linked" / "siridb-server", "")
+        folder.symlink_to(nowhere / "linked")
+    else:
+        program(folder / "siridb-server", "")
+    assert find_server() == folder / "siridb-server"
+    (nowhere / name).chmod(mode)
+    with pytest.raises(ServerNotFound, match=f"other users may write to {nowhere / name}"):
+        find_server()
+
+
+def test_server_below_a_folder_for_everybody_is_found(nowhere: Path) -> None:
+    program(Path.cwd() / ".siridb-server" / "siridb-server", "")
+    nowhere.chmod(0o1777)  # as that for temporary files is
+    assert find_server() == Path.cwd() / ".siridb-server" / "siridb-server"
+
+
+def test_server_of_another_user_is_left_out(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(Path.cwd() / ".siridb-server" / "siridb-server", "")
+    if os.geteuid() == 0:
+        os.chown(Path.cwd() / ".siridb-server", 65534, 65534)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 1)
+    with pytest.raises(ServerNotFound, match="belongs to another user"):
+        find_server()
 
 
 def test_missing_server_says_what_to_do(nowhere: Path) -> None:

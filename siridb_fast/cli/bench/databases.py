@@ -122,7 +122,9 @@ async def throw_away_server(
     buffer_size: int, sync_interval: int, timeout: float
 ) -> AsyncIterator[BenchTarget]:
     """Start a server with an empty database, give it as a target, and throw it away at the end."""
-    with SiriDBServer(buffer_sync_interval=sync_interval) as running:
+    made = SiriDBServer(buffer_sync_interval=sync_interval)
+    note(f"Starting {made.program} …")
+    with made as running:
         running.create_database(buffer_size=buffer_size)
         config = parse_url(running.url())
         endpoints = endpoints_of(config, str(running.socket_path))
