@@ -21,6 +21,7 @@ from siridb_fast.concurrency.loops import (
     refuse_running_loop,
     run,
 )
+from siridb_fast.concurrency.termination import begin_handling, end_handling
 from siridb_fast.connection.config import Config, Target
 from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
@@ -144,12 +145,14 @@ class BlockingClient(Unpicklable):
         """Load whole frames, columns or streams of them; see `siridb_fast.load`."""
         return load(data, self, **options)
 
-    def writer(self, **options: Unpack[WriterKeywords]) -> BlockingWriter:
+    def writer(
+        self, *, handle_sigterm: bool = True, **options: Unpack[WriterKeywords]
+    ) -> BlockingWriter:
         """Return an open writer to the same servers; close it, or use it in a ``with`` block.
 
-        Options are those of `BatchWriter`.
+        Options are those of `BatchWriter`, and ``handle_sigterm`` of `BlockingWriter`.
         """
-        return BlockingWriter(self.config, **options)
+        return BlockingWriter(self.config, handle_sigterm=handle_sigterm, **options)
 
     def close(self) -> None:
         """Close all connections; writers are not affected."""
@@ -199,15 +202,23 @@ class BlockingWriter(Unpicklable):
     `write`, `write_tick`, `series` and `ticker` of an object are those of its `BatchWriter`. Where
     there is no room, points wait (``on_full="wait"``) or `BufferFullError` is raised
     (``"raise"``).
+
+    While a writer is open that was made in the main thread, SIGTERM raises `SystemExit` (143)
+    there, so that the ``with`` block is left, or the program ends, as with Ctrl+C: what was taken
+    is delivered. Not so with ``handle_sigterm=False``, nor where SIGTERM has a handler.
     """
 
-    def __init__(self, config: Config, **options: Unpack[WriterKeywords]) -> None:
+    def __init__(
+        self, config: Config, *, handle_sigterm: bool = True, **options: Unpack[WriterKeywords]
+    ) -> None:
         self._writer = BatchWriter(config, **options)
         self._delivery_timeout = WriterOptions(**options).delivery_timeout
         self._thread = LoopThread(WriterClosedError("the writer is closed"), "writer")
         self._thread.open(self._writer.open())
         # In front of the methods of the class: the compiled ones, which no Python step precedes.
         vars(self).update({name: getattr(self._writer, name) for name in PLAIN_CALLS})
+        if handle_sigterm:
+            begin_handling(self._writer)  # which lives until it is closed, if this is dropped
 
     def __enter__(self) -> Self:
         return self
@@ -264,6 +275,7 @@ class BlockingWriter(Unpicklable):
             return self._thread.call(self._writer.close(timeout))
         finally:
             self._thread.close()
+            end_handling(self._writer)
 
     def __del__(self) -> None:
         thread: LoopThread | None = getattr(self, "_thread", None)

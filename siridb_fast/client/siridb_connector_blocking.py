@@ -123,14 +123,16 @@ class SiriDBConnection(Unpicklable):
         """Run a select; see `SiriDBClient.query_arrow`."""
         return self._run(self._database.query_arrow(query, time_precision, timeout, options))
 
-    def writer(self, **options: Unpack[WriterKeywords]) -> BlockingWriter:
+    def writer(
+        self, *, handle_sigterm: bool = True, **options: Unpack[WriterKeywords]
+    ) -> BlockingWriter:
         """Return an open writer to the same server; close it, or use it in a ``with`` block.
 
-        Options are those of `BatchWriter`.
+        Options are those of `BatchWriter`, and ``handle_sigterm`` of `BlockingWriter`.
         """
         (username, password, dbname), host = self._login
         config = Config(username=username, password=password, dbname=dbname, hosts=(host,))
-        return BlockingWriter(config, **options)
+        return BlockingWriter(config, handle_sigterm=handle_sigterm, **options)
 
     def close(self) -> None:
         """Close the connection, and the event loop if it is its own."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from siridb_fast.concurrency.fork import Home
+from siridb_fast.concurrency.termination import TERMINATED, is_unhandled
 
 try:
     import uvloop
@@ -29,7 +30,6 @@ __all__ = [
     "run",
 ]
 
-TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a process that it ended
 JOIN_TIMEOUT = 5.0
 LEAVING_TIMEOUT = 10.0  # seconds to deliver what is left when a program has to end
 
@@ -56,9 +56,9 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
 async def _terminable(main: Coroutine[Any, Any, T], terminated: threading.Event) -> T:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if not is_unhandled():
         return await main
+    before = signal.getsignal(signal.SIGTERM)
 
     def terminate() -> None:
         terminated.set()
@@ -73,6 +73,7 @@ async def _terminable(main: Coroutine[Any, Any, T], terminated: threading.Event)
         return await main
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)  # that of a blocking writer, or none
 
 
 def leaving_timeout(usual: float, exc: BaseException | None) -> float:

@@ -1,0 +1,82 @@
+"""SIGTERM as an exception, while something is open that has to be closed before the process ends.
+
+Only in the main thread, where Python handles signals, and only where SIGTERM has its default: a
+handler of the user's is left alone. Knows nothing of what is open.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import weakref
+from types import FrameType
+
+__all__ = ["TERMINATED", "begin_handling", "end_handling", "is_unhandled"]
+
+TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a process that it ended
+
+
+class _Termination:
+    """What is open in this process."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._open: weakref.WeakSet[object] = weakref.WeakSet()
+
+    def add(self, thing: object) -> None:
+        if not _is_main_thread() or not self.is_free:
+            return
+        if self._pid != os.getpid():  # what a parent has open is its own
+            self._pid = os.getpid()
+            self._open.clear()
+        try:
+            signal.signal(signal.SIGTERM, self.handle)
+        except ValueError:  # another interpreter of the process is the main one
+            return
+        self._open.add(thing)
+
+    def remove(self, thing: object) -> None:
+        self._open.discard(thing)
+        if not self._open and _is_main_thread() and self.has_handler:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    @property
+    def has_handler(self) -> bool:
+        return signal.getsignal(signal.SIGTERM) == self.handle
+
+    @property
+    def is_free(self) -> bool:
+        return signal.getsignal(signal.SIGTERM) is signal.SIG_DFL or self.has_handler
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        if self._pid == os.getpid() and self._open:
+            raise SystemExit(TERMINATED)
+        # Closed by another thread, which may not put the default back; or a child of a fork.
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+_termination = _Termination()
+
+
+def begin_handling(thing: object) -> None:
+    """Have SIGTERM raise `SystemExit` (143) in the main thread, while this is alive.
+
+    Nothing happens in any other thread, and where SIGTERM has a handler.
+    """
+    _termination.add(thing)
+
+
+def end_handling(thing: object) -> None:
+    """Put the default of SIGTERM back, if nothing else is open."""
+    _termination.remove(thing)
+
+
+def is_unhandled() -> bool:
+    """Tell whether a handler for SIGTERM may be set here: nobody else has one."""
+    return _is_main_thread() and _termination.is_free
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

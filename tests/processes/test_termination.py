@@ -1,0 +1,207 @@
+"""SIGTERM in a program with a blocking writer ends it as Ctrl+C does, and touches nothing else."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import siridb_fast
+from tests.fix_server import Database
+from tests.processes.test_process_life import FIRST, count, end_of, program, wait_for
+
+POINTS = 2_000
+START = f"""
+    import os, signal, sys, threading, time
+    import siridb_fast
+
+    FIRST, POINTS = {FIRST}, {POINTS}
+
+    def fill(writer):
+        for n in range(POINTS):
+            writer.write("one", FIRST + n, 1.5)
+        print("ready", flush=True)
+
+    def wait():
+        while True:
+            time.sleep(60)
+"""
+PLACES = {
+    "a block": """
+    with siridb_fast.connect() as client, client.writer(linger=60) as writer:
+        fill(writer)
+        wait()
+    """,
+    "no block": """
+    writer = siridb_fast.connect().writer(linger=60)
+    fill(writer)
+    wait()
+    """,
+    "a function that has lost it": """
+    def record():
+        fill(siridb_fast.connect().writer(linger=60))
+
+    record()
+    wait()
+    """,
+    "the second of two blocks": """
+    with siridb_fast.connect() as client:
+        with client.writer() as writer:
+            pass
+        with client.writer(linger=60) as writer:
+            fill(writer)
+            wait()
+    """,
+    "another is closed within": """
+    with siridb_fast.connect() as client, client.writer(linger=60) as writer:
+        client.writer().close()
+        fill(writer)
+        wait()
+    """,
+    "a block around an event loop": """
+    import asyncio
+
+    async def main():
+        fill(writer)
+        await asyncio.sleep(60)
+
+    with siridb_fast.connect() as client, client.writer(linger=60) as writer:
+        siridb_fast.run(main())
+    """,
+    "a block after an event loop": """
+    import asyncio
+
+    with siridb_fast.connect() as client, client.writer(linger=60) as writer:
+        siridb_fast.run(asyncio.sleep(0))
+        fill(writer)
+        wait()
+    """,
+    "the block of a thread is written to": """
+    with siridb_fast.connect() as client, client.writer(linger=60) as writer:
+        thread = threading.Thread(target=fill, args=(writer,), daemon=True)
+        thread.start()
+        thread.join()
+        wait()
+    """,
+    "siridb-connector's connection": """
+    url = siridb_fast.SiriDBClient.from_url().config
+    host = url.hosts[0]
+    login = url.username, url.password, url.dbname, host.address, host.port
+    with siridb_fast.connect(*login) as connection, connection.writer(linger=60) as writer:
+        fill(writer)
+        wait()
+    """,
+    "the worker of a pool": """
+    import multiprocessing
+
+    def work(_):
+        global writer
+        writer = siridb_fast.connect().writer(linger=60)
+        fill(writer)
+
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.map(work, [0])
+    sys.exit(143)
+    """,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_sigterm_delivers_what_a_blocking_writer_has(database: Database, place: str) -> None:
+    running = program(START + PLACES[place], database)
+    wait_for(running)
+    code, errors = end_of(running, signal.SIGTERM)
+    assert code == 143, errors
+    assert count(database, "one") == POINTS
+
+
+UNTOUCHED = {
+    "the option": """
+    with siridb_fast.connect() as client, client.writer(handle_sigterm=False) as writer:
+        print("ready", flush=True)
+        wait()
+    """,
+    "it is closed": """
+    with siridb_fast.connect() as client, client.writer() as writer:
+        pass
+    print("ready", flush=True)
+    wait()
+    """,
+    "it was closed by another thread": """
+    writer = siridb_fast.connect().writer()
+    thread = threading.Thread(target=writer.close)
+    thread.start()
+    thread.join()
+    print("ready", flush=True)
+    wait()
+    """,
+    "a child of a fork": """
+    with siridb_fast.connect() as client, client.writer() as writer:
+        pid = os.fork()
+        if not pid:
+            wait()
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+        writer.close()
+    print("ready", flush=True)
+    wait()
+    """,
+}
+
+
+@pytest.mark.parametrize("why", UNTOUCHED)
+def test_sigterm_kills_a_program_as_ever(database: Database, why: str) -> None:
+    running = program(START + UNTOUCHED[why], database)
+    wait_for(running)
+    assert end_of(running, signal.SIGTERM)[0] == -signal.SIGTERM
+
+
+@pytest.fixture
+def sigterm() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("sigterm")
+@pytest.mark.parametrize("own", [signal.SIG_IGN, lambda *_: None])
+def test_handler_of_the_program_stays(database: Database, own: Any) -> None:
+    signal.signal(signal.SIGTERM, own)
+    with siridb_fast.connect(database.url) as client, client.writer():
+        assert signal.getsignal(signal.SIGTERM) is own
+    assert signal.getsignal(signal.SIGTERM) is own
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_handler_that_the_program_sets_within_the_block_stays(database: Database) -> None:
+    def own(*_: object) -> None:
+        pass
+
+    with siridb_fast.connect(database.url) as client, client.writer():
+        assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, own)
+        signal.signal(signal.SIGTERM, own)
+    assert signal.getsignal(signal.SIGTERM) is own
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_default_comes_back_with_the_last_writer(database: Database) -> None:
+    with siridb_fast.connect(database.url) as client:
+        one, other = client.writer(), client.writer()
+        one.close()
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        other.close()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_writer_of_another_thread_leaves_sigterm_alone(database: Database) -> None:
+    found: list[object] = []
+
+    def work() -> None:
+        with siridb_fast.connect(database.url) as client, client.writer():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [signal.SIG_DFL]
