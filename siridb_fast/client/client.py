@@ -201,8 +201,9 @@ class SiriDBClient(Unpicklable):
 
         Args:
             data: ``{name: points}`` or ``[{"name": name, "points": points}]``. Points are
-                ``[[timestamp, value], …]``, or a pair of arrays ``(timestamps, values)`` of shape
-                (n,): timestamps of any integer dtype in the database's precision, or datetime64;
+                ``[[timestamp, value], …]``, or a tuple ``(timestamps, values)`` of arrays of shape
+                (n,), or of lists (of two items each these are refused: they may be two points).
+                Timestamps are of any integer dtype in the database's precision, or datetime64;
                 values of any integer dtype, float16, float32, float64, bool (sent as 0 and 1) or
                 str. Arrays are read in place; points out of order are sorted. An empty pair adds
                 nothing.

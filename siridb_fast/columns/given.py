@@ -13,6 +13,7 @@ import numpy as np
 
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import one_dimension, point_column
+from siridb_fast.columns.pairs import refuse_points
 from siridb_fast.columns.rows import MixedRows, SeriesRows, group_rows, mixed_points
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.errors import ColumnError
@@ -70,6 +71,7 @@ def _pair_column(name: str, pair: object, rules: ColumnRules) -> PointColumn:
             f"arrays come as a pair (timestamps, values), got {type(pair).__name__}",
             series=str(name),
         )
+    refuse_points(name, pair)
     return point_column(name, pair[0], pair[1], rules)
 
 

@@ -1,8 +1,9 @@
 """What `insert` is given → parts: columns of arrays, and the reference driver's lists of points.
 
 The reference driver takes ``{name: [[timestamp, value], …]}`` or ``[{"name": …, "points": …}]``.
-In both forms points may here also be a pair of arrays, ``(timestamps, values)``. Data without any
-array is not checked: the server judges it, as it does behind the reference driver.
+In both forms points may here also be a pair of columns, ``(timestamps, values)``: of arrays, or a
+tuple of two lists. Data without any columns is not checked: the server judges it, as it does
+behind the reference driver.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import is_array, point_column, raw_series_name
+from siridb_fast.columns.pairs import is_pair_of_lists
 from siridb_fast.columns.payloads import Part, one_payload
 from siridb_fast.columns.rules import ColumnRules, MissingPolicy, PrecisionLossPolicy
 from siridb_fast.errors import ColumnError
@@ -60,14 +62,14 @@ def encode_insert(
 
 
 def plain_payload(data: object) -> bytes | None:
-    """Return the payload of data in the reference driver's forms; None if there is an array in it.
+    """Return the payload of data in the reference driver's forms; None if there are columns in it.
 
     Raises:
         ColumnError: A name begins with NUL, over which a server hangs for good.
         PackingOverflowError: An integer outside 64 bits.
     """
     for name, points in _named(data):
-        if _is_columns(points):
+        if _is_columns(name, points):
             return None
         if isinstance(name, (str, bytes)) and name[:1] in ("\0", b"\0"):
             raise ColumnError("a name that begins with NUL hangs the server", series=str(name))
@@ -104,17 +106,20 @@ def _named_of_list(data: Iterable[object]) -> Iterator[Pair]:
             yield item.get("name"), item["points"]
 
 
-def _is_columns(points: object) -> bool:
+def _is_columns(name: object, points: object) -> bool:
     if type(points) is list and len(points) != 2:
         return False  # what lists of points nearly always are
     if isinstance(points, (tuple, list)):
-        has_arrays = type(points) is tuple and any(map(is_array, points))
-        return has_arrays or (len(points) == 2 and (is_array(points[0]) or is_array(points[1])))
+        if type(points) is tuple and any(map(is_array, points)):
+            return True
+        if len(points) == 2 and (is_array(points[0]) or is_array(points[1])):
+            return True
+        return is_pair_of_lists(name, points)
     return is_array(points)
 
 
 def _part(name: Any, points: Any, rules: ColumnRules) -> PointColumn | tuple[str, object]:
-    if not _is_columns(points):
+    if not _is_columns(name, points):
         raw_series_name(name)
         return name, points
     if is_array(points):

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from siridb_fast.columns.pairs import refuse_points
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.file_source import FileSource
@@ -145,6 +146,7 @@ def _of_mapping(data: Mapping[Any, Any], options: LoadOptions) -> Portion:
                 f"them; got {type(pair).__name__}",
                 series=str(name),
             )
+        refuse_points(name, pair)
     return SeriesPortion(tuple((name, *pair) for name, pair in data.items()))
 
 

@@ -112,7 +112,7 @@ def test_a_text_larger_than_a_package_goes_alone() -> None:
         {"a": [[1]]},
         {5: [[1, 2]]},
         [{"name": "a"}],
-        {"a": ([1, 2], [3, 4])},
+        {"a": [[1, 2], [3, 4]]},
     ],
 )
 def test_data_without_arrays_is_packed_as_it_is(data: Any) -> None:
