@@ -33,7 +33,8 @@ __all__ = [
 
 # typer keeps click's classes in a module whose name depends on its version.
 CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]
-CREDENTIALS = re.compile(r"(siridb://).*@", re.DOTALL)
+FORM = "siridb://user:password@host/"  # our own words, as errors have them
+CREDENTIALS = re.compile(rf"{FORM}|siridb://.*@", re.DOTALL)
 
 
 class ExitCode(IntEnum):
@@ -120,7 +121,9 @@ def reason_of(error: BaseException) -> str:
 
 def without_password(text: str) -> str:
     """Return a text without what stands between ``siridb://`` and the host."""
-    return CREDENTIALS.sub(r"\1…@", text)
+    # What is behind a URL goes up to the last @, as a password may have one; but our own form is
+    # none, and hides nothing that comes after it.
+    return CREDENTIALS.sub(lambda found: FORM if found[0] == FORM else "siridb://…@", text)
 
 
 def shown(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import siridb_fast
+from siridb_fast.cli.errors import without_password
 from siridb_fast.testing import HttpApi
 from tests.commands import run_command, run_process
 from tests.fix_server import Database
@@ -84,6 +85,32 @@ def test_bad_url_is_one_line_without_the_password(command: list[str], url: str) 
     assert done.stderr.startswith("Error: ")
     assert len(done.stderr.splitlines()) == 1
     assert SECRET not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["query", "show"], ["ping"], ["load", __file__]])
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_what_is_wrong_with_a_url_is_told_whole(command: list[str], url: str) -> None:
+    with pytest.raises(siridb_fast.ConfigError) as caught:
+        siridb_fast.SiriDBClient.from_url(url.format(SECRET))
+    error = run_command(*command, "--url", url.format(SECRET), code=2).stderr
+    assert str(caught.value) in error
+    assert "siridb://user:password@host/database" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (f"a siridb://iris:{SECRET}@b", "a siridb://…@b"),
+        (f"a siridb://iris:{SECRET} @ x@b", "a siridb://…@b"),
+        (f"a siridb://user:password@host/x siridb://i:{SECRET}@b", None),
+        (f"a siridb://i:{SECRET}@b siridb://user:password@host/x", None),
+        (f"siridb://user:password@host.{SECRET}@b", "siridb://…@b"),
+    ],
+)
+def test_password_is_hidden_beside_the_form_of_a_url(text: str, wanted: str | None) -> None:
+    shown = without_password(text)
+    assert SECRET not in shown
+    assert wanted is None or shown == wanted
 
 
 @pytest.mark.parametrize("command", [["query", "show"], ["ping"], ["info"]])
