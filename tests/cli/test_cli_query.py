@@ -103,12 +103,31 @@ def test_parquet_holds_the_points(filled: Database, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "start"),
-    [("a.csv", "time,i\n"), ("a.json", "{\n"), ("a.txt", "\n"), ("a.data", "time,i\n")],
+    [("a.csv", "time,i\n"), ("a.json", "{\n"), ("a.txt", "\n"), ("a", "time,i\n")],
 )
 def test_name_of_the_file_decides(filled: Database, tmp_path: Path, name: str, start: str) -> None:
     run_command("query", "select * from 'i'", "-o", tmp_path / name, url=filled.url)
     text = (tmp_path / name).read_text()
     assert "\n".join(line.strip() for line in text.split("\n")).startswith(start)
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.csv.gz", "t.data", "t.table"])
+@pytest.mark.parametrize("command", [["query", "show"], ["spool", "export", "none.spool"]])
+def test_name_that_says_no_form_we_write_is_refused(
+    tmp_path: Path, command: list[str], name: str
+) -> None:
+    url = "siridb://iris:siri@127.0.0.1:1/db"  # nobody is asked before
+    error = run_command(*command, "-o", tmp_path / name, url=url, code=2).stderr
+    assert f"{name}: a file ends in .csv, .json, .parquet" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_form_that_is_asked_for_is_written_under_any_name(
+    filled: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.data"
+    run_command("query", "select * from 'i'", "-o", path, "-f", "csv", url=filled.url)
+    assert path.read_text().startswith("time,i\n")
 
 
 def test_failed_query_leaves_the_file_as_it_was(filled: Database, tmp_path: Path) -> None:

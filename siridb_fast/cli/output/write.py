@@ -12,11 +12,11 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeVar
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Format",
+    "form_of",
     "is_terminal",
     "opened",
     "print_table",
@@ -45,6 +46,9 @@ WIDEST_CELL = 60
 GAP = 3  # columns between two columns of a table
 
 
+T = TypeVar("T")
+
+
 class Format(Enum):
     """The forms of an answer."""
 
@@ -52,6 +56,23 @@ class Format(Enum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
+
+
+def form_of(path: Path, forms: Mapping[str, T]) -> T | None:
+    """Return the form that the name of a file says; None where it says none: ``/dev/stdout``.
+
+    Args:
+        path: The file.
+        forms: Each with the end that a name has, without its dot.
+
+    Raises:
+        UsageFault: It says one that cannot be written.
+    """
+    named = path.suffix.lower().removeprefix(".")
+    if named and named not in forms:
+        known = ", ".join(f".{name}" for name in forms)
+        raise UsageFault(f"{path}: a file ends in {known}; or say which with --format")
+    return forms.get(named)
 
 
 def is_terminal() -> bool:

@@ -14,7 +14,7 @@ import typer
 from siridb_fast.cli.errors import UsageFault
 from siridb_fast.cli.options import Precision
 from siridb_fast.cli.output.grid import is_select
-from siridb_fast.cli.output.write import Format, is_terminal
+from siridb_fast.cli.output.write import Format, form_of, is_terminal
 
 __all__ = [
     "AllPointsOption",
@@ -30,7 +30,12 @@ __all__ = [
     "format_of",
 ]
 
-FORMATS = {"txt": Format.TABLE, **{form.value: form for form in Format}}
+FORMATS = {  # by the end of a file's name
+    "csv": Format.CSV,
+    "json": Format.JSON,
+    "parquet": Format.PARQUET,
+    "txt": Format.TABLE,
+}
 
 QueryArgument = Annotated[str, typer.Argument(metavar="QUERY", help="In SiriDB's query language.")]
 FormatOption = Annotated[
@@ -122,12 +127,14 @@ def format_of(
     """Return the form of an answer: what is asked for, else what the file's name says.
 
     None where there is nothing but a picture.
+
+    Raises:
+        UsageFault: The file's name says one that cannot be written.
     """
     if given is not None:
         return given
     if output is not None:
-        named = output.suffix.lower().removeprefix(".")
-        return FORMATS.get(named, Format.CSV)
+        return form_of(output, FORMATS) or Format.CSV
     if plot is not None and is_select(query):
         return None
     return Format.TABLE if is_terminal() else Format.CSV

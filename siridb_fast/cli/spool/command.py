@@ -22,7 +22,7 @@ from siridb_fast.cli.errors import ExitCode, UsageFault, note, shown, terminable
 from siridb_fast.cli.options import JsonOption, RawTimesOption, UrlOption
 from siridb_fast.cli.output.console import facts_table, new_console, print_json
 from siridb_fast.cli.output.grid import as_text
-from siridb_fast.cli.output.write import is_terminal, opened
+from siridb_fast.cli.output.write import form_of, is_terminal, opened
 from siridb_fast.cli.spool.export import Exporter, ExportFormat, unit_of
 from siridb_fast.cli.spool.replay import replay
 from siridb_fast.columns._decode import decode_points
@@ -116,7 +116,7 @@ def export(
     The packages stay where they are. Exit code 3 if some of them are damaged, and left out.
     """
     target = None if str(output) == "-" else output
-    form = format_ or FORMATS.get(output.suffix.lower().removeprefix("."), ExportFormat.CSV)
+    form = format_ or (target and form_of(target, FORMATS)) or ExportFormat.CSV
     if form is ExportFormat.PARQUET and target is None and is_terminal():
         raise UsageFault("parquet is not for a terminal: give a file, -o FILE")
     with terminable(), SpoolReader(path) as reader:
