@@ -154,7 +154,8 @@ class Database:
         if precision is None:
             raise TableError(
                 "the database's time precision is unknown, as the user may not ask for it (the "
-                "right 'show'), so timestamps are no times; query_arrays gives them as integers"
+                "right 'show'), so timestamps are no times; query_arrays, and --raw-times "
+                "of the command line, have them as integers"
             )
         arrays, precision = await self._arrays_and_precision(
             query, timeout, all_points=options.all_points
@@ -187,7 +188,10 @@ def is_drop(query: str | bytes) -> bool:
 
 def _convert(arrays: PointArrays, given: int | None, wanted: int) -> None:
     if given is None:
-        raise ValueError("the database's time precision is unknown, so there is no way to convert")
+        raise TableError(
+            "the database's time precision is unknown, as the user may not ask for it (the right "
+            "'show'), so there is no way to convert"
+        )
     ticks = TimePrecision(given).per_second
     wanted_ticks = TimePrecision(wanted).per_second
     for name, (timestamps, _) in arrays.items():

@@ -134,6 +134,17 @@ class Select:
         where = f" where {self.where}" if self.where else ""
         return f"list series name {self.series}{where} limit {limit}"
 
+    def listed_names(self) -> list[str] | None:
+        """Return the names of the series, where the series are nothing but names."""
+        names = []
+        for token in _tokens(self.series):
+            if token.kind == "string" and token.text[0] != "`":  # that is a group or a tag
+                mark = token.text[0]
+                names.append(token.text[1:-1].replace(2 * mark, mark))
+            elif token.kind != "space" and token.text not in (",", "|"):
+                return None
+        return names
+
     def time_bounds(self) -> tuple[str, str]:
         """Return the time expressions of ``after``, ``between`` and ``before``; "" for none."""
         if self.clause == "after":

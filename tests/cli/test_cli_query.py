@@ -69,6 +69,67 @@ def test_raw_times_are_integers(filled: Database) -> None:
     assert answer == {"i": {"times": [START, START + 1, START + 2], "values": INTEGERS}}
 
 
+@pytest.fixture
+def reader_url(filled: Database) -> str:
+    """Return the URL of a user who may select, and not ask for the time precision."""
+    with siridb_fast.connect(filled.url) as client:
+        client.query("create user 'reader' set password 'secret'")
+        client.query("grant select to user 'reader'")
+    return filled.server.url(filled.name, username="reader", password="secret")
+
+
+@pytest.mark.parametrize("form", ["csv", "table", "json", "parquet"])
+@pytest.mark.parametrize("width", ["--wide", "--long"])
+def test_raw_times_need_no_precision(
+    reader_url: str, tmp_path: Path, form: str, width: str
+) -> None:
+    path = tmp_path / "out"
+    command = ["query", "select * from 'i'", "-f", form, "-o", path, width]
+    if form != "json":
+        assert "--raw-times" in run_command(*command, url=reader_url, code=1).stderr
+    run_command(*command, "--raw-times", url=reader_url)
+    if form == "parquet":
+        assert pq.read_table(path)["time"].to_pylist() == [START, START + 1, START + 2]
+    assert form == "parquet" or str(START + 2) in path.read_text()
+
+
+def test_raw_times_of_another_unit_need_the_precision(reader_url: str) -> None:
+    command = ["query", "select * from 'i'", "--raw-times", "--time-precision", "s"]
+    assert "the right 'show'" in run_command(*command, url=reader_url, code=1).stderr
+
+
+ABSENT = [  # the select, and what stderr says of it
+    ("select * from 'temprature'", "no series matched: select * from 'temprature'\n"),
+    ("select * from 'i', 'temprature'", "there is no series 'temprature'\n"),
+    ('select * from "t" | "x""y"', "there is no series 'x\"y'\n"),
+    ("select count() from 'nope'", "no series matched: select count() from 'nope'\n"),
+    ("select max(1h) prefix 'p-' from 'i','nope'", "there is no series 'nope'\n"),
+    ("select * from /x.*/", "no series matched: select * from /x.*/\n"),
+    ("select * from 'i' where length > 9", "no series matched: "),
+    ("select * from 'i' after '2999-01-01'", "no points: "),
+    ("select * from 'nope' merge as 'm'", "no points: "),
+    ("select * from 'i', 'i'", ""),
+    ("select * from 'i' - 't'", ""),
+    ("select * from *", ""),
+    ("select max(1h) suffix '-max' from 'i'", ""),
+    ("select * from 'i' merge as 'm'", ""),
+    ("list series 'nope'", ""),
+]
+
+
+@pytest.mark.parametrize("query", [query for query, _ in ABSENT])
+@pytest.mark.parametrize("options", [[], ["--long"], ["-f", "json"], ["--raw-times"]])
+def test_what_is_not_found_is_told_on_stderr(
+    filled: Database, query: str, options: list[str]
+) -> None:
+    if "from *" in query and options == ["--long"]:
+        options = []  # texts and numbers do not fit one column
+    done = run_command("query", query, *options, url=filled.url)
+    wanted = dict(ABSENT)[query]
+    assert done.stderr.startswith(wanted)
+    assert bool(done.stderr) is bool(wanted)
+
+
 def test_times_have_the_digits_of_the_precision(filled: Database) -> None:
     for unit, wanted in (
         ("s", "2026-01-01T00:00:00Z"),

@@ -16,7 +16,16 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["AnswerGrid", "Grid", "PointGrid", "as_text", "is_select", "iso", "without_times"]
+__all__ = [
+    "AnswerGrid",
+    "Grid",
+    "PointGrid",
+    "as_text",
+    "is_select",
+    "iso",
+    "names_in",
+    "without_times",
+]
 
 SELECTS = ("select", "timeit select")
 TIMING = "__timeit__"
@@ -112,6 +121,17 @@ def iso(timestamps: np.ndarray[Any, Any], unit: str) -> list[str]:
     """Return integers of a unit (s, ms, us, ns) as ISO 8601 in UTC: 2026-01-01T00:00:00.000Z."""
     times = timestamps.astype(np.int64).astype(f"datetime64[{unit}]")
     return [f"{text}Z" for text in np.datetime_as_string(times).tolist()]
+
+
+def names_in(table: pa.Table) -> list[str | bytes]:
+    """Return the names of the series in an Arrow table, wide or long."""
+    if table.column_names == ["series", "time", "value"]:  # a wide one begins with the time
+        series = table.column("series").unify_dictionaries()
+        return list(series.chunk(0).dictionary.to_pylist()) if series.num_chunks else []
+    fields = [field for field in table.schema if not _is_time(field)]
+    return [
+        (field.metadata or {}).get(b"series", field.name.encode()).decode() for field in fields
+    ]
 
 
 def without_times(table: pa.Table) -> pa.Table:

@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from siridb_fast.cli.connect import Target, connected, target_of
-from siridb_fast.cli.errors import terminable, warn
+from siridb_fast.cli.errors import note, terminable, warn
 from siridb_fast.cli.options import RawTimesOption, TimeoutOption, UrlOption
-from siridb_fast.cli.output.grid import AnswerGrid, Grid, PointGrid, is_select, without_times
+from siridb_fast.cli.output.grid import (
+    AnswerGrid,
+    Grid,
+    PointGrid,
+    is_select,
+    names_in,
+    without_times,
+)
 from siridb_fast.cli.output.plot import check_plottable, draw_in_terminal, draw_picture
 from siridb_fast.cli.output.plot_option import IN_TERMINAL
 from siridb_fast.cli.output.write import (
@@ -25,6 +32,7 @@ from siridb_fast.cli.output.write import (
     write_csv,
     write_points_json,
 )
+from siridb_fast.cli.query.emptiness import what_is_missing
 from siridb_fast.cli.query.options import (
     AllPointsOption,
     FormatOption,
@@ -38,8 +46,10 @@ from siridb_fast.cli.query.options import (
     check,
     format_of,
 )
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.concurrency.loops import run
 from siridb_fast.errors import UserAuthError
+from siridb_fast.query.result_frames import arrow_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,6 +67,21 @@ class Points:
     arrays: PointArrays | None
     table: pa.Table | None
     unit: str | None
+
+    @property
+    def names(self) -> list[str | bytes]:
+        """The names of the series that the answer has."""
+        if self.arrays is not None:
+            return list(self.arrays)
+        assert self.table is not None  # noqa: S101 - one of them is wanted
+        return names_in(self.table)
+
+    @property
+    def has_points(self) -> bool:
+        """Tell whether there is any point."""
+        if self.arrays is not None:
+            return any(len(times) for times, _ in self.arrays.values())
+        return self.table is not None and self.table.num_rows > 0
 
 
 def query(
@@ -98,6 +123,7 @@ def _query(target: Target, options: QueryOptions) -> None:
         answer = run(_fetch(target, options))
         with terminable():
             if isinstance(answer, Points):
+                _tell_missing(answer, options.query)
                 _show_points(answer, options, file)
             else:
                 _show_answer(answer, options, file)
@@ -119,7 +145,12 @@ async def _fetch_points(client: SiriDBClient, timeout: float, options: QueryOpti
     if options.needs_arrays:
         arrays = await client.query_arrays(query, precision, timeout, all_points=is_all)
         found = await _unit(client, timeout) if unit is None else unit.value
-    if options.needs_table:
+    if options.needs_table and options.is_raw:
+        # Integers need no precision, which not everybody may ask for.
+        if arrays is None:
+            arrays = await client.query_arrays(query, precision, timeout, all_points=is_all)
+        table = arrow_table(arrays, TimePrecision.NANOSECOND, options.form)
+    elif options.needs_table:
         table = await client.query_arrow(
             query, precision, timeout, form=options.form, all_points=is_all
         )
@@ -132,6 +163,12 @@ async def _unit(client: SiriDBClient, timeout: float) -> str | None:
     except UserAuthError:
         return None
     return str(answer["data"][0]["value"])
+
+
+def _tell_missing(points: Points, query: str) -> None:
+    missing = what_is_missing(query, points.names, has_points=points.has_points)
+    if missing is not None:
+        note(missing)
 
 
 def _show_points(points: Points, options: QueryOptions, file: BinaryIO) -> None:
