@@ -37,6 +37,7 @@ SETTINGS = (
     "who_am_i"
 )
 SERVERS = "list servers name, address, port, pool, status, online, version"
+RENAMED = {"port": "backend_port"}
 DURATIONS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -139,13 +140,14 @@ async def _collect(target: Target) -> dict[str, Any]:
         user = settings.pop("who_am_i") if isinstance(settings, dict) else target.config.username
         return {
             "database": target.config.dbname,
+            "addresses": [str(host) for host in target.config.hosts],
             "user": user,
             "rights": await _allowed(lambda: _rights(client, user, target.timeout)),
             "settings": settings,
             "series": await _allowed(lambda: _count(client, "series", target.timeout)),
             "points": await _allowed(lambda: _count(client, "series length", target.timeout)),
             "pools": await _allowed(lambda: _listed(client, "list pools", target.timeout)),
-            "servers": await _allowed(lambda: _listed(client, SERVERS, target.timeout)),
+            "servers": await _allowed(lambda: _servers(client, target.timeout)),
         }
 
 
@@ -179,8 +181,15 @@ async def _listed(client: SiriDBClient, query: str, timeout: float) -> list[dict
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
+async def _servers(client: SiriDBClient, timeout: float) -> list[dict[str, Any]]:
+    # The port that a server tells is the one for other servers; no client gets in there.
+    rows = await _listed(client, SERVERS, timeout)
+    return [{RENAMED.get(name, name): value for name, value in row.items()} for row in rows]
+
+
 def _print_info(facts: dict[str, Any]) -> None:
     table = facts_table()
+    table.add_row("address", Text(shown(", ".join(facts["addresses"]))))
     for name in ("database", "user", "rights"):
         table.add_row(name, Text(shown(facts[name])))
     settings = facts["settings"]
@@ -227,7 +236,7 @@ def _print_rows(name: str, rows: list[dict[str, Any]] | str) -> None:
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=name, title_justify="left")
     for column in rows[0] if rows else ():
-        table.add_column(column, overflow="fold")
+        table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(Text(shown(_plain(value))) for value in row.values()))
     _print(table)

@@ -162,6 +162,7 @@ def test_tables_recommendations_and_plots_are_printed(inhabited: Database, tmp_p
     for heading in (*HEADINGS, "single points of 20 series", "Recommendations"):
         assert heading in done.stdout
     assert "Nothing is left." in done.stdout
+    assert f" at 127.0.0.1:{inhabited.server.port}, " in done.stdout
     assert "1 × 300" in done.stdout
     assert "buffer_size: buffer_size / 16 points of a series" in done.stdout
     assert not any(line.endswith(" " * 200) for line in done.stdout.splitlines())

@@ -39,7 +39,7 @@ from siridb_fast.testing import HttpApi, HttpApiError, SiriDBServer
 __all__ = ["Account", "existing_database", "new_database", "throw_away_server"]
 
 DATABASE_USER = ("iris", "siri")  # of every new database
-SETTINGS = "time_precision, buffer_size, version, server, uuid"
+SETTINGS = "time_precision, buffer_size, version, uuid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ async def existing_database(
         settings = await _settings_if_allowed(connection, config, prefix, timeout)
     await _require_same_server(endpoints[1:], config, timeout, settings["uuid"])
     target = BenchTarget(
-        facts=_facts(settings, f"database {config.dbname}"),
+        facts=_facts(settings, f"database {config.dbname}", endpoints[0]),
         config=config,
         endpoints=endpoints,
         prefix=prefix,
@@ -139,7 +139,7 @@ async def _empty_database(
     async with connected_to(endpoints[0].host, config, timeout) as connection:
         settings = await _settings(connection, timeout)
     return BenchTarget(
-        facts=_facts(settings, label),
+        facts=_facts(settings, label, endpoints[0]),
         config=config,
         endpoints=endpoints,
         prefix=FAMILY,
@@ -188,10 +188,10 @@ async def _require_same_server(
             raise UsageFault(f"{endpoint.host} is the socket of another server than the URL's")
 
 
-def _facts(settings: dict[str, Any], label: str) -> Facts:
+def _facts(settings: dict[str, Any], label: str, endpoint: Endpoint) -> Facts:
     return Facts(
         label=label,
-        server=str(settings["server"]),
+        server=str(endpoint.host),  # as the user knows it; its own name has the backend port
         version=str(settings["version"]),
         time_precision=str(settings["time_precision"]),
         buffer_size=int(settings["buffer_size"]),
