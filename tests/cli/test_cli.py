@@ -205,7 +205,7 @@ def test_info_is_what_the_database_says(database: Database) -> None:
     assert [s["backend_port"] for s in facts["servers"]] == [database.server.backend_port]
     assert "port" not in facts["servers"][0]
     assert "backend port" in text
-    assert f"127.0.0.1:{database.server.port}\n" in text
+    assert f"address              127.0.0.1:{database.server.port} " in text
     assert "1,024 bytes a series (fast from 65 points" in text
     assert "duration num         1w" in text
 

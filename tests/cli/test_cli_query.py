@@ -84,7 +84,7 @@ def test_raw_times_need_no_precision(
     reader_url: str, tmp_path: Path, form: str, width: str
 ) -> None:
     path = tmp_path / "out"
-    command = ["query", "select * from 'i'", "-f", form, "-o", path, width]
+    command = ["query", "select * from 'i'", "-f", form, "-o", str(path), width]
     if form != "json":
         assert "--raw-times" in run_command(*command, url=reader_url, code=1).stderr
     run_command(*command, "--raw-times", url=reader_url)
