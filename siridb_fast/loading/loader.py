@@ -74,6 +74,7 @@ class Loader:
         self._writer = LoadWriter(target, **options.for_writer(), on_error=self._on_failure)
         self._rows = self._missing = self._rows_done = 0
         self._total_rows: int | None = None
+        self.has_stored = False  # a point, or it may have
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()
         self._since = time.monotonic()
         self._reading: WorkThread  # where portions are read
@@ -235,6 +236,8 @@ class Loader:
     ) -> Report:
         timeout = leaving_timeout(self._options.delivery_timeout, exc)
         report = await self._writer.close(timeout)
+        known = report.points + report.changed_points + report.in_doubt_points
+        self.has_stored = known > 0
         progress.cancel()
         await self._report_delivered()
         await self._reading.close(READ_TIMEOUT)

@@ -5,7 +5,13 @@ Of each file two numbers are noted: rows up to ``delivered`` are stored for cert
 down next, so that after any end of the process the rows between them are all that is in doubt. A
 file that is read in several ``passes``, each over some of its columns, counts its rows anew in
 each of them: row 5 of the second pass over 100 rows is row 105. So they have to be the same when
-it goes on. Knows nothing of formats, servers or event loops.
+it goes on.
+
+A load of files anew is noted under a name of its own (`Manifest.restart`), and takes the place of
+what was noted before once a point of it is stored. If none was, what was noted before stands; if
+nobody can tell, since the process was killed, the load anew is the one that goes on.
+
+Knows nothing of formats, servers or event loops.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ __all__ = ["MANIFEST_NAME", "Entry", "Manifest", "job_key"]
 MANIFEST_NAME = "siridb-load.sqlite"
 BUSY_TIMEOUT = 30.0  # seconds, for another load that writes at the same moment
 VERSION = 3  # of the manifest; as SQLite's user_version
+ASKED, BEGUN = " anew, asked for", " anew, begun"  # behind a job: what may take its place
 UPGRADED = 2  # the version that is made the newest; of its files it is not known where they went
 SCHEMA = """
 CREATE TABLE files (
@@ -70,6 +77,7 @@ class Manifest:
     def __init__(self, path: Path, job: str, hosts: str = "", servers: Sequence[str] = ()) -> None:
         self._path = path
         self._job = job
+        self._noted_as = job  # or with ASKED or BEGUN
         self._hosts = hosts
         self._servers = frozenset(servers)
         try:
@@ -110,46 +118,66 @@ class Manifest:
             FileError: The file has changed since.
         """
         with self._transaction():
+            self._settle_ended()
             return self._found(file)
 
-    def claim(self, file: Path, passes: str = "", *, anew: bool) -> Entry:
+    def restart(self, files: Sequence[Path]) -> None:
+        """Ask for files to be loaded anew, together; what is known of them stays for now.
+
+        Raises:
+            FileError: Another process is at one of them.
+        """
+        with self._transaction():
+            self._base.execute("BEGIN IMMEDIATE")
+            self._settle_ended()
+            self._noted_as = self._job + ASKED
+            for file in files:
+                self._refuse_owned(file)
+                self._insert(file, "")
+                self._own(file)
+
+    def begin_restart(self) -> None:
+        """Note that the first point is about to leave of what is loaded anew."""
+        with self._transaction():
+            self._rename(self._job + ASKED, self._job + BEGUN, _owner(os.getpid()))
+        self._noted_as = self._job + BEGUN
+
+    def keep_restart(self) -> None:
+        """Let what is loaded anew, which has stored points, take the place of what was known."""
+        with self._transaction():
+            self._take_place(_owner(os.getpid()))
+        self._noted_as = self._job
+
+    def withdraw_restart(self) -> None:
+        """Forget what was to be loaded anew: it has stored nothing."""
+        with self._transaction():
+            for state in (ASKED, BEGUN):
+                self._base.execute(
+                    "DELETE FROM files WHERE job = ? AND owner = ?",
+                    (self._job + state, _owner(os.getpid())),
+                )
+        self._delivered.clear()
+        self._noted_as = self._job
+
+    def claim(self, file: Path, passes: str = "") -> Entry:
         """Begin or go on with a file, for this process alone.
 
         Args:
             file: In the folder of the manifest.
             passes: Tells how its rows are counted.
-            anew: Forget what was loaded of it before.
 
         Raises:
             FileError: Another process is at it; or it was loaded in part in other passes.
         """
-        status = file.stat()
-        key = (self._job, file.name)
         with self._transaction():
             self._base.execute("BEGIN IMMEDIATE")
-            owner = self._base.execute(
-                "SELECT owner FROM files WHERE job = ? AND file = ?", key
-            ).fetchone()
-            if owner is not None and owner[0] is not None and _is_other(owner[0]):
-                pid = owner[0].partition(" ")[0]
-                raise FileError(f"process {pid} is loading it", file=str(file))
-            if anew or self._found(file) is None:
+            self._refuse_owned(file)
+            if self._found(file) is None:
+                key = (self._noted_as, file.name)
                 self._base.execute("DELETE FROM files WHERE job = ? AND file = ?", key)
-            self._base.execute(
-                "INSERT OR IGNORE INTO files (job, file, size, mtime_ns, hosts, passes) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (*key, status.st_size, status.st_mtime_ns, self._hosts, passes),
-            )
+            self._insert(file, passes)
             self._check_passes(file, passes)
-            self._base.execute(
-                "UPDATE files SET owner = ? WHERE job = ? AND file = ?",
-                (_owner(os.getpid()), *key),
-            )
-            if self._servers:
-                self._base.execute(
-                    "UPDATE files SET servers = ? WHERE job = ? AND file = ?",
-                    (" ".join(sorted(self._servers)), *key),
-                )
+            self._own(file)
             return self._found(file) or Entry(0, 0, is_done=False)
 
     def start(self, file: Path, rows: int) -> None:
@@ -182,9 +210,64 @@ class Manifest:
                 file=str(self._path),
             )
 
+    def _refuse_owned(self, file: Path) -> None:
+        owners = self._base.execute(
+            "SELECT owner FROM files WHERE job IN (?, ?, ?) AND file = ? AND owner NOT NULL",
+            (self._job, self._job + ASKED, self._job + BEGUN, file.name),
+        ).fetchall()
+        for (owner,) in owners:
+            if _is_other(owner):
+                pid = owner.partition(" ")[0]
+                raise FileError(f"process {pid} is loading it", file=str(file))
+
+    def _insert(self, file: Path, passes: str) -> None:
+        status = file.stat()
+        self._base.execute(
+            "INSERT OR IGNORE INTO files (job, file, size, mtime_ns, hosts, passes) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (self._noted_as, file.name, status.st_size, status.st_mtime_ns, self._hosts, passes),
+        )
+
+    def _own(self, file: Path) -> None:
+        key = (self._noted_as, file.name)
+        self._base.execute(
+            "UPDATE files SET owner = ? WHERE job = ? AND file = ?", (_owner(os.getpid()), *key)
+        )
+        if self._servers:
+            self._base.execute(
+                "UPDATE files SET servers = ? WHERE job = ? AND file = ?",
+                (" ".join(sorted(self._servers)), *key),
+            )
+
+    def _settle_ended(self) -> None:
+        # Of processes that were killed: what they had begun anew may be stored.
+        owners = self._base.execute(
+            "SELECT DISTINCT owner FROM files WHERE job IN (?, ?)",
+            (self._job + ASKED, self._job + BEGUN),
+        ).fetchall()
+        for (owner,) in owners:
+            if owner is None or not _lives(owner):
+                self._take_place(owner)
+                self._base.execute(
+                    "DELETE FROM files WHERE job = ? AND owner IS ?", (self._job + ASKED, owner)
+                )
+
+    def _take_place(self, owner: str | None) -> None:
+        self._base.execute(
+            "DELETE FROM files WHERE job = ? AND file IN "
+            "(SELECT file FROM files WHERE job = ? AND owner IS ?)",
+            (self._job, self._job + BEGUN, owner),
+        )
+        self._rename(self._job + BEGUN, self._job, owner)
+
+    def _rename(self, before: str, after: str, owner: str | None) -> None:
+        self._base.execute(
+            "UPDATE files SET job = ? WHERE job = ? AND owner IS ?", (after, before, owner)
+        )
+
     def _check_passes(self, file: Path, passes: str) -> None:
         found = self._value(
-            "SELECT passes FROM files WHERE job = ? AND file = ?", (self._job, file.name)
+            "SELECT passes FROM files WHERE job = ? AND file = ?", (self._noted_as, file.name)
         )
         if found != passes:
             raise FileError(
@@ -201,7 +284,7 @@ class Manifest:
         row = self._base.execute(
             "SELECT size, mtime_ns, delivered, started, is_done, hosts, servers FROM files "
             "WHERE job = ? AND file = ?",
-            (self._job, file.name),
+            (self._noted_as, file.name),
         ).fetchone()
         if row is None or not (row[3] or row[4]):
             return None
@@ -238,7 +321,7 @@ class Manifest:
     def _update(self, change: str, value: int, name: str) -> None:
         self._base.execute(
             f"UPDATE files SET {change} WHERE job = ? AND file = ?",  # noqa: S608 - three texts
-            (value, self._job, name),
+            (value, self._noted_as, name),
         )
 
     @contextmanager
@@ -266,9 +349,11 @@ def _owner(pid: int) -> str:
 
 def _is_other(owner: str) -> bool:
     # a process that lives, and is not this one
+    return int(owner.partition(" ")[0]) != os.getpid() and _lives(owner)
+
+
+def _lives(owner: str) -> bool:
     pid = int(owner.partition(" ")[0])
-    if pid == os.getpid():
-        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -46,6 +46,8 @@ class Manifests:
         servers: Sequence[str] = (),
     ) -> None:
         self._start = start
+        self._may_withdraw = start is Start.RESTART  # nothing of it is known to be stored
+        self.has_begun = False  # with points that leave
         self._stack = ExitStack()
         self._manifests: dict[Path, Manifest] = {}
         self.done: list[Path] = []
@@ -60,6 +62,9 @@ class Manifests:
                     )
                     self._manifests[folder] = self._stack.enter_context(manifest)
                 self._sort(file)
+            if start is Start.RESTART:
+                for folder, manifest in self._manifests.items():
+                    manifest.restart([file for file in files if file.parent == folder])
         except BaseException:
             self._stack.close()
             raise
@@ -68,7 +73,11 @@ class Manifests:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._stack.close()
+        try:
+            if self._may_withdraw:
+                self._end_restart(is_kept=self.has_begun)
+        finally:
+            self._stack.close()
 
     @property
     def paths(self) -> list[Path]:
@@ -77,20 +86,43 @@ class Manifests:
 
     def begin(self, file: Path, passes: str = "") -> tuple[int, int]:
         """Begin with a file; return up to which row it is stored, and up to which it may be."""
-        entry = self._of(file).claim(file, passes, anew=self._start is Start.RESTART)
+        entry = self._of(file).claim(file, passes)
         return entry.delivered, entry.started
 
     def start(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are about to leave."""
+        if not self.has_begun and self._may_withdraw:
+            for manifest in self._manifests.values():
+                manifest.begin_restart()
+        self.has_begun = True
         self._of(file).start(file, rows)
 
     def deliver(self, file: Path, rows: int) -> None:
-        """Note that rows up to this one are stored."""
+        """Note that rows up to this one are stored.
+
+        With the first of them is forgotten what was stored before a load anew.
+        """
+        if self._may_withdraw:
+            self._end_restart(is_kept=True)
         self._of(file).deliver(file, rows)
 
     def finish(self, file: Path) -> None:
         """Note that all of a file is stored."""
         self._of(file).finish(file)
+
+    def note_nothing_stored(self) -> None:
+        """Note that no point was stored: what was known before a load anew stands."""
+        if self._may_withdraw:
+            self._end_restart(is_kept=False)
+            self.has_begun = False
+
+    def _end_restart(self, *, is_kept: bool) -> None:
+        self._may_withdraw = False
+        for manifest in self._manifests.values():
+            if is_kept:
+                manifest.keep_restart()
+            else:
+                manifest.withdraw_restart()
 
     def _of(self, file: Path) -> Manifest:
         return self._manifests[file.parent]

@@ -54,7 +54,7 @@ def test_other_hosts_may_be_another_database(file: Path, start: Start) -> None:
 
 def test_pid_that_is_used_again_is_another_process(file: Path) -> None:
     with Manifest(file.parent / MANIFEST_NAME, JOB) as manifest:
-        manifest.claim(file, anew=False)
+        manifest.claim(file)
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
             with closing(sqlite3.connect(manifest.path)) as base, base:
                 base.execute("UPDATE files SET owner = ?", (f"{other.pid} 1",))
@@ -81,10 +81,62 @@ def test_rows_only_go_up(file: Path) -> None:
     assert begin(file, Start.RESUME) == (10, 20)
 
 
-def test_restart_forgets(file: Path) -> None:
+def restart(file: Path, *, started: int = 0, delivered: int = 0, stored: bool = True) -> None:
+    with Manifests([file], JOB, Start.RESTART, HOSTS) as manifests:
+        assert manifests.begin(file) == (0, 0)
+        if started:
+            manifests.start(file, started)
+        if delivered:
+            manifests.deliver(file, delivered)
+        if not stored:
+            manifests.note_nothing_stored()
+
+
+@pytest.mark.parametrize(
+    ("started", "delivered", "stored", "left"),
+    [
+        (0, 0, True, (10, 20)),  # it failed before its first point
+        (5, 0, False, (10, 20)),  # nobody took that
+        (5, 0, True, (0, 5)),  # nobody can tell
+        (5, 5, True, (5, 5)),
+    ],
+)
+def test_restart_forgets_with_its_first_point(
+    file: Path, started: int, delivered: int, stored: bool, left: tuple[int, int]
+) -> None:
     load_some(file, started=20, delivered=10)
-    assert begin(file, Start.RESTART) == (0, 0)
-    assert begin(file, Start.RESUME) == (0, 0)
+    restart(file, started=started, delivered=delivered, stored=stored)
+    assert begin(file, Start.RESUME) == left
+
+
+def test_restart_forgets_all_its_files_together(tmp_path: Path) -> None:
+    files = [tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "sub" / "c.csv"]
+    files[2].parent.mkdir()
+    for file in files:
+        file.write_text("ts,v\n1,1\n")
+        load_some(file, started=20, delivered=10)
+    with Manifests(files, JOB, Start.RESTART, HOSTS) as manifests:
+        manifests.begin(files[0])
+        manifests.start(files[0], 5)
+        manifests.deliver(files[0], 5)
+    with Manifests(files, JOB, Start.RESUME, HOSTS) as manifests:
+        assert [manifests.begin(file) for file in files] == [(5, 5), (0, 0), (0, 0)]
+
+
+@pytest.mark.parametrize(("has_begun", "left"), [(False, (10, 20)), (True, (0, 5))])
+def test_restart_that_is_killed_goes_on_if_it_had_begun(
+    file: Path, has_begun: bool, left: tuple[int, int]
+) -> None:
+    load_some(file, started=20, delivered=10)
+    script = (
+        "import os, sys; from pathlib import Path; "
+        "from siridb_fast.loading.resume import Manifests, Start; file = Path(sys.argv[1]); "
+        "m = Manifests([file], sys.argv[2], Start.RESTART, ['a:9000', 'b:9000']); "
+        f"m.begin(file); {has_begun} and m.start(file, 5); os._exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, file, JOB], check=False)
+    assert done.returncode == 9
+    assert begin(file, Start.RESUME) == left
 
 
 @pytest.mark.parametrize(("is_done", "state"), [(True, "loaded already"), (False, "in part")])
@@ -135,7 +187,7 @@ def test_rows_that_were_counted_in_other_passes_are_not_taken_for_these(file: Pa
 @pytest.mark.parametrize("start", Start)
 def test_file_is_of_one_process_at_a_time(file: Path, start: Start) -> None:
     with Manifest(file.parent / MANIFEST_NAME, JOB) as manifest:
-        manifest.claim(file, anew=False)
+        manifest.claim(file)
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
             with closing(sqlite3.connect(manifest.path)) as base, base:
                 base.execute("UPDATE files SET owner = ?", (_owner(other.pid),))
@@ -215,7 +267,7 @@ def test_manifest_that_becomes_unwritable_is_named(
     monkeypatch.setattr("siridb_fast.loading.manifest.BUSY_TIMEOUT", 0.01)
     path = file.parent / MANIFEST_NAME
     with Manifest(path, JOB) as manifest:
-        assert manifest.claim(file, anew=False) == Entry(0, 0, is_done=False)
+        assert manifest.claim(file) == Entry(0, 0, is_done=False)
         with closing(sqlite3.connect(path, isolation_level=None)) as base:
             base.execute("BEGIN IMMEDIATE")
             with pytest.raises(FileError, match="locked"):

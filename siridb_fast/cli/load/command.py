@@ -142,11 +142,13 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             if isinstance(exc.report, Report):
                 _print_report(exc.report, source)
             warn(reason_of(exc))
-            note(_how_to_go_on())
+            _note_how_to_go_on(manifests, loader, start)
             raise typer.Exit(ExitCode.INCOMPLETE) from None
         except (SiriDBError, OSError, KeyboardInterrupt, SystemExit) as exc:
             bar.close()
-            _note_stopped(exc)
+            for text in _notes(exc):
+                note(text[0].upper() + text[1:])
+            _note_how_to_go_on(manifests, loader, start)
             raise
         bar.close()
         _print_report(report, source)
@@ -182,12 +184,6 @@ def _job(options: LoadOptions, dbname: str) -> str:
     )
 
 
-def _note_stopped(exc: BaseException) -> None:
-    for text in _notes(exc):
-        note(text[0].upper() + text[1:])
-    note(_how_to_go_on())
-
-
 def _notes(exc: BaseException) -> list[str]:
     # Ctrl+C and SIGTERM are raised anew, behind the cancellation that has the notes.
     notes: list[str] = [*getattr(exc, "__notes__", ())]
@@ -196,10 +192,21 @@ def _notes(exc: BaseException) -> list[str]:
     return notes
 
 
-def _how_to_go_on() -> str:
+def _note_how_to_go_on(manifests: Manifests, loader: Loader, start: Start) -> None:
+    # What stores every point once. Of a load that has sent nothing it is the load again.
+    if not loader.has_stored:
+        manifests.note_nothing_stored()
+    if manifests.has_begun or start is Start.RESUME:
+        note(_command("--resume"))
+    elif start is Start.RESTART:
+        note("Nothing was stored anew, and what was delivered before is still noted.")
+        note(_command("--restart"))
+
+
+def _command(option: str) -> str:
     command, *arguments = sys.argv[1:]
     repeated = [argument for argument in arguments if argument not in ("--resume", "--restart")]
-    shown = ["siridb-fast", command, "--resume", *_without_url(repeated)]
+    shown = ["siridb-fast", command, option, *_without_url(repeated)]
     return f"Go on with: {shlex.join(shown)}"
 
 

@@ -1,0 +1,120 @@
+"""`load --restart` that ends early, and what is printed then: followed, each point is stored once.
+
+The load before was stopped by a number that does not fit its type, so that a part is stored.
+"""
+
+import shlex
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import siridb_fast
+from siridb_fast.testing import FaultProxy
+from tests.commands import run_command
+from tests.fix_server import Database
+from tests.loading.load_runs import START, manifest_entries, stored_points
+
+ROWS = 20_000
+PAD = "-" * 1_000  # a column that is not loaded, for more than one portion
+GOOD = [f"{START + row},{row},{PAD}" for row in range(ROWS)]
+
+
+@pytest.fixture
+def seconds(make_database: Callable[..., Database]) -> Database:
+    return make_database(time_precision="s")
+
+
+@pytest.fixture
+def half_loaded(seconds: Database, tmp_path: Path) -> Path:
+    """Load a file up to a line that does not fit."""
+    path = tmp_path / "half.csv"
+    path.write_text("\n".join(["ts,v,pad", *GOOD, f"{START + ROWS},2.5,", ""]))
+    done = load(path, url=seconds.url, code=2)
+    assert "--resume" in advised(done.stderr)
+    assert manifest_entries(tmp_path)["half.csv"][0] > 0
+    return path
+
+
+def load(path: Path, *options: str, url: str, code: int) -> Any:
+    values = [] if "--values" in options else ["--values", "v"]
+    return run_command("load", path, "--time", "ts", *values, *options, url=url, code=code)
+
+
+def advised(errors: str) -> list[str]:
+    """Return the arguments of the command that is printed; none if there is none."""
+    text = errors.replace("\n", " ").partition("Go on with: siridb-fast ")[2]
+    return shlex.split(text.partition("Error:")[0].partition("Warning:")[0])
+
+
+def follow(errors: str, *options: str, url: str, code: int = 0) -> None:
+    run_command(*advised(errors), *options, url=url, code=code)
+
+
+def each_once(rows: int = ROWS) -> Counter[tuple[int, int]]:
+    return Counter((START + row, row) for row in range(rows))
+
+
+FAILURES: dict[str, tuple[list[str], int]] = {
+    "a type that the series has not": (["--type", "v=string"], 2),
+    "a type that the first line has not": (["--type", "v=float", "--type", "ts=string"], 2),
+    "a column that is not there": (["--values", "w"], 2),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_restart_that_fails_before_its_first_point_forgets_nothing(
+    seconds: Database, half_loaded: Path, failure: str
+) -> None:
+    options, code = FAILURES[failure]
+    before = manifest_entries(half_loaded.parent)
+    done = load(half_loaded, "--restart", *options, url=seconds.url, code=code)
+    assert manifest_entries(half_loaded.parent) == before
+    assert "--resume" not in advised(done.stderr)
+    load(half_loaded, "--resume", "--skip-bad", url=seconds.url, code=0)
+    assert stored_points(seconds.url)["v"] == each_once()
+
+
+def test_restart_without_a_server_forgets_nothing(seconds: Database, half_loaded: Path) -> None:
+    with FaultProxy(seconds.server.host, seconds.server.port) as proxy:
+        url = f"siridb://iris:siri@{proxy.host}:{proxy.port}/{seconds.name}"
+        proxy.refuse()
+        load(half_loaded, "--restart", "--skip-bad", "--timeout", "1", url=url, code=1)
+    load(half_loaded, "--resume", "--skip-bad", url=seconds.url, code=0)
+    assert stored_points(seconds.url)["v"] == each_once()
+
+
+def test_printed_resume_after_a_restart_that_stored_some_goes_on_with_that(
+    seconds: Database, half_loaded: Path
+) -> None:
+    with siridb_fast.connect(seconds.url) as client:
+        client.query("drop series 'v' set ignore_threshold true")
+    done = load(half_loaded, "--restart", url=seconds.url, code=2)
+    assert "--resume" in advised(done.stderr)
+    follow(done.stderr, "--skip-bad", url=seconds.url)
+    assert stored_points(seconds.url)["v"] == each_once()
+
+
+def test_printed_restart_after_the_series_was_dropped_loads_all(
+    seconds: Database, half_loaded: Path
+) -> None:
+    with siridb_fast.connect(seconds.url) as client:
+        client.query("drop series 'v' set ignore_threshold true")
+    half_loaded.write_text("ts,v,pad\n1,x,\n" + half_loaded.read_text().partition("\n")[2])
+    done = load(half_loaded, "--restart", "--type", "v=float", url=seconds.url, code=2)
+    assert "--restart" in advised(done.stderr)
+    follow(done.stderr, "--skip-bad", url=seconds.url)
+    expected: Counter[tuple[int, float]] = Counter([(START + ROWS, 2.5)])
+    expected.update(each_once())
+    assert stored_points(seconds.url)["v"] == expected
+
+
+def test_nothing_is_advised_where_nothing_was_begun(seconds: Database, tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("\n".join(["ts,v,pad", *GOOD[:10], ""]))
+    done = load(path, "--values", "w", url=seconds.url, code=2)
+    assert advised(done.stderr) == []
+    load(path, url=seconds.url, code=0)
+    assert stored_points(seconds.url)["v"] == each_once(10)
