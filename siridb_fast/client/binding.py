@@ -6,18 +6,17 @@ Knows clusters and event loops; knows nothing of what is asked over them.
 from __future__ import annotations
 
 import asyncio
-import logging
+import warnings
+import weakref
 from collections.abc import Callable
 from enum import Enum
 
 from siridb_fast.concurrency.fork import Home
 from siridb_fast.connection.cluster import Cluster
-from siridb_fast.connection.config import Config
+from siridb_fast.connection.config import Config, describe
 from siridb_fast.errors import PoolError
 
 __all__ = ["ClusterBinding", "State"]
-
-logger = logging.getLogger("siridb_fast")
 
 
 class State(Enum):
@@ -43,7 +42,8 @@ class ClusterBinding:
         loop: asyncio.AbstractEventLoop | None,
         on_change: Callable[[], None] | None = None,
     ) -> None:
-        self._on_change = on_change
+        # Weak, so that a client that is forgotten is freed, though its connections live.
+        self._on_change = None if on_change is None else weakref.WeakMethod(on_change)
         self.config = config
         self.state = State.NEW
         self._loop = loop
@@ -74,10 +74,22 @@ class ClusterBinding:
         if self._cluster is not None and self._home.is_here:
             self._cluster.close()
 
+    def __del__(self) -> None:
+        cluster: Cluster | None = getattr(self, "_cluster", None)
+        if cluster is None or self.state is not State.OPEN or not self._home.is_here:
+            return
+        text = f"<SiriDBClient {describe(self.config)}> was dropped; close it"
+        warnings.warn(text, ResourceWarning, stacklevel=1)
+        if cluster.loop.is_closed():
+            cluster.close()
+        else:  # in which it may be another thread's turn
+            cluster.loop.call_soon_threadsafe(cluster.close)
+
     async def wait_closed(self) -> None:
         """Wait until the connections are gone."""
-        if self._cluster is not None and self._home.is_here:
-            await self._cluster.wait_closed()
+        cluster = self._cluster
+        if cluster is not None and self._home.is_here and not cluster.loop.is_closed():
+            await cluster.wait_closed()
 
     def here(self) -> Cluster:
         """Return the connections, for this process and event loop.
@@ -108,15 +120,21 @@ class ClusterBinding:
         ):
             self._leave()
         if self._cluster is None:
-            self._cluster = Cluster(self.config, on_change=self._on_change)
+            self._cluster = Cluster(self.config, on_change=_weakly(self._on_change))
             self._home = Home("client")
         self.state = State.OPEN
         return self._cluster
 
     def _leave(self) -> None:
-        try:
-            if self._cluster is not None:
-                self._cluster.close()
-        except RuntimeError:  # its event loop is closed, and the connections with it
-            logger.debug("the client's former event loop is closed")
+        if self._cluster is not None:
+            self._cluster.close()
         self._cluster = None
+
+
+def _weakly(method: weakref.WeakMethod[Callable[[], None]] | None) -> Callable[[], None]:
+    def call() -> None:
+        bound = None if method is None else method()
+        if bound is not None:
+            bound()
+
+    return call

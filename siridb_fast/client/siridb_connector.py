@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, cast
 
@@ -38,6 +39,7 @@ __all__ = [
     "SiriDBProtocol",
     "async_connect",
     "async_server_info",
+    "drop",
     "log_in",
     "login_of",
 ]
@@ -193,6 +195,9 @@ class SiriDBAsyncConnection(Unpicklable):
         if keepalive:
             self._connection.keep_alive(KEEPALIVE_INTERVAL)
 
+    def __del__(self) -> None:
+        drop(self, getattr(self, "_connection", None))
+
     @property
     def connected(self) -> bool:
         """Tell whether requests can be sent."""
@@ -236,6 +241,13 @@ class SiriDBAsyncConnection(Unpicklable):
         if require is not None:
             require()
         return await self._connection.request(type_, payload, timeout, is_raw=is_raw)
+
+
+def drop(owner: object, connection: Connection | None) -> None:
+    """Close a connection that its owner was forgotten with; warn of that."""
+    if connection is not None and connection.is_connected:
+        warnings.warn(f"{owner!r} was dropped; close it", ResourceWarning, 2, owner)
+        connection.drop()
 
 
 async def async_connect(

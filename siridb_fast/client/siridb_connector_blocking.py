@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from siridb_fast.client.blocking import BlockingWriter
 from siridb_fast.client.database import Database
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
-from siridb_fast.client.siridb_connector import Protocol, SiriDBProtocol, log_in, login_of
+from siridb_fast.client.siridb_connector import Protocol, SiriDBProtocol, drop, log_in, login_of
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
 from siridb_fast.connection.config import Config
+from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import DEFAULT_PORT
 from siridb_fast.errors import ConnectionLost
 from siridb_fast.protocol import _wire
@@ -79,6 +80,14 @@ class SiriDBConnection(Unpicklable):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        connection: Connection | None = getattr(self, "_connection", None)
+        if connection is not None and self._owns_loop and self._home.is_here:
+            was_closed = self._loop.is_closed()
+            self._loop.close()
+            if not was_closed:
+                drop(self, connection)
 
     def insert(self, data: object, timeout: float = 600, **options: Unpack[InsertKeywords]) -> Any:
         """Insert lists and arrays; see `SiriDBClient.insert`."""

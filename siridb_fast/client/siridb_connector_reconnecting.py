@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from siridb_fast.client.database import Database
 from siridb_fast.client.options import InsertKeywords
-from siridb_fast.client.siridb_connector import Login, SiriDBProtocol, log_in
+from siridb_fast.client.siridb_connector import Login, SiriDBProtocol, drop, log_in
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import DEFAULT_PORT, Host
 from siridb_fast.errors import ConnectionLost, PoolError, RequestTimeout, ServerError
@@ -53,6 +54,9 @@ class SiriDBConn:
         self._reconnecting: asyncio.Task[None] | None = None
         self._database = Database(self._request)
 
+    def __del__(self) -> None:
+        drop(self, getattr(self, "_connection", None))
+
     def is_connected(self) -> bool:
         """Tell whether requests can be sent."""
         return self._connection is not None and self._connection.is_connected
@@ -86,7 +90,7 @@ class SiriDBConn:
     def close(self) -> None:
         """Close the connection."""
         if self._reconnecting is not None:
-            self._reconnecting.cancel()
+            cancel_task(self._reconnecting)
         if self._connection is not None:
             self._connection.close()
 
@@ -126,7 +130,7 @@ class SiriDBConn:
     async def _reconnect(self) -> None:
         # One attempt after another, by one task for all who wait.
         if self._reconnecting is None or self._reconnecting.done():
-            self._reconnecting = asyncio.get_running_loop().create_task(self._keep_trying())
+            self._reconnecting = begin_task(self._keep_trying())
         reconnecting = self._reconnecting
         await asyncio.wait([reconnecting])
         if reconnecting.cancelled():

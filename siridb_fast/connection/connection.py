@@ -208,6 +208,9 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
     def disown(self) -> None:
         """Cut this process off the connection; called in a child of a fork."""
         self._is_inherited = True
+        self._detach()
+
+    def _detach(self) -> None:
         if self._descriptor is not None:
             number, inode = self._descriptor
             with suppress(OSError):  # closed, but the event loop has not said so
@@ -220,7 +223,9 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         With an insert among them this is `abort`: whoever is told that it was lost may send it
         again, or look for it.
         """
-        if any(request.is_harmful_late for request in self._session.tags):
+        if self._loop.is_closed():
+            self._let_go()
+        elif any(request.is_harmful_late for request in self._session.tags):
             self.abort()
         elif self._transport is not None:
             if not self._is_inherited:
@@ -233,9 +238,24 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         Over TCP not even what the kernel has taken: it would deliver that to a server that wakes
         up later, when it has been sent again.
         """
-        if self._transport is not None and not self._is_inherited:
+        if self._loop.is_closed():
+            self._let_go()
+        elif self._transport is not None and not self._is_inherited:
             drop_on_close(self._transport)
             self._transport.abort()
+
+    def drop(self) -> None:
+        """Close the connection soon, from any thread: its owner was forgotten without `close`."""
+        if self._loop.is_closed():
+            self._let_go()
+        else:
+            self._loop.call_soon_threadsafe(self.close)
+
+    def _let_go(self) -> None:
+        # The event loop was closed first. It closes nothing any more, and resumes nobody.
+        self._session.close()
+        self._detach()
+        self._transport = self._tcp_socket = self._descriptor = None
 
     async def wait_closed(self) -> None:
         """Wait until the connection is gone."""

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.connection.config import Config
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
@@ -122,7 +123,7 @@ class Member:
     def keep_connected(self) -> None:
         """Connect again whenever there is no connection, from now on, until `close`."""
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._keep_connected())
+            self._task = begin_task(self._keep_connected())
 
     def disown(self) -> None:
         """Connect no more; called in a child of a fork."""
@@ -132,7 +133,7 @@ class Member:
         """Close the connection and connect no more."""
         self._is_closed = True
         if self._task is not None:
-            self._task.cancel()
+            cancel_task(self._task)
         if self.connection is not None:
             self.connection.close()
 

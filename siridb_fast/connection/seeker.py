@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.connection.hosts import Host
 from siridb_fast.errors import SiriDBError
 
@@ -62,13 +63,13 @@ class ServerSeeker:
         elif self._needed.pop(owner, None) is not None and not self._needed:
             self.close()
         if (self._task is None or self._task.done()) and self._missing():
-            self._task = asyncio.get_running_loop().create_task(self._seek())
+            self._task = begin_task(self._seek())
 
     def close(self) -> None:
         """Seek no more, and close what was found."""
         self._needed.clear()
         if self._task is not None:
-            self._task.cancel()
+            cancel_task(self._task)
         self._cluster.close_extras()
 
     async def wait_closed(self) -> None:

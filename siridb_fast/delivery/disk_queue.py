@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.recall import Recaller, log_disk_error
@@ -104,7 +105,7 @@ class DiskQueue:
         """Write what is to be on disk, and close the file."""
         splits = list(self._split_tasks.values())
         for task in splits:
-            task.cancel()
+            cancel_task(task)
         await asyncio.gather(*splits, self._recaller.stop(), return_exceptions=True)
         for package in self._packages.in_state(S.SPLITTING):
             self._packages.move(package, E.CLOSED)
@@ -150,7 +151,7 @@ class DiskQueue:
     def _start_writing(self) -> None:
         is_writing = self._write_task is not None and not self._write_task.done()
         if not is_writing and self._has_work() and self._retry_timer is None:
-            self._write_task = self._loop.create_task(self._write())
+            self._write_task = begin_task(self._write(), self._loop)
 
     def _has_work(self) -> bool:
         return self._packages.count(S.SPOOLING) > 0 or bool(self._recaller.useless_rows)
@@ -216,14 +217,14 @@ class DiskQueue:
             else:
                 await asyncio.sleep(RETRY_INTERVAL / 10)
         if self._write_task is not None:
-            self._write_task.cancel()
+            cancel_task(self._write_task)
 
     # ---- packages that are split
 
     def _start_splits(self) -> None:
         for package in self._packages.in_state(S.SPLITTING):
             if package.is_on_disk and package not in self._split_tasks:
-                self._split_tasks[package] = self._loop.create_task(self._split(package))
+                self._split_tasks[package] = begin_task(self._split(package), self._loop)
 
     async def _split(self, package: Package) -> None:
         # Its two parts take its place on disk before they do in memory.

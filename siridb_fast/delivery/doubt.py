@@ -23,6 +23,7 @@ from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
@@ -152,14 +153,14 @@ class DoubtResolver:
     def check(self) -> None:
         """Begin to look up what is new in doubt; end what is so no longer."""
         for package in [one for one in self._tasks if one.state is not PackageState.IN_DOUBT]:
-            self._tasks.pop(package).cancel()
+            cancel_task(self._tasks.pop(package))
             self._witnesses.release(package)
         now = self._cluster.loop.time()
         for package in self._packages.take_arrivals(PackageState.IN_DOUBT):
             # From now on, not from its turn on: that others are waited for is time for it, too.
             deadline = max(package.deadline, now + LOOKUP_TIMEOUT)
             lookup = _Lookup(package, deadline, busy_until=now + BUSY_TIMEOUT)
-            task = self._cluster.loop.create_task(self._look_up(lookup))
+            task = begin_task(self._look_up(lookup), self._cluster.loop)
             task.add_done_callback(partial(self._on_done, package))
             self._tasks[package] = task
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from siridb_fast.batching._batch import Batch
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.doubt import batch_of
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
@@ -95,12 +96,12 @@ class Recaller:
         """Read what there is, a few packages at a time."""
         if self._has_more and (self._task is None or self._task.done()):
             self._has_more = False
-            self._task = self._loop.create_task(self._recall())
+            self._task = begin_task(self._recall(), self._loop)
 
     async def stop(self) -> None:
         """Read no more."""
         if self._task is not None:
-            self._task.cancel()
+            cancel_task(self._task)
             await asyncio.wait([self._task])
 
     async def remove_useless_rows(self) -> None:

@@ -6,6 +6,7 @@ Knows nothing of packages, connections, event loops or clocks; a future and time
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -270,5 +271,6 @@ class OpenDelivery:
         self.report = self._tally.report(now)
         for waiter in self._waiters:
             if not waiter.done():
-                waiter.set_result(None)
+                with suppress(RuntimeError):  # its event loop is closed
+                    waiter.set_result(None)
         self._waiters.clear()

@@ -167,11 +167,6 @@ class Engine:
         return self._loop
 
     @property
-    def is_dead(self) -> bool:
-        """Tell whether the event loop was closed, without the writer."""
-        return self._loop.is_closed()
-
-    @property
     def is_this_thread(self) -> bool:
         """Tell whether the event loop runs in this thread."""
         return self._wakeup.is_this_thread

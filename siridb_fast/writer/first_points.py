@@ -19,6 +19,7 @@ import numpy as np
 from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.casting import is_exact_as_float
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.accounts import Accounts
 from siridb_fast.delivery.doubt import split_batch
 from siridb_fast.errors import PointsChangedError, SiriDBError
@@ -104,7 +105,7 @@ class FirstPoints:
         self._held[held] = None
         self.points += batch.points
         if self._task is None or self._task.done():
-            self._task = loop.create_task(self._ask_all())
+            self._task = begin_task(self._ask_all(), loop)
 
     def book_spooled(self, batch: Batch) -> None:
         """Book a package that left memory for the spool."""
@@ -119,7 +120,7 @@ class FirstPoints:
     def stop(self) -> None:
         """Ask no more; what is held was acknowledged, and may have been converted."""
         if self._task is not None:
-            self._task.cancel()
+            cancel_task(self._task)
         self._give_up(list(self._held))
 
     # ---- inside

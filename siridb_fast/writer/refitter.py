@@ -18,6 +18,7 @@ from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.report import Failure, OpenDelivery
@@ -62,14 +63,14 @@ class Refitter:
     def start(self, package: Package) -> None:
         """Compare the types of a package that is ready with those of its series by now."""
         if package not in self._tasks:
-            task = asyncio.get_running_loop().create_task(self._refit_package(package))
+            task = begin_task(self._refit_package(package))
             self._tasks[package] = task
             task.add_done_callback(lambda _: self._on_done(package))
 
     def stop(self) -> None:
         """Compare no more."""
         for task in self._tasks.values():
-            task.cancel()
+            cancel_task(task)
 
     async def refit(self, payload: bytes) -> Batch | None:
         """Return a batch of the points of a package, in the types that their series have by now.

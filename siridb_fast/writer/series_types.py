@@ -19,6 +19,7 @@ import numpy as np
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns.casting import cast_values, is_exact_as_float, text_of
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.report import Failure
 from siridb_fast.errors import ColumnError
 
@@ -81,7 +82,7 @@ class SeriesTypeResolver:
         self._postponed.clear()
         self._unresolved.update(dict.fromkeys(self._coalescer.take_unresolved()))
         if may_ask and self._unresolved and (self._task is None or self._task.done()):
-            self._task = asyncio.get_running_loop().create_task(self._resolve_all())
+            self._task = begin_task(self._resolve_all())
 
     def postpone(self) -> None:
         """Let the points of new series leave as they are, until `start` is called again.
@@ -109,7 +110,7 @@ class SeriesTypeResolver:
 
     def keep_checking(self) -> None:
         """Ask for all types again now and then, from now on until `stop`."""
-        self._recheck_task = asyncio.get_running_loop().create_task(self._keep_checking())
+        self._recheck_task = begin_task(self._keep_checking())
 
     def type_of(self, name: str) -> str | None:
         """Return the type that a series is believed to have; None if it is not known."""
@@ -134,7 +135,7 @@ class SeriesTypeResolver:
         """Ask no more."""
         for task in (self._task, self._recheck_task):
             if task is not None:
-                task.cancel()
+                cancel_task(task)
 
     async def _resolve_all(self) -> None:
         while self._unresolved:

@@ -199,6 +199,9 @@ class BatchWriter(Unpicklable, PointIntake):
         if engine is None or self._state is State.CLOSED or not self._home.is_here:
             self._state = State.CLOSED
             return Report(0, 0, 0, 0.0)
+        if engine.loop.is_closed():
+            self._give_up()
+            return engine.end_period()
         if self._state is State.CLOSING:
             await engine.waiters.wait_until(lambda: self._state is State.CLOSED)
             return self._last_report
@@ -247,17 +250,17 @@ class BatchWriter(Unpicklable, PointIntake):
         left = engine.points_left
         if left:
             logger.error("%r was dropped with %s points not delivered", self, f"{left:,}")
+        if engine.loop.is_closed():
+            engine.stop()
         return left
 
     def __del__(self) -> None:
+        if getattr(self, "_engine", None) is None or self._is_over or not self._home.is_here:
+            return
         left = self._give_up()
-        if left:
-            warnings.warn(
-                f"{self!r} was dropped with {left:,} points not delivered; close it",
-                ResourceWarning,
-                stacklevel=1,
-                source=self,
-            )
+        with_points = f" with {left:,} points not delivered" if left else ""
+        text = f"{self!r} was dropped{with_points}; close it"
+        warnings.warn(text, ResourceWarning, stacklevel=1, source=self)
 
     @property
     def time_precision(self) -> int | None:
@@ -371,7 +374,7 @@ class BatchWriter(Unpicklable, PointIntake):
         if self._engine is None or self._state is not State.OPEN:
             not_yet = "not open yet" if self._state in NOT_YET_OPEN else "closed"
             raise WriterClosedError(f"the writer is {not_yet}")
-        if self._engine.is_dead:
+        if self._engine.loop.is_closed():
             raise WriterClosedError("the event loop of the writer is closed")
         return self._engine
 
@@ -389,8 +392,9 @@ class BatchWriter(Unpicklable, PointIntake):
 
     def _forget_types(self) -> None:
         # A series may have been dropped; from any thread.
-        if self._engine is not None and self._state is State.OPEN and not self._engine.is_dead:
-            self._engine.forget_types()
+        engine = self._engine
+        if engine is not None and self._state is State.OPEN and not engine.loop.is_closed():
+            engine.forget_types()
 
     def _has_ease(self) -> bool:
         # What is left is enough for new chunks of all series (coalescer, `chunk_limit`).
