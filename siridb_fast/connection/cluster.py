@@ -61,6 +61,7 @@ class Cluster:
         self._change = asyncio.Event()  # a connection was made, or an attempt has failed
         own(self)
         self.failure: BaseException | None = None  # the last, if no connection came after it
+        self._failed_host = ""  # where that was, if it does not say so itself
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -80,8 +81,9 @@ class Cluster:
     @property
     def failure_suffix(self) -> str:
         """Why no host is connected, to be put behind a message."""
-        is_known = self.failure is not None and not self.is_connected
-        return f"; the last attempt to connect: {self.failure}" if is_known else ""
+        if self.failure is None or self.is_connected:
+            return ""
+        return f"; the last attempt to connect: {self._failed_host}{self.failure}"
 
     @property
     def has_active(self) -> bool:
@@ -244,6 +246,7 @@ class Cluster:
         prefix = "" if str(host) in str(failure) else f"no connection to {host}: "
         logger.error("%s%s", prefix, failure)
         self.failure = failure
+        self._failed_host = "" if str(host) in str(failure) else f"{host}: "
         self._change.set()
 
     def _report_change(self) -> None:

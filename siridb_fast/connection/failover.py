@@ -66,7 +66,7 @@ async def request_with_failover(
             await cluster.wait_returned(deadline)
             connection = cluster.select(try_inactive=failure is None)
         if connection is None:
-            raise PoolError("no available connections found") from failure
+            raise _no_connection(cluster, failure) from failure
         if require is not None:
             require()
         left = deadline - cluster.loop.time()
@@ -87,6 +87,12 @@ async def request_with_failover(
                 raise
             logger.debug("%s: %s; trying again", connection.name, exc)
             await asyncio.sleep(POOL_RETRY)
+
+
+def _no_connection(cluster: Cluster, refusal: SiriDBError | None) -> PoolError:
+    # Why: a server that is connected has refused, or none lets us in.
+    why = cluster.failure_suffix or ("" if refusal is None else f": {refusal}")
+    return PoolError(f"no available connections found{why}")
 
 
 def _may_resend(type_: int, lost: ConnectionLost, on_doubt: OnDoubt | None) -> bool:

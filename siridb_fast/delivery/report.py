@@ -34,7 +34,10 @@ class Failure:
     error: BaseException
 
     def __str__(self) -> str:
-        return f"{self.points:,} points of series {self.series!r}: {self.error}"
+        text = str(self.error)
+        if getattr(self.error, "series", None) != self.series:  # else it says so itself
+            text = f"series {self.series!r}: {text}"
+        return f"{self.points:,} points of {text}"
 
 
 @dataclass(frozen=True, slots=True)

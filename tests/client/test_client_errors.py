@@ -134,8 +134,33 @@ async def test_nobody_listens(unused_port: int) -> None:
     (error,) = await client.connect()
     assert isinstance(error, ConnectionRefusedError)
     for data in (LISTS, ARRAYS):
-        with pytest.raises(PoolError, match="no available connections"):
+        with pytest.raises(PoolError, match=rf"no available.*: .*:{unused_port}"):
             await client.insert(data)
+    client.close()
+
+
+REFUSED = [  # what is wrong, and what the server says of it
+    ({"password": "wrong"}, "[Ii]nvalid credentials"),
+    ({"dbname": "nowhere"}, "[Uu]nknown|database|nowhere"),
+    ({"username": "nobody"}, "[Ii]nvalid credentials"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "reason"), REFUSED)
+async def test_client_that_is_not_let_in_says_why(
+    database: Database, wrong: dict[str, str], reason: str
+) -> None:
+    login = {"username": "iris", "password": "siri", "dbname": database.name, **wrong}
+    server = database.server
+    client = SiriDBClient(**login, hostlist=[(server.host, server.port)])
+    (error,) = await client.connect()
+    for data in (LISTS, ARRAYS):
+        with pytest.raises(PoolError, match=reason) as caught:
+            await client.insert(data)
+        assert str(error) in str(caught.value)
+        assert f"{server.host}:{server.port}" in str(caught.value)
+    with pytest.raises(PoolError, match=reason):
+        await client.query("show")
     client.close()
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from siridb_fast import ColumnError, ConnectionLost, InsertError
+from siridb_fast import ColumnError, ConnectionLost, InsertError, PointsChangedError
 from siridb_fast.delivery.report import Delivery, Failure, OpenDelivery, Report, Tally
 
 
@@ -20,6 +20,21 @@ def test_report_says_what_was_not_delivered() -> None:
     assert (report.rejected_points, report.in_doubt_points) == (3, 4)
     assert "3 not delivered, first 3 points of series 'a': no" in str(report)
     assert "4 in doubt, first 4 points of series 'b': gone" in str(report)
+
+
+@pytest.mark.parametrize("name", ["a", "it's", "long" * 50])
+def test_failure_names_its_series_once(name: str) -> None:
+    for error in (
+        InsertError("no"),
+        ColumnError("no"),
+        ColumnError("no", series=name),
+        ColumnError("no", series=name, index=3),
+        PointsChangedError("no", series=name, sent="integer", stored="float"),
+    ):
+        text = str(Failure(name, 3, error))
+        assert text.startswith(f"3 points of series {name!r:.80}"[:100])
+        assert text.count("series ") == 1
+        assert text.endswith(": no")
 
 
 def test_report_lists_a_thousand_failures_and_counts_all() -> None:
