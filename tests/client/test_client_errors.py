@@ -152,7 +152,7 @@ async def test_client_that_is_not_let_in_says_why(
 ) -> None:
     login = {"username": "iris", "password": "siri", "dbname": database.name, **wrong}
     server = database.server
-    client = SiriDBClient(**login, hostlist=[(server.host, server.port)])
+    client = SiriDBClient(*login.values(), hostlist=[(server.host, server.port)])
     (error,) = await client.connect()
     for data in (LISTS, ARRAYS):
         with pytest.raises(PoolError, match=reason) as caught:
