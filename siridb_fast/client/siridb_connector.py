@@ -73,6 +73,11 @@ class SiriDBProtocol(Unpicklable, asyncio.BaseProtocol):
         self.remote_ip = ""
         self.port = 0
 
+    @property
+    def connection(self) -> Connection:
+        """The connection that the transport is handed over to."""
+        return self._connection
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Log in; called by the event loop, which calls the connection from then on."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
@@ -144,8 +149,8 @@ def login_of(
     return Login((username, password, dbname), Host(host, port))
 
 
-async def log_in(login: Login, protocol: Protocol, timeout: float) -> Connection:
-    """Return a connection that is logged in.
+async def log_in(login: Login, protocol: Protocol, timeout: float) -> SiriDBProtocol:
+    """Return the protocol of a connection that is logged in.
 
     Raises:
         AuthenticationError: Wrong user, password or database.
@@ -158,23 +163,26 @@ async def log_in(login: Login, protocol: Protocol, timeout: float) -> Connection
     except TimeoutError:
         text = f"no connection to {login.host} within {timeout} seconds"
         raise RequestTimeout(text) from None
-    connection = made._connection  # noqa: SLF001 - its own
     assert made.auth_future is not None  # noqa: S101 - connection_made was called
     try:
         await made.auth_future
     except BaseException:
-        connection.abort()
+        made.connection.abort()
         raise
     made.on_authenticated()
-    return connection
+    return made
 
 
 class SiriDBAsyncConnection(Unpicklable):
-    """One connection, without reconnecting; made by `async_connect`."""
+    """One connection, without reconnecting; made by `async_connect`.
 
-    def __init__(self) -> None:
-        self._connection: Connection | None = None
-        self._database = Database(self._request)
+    A subclass may have a `connect` of its own, as with siridb-connector: all that it has to do is
+    to set ``_protocol`` to a `SiriDBProtocol` that is connected and logged in.
+    """
+
+    # Of the class, as that of siridb-connector: a subclass need not call this one's __init__.
+    _protocol: SiriDBProtocol | None = None
+    _requests: _Requests | None = None
 
     async def connect(
         self,
@@ -190,10 +198,9 @@ class SiriDBAsyncConnection(Unpicklable):
     ) -> None:
         """Connect and log in; a URL may stand for the first five arguments."""
         login = login_of(username, password, dbname, host, port)
-        self._connection = await log_in(login, protocol, timeout)
-        self._database.accept_any()
+        self._protocol = await log_in(login, protocol, timeout)
         if keepalive:
-            self._connection.keep_alive(KEEPALIVE_INTERVAL)
+            self._protocol.connection.keep_alive(KEEPALIVE_INTERVAL)
 
     def __del__(self) -> None:
         drop(self, getattr(self, "_connection", None))
@@ -201,13 +208,13 @@ class SiriDBAsyncConnection(Unpicklable):
     @property
     def connected(self) -> bool:
         """Tell whether requests can be sent."""
-        return self._connection is not None and self._connection.is_connected
+        return self._protocol is not None and self._protocol.connection.is_connected
 
     def close(self) -> None:
         """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._protocol is not None:
+            self._protocol.connection.close()
+            self._protocol = None
 
     async def query(
         self, query: str | bytes, time_precision: int | None = None, timeout: float = 3600
@@ -236,11 +243,23 @@ class SiriDBAsyncConnection(Unpicklable):
         is_raw: bool = False,
         require: Callable[[], None] | None = None,
     ) -> Any:
-        if self._connection is None:
+        if self._protocol is None:
             raise ConnectionLost("the connection is closed")
         if require is not None:
             require()
-        return await self._connection.request(type_, payload, timeout, is_raw=is_raw)
+        return await self._protocol.connection.request(type_, payload, timeout, is_raw=is_raw)
+
+    @property
+    def _database(self) -> Database:
+        # What is known of a database lasts as long as the connection, whoever has made it.
+        if self._requests is None or self._requests.protocol is not self._protocol:
+            self._requests = _Requests(self._protocol, Database(self._request))
+        return self._requests.database
+
+
+class _Requests(NamedTuple):
+    protocol: SiriDBProtocol | None
+    database: Database
 
 
 def drop(owner: object, connection: Connection | None) -> None:

@@ -65,7 +65,7 @@ class SiriDBConnection(Unpicklable):
         self._login = login_of(username, password, dbname, host, port)
         try:
             connecting = log_in(self._login, protocol, timeout)
-            self._connection = self._loop.run_until_complete(connecting)
+            self._connection = self._loop.run_until_complete(connecting).connection
         except BaseException:
             self._close_loop()
             raise

@@ -141,7 +141,7 @@ class SiriDBConn:
         wait, timeout = 1, 2
         while True:
             try:
-                self._connection = await log_in(self._login, SiriDBProtocol, timeout)
+                self._connection = (await log_in(self._login, SiriDBProtocol, timeout)).connection
                 self._database.forget()
             except (OSError, ServerError) as exc:
                 logger.error("no connection to %s: %s; next in %d s", self._login.host, exc, wait)

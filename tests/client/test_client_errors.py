@@ -150,9 +150,11 @@ REFUSED = [  # what is wrong, and what the server says of it
 async def test_client_that_is_not_let_in_says_why(
     database: Database, wrong: dict[str, str], reason: str
 ) -> None:
-    login = {"username": "iris", "password": "siri", "dbname": database.name, **wrong}
+    login = {"username": "iris", "password": "siri", "dbname": database.name} | wrong
     server = database.server
-    client = SiriDBClient(*login.values(), hostlist=[(server.host, server.port)])
+    client = SiriDBClient(
+        login["username"], login["password"], login["dbname"], [(server.host, server.port)]
+    )
     (error,) = await client.connect()
     for data in (LISTS, ARRAYS):
         with pytest.raises(PoolError, match=reason) as caught:

@@ -19,6 +19,7 @@ from siridb_fast import (
     ConfigError,
     ConnectionLost,
     RequestTimeout,
+    SiriDBAsyncConnection,
     SiriDBConn,
     SiriDBConnection,
     SiriDBProtocol,
@@ -244,6 +245,42 @@ async def test_hooks_of_a_protocol_are_called_in_order() -> None:
         connection.close()
         await server.join()
     assert called == [("made", True, *where), "authenticated", ("lost", None)]
+
+
+class PipeClient(SiriDBAsyncConnection):
+    """A client over the unix socket, as SiriDB's own integration tests have one."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    async def connect(self, username: str, password: str, dbname: str) -> None:  # type: ignore[override]
+        loop = asyncio.get_running_loop()
+        made = await loop.create_unix_connection(
+            lambda: SiriDBProtocol(username, password, dbname), path=self._path
+        )
+        self._protocol = made[1]
+        await self._protocol.auth_future  # type: ignore[misc]
+        self._protocol.on_authenticated()
+
+
+async def test_subclass_with_a_connect_of_its_own_inherits_all_the_rest(
+    database: Database,
+) -> None:
+    client = PipeClient(str(database.server.socket_path))
+    assert not client.connected
+    for round_ in range(2):
+        await client.connect("iris", "siri", database.name)
+        assert client.connected
+        await client.insert({"a": [[1 + round_, 1.5]]})
+        await client.insert({"a": (np.array([11 + round_]), np.array([2.5]))})
+        assert len((await client.query("select * from 'a'"))["a"]) == 2 * (round_ + 1)
+        assert len((await client.query_arrays("select * from 'a'"))["a"][0]) == 2 * (round_ + 1)
+        client.close()
+        assert not client.connected
+        with pytest.raises(ConnectionLost):
+            await client.query("show")
+    with pytest.raises(AuthenticationError):
+        await client.connect("iris", "wrong", database.name)
 
 
 async def test_server_info_is_what_the_server_tells(database: Database) -> None:
