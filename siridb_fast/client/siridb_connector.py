@@ -39,6 +39,7 @@ __all__ = [
     "SiriDBProtocol",
     "async_connect",
     "async_server_info",
+    "connection_of",
     "drop",
     "log_in",
     "login_of",
@@ -72,11 +73,6 @@ class SiriDBProtocol(Unpicklable, asyncio.BaseProtocol):
         self.transport: asyncio.Transport | None = None
         self.remote_ip = ""
         self.port = 0
-
-    @property
-    def connection(self) -> Connection:
-        """The connection that the transport is handed over to."""
-        return self._connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Log in; called by the event loop, which calls the connection from then on."""
@@ -129,6 +125,11 @@ class Login(NamedTuple):
     host: Host
 
 
+def connection_of(protocol: SiriDBProtocol) -> Connection:
+    """Return the connection that a protocol's transport is handed over to."""
+    return protocol._connection  # noqa: SLF001 - not for users
+
+
 def login_of(
     username: str, password: str | None, dbname: str | None, host: str, port: int
 ) -> Login:
@@ -167,7 +168,7 @@ async def log_in(login: Login, protocol: Protocol, timeout: float) -> SiriDBProt
     try:
         await made.auth_future
     except BaseException:
-        made.connection.abort()
+        connection_of(made).abort()
         raise
     made.on_authenticated()
     return made
@@ -200,20 +201,20 @@ class SiriDBAsyncConnection(Unpicklable):
         login = login_of(username, password, dbname, host, port)
         self._protocol = await log_in(login, protocol, timeout)
         if keepalive:
-            self._protocol.connection.keep_alive(KEEPALIVE_INTERVAL)
+            connection_of(self._protocol).keep_alive(KEEPALIVE_INTERVAL)
 
     def __del__(self) -> None:
-        drop(self, getattr(self, "_connection", None))
+        drop(self, None if self._protocol is None else connection_of(self._protocol))
 
     @property
     def connected(self) -> bool:
         """Tell whether requests can be sent."""
-        return self._protocol is not None and self._protocol.connection.is_connected
+        return self._protocol is not None and connection_of(self._protocol).is_connected
 
     def close(self) -> None:
         """Close the connection."""
         if self._protocol is not None:
-            self._protocol.connection.close()
+            connection_of(self._protocol).close()
             self._protocol = None
 
     async def query(
@@ -247,7 +248,7 @@ class SiriDBAsyncConnection(Unpicklable):
             raise ConnectionLost("the connection is closed")
         if require is not None:
             require()
-        return await self._protocol.connection.request(type_, payload, timeout, is_raw=is_raw)
+        return await connection_of(self._protocol).request(type_, payload, timeout, is_raw=is_raw)
 
     @property
     def _database(self) -> Database:

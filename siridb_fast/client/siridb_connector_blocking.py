@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from siridb_fast.client.blocking import BlockingWriter
 from siridb_fast.client.database import Database
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
-from siridb_fast.client.siridb_connector import Protocol, SiriDBProtocol, drop, log_in, login_of
+from siridb_fast.client.siridb_connector import (
+    Protocol,
+    SiriDBProtocol,
+    connection_of,
+    drop,
+    log_in,
+    login_of,
+)
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import new_event_loop, refuse_running_loop
 from siridb_fast.connection.config import Config
@@ -65,7 +72,7 @@ class SiriDBConnection(Unpicklable):
         self._login = login_of(username, password, dbname, host, port)
         try:
             connecting = log_in(self._login, protocol, timeout)
-            self._connection = self._loop.run_until_complete(connecting).connection
+            self._connection = connection_of(self._loop.run_until_complete(connecting))
         except BaseException:
             self._close_loop()
             raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from siridb_fast.client.database import Database
 from siridb_fast.client.options import InsertKeywords
-from siridb_fast.client.siridb_connector import Login, SiriDBProtocol, drop, log_in
+from siridb_fast.client.siridb_connector import Login, SiriDBProtocol, connection_of, drop, log_in
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import DEFAULT_PORT, Host
@@ -141,7 +141,9 @@ class SiriDBConn:
         wait, timeout = 1, 2
         while True:
             try:
-                self._connection = (await log_in(self._login, SiriDBProtocol, timeout)).connection
+                self._connection = connection_of(
+                    await log_in(self._login, SiriDBProtocol, timeout)
+                )
                 self._database.forget()
             except (OSError, ServerError) as exc:
                 logger.error("no connection to %s: %s; next in %d s", self._login.host, exc, wait)
