@@ -23,6 +23,8 @@ class _Termination:
     def __init__(self) -> None:
         self._pid = 0
         self._open: weakref.WeakSet[object] = weakref.WeakSet()
+        self._forking = threading.local()
+        self._has_hooks = False
 
     def add(self, thing: object) -> None:
         if not _is_main_thread() or not self.is_free:
@@ -35,6 +37,11 @@ class _Termination:
         except ValueError:  # another interpreter of the process is the main one
             return
         self._open.add(thing)
+        if not self._has_hooks:
+            self._has_hooks = True
+            os.register_at_fork(
+                before=self._block, after_in_parent=self._unblock, after_in_child=self._leave_child
+            )
 
     def remove(self, thing: object) -> None:
         self._open.discard(thing)
@@ -52,9 +59,25 @@ class _Termination:
     def handle(self, number: int, _: FrameType | None) -> None:
         if self._pid == os.getpid() and self._open:
             raise SystemExit(TERMINATED)
-        # Closed by another thread, which may not put the default back; or a child of a fork.
+        # Closed by another thread, which may not put the default back.
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+    # ---- a fork: Python forgets a signal that comes to the child before it has its own handlers
+
+    def _block(self) -> None:
+        if self.has_handler:
+            self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def _unblock(self) -> None:
+        mask = self._forking.__dict__.pop("mask", None)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def _leave_child(self) -> None:
+        if self.has_handler:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._unblock()
 
 
 _termination = _Termination()
