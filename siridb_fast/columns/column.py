@@ -156,7 +156,12 @@ def _integer_timestamps(
     if unit not in ATTOSECONDS:
         raise ColumnError("timestamps are datetime64 without a unit", series=name)
     if rules.time_precision is None:
-        raise ColumnError("datetime64 timestamps need the database's time_precision", series=name)
+        raise ColumnError(
+            "datetime64 timestamps need the database's time precision, which is unknown, as the "
+            "user may not ask for it (the right 'show'); to go on: time_precision= "
+            "(--time-precision)",
+            series=name,
+        )
     integers = times.view(np.dtype(np.int64).newbyteorder(times.dtype.byteorder))
     precision = ATTOSECONDS[UNITS[rules.time_precision]]
     scale = Fraction(ATTOSECONDS[unit] * count, precision)

@@ -40,6 +40,34 @@ def seconds(make_database: Callable[..., Database]) -> Database:
     return make_database(time_precision="s")
 
 
+def test_user_who_may_only_insert_loads_dates_as_the_error_says(
+    seconds: Database, tmp_path: Path
+) -> None:
+    with siridb_fast.connect(seconds.url) as client:
+        client.query(f"create user 'feeder' set password '{SECRET}'")
+        client.query("grant insert to user 'feeder'")
+    url = seconds.server.url(seconds.name, username="feeder", password=SECRET)
+    dates = {**WIDE, "ts": np.array(WIDE["ts"], "M8[s]")}
+    path = write_table(tmp_path / "w.parquet", dates)
+    error = run_command("load", path, "--time", "ts", url=url, code=2).stderr
+    assert "the right 'show'" in error
+    assert "--time-precision" in error
+    run_command("load", path, "--time", "ts", "--time-precision", "s", url=url)
+    assert stored_points(seconds.url) == points_of(["temp", "count", "text"], WIDE)
+    error = run_command(
+        "load",
+        path,
+        "--time",
+        "ts",
+        "--time-precision",
+        "ms",
+        "--restart",
+        url=seconds.url,
+        code=2,
+    ).stderr
+    assert "that of the database is s" in error
+
+
 def figures(text: str) -> dict[str, str]:
     """Return the rows of the summary."""
     rows = [line.split("│") for line in text.splitlines() if "│" in line]

@@ -281,6 +281,7 @@ async def test_subclass_with_a_connect_of_its_own_inherits_all_the_rest(
             await client.query("show")
     with pytest.raises(AuthenticationError):
         await client.connect("iris", "wrong", database.name)
+    client.close()
 
 
 async def test_server_info_is_what_the_server_tells(database: Database) -> None:

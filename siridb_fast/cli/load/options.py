@@ -20,6 +20,7 @@ __all__ = [
     "SeriesOption",
     "SkipBadOption",
     "TimeOption",
+    "TimePrecisionOption",
     "TypesOption",
     "UnitOption",
     "ValuesOption",
@@ -63,6 +64,13 @@ UnitOption = Annotated[
     Precision | None,
     typer.Option(
         help="The unit of times that are integers. Without it, the database's precision.",
+        show_default=False,
+    ),
+]
+TimePrecisionOption = Annotated[
+    Precision | None,
+    typer.Option(
+        help="The database's precision, for a user who has no right to ask for it ('show').",
         show_default=False,
     ),
 ]
