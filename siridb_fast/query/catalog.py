@@ -71,10 +71,16 @@ class Catalog:
         return self._time_precision
 
     async def expirations(self, timeout: float) -> tuple[int | None, int | None]:
-        """Return after how long numbers and texts expire, in the time precision; None if never."""
+        """Return after how long numbers and texts expire, in the time precision.
+
+        None if never, or if one may not ask.
+        """
         if not self._may_show:
             return None, None
-        answer = await self._query("show expiration_num, expiration_log", timeout)
+        try:
+            answer = await self._query("show expiration_num, expiration_log", timeout)
+        except UserAuthError:
+            return None, None
         found = {item["name"]: item["value"] for item in answer["data"]}
         return found["expiration_num"], found["expiration_log"]
 
