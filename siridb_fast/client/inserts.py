@@ -19,6 +19,7 @@ from siridb_fast.client.options import InsertKeywords, InsertOptions
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import fitted_column, is_exact_as_float
 from siridb_fast.columns.insert_data import parts_of, plain_payload
+from siridb_fast.columns.likely_times import LikelyTimes
 from siridb_fast.columns.payloads import PACKAGE_BYTES, Part, Payload, cut_payloads
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import UNITS
@@ -86,6 +87,7 @@ class Inserts:
     def __init__(self, send: Sender, catalog: Catalog) -> None:
         self._send = send
         self._catalog = catalog
+        self._likely_times = LikelyTimes()
         self._time_precision: int | None = None  # of the database that the client was opened for
 
     def accept_any(self) -> None:
@@ -114,11 +116,17 @@ class Inserts:
             for column in columns:
                 column.check()  # all of them, before the first of several packages goes
         inserted = await self._send_in_turn(cut_payloads(parts), belief, deadline)
+        self._note_times(columns, belief.time_precision)
         created = _types_created(columns, options.on_missing)
         new = {name: type_ for name, type_ in created.items() if name not in known}
         if new:
             await self._confirm(new, columns, inserted)
         return {"success_msg": f"Successfully inserted {inserted} point(s)."}
+
+    def _note_times(self, columns: list[PointColumn], time_precision: int | None) -> None:
+        for column in columns:
+            if self._likely_times.warning is None and column.shown_timestamps.dtype.kind in "iu":
+                self._likely_times.note(column.first_sent, column.last_sent, time_precision)
 
     # ---- what the database is like
 

@@ -14,6 +14,8 @@ class PointColumn:
     size: int
     type: str
     shown_timestamps: NumpyArray
+    first_sent: int
+    last_sent: int
     shown_values: NumpyArray
     def __init__(
         self,

@@ -29,6 +29,7 @@ class SendQueue:
         coalescer: Has fresh points.
         now: Returns the time of the event loop.
         delivery_timeout: Seconds from the making of a package until it is given up.
+        note_times: Called with the first and the last time of each package that is made anew.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class SendQueue:
         coalescer: Coalescer,
         now: Callable[[], float],
         delivery_timeout: float,
+        note_times: Callable[[int, int], None] | None = None,
     ) -> None:
         self._packages = packages
         self._coalescer = coalescer
         self._now = now
         self._delivery_timeout = delivery_timeout
+        self._note_times = note_times
         self._is_recalled_next = False
 
     def next(self, *, seals: bool) -> Package | None:
@@ -85,6 +88,8 @@ class SendQueue:
         generation: int | None = None,
     ) -> Package:
         """Make a package of a batch; its time is over ``delivery_timeout`` from now."""
+        if self._note_times is not None and spool_id is None:
+            self._note_times(*batch.span())
         deadline = self._now() + self._delivery_timeout
         return self._packages.add(
             batch,

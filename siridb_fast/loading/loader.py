@@ -71,7 +71,9 @@ class Loader:
 
     def __init__(self, target: Target, options: LoadOptions) -> None:
         self._options = options
-        self._writer = LoadWriter(target, **options.for_writer(), on_error=self._on_failure)
+        self._writer = LoadWriter(
+            target, unit=options.unit, **options.for_writer(), on_error=self._on_failure
+        )
         self._rows = self._missing = self._rows_done = 0
         self._total_rows: int | None = None
         self.has_stored = False  # a point, or it may have
@@ -82,6 +84,11 @@ class Loader:
         self._given_up: asyncio.Future[None]  # done when no server took points in time
         self._expiry: Expiry
         self._reader: FrameReader
+
+    @property
+    def times_warning(self) -> str | None:
+        """What was said of times that look like those of another unit."""
+        return self._writer.times_warning
 
     async def load(self, source: Iterable[Portion]) -> Report:
         """Send all points of a source and wait until their fate is known.

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.columns.likely_times import LikelyTimes
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.concurrency.fork import own
 from siridb_fast.concurrency.waiting import Waiters
@@ -66,6 +67,7 @@ class Engine:
         coalescer: Coalescer,
         *,
         is_bound: bool = False,
+        likely_times: LikelyTimes | None = None,
     ) -> None:
         self._config = config
         self._options = options
@@ -115,8 +117,13 @@ class Engine:
             self._count_memory,
             Repeats(coalescer.find),
         )
+        times = likely_times or LikelyTimes()
         self._send_queue = SendQueue(
-            self._packages, coalescer, self._loop.time, options.delivery_timeout
+            self._packages,
+            coalescer,
+            self._loop.time,
+            options.delivery_timeout,
+            lambda first, last: times.note(first, last, self.time_precision),
         )
         self._dispatcher = self._new_dispatcher()
         self._refitter: Refitter | None = None

@@ -6,11 +6,16 @@ Knows the inside of a writer; knows nothing of frames, files or portions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.likely_times import LikelyTimes
 from siridb_fast.columns.rows import MixedRows, SeriesRows
+from siridb_fast.columns.time_units import Unit
+from siridb_fast.connection.config import Target
 from siridb_fast.delivery.report import OpenDelivery
 from siridb_fast.query.paging import PointArrays
+from siridb_fast.writer.options import WriterKeywords
 from siridb_fast.writer.writer import BatchWriter
 
 __all__ = ["LoadWriter"]
@@ -23,6 +28,17 @@ class LoadWriter(BatchWriter):
     """
 
     _is_bound = True
+
+    def __init__(
+        self, target: Target = None, *, unit: Unit | None = None, **options: Unpack[WriterKeywords]
+    ) -> None:
+        super().__init__(target, **options)
+        self._likely_times = LikelyTimes(unit, is_load=True)
+
+    @property
+    def times_warning(self) -> str | None:
+        """What was said of times that look like those of another unit."""
+        return self._likely_times.warning
 
     async def take(
         self, points: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery

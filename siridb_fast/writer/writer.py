@@ -18,6 +18,7 @@ from typing import Self, Unpack
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.given import checked_columns, grouped_rows
+from siridb_fast.columns.likely_times import LikelyTimes
 from siridb_fast.columns.rows import SeriesRows
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
@@ -126,6 +127,7 @@ class BatchWriter(Unpicklable, PointIntake):
         super().__init__(coalescer, rules, self._options.on_type == "cast")
         coalescer.on_blocked = self._on_blocked
         self._state = State.NEW
+        self._likely_times = LikelyTimes()
         self._home = Home("writer")  # and then where it is opened
         self._engine: Engine | None = None
         self._column_intake: ColumnIntake | None = None
@@ -164,7 +166,13 @@ class BatchWriter(Unpicklable, PointIntake):
         self._state = State.OPENING
         self._home = Home("writer")
         try:
-            engine = Engine(self._config, self._options, self._coalescer, is_bound=self._is_bound)
+            engine = Engine(
+                self._config,
+                self._options,
+                self._coalescer,
+                is_bound=self._is_bound,
+                likely_times=self._likely_times,
+            )
             await engine.connect(timeout)
             if self._state is not State.OPENING:
                 engine.stop()

@@ -155,6 +155,7 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             raise
         bar.close()
         _print_report(report, source)
+        _warn_of_times(loader)
 
 
 async def _servers_of(target: Target) -> list[str]:
@@ -197,6 +198,7 @@ def _notes(exc: BaseException) -> list[str]:
 
 def _note_how_to_go_on(manifests: Manifests, loader: Loader, start: Start) -> None:
     # What stores every point once. Of a load that has sent nothing it is the load again.
+    _warn_of_times(loader)
     if not loader.has_stored:
         manifests.note_nothing_stored()
     if manifests.has_begun or start is Start.RESUME:
@@ -204,6 +206,11 @@ def _note_how_to_go_on(manifests: Manifests, loader: Loader, start: Start) -> No
     elif start is Start.RESTART:
         note("Nothing was stored anew, and what was delivered before is still noted.")
         note(_command("--restart"))
+
+
+def _warn_of_times(loader: Loader) -> None:
+    if loader.times_warning is not None:
+        warn(loader.times_warning)
 
 
 def _command(option: str) -> str:

@@ -77,6 +77,16 @@ cdef class Batch:
         """Return (name, points) of each series."""
         return [(name, self.points_of(i)) for i, name in enumerate(self.names)]
 
+    def span(self) -> tuple:
+        """Return the first and the last time of all points; (0, 0) if there are none."""
+        cdef Py_ssize_t i, n = len(self.names)
+        cdef int64_t first = self.entries[0].ends.first if n else 0
+        cdef int64_t last = first
+        for i in range(n):
+            first = min(first, self.entries[i].ends.first)
+            last = max(last, self.entries[i].ends.last)
+        return first, last
+
     def points_of_long_runs(self, Py_ssize_t length) -> int:
         """Return how many points are in runs of more than ``length`` points."""
         cdef Py_ssize_t i, points = 0
