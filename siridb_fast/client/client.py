@@ -330,7 +330,9 @@ class SiriDBClient(Unpicklable):
                 floats, NA among integers (``Int64`` then, else ``int64``), None among texts. Of
                 several points of a series at one time, the k-th is in the k-th row of that time.
                 ``"long"``: a row for each point, with columns ``series`` (categorical), ``time``
-                and ``value`` (int64, float64 or object).
+                and ``value`` (int64, float64 or text). Columns come in the order in which the
+                query names the series, else in the server's; texts have the dtype that pandas
+                gives them.
             all_points: See `query_arrays`.
 
         Raises:

@@ -33,6 +33,7 @@ from siridb_fast.query.run import (
     run_query,
     run_select,
 )
+from siridb_fast.query.select import in_asked_order
 
 if TYPE_CHECKING:
     import pandas
@@ -164,7 +165,7 @@ class Database:
             _convert(arrays, precision, time_precision)
             precision = time_precision
         assert precision is not None  # noqa: S101 - see above
-        return arrays, precision, options.form
+        return in_asked_order(query, arrays), precision, options.form
 
     async def _all_points(self, query: str | bytes, timeout: float) -> PointArrays:
         check_query(query)

@@ -7,7 +7,7 @@ it is exact. Knows nothing of queries; pandas and pyarrow are imported where the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,9 +60,9 @@ def pandas_frame(points: Points, precision: int, form: Form = "wide") -> pandas.
         precision: SECOND … NANOSECOND: of the timestamps.
         form: ``"wide"``: index ``time`` of dtype ``datetime64[unit, UTC]``, sorted; a column of
             each series: float64 with NaN in the gaps, int64 without gaps or Int64 with NA in them,
-            object with None in them. ``"long"``: columns ``series`` (categorical), ``time``
-            (``datetime64[unit, UTC]``) and ``value`` (float64, int64 or object), in the order
-            of the points.
+            the dtype of pandas for text (str since pandas 3, object before) with a missing value
+            in them. ``"long"``: columns ``series`` (categorical), ``time`` (``datetime64[unit,
+            UTC]``) and ``value`` (float64, int64 or text), in the order of the points.
 
     Raises:
         TableError: The values do not fit one column, in the long form: see `query_frame`.
@@ -74,9 +74,9 @@ def pandas_frame(points: Points, precision: int, form: Form = "wide") -> pandas.
         names, codes, times, values = _long(points)
         return pd.DataFrame(
             {
-                "series": pd.Categorical.from_codes(codes, pd.Index(names, dtype=object)),
+                "series": pd.Categorical.from_codes(codes, _pandas_names(names)),
                 "time": _pandas_times(times, unit),
-                "value": pd.Series(values, dtype=values.dtype, copy=False),
+                "value": _pandas_values(values),
             },
             copy=False,
         )
@@ -84,7 +84,7 @@ def pandas_frame(points: Points, precision: int, form: Form = "wide") -> pandas.
     index = _pandas_times(rows, unit).rename("time")
     series = {number: _pandas_column(column, index) for number, column in enumerate(columns)}
     frame = pd.DataFrame(series, index=index, copy=False)
-    frame.columns = pd.Index([column.name for column in columns], dtype=object)
+    frame.columns = _pandas_names([column.name for column in columns])
     return frame
 
 
@@ -309,13 +309,28 @@ def _pandas_times(times: NumpyArray, unit: str) -> Any:
     return pd.DatetimeIndex(times.view(f"M8[{unit}]")).tz_localize("UTC")
 
 
+def _pandas_names(names: Sequence[str | bytes]) -> Any:
+    # Of the type that this pandas gives to text: str since 3, object before and for bytes.
+    import pandas as pd
+
+    return pd.Index(names) if names else pd.Index([], dtype=pd.Index([""]).dtype)
+
+
 def _pandas_column(column: Column, index: Any) -> Any:
     import pandas as pd
 
     values: Any = column.values
     if values.dtype.kind == "i" and column.is_missing is not None:
         values = pd.arrays.IntegerArray(values, column.is_missing)
-    return pd.Series(values, index=index, dtype=values.dtype, copy=False)
+    return _pandas_values(values, index)
+
+
+def _pandas_values(values: Any, index: Any = None) -> Any:
+    # Texts get the type that this pandas gives them, as names do.
+    import pandas as pd
+
+    dtype = None if values.dtype.kind == "O" and len(values) else values.dtype
+    return pd.Series(values, index=index, dtype=dtype, copy=False)
 
 
 def _arrow_times(times: NumpyArray, unit: str) -> Any:

@@ -12,17 +12,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 __all__ = [
     "NAMES_PER_QUERY",
     "QUERY_BYTES",
     "Select",
+    "in_asked_order",
     "name_batches",
     "parse_select",
     "query_bytes",
     "quote",
     "quoted_bytes",
 ]
+
+T = TypeVar("T")
 
 QUERY_BYTES = 60_000  # the server takes 65,535 for the whole package
 NAMES_PER_QUERY = 1000
@@ -229,6 +233,17 @@ def parse_select(query: str | bytes) -> Select | None:
         is_reduced=all(any(token.text in REDUCERS for token in method) for method in methods),
         methods_count=len(methods),
     )
+
+
+def in_asked_order(query: str | bytes, answer: dict[str, T]) -> dict[str, T]:
+    """Return the series of an answer in the order in which a select names them.
+
+    The server has an order of its own. What the select does not name itself comes last.
+    """
+    select = parse_select(query)
+    names = None if select is None else select.listed_names()
+    asked = [name for name in dict.fromkeys(names or ()) if name in answer]
+    return {name: answer[name] for name in asked} | answer if asked else answer
 
 
 def _tokens(text: str) -> Iterator[Token]:

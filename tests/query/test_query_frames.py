@@ -23,6 +23,28 @@ from siridb_fast.query.paging import PointArrays
 from tests.fix_server import Database
 from tests.query.test_catalog import limited
 
+ORDERS = [  # the select, and the names in their order
+    ("select * from 'b', 'c', 'a'", ["b", "c", "a"]),
+    ("select * from 'c' | 'a' | 'c'", ["c", "a"]),
+    ("select * from 'b','a' after 0", ["b", "a"]),
+    ("select * from /.*/", ["a", "b", "c"]),
+    ("select * from 'c', /.*/", ["a", "b", "c"]),
+    ("select max(1), min(1) suffix '-' from 'c', 'a'", ["c", "a", "a-", "c-"]),
+]
+
+
+@pytest.mark.parametrize(("query", "names"), ORDERS)
+def test_columns_come_in_the_order_of_the_query(
+    database: Database, query: str, names: list[str]
+) -> None:
+    with connect(database.url) as client:
+        client.insert({name: [[1, 1.5], [2, 2.5]] for name in "abc"})
+        assert list(client.query_frame(query)) == names
+        assert client.query_arrow(query).column_names == ["time", *names]
+        long = client.query_frame(query, form="long")["series"]
+        assert list(long.unique()) == names
+
+
 RNG = np.random.default_rng(4)
 NAMES = ["plain", "two words", 'quo"te', "it's", "`grave`", "é日", "a/b", "# no comment", "Z"]
 DATA: dict[str, Any] = {

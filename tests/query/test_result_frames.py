@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -44,13 +45,23 @@ def test_wide_frame_loses_and_rounds_nothing() -> None:
     assert frame.index.dtype == "datetime64[us, UTC]"
     assert frame.index.astype("int64").tolist() == ROWS
     assert [str(dtype) for dtype in frame.dtypes] == [
-        "float64", "int64", "int64", "Int64", "object",
+        "float64", "int64", "int64", "Int64", str(pd.Series(["x"]).dtype),
     ]  # fmt: skip
     np.testing.assert_array_equal(frame["f"], [0.5, np.nan, 1.5, 2.5])
     assert frame["i"].tolist() == [HUGE, 2, 3, 4]
     assert frame["part"].isna().tolist() == [True, True, False, True]
     assert frame["part"].iloc[2] == HUGE
-    assert frame["t"].tolist() == [None, None, "x", ""]
+    assert frame["t"].isna().tolist() == [True, True, False, False]
+    assert frame["t"].tolist()[2:] == ["x", ""]
+    assert frame.columns.dtype == pd.Index(["x"]).dtype
+
+
+def test_frame_equals_the_one_that_pandas_makes() -> None:
+    index = pd.DatetimeIndex(np.array([1, 2], "M8[ns]"), tz="UTC", name="time")
+    made = pd.DataFrame({"z": ["x", "y"], "a": [0.5, 1.5], "i": [1, 2]}, index=index)
+    given = points(z=([1, 2], ["x", "y"]), a=([1, 2], [0.5, 1.5]), i=([1, 2], [1, 2]))
+    found = pandas_frame(given, NANOSECOND)
+    pd.testing.assert_frame_equal(found, made)
 
 
 def test_wide_table_has_nulls_in_its_gaps() -> None:
@@ -94,7 +105,7 @@ def test_long_forms_have_a_row_for_each_point() -> None:
     assert frame["value"].tolist() == table["value"].to_pylist() == [1, 2, 3, 4]
     assert (frame["value"].dtype, table.schema.types[2]) == (np.int64, pa.int64())
     texts = pandas_frame(points(a=([1], ["x"])), SECOND, "long")["value"]
-    assert (texts.dtype, texts.tolist()) == (object, ["x"])
+    assert (texts.dtype, texts.tolist()) == (pd.Series(["x"]).dtype, ["x"])
 
 
 @pytest.mark.parametrize("make", [pandas_frame, arrow_table])
