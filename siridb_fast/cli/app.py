@@ -21,6 +21,7 @@ COMMANDS = {  # in the order of the help; each with its module
     "query": "query.command",
     "ping": "status",
     "info": "status",
+    "create-database": "create_database",
     "server": "server",
     "bench": "bench.command",
     "spool": "spool.command",
@@ -59,11 +60,13 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_options)
     for name in [asked for asked in arguments[:1] if asked in COMMANDS] or COMMANDS:
-        command = getattr(import_module(f"siridb_fast.cli.{COMMANDS[name]}"), name)
+        command = getattr(
+            import_module(f"siridb_fast.cli.{COMMANDS[name]}"), name.replace("-", "_")
+        )
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(cls=PlotCommand if name in WITH_PLOT else None)(command)
+            app.command(name, cls=PlotCommand if name in WITH_PLOT else None)(command)
     return app
 
 

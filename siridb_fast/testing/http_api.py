@@ -54,6 +54,31 @@ class HttpApi:
         """Send a service request (``new-database``, ``new-pool``, …) as a service account."""
         return self._post(f"/{request}", body, account, timeout)
 
+    def create_database(
+        self,
+        name: str,
+        *,
+        time_precision: str = "ns",
+        buffer_size: int = 1024,
+        duration_num: str = "1w",
+        duration_log: str = "1d",
+        account: tuple[str, str] = SERVICE_ACCOUNT,
+        timeout: float = 30,
+    ) -> None:
+        """Create a database; its first user is iris, with the password siri.
+
+        Both durations, of the shards of numbers and of texts, are always sent: without them the
+        server dies of the first insert into a database with a precision of us or ns (SIGFPE).
+        """
+        request = {
+            "dbname": name,
+            "time_precision": time_precision,
+            "buffer_size": buffer_size,
+            "duration_num": duration_num,
+            "duration_log": duration_log,
+        }
+        self.service("new-database", request, account=account, timeout=timeout)
+
     def query(
         self,
         dbname: str,

@@ -244,14 +244,14 @@ class SiriDBServer(Startable):
             HttpApiError: the server refuses.
             TimeoutError: the database does not run within `timeout` seconds.
         """
-        request = {
-            "dbname": name,
-            "time_precision": time_precision,
-            "buffer_size": buffer_size,
-            "duration_num": duration_num,
-            "duration_log": duration_log,
-        }
-        self.api.service("new-database", request, timeout=timeout)
+        self.api.create_database(
+            name,
+            time_precision=time_precision,
+            buffer_size=buffer_size,
+            duration_num=duration_num,
+            duration_log=duration_log,
+            timeout=timeout,
+        )
         wait_until(
             lambda: self._is_database_running(name),
             timeout=timeout,

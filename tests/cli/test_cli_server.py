@@ -11,7 +11,7 @@ import pytest
 
 import siridb_fast
 from siridb_fast.connection.config import parse_url
-from siridb_fast.testing import find_server, wait_until
+from siridb_fast.testing import SiriDBServer, find_server, wait_until
 from tests.commands import COMMAND, environment, run_command
 
 
@@ -64,6 +64,30 @@ def test_options_make_the_database() -> None:
         assert found == {"dbname": "weather", "time_precision": "s", "buffer_size": 8192}
         process.terminate()
         assert process.wait(30) == 143
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_created_database_takes_numbers_and_texts(server: SiriDBServer, unit: str) -> None:
+    name, port = f"made_{unit}", str(server.http_port)
+    options = ["--time-precision", unit, "--buffer-size", "2048", "--http-port", port]
+    run_command("create-database", name, *options, "--duration-num", "2d", "--duration-log", "6h")
+    with siridb_fast.connect(server.url(name)) as client:
+        client.insert({"a": [[k, k / 2] for k in range(300)], "t": [[1, "x"]]})
+        answer = client.query("show time_precision, buffer_size, duration_num, duration_log")
+    found = {item["name"]: item["value"] for item in answer["data"]}
+    second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    assert found == {
+        "time_precision": unit,
+        "buffer_size": 2048,
+        "duration_num": 172_800 * second,
+        "duration_log": 21_600 * second,
+    }
+    again = run_command("create-database", name, "--http-port", port, code=2).stderr
+    assert f"the server refuses the database '{name}'" in again
+    password = {"SIRIDB_ACCOUNT_PASSWORD": "se-cret"}
+    refused = run_command("create-database", "b", "--http-port", port, code=2, **password).stderr
+    assert "se-cret" not in refused
 
 
 @pytest.mark.server
