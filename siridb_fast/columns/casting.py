@@ -23,6 +23,7 @@ __all__ = [
     "other_type",
     "refuse_inexact",
     "text_of",
+    "type_remedy",
 ]
 
 EXACT_INTEGERS = 2**53  # up to here every integer is a double
@@ -104,9 +105,23 @@ def other_type(name: str, series_type: str | None, type_: str) -> ColumnError:
     """Return the error about values of another type than their series has."""
     return ColumnError(
         f"the series is of type {series_type}, the values of type {type_}; "
-        "on_type='cast' would convert them",
+        f"{type_remedy(series_type, type_)}",
         series=name,
     )
+
+
+def type_remedy(series_type: str | None, type_: str | None) -> str:
+    """Return what to do about values of a type in a series of another one, and keep them whole."""
+    if (series_type, type_) == ("integer", "float"):
+        return (
+            "write integers, or drop the series and write floats from its first value on "
+            "(on_type='cast' would cut them)"
+        )
+    if series_type == "string":
+        return "on_type='cast' would store them as texts"
+    if type_ == "string":
+        return "on_type='cast' would store the numbers that they spell"
+    return "on_type='cast' would convert them, rounded over 2**53"
 
 
 def is_exact_as_float(integers: NumpyArray) -> bool:

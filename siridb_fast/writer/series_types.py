@@ -18,7 +18,7 @@ import numpy as np
 
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
-from siridb_fast.columns.casting import cast_values, is_exact_as_float, text_of
+from siridb_fast.columns.casting import cast_values, is_exact_as_float, text_of, type_remedy
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.report import Failure
 from siridb_fast.errors import ColumnError
@@ -207,7 +207,7 @@ class SeriesTypeResolver:
         if not self._casts:
             raise ColumnError(
                 f"the series is of type {type_} in the database, what was written is {own}; "
-                "on_type='cast' would convert it",
+                f"{type_remedy(type_, own)}",
                 series=series.name,
             )
         if isinstance(values, list):

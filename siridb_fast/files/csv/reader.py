@@ -30,6 +30,7 @@ from siridb_fast.files.csv.values import ARROW_TYPES, EXPECTED, convert, decide_
 
 __all__ = ["CsvTable"]
 
+FIRST_LINE = 2  # of points, behind the header
 SHOWN_BAD = 10
 SMALLEST_BLOCK = 64
 NAMES_TYPE = pa.dictionary(pa.int32(), pa.string())
@@ -221,7 +222,10 @@ class CsvTable(TableFile):
             done = convert(array, kind, every=self._options.skip_bad)
             for row in done.bad:
                 line = int(texts.lines[row])
-                faults.setdefault(line, _Fault(line, _unfit(array[row].as_py(), name, kind), name))
+                # Where the first line does not fit, all may be like it, and would be left out.
+                may_leave_out = line > FIRST_LINE and not self._options.skip_bad
+                text = _unfit(array[row].as_py(), name, kind, may_leave_out=may_leave_out)
+                faults.setdefault(line, _Fault(line, text, name))
             columns.append(done.values)
         if faults:
             self._report([faults[line] for line in sorted(faults)])
@@ -258,16 +262,16 @@ def _odd_fault(row: Any, lines: Lines) -> _Fault:
     return _Fault(int(lines[row.number - 1]), text)
 
 
-def _unfit(value: str, name: str, kind: str) -> str:
-    other = (
-        "float"
-        if kind == "integer" and convert(pa.array([value]), "float").bad == []
-        else "string"
-    )
-    remedy = f"types={{{name!r}: {other!r}}} (--type {name}={other})"
-    if kind in ("ns", "us"):
-        remedy = "leave out such lines with skip_bad (--skip-bad)"
-    return f"expected {EXPECTED[kind]}, got {_shown(value)}; to go on: {remedy}"
+def _unfit(value: str, name: str, kind: str, *, may_leave_out: bool) -> str:
+    text = f"expected {EXPECTED[kind]}, got {_shown(value)}"
+    if kind == "integer" and not convert(pa.array([value]), "float").bad:
+        return (
+            f"{text}; to go on: types={{{name!r}: 'float'}} (--type {name}=float) for all of the "
+            "file: what is stored of it as integers is to be dropped first"
+        )
+    if not may_leave_out:
+        return text
+    return f"{text}; to go on: leave out such lines with skip_bad (--skip-bad)"
 
 
 def _shown(text: str, limit: int = 80) -> str:

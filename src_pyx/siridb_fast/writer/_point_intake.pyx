@@ -24,7 +24,7 @@ from siridb_fast.batching._series cimport (
 
 import numpy as np
 
-from siridb_fast.columns.casting import EXACT_INTEGERS, cast_values, text_of
+from siridb_fast.columns.casting import EXACT_INTEGERS, cast_values, text_of, type_remedy
 from siridb_fast.columns.column import raw_series_name
 from siridb_fast.columns.rules import MISSING
 from siridb_fast.columns.scalars import plain_timestamp, plain_value, shown_integer
@@ -223,6 +223,12 @@ cdef bytes store_odd_value(
     return None
 
 
+cdef str _type_name(value):
+    if isinstance(value, (bytes, str)):
+        return "string"
+    return "float" if isinstance(value, float) else "integer"
+
+
 cdef object fitted_value(PointIntake intake, Series series, value, index):
     # The value in the series' type: a whole number as the float that it is, others on request.
     cdef str type_ = TYPE_NAMES[series.type]
@@ -232,7 +238,7 @@ cdef object fitted_value(PointIntake intake, Series series, value, index):
     if not intake._casts:
         raise ColumnError(
             f"the series is of type {type_}, the value {_shown(value)} is not; "
-            "on_type='cast' would convert it",
+            f"{type_remedy(type_, _type_name(value))}",
             series=series.name, index=index,
         )
     try:
