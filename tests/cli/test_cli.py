@@ -13,7 +13,7 @@ from siridb_fast.testing import HttpApi
 from tests.commands import run_command, run_process
 from tests.fix_server import Database
 
-COMMANDS = ["query", "ping", "info", "server"]
+COMMANDS = ["query", "ping", "info", "server", "create-database"]
 SECRET = "se-cret.word"  # noqa: S105 - it is looked for in everything that is printed
 BAD_URLS = [
     "", "http://iris:{}@localhost/db", "siridb://localhost/db", "siridb://iris:{}@localhost",
