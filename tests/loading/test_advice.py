@@ -137,3 +137,12 @@ def test_advice_that_was_taken_is_not_given_again(seconds: Database, tmp_path: P
     done = run_command("load", path, "--time", "ts", "--skip-bad", url=seconds.url)
     assert "left out" in done.stderr
     assert "to go on" not in done.stderr
+
+
+def test_load_that_leaves_out_every_line_does_not_end_well(
+    seconds: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("ts,v\n01.03.2025 00:00:00,1\n01.03.2025 00:00:01,2\n")
+    done = run_command("load", path, "--time", "ts", "--skip-bad", url=seconds.url, code=3)
+    assert "no line was loaded" in done.stderr

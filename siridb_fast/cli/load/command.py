@@ -156,6 +156,9 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
         bar.close()
         _print_report(report, source)
         _warn_of_times(loader)
+        if source.bad_lines and not report.rows and start is not Start.RESUME:
+            warn("no line was loaded: all were left out")
+            raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 async def _servers_of(target: Target) -> list[str]:
