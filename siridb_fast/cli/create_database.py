@@ -26,8 +26,7 @@ def create_database(
         str,
         typer.Option(
             metavar="NAME",
-            help=f"A service account; its password is what {ACCOUNT_PASSWORD} says, else that "
-            "of a new server.",
+            help="A service account; see above for its password.",
         ),
     ] = "sa",
     time_precision: Annotated[
@@ -48,7 +47,10 @@ def create_database(
         str, typer.Option(metavar="TIME", help="The time span of a shard of texts.")
     ] = "1d",
 ) -> None:
-    """Create a database; its first user is iris, with the password siri."""
+    """Create a database; its first user is iris, with the password siri.
+
+    The password of the service account is what SIRIDB_ACCOUNT_PASSWORD says, else siri.
+    """
     if buffer_size % BUFFER_STEP:
         raise UsageFault(f"--buffer-size: a multiple of {BUFFER_STEP} bytes, got {buffer_size}")
     try:
