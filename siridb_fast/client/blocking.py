@@ -281,7 +281,7 @@ class BlockingWriter(Unpicklable):
         thread: LoopThread | None = getattr(self, "_thread", None)
         if thread is None or thread.is_closed:
             return
-        if not self._writer._is_over:  # noqa: SLF001 - as it is at the end of the process
+        if self._writer._engine_to_close is not None:  # noqa: SLF001
             stats = self._writer.stats()
             warnings.warn(
                 f"{self!r} was dropped with {stats.buffered + stats.in_flight:,} points not "

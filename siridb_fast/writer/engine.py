@@ -130,10 +130,9 @@ class Engine:
         self._spool: WriterSpool | None = None
         self._is_running = False
         self._points_in_packages = 0
-        self._patience: asyncio.Timeout | None = None  # of the last `deliver_all`
         self.waiters = Waiters(self._loop, self.notify)
         self.admission = self._new_admission()
-        self._flusher = Flusher(
+        self.flusher = Flusher(
             coalescer,
             self._packages,
             self._type_resolver,
@@ -210,8 +209,7 @@ class Engine:
         buffer_points = self._handshake.buffer_points
         self._coalescer.set_buffer(buffer_points)
         self._accounts.buffer_points = buffer_points
-        dispatcher, options = self._dispatcher, self._options
-        on_doubt = self._on_doubt
+        dispatcher, options, on_doubt = self._dispatcher, self._options, self._on_doubt
         if not (facts.may_select and facts.uuid is not None):
             what = "select" if not facts.may_select else "show who a server is"
             on_doubt = options.on_doubt_fallback
@@ -325,20 +323,12 @@ class Engine:
         """
         timeout = self._options.delivery_timeout if timeout is None else timeout
         try:
-            async with asyncio.timeout(timeout) as patience:
-                self._patience = patience if with_spool else self._patience
-                await self._flusher.deliver_all(with_spool=with_spool)
+            await self.flusher.deliver_all(timeout, with_spool=with_spool)
         except TimeoutError:
             raise RequestTimeout(
                 f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
                 f"{self._cluster.failure_suffix}"
             ) from None
-
-    def hasten(self, timeout: float) -> None:
-        """Have the `deliver_all` of whoever closes the writer take no longer than this."""
-        patience, due = self._patience, self._loop.time() + timeout
-        if patience is not None and not patience.expired() and (patience.when() or due) > due:
-            patience.reschedule(due)
 
     def _is_spool_empty(self) -> bool:
         spool = self._spool

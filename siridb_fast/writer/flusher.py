@@ -1,10 +1,11 @@
 """A flush: all that is pending leaves, and its fate is waited for.
 
-Knows what the parts of a writer are waited for; knows nothing of connections and of deadlines.
+Knows what the parts of a writer are waited for, and how long; knows nothing of connections.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -48,12 +49,27 @@ class Flusher:
         self._waiters = waiters
         self._check = check
         self._is_spool_empty = is_spool_empty
+        self._last_timeout: asyncio.Timeout | None = None  # of whoever waited for the spool, too
 
-    async def deliver_all(self, *, with_spool: bool) -> None:
+    async def deliver_all(self, timeout: float, *, with_spool: bool) -> None:
         """Send what is pending now, and wait until its fate is known.
 
         ``with_spool`` waits also until nothing is in the spool.
+
+        Raises:
+            TimeoutError: Not within so many seconds; it goes on all the same.
         """
+        async with asyncio.timeout(timeout) as limit:
+            self._last_timeout = limit if with_spool else self._last_timeout
+            await self._deliver_all(with_spool=with_spool)
+
+    def hasten(self, timeout: float) -> None:
+        """Have the `deliver_all` of whoever closes the writer take no longer than this."""
+        limit, due = self._last_timeout, asyncio.get_running_loop().time() + timeout
+        if limit is not None and not limit.expired() and (limit.when() or due) > due:
+            limit.reschedule(due)
+
+    async def _deliver_all(self, *, with_spool: bool) -> None:
         generation = -1
         while generation != self._packages.generation:  # types were forgotten meanwhile
             generation = self._packages.generation

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from typing import Any
 from siridb_fast.concurrency.loops import LEAVING_TIMEOUT
 from siridb_fast.writer.engine import Engine
 
-__all__ = ["Leaver", "begin_leaving"]
+__all__ = ["Leaver", "begin_leaving", "drop_points", "warn_of_dropped"]
 
 DISK_TIMEOUT = 35.0  # for the spool, after the time for delivering
 POLL = 0.1
@@ -41,6 +42,23 @@ class Leaver:
     engine: Engine
     close: Callable[[float], Coroutine[Any, Any, object]]
     give_up: Callable[[], object]
+
+
+def drop_points(engine: Engine, name: str) -> int:
+    """Let go of what a writer has, which cannot be delivered; return how many points that are."""
+    left = engine.points_left
+    if left:
+        logger.error("%s was dropped with %s points not delivered", name, f"{left:,}")
+    if engine.loop.is_closed():
+        engine.stop()
+    return left
+
+
+def warn_of_dropped(writer: object, points: int) -> None:
+    """Warn the author of a program that a writer was not closed."""
+    with_points = f" with {points:,} points not delivered" if points else ""
+    text = f"{writer!r} was dropped{with_points}; close it"
+    warnings.warn(text, ResourceWarning, stacklevel=1, source=writer)
 
 
 def begin_leaving(leaver: Leaver) -> Callable[[], None] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
@@ -36,7 +35,7 @@ from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from siridb_fast.writer.column_intake import ColumnIntake, open_delivery
 from siridb_fast.writer.engine import Engine
-from siridb_fast.writer.leaving import Leaver, begin_leaving
+from siridb_fast.writer.leaving import Leaver, begin_leaving, drop_points, warn_of_dropped
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
 __all__ = ["BatchWriter"]
@@ -235,40 +234,32 @@ class BatchWriter(Unpicklable, PointIntake):
 
     def _begin_leaving(self) -> Callable[[], None] | None:
         # At the end of the process.
-        if self._engine is None or self._is_over or not self._home.is_here:
+        if (engine := self._engine_to_close) is None:
             return None
-        return begin_leaving(Leaver(repr(self), self._engine, self._leave, self._give_up))
+        return begin_leaving(Leaver(repr(self), engine, self._leave, self._give_up))
 
     @property
-    def _is_over(self) -> bool:
-        return self._state is State.CLOSED
+    def _engine_to_close(self) -> Engine | None:
+        engine: Engine | None = getattr(self, "_engine", None)
+        is_open = engine is not None and self._state is not State.CLOSED
+        return engine if is_open and self._home.is_here else None
 
     async def _leave(self, timeout: float) -> None:
         if self._engine is not None and self._state is State.CLOSING:
-            self._engine.hasten(timeout)
+            self._engine.flusher.hasten(timeout)
         await self.close(timeout)
 
     def _give_up(self) -> int:
         # Without the event loop; returns how many points are lost.
-        engine: Engine | None = getattr(self, "_engine", None)
-        if engine is None or self._is_over or not self._home.is_here:
+        if (engine := self._engine_to_close) is None:
             return 0
         self._state = State.CLOSED
         self._coalescer.close()
-        left = engine.points_left
-        if left:
-            logger.error("%r was dropped with %s points not delivered", self, f"{left:,}")
-        if engine.loop.is_closed():
-            engine.stop()
-        return left
+        return drop_points(engine, repr(self))
 
     def __del__(self) -> None:
-        if getattr(self, "_engine", None) is None or self._is_over or not self._home.is_here:
-            return
-        left = self._give_up()
-        with_points = f" with {left:,} points not delivered" if left else ""
-        text = f"{self!r} was dropped{with_points}; close it"
-        warnings.warn(text, ResourceWarning, stacklevel=1, source=self)
+        if self._engine_to_close is not None:
+            warn_of_dropped(self, self._give_up())
 
     @property
     def time_precision(self) -> int | None:
