@@ -73,18 +73,23 @@ class Flusher:
         generation = -1
         while generation != self._packages.generation:  # types were forgotten meanwhile
             generation = self._packages.generation
-            await self._deliver_pending()
+            await self._deliver_pending(generation)
         if with_spool:
             await self._waiters.wait_until(self._is_spool_empty)
         unbooked = self._first_points.waiting()
         await self._waiters.wait_until(lambda: not unbooked & self._first_points.waiting())
 
-    async def _deliver_pending(self) -> None:
-        # Of series whose type is not known nothing leaves.
+    async def _deliver_pending(self, generation: int) -> None:
+        # Of series whose type is not known nothing leaves. A type that came may be forgotten again
+        # before this goes on, and is not asked for anew once its series has no more points.
         self._check()
         newest = self._type_resolver.newest
         await self._waiters.wait_until(
-            lambda: newest is None or self._coalescer.is_resolved(newest)
+            lambda: (
+                newest is None
+                or self._coalescer.is_resolved(newest)
+                or generation != self._packages.generation
+            )
         )
         now = time.monotonic()
         self._coalescer.flush(now)
