@@ -61,6 +61,7 @@ def balance(haproxy: list[str | Path], tmp_path: Path) -> Iterator[Balance]:
 
         def start(servers: Sequence[Address]) -> Address:
             ports = Ports.free()
+            stack.callback(ports.release)
             lines = [f"    server s{n} {host}:{port}" for n, (host, port) in enumerate(servers)]
             config = tmp_path / "haproxy.cfg"
             config.write_text(

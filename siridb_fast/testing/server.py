@@ -38,6 +38,9 @@ class SiriDBServer(Startable):
     also go when the object is forgotten or the program ends. After a SIGKILL of the program the
     kernel still ends the server (Linux), and only the folder stays behind.
 
+    Its ports are its own until it is closed: no other server of this class, in whatever process,
+    is given one of them while it is killed, so that it can always come back.
+
     The server binds its client and backend ports to loopback, but its two HTTP ports to every
     address; no setting changes that.
 
@@ -64,6 +67,7 @@ class SiriDBServer(Startable):
         self._program = find_server() if binary is None else Path(binary).absolute()
         self._settings = Settings(buffer_sync_interval, options or {})
         self._ports: Ports | None = None
+        self._held: list[Ports] = []  # what the finalizer releases
         self._folder = _new_folder()
         self._config_path = self._folder / "siridb.conf"
         self._log_path = self._folder / "siridb.log"
@@ -71,7 +75,7 @@ class SiriDBServer(Startable):
         command: list[str | Path] = [self._program, "-c", self._config_path, "-l", log_level]
         self._child = ChildProcess(command, folder=self._folder, log=self._log_path)
         self._finalizer = weakref.finalize(
-            self, _throw_away, self._child, self._folder, owner=os.getpid()
+            self, _throw_away, self._child, self._folder, self._held, owner=os.getpid()
         )
 
     @property
@@ -181,9 +185,11 @@ class SiriDBServer(Startable):
             return self
         for attempts_left in reversed(range(START_ATTEMPTS)):
             ports = Ports.free()
+            self._held[:] = [ports]
             try:
                 self._launch(ports, timeout)
             except ServerStartError as error:
+                ports.release()
                 if not (error.is_address_in_use and attempts_left):
                     raise
             else:
@@ -289,9 +295,11 @@ def _new_folder() -> Path:
     return folder
 
 
-def _throw_away(child: ChildProcess, folder: Path, owner: int) -> None:
+def _throw_away(child: ChildProcess, folder: Path, held: list[Ports], owner: int) -> None:
     if os.getpid() == owner:  # a fork inherits the finalizer, but not the server
         child.kill()
+        for ports in held:
+            ports.release()
         shutil.rmtree(folder)
 
 

@@ -22,7 +22,6 @@ from siridb_fast.testing import (
     SiriDBServer,
     wait_until,
 )
-from siridb_fast.testing.ports import Ports
 
 NOW = 1_700_000_000_000_000_000
 POINTS = [(NOW + i, i / 2) for i in range(100)]  # more than a series' buffer holds: survives kill
@@ -218,30 +217,6 @@ def test_server_outlives_the_thread_that_started_it() -> None:
         thread.join()
         server.create_database()  # takes longer than the kernel to send a signal
         assert server.is_running
-
-
-@pytest.mark.server
-def test_start_takes_other_ports_where_somebody_was_faster(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        free = Ports.free()
-        occupied = Ports(taken.getsockname()[1], free.backend, free.http, free.status)
-        offers = iter([occupied, free])
-        monkeypatch.setattr(Ports, "free", lambda: next(offers))
-        with SiriDBServer() as server:
-            assert server.port == free.client
-            assert "address already in use" in server.log
-
-
-def test_restart_does_not_move_to_other_ports(server: SiriDBServer) -> None:
-    server.stop()
-    with (
-        socket.create_server(("127.0.0.1", server.port)),
-        pytest.raises(ServerStartError, match="address already in use"),
-    ):
-        server.start()
-    server.start()
 
 
 def test_server_that_dies_at_the_start_is_reported_with_its_log(tmp_path: Path) -> None:
