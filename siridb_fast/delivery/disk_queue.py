@@ -13,7 +13,7 @@ from collections.abc import Callable
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
-from siridb_fast.delivery.recall import Recaller, log_disk_error
+from siridb_fast.delivery.recall import Recaller
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.delivery.states import PackageEvent, PackageState
@@ -26,6 +26,8 @@ MAX_READY = 4  # packages between the coalescer and the connections, in mode "al
 WRITE_BYTES = 8_000_000  # bytes
 GATHER_INTERVAL = 0.2  # seconds between packages without a server, so that they are not small
 RETRY_INTERVAL = 1.0  # seconds after the disk did not take something
+NOT_WRITTEN = "packages were not written to the spool, or removed from it"
+NOT_SPLIT = "a package was not split in the spool"
 
 S, E = PackageState, PackageEvent
 
@@ -164,9 +166,10 @@ class DiskQueue:
                 packages = self._next_packages()
                 if packages:
                     await self._put(packages)
+                self._thread.errors.on_done(NOT_WRITTEN)
                 self._notify()
         except Exception as exc:  # noqa: BLE001 - whatever it is, the package must go on
-            log_disk_error("packages were not written", exc)
+            self._thread.errors.on_error(NOT_WRITTEN, exc)
             self._retry_timer = self._loop.call_later(RETRY_INTERVAL, self._on_retry)
             self._send_unspooled()
         finally:
@@ -236,10 +239,11 @@ class DiskQueue:
                 for part in package.parts
             ]
             row_ids = await self._thread.put(rows, (package.spool_id,))
+            self._thread.errors.on_done(NOT_SPLIT)
             if package.state is S.SPLITTING:
                 self._on_split(package, row_ids)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the package must go on
-            log_disk_error("a package was not split", exc)
+            self._thread.errors.on_error(NOT_SPLIT, exc)
             await asyncio.sleep(RETRY_INTERVAL)
         finally:
             del self._split_tasks[package]

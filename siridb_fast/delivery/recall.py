@@ -8,7 +8,6 @@ types, and nothing of how packages get to disk.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from siridb_fast.batching._batch import Batch
@@ -19,16 +18,15 @@ from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.delivery.states import PackageEvent, PackageState
-from siridb_fast.errors import ColumnError, SiriDBError, SpoolError, UnpackError
+from siridb_fast.errors import ColumnError, SpoolError, UnpackError
 from siridb_fast.spool.store import Spooled
 
-__all__ = ["Recaller", "log_disk_error"]
+__all__ = ["Recaller"]
 
 RECALLED_BYTES = 4_000_000  # in memory at once at most
 RECALLED_PACKAGES = 8
 RETRY_INTERVAL = 1.0  # seconds after something could not be read
-
-logger = logging.getLogger("siridb_fast")
+NOT_READ = "packages were not read from the spool"
 
 
 class Recaller:
@@ -151,8 +149,9 @@ class Recaller:
                     break
                 after = rows[-1].id
                 await self._recall_rows([row for row in rows if row.id not in self._used_rows()])
+            self._thread.errors.on_done(NOT_READ)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the packages must come back
-            log_disk_error("packages were not read", exc)
+            self._thread.errors.on_error(NOT_READ, exc)
             self._has_more = True
             await asyncio.sleep(RETRY_INTERVAL)
         finally:
@@ -164,6 +163,7 @@ class Recaller:
             for row in rows:
                 await self._wait_for_room(len(row.payload))
                 await self._recall_one(row)
+                self._thread.errors.on_done(NOT_READ)
                 self._read_rows.discard(row.id)
                 self._notify()
         finally:
@@ -204,9 +204,3 @@ class Recaller:
         # Whose packages are in memory, or have their fate.
         used = self._packages.rows_in_memory()
         return frozenset(used.union(self._read_rows, self.useless_rows))
-
-
-def log_disk_error(what: str, error: Exception) -> None:
-    """Log an error of the disk; with its traceback, if it is none that a disk should have."""
-    is_expected = isinstance(error, SiriDBError)
-    logger.error("%s: %s; trying again", what, error, exc_info=None if is_expected else error)

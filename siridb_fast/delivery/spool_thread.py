@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 
 from siridb_fast.concurrency.workers import WorkThread
+from siridb_fast.delivery.disk_errors import DiskErrors
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.spool.store import NewPackage, Spool, Spooled
 
@@ -28,6 +29,7 @@ class SpoolThread:
 
     def __init__(self, options: SpoolOptions) -> None:
         self.options = options
+        self.errors = DiskErrors()
         self._thread = WorkThread("siridb_fast-spool")
         self._spool: Spool | None = None
         self._is_ended = False

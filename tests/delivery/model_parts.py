@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from siridb_fast import ConnectionLost, SpoolOptions
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.connection.server_process import ServerProcess
+from siridb_fast.delivery.disk_errors import DiskErrors
 from siridb_fast.protocol import _wire
 from siridb_fast.spool.store import Spooled
 
@@ -138,6 +139,7 @@ class Disk:
         self.options = SpoolOptions("model", mode=mode)  # type: ignore[arg-type]
         self.rows: dict[int, tuple[bytes, int, bool]] = {}
         self.error: BaseException | None = None
+        self.errors = DiskErrors()
         self.last = 0
 
     @property

@@ -285,7 +285,8 @@ async def test_only_one_writer_has_a_spool(database: Database, path: Path) -> No
         writer.write("a", 1, 1)
         with pytest.raises(SpoolLockedError):
             await BatchWriter(database.url, spool=path).open()
-    await BatchWriter(database.url, spool=path).open()
+    async with BatchWriter(database.url, spool=path):
+        pass
 
 
 async def test_spool_of_another_database_is_refused(
