@@ -9,10 +9,12 @@ import struct
 from pathlib import Path
 
 from siridb_fast.errors import SpoolError
+from siridb_fast.spool.lock import holder_of
 from siridb_fast.spool.log_replay import PAGE_SIZE, read_log
+from siridb_fast.spool.salvage import Salvage
 from siridb_fast.spool.schema import APPLICATION_ID, VERSION, VERSIONS, log_path
 
-__all__ = ["fault_of"]
+__all__ = ["fault_of", "refuse_others"]
 
 # What never changes in the first 100 bytes of a spool: offset and bytes.
 HEADER = {
@@ -28,11 +30,29 @@ VERSION_OFFSET = 60  # where it stands twice
 OWN_TABLE = b"CREATE TABLE packages (\n    id INTEGER PRIMARY KEY, points"
 
 
+def refuse_others(path: Path) -> None:
+    """Refuse a file that was never a spool, before anything is done to it, or beside it.
+
+    Of a spool whose head is damaged, a package or the settings are left, with their checksum.
+
+    Raises:
+        SpoolError: It is none.
+    """
+    with path.open("rb") as file:
+        head = file.read(PAGE_SIZE)
+    is_own = not head or not _wrong_in(head) or (head.startswith(MAGIC) and OWN_TABLE in head)
+    if is_own or holder_of(path) is not None or Salvage(path).has_any():
+        return
+    if head.startswith(MAGIC):
+        raise SpoolError(f"{path} is no spool: it is a database of another program")
+    raise SpoolError(f"{path} is no spool: it is another file, and was left as it is")
+
+
 def fault_of(path: Path) -> str | None:
     """Return what is wrong with a file that is not open, as far as its ends show.
 
     Raises:
-        SpoolError: It is another program's, or a newer version's.
+        SpoolError: It is a newer version's.
     """
     log = read_log(log_path(path))
     with path.open("rb") as file:
@@ -43,9 +63,9 @@ def fault_of(path: Path) -> str | None:
             head = file.read(PAGE_SIZE)
     if not head:
         return "it is empty"
-    wrong = [offset for offset, right in HEADER.items() if not head.startswith(right, offset)]
+    wrong = _wrong_in(head)
     if wrong or _version_of(head) not in VERSIONS:
-        _refuse_others(path, head)
+        _refuse_newer(path, head)
         return "it has no header of a spool" if 0 in wrong else "its header is damaged"
     pages = log.pages or int.from_bytes(head[28:32], "big")
     present = path.stat().st_size // PAGE_SIZE
@@ -54,15 +74,20 @@ def fault_of(path: Path) -> str | None:
     return None
 
 
-def _refuse_others(path: Path, head: bytes) -> None:
-    # A file that was meant to be something else is not moved aside.
-    if not head.startswith(MAGIC):
+def _wrong_in(head: bytes) -> list[int]:
+    # Where it is not the head of a spool.
+    return [offset for offset, right in HEADER.items() if not head.startswith(right, offset)]
+
+
+def _refuse_newer(path: Path, head: bytes) -> None:
+    if not (head.startswith(MAGIC) and OWN_TABLE in head):
         return
-    if OWN_TABLE not in head:
-        raise SpoolError(f"{path}: expected a spool, this is a database of another program")
     version = _version_of(head)
     if version is not None and version > VERSION:
-        raise SpoolError(f"{path}: expected a spool of version {VERSION}, this has {version}")
+        raise SpoolError(
+            f"{path}: expected a spool of version {VERSION}, this has {version}: a newer "
+            "siridb-fast reads it"
+        )
 
 
 def _version_of(head: bytes) -> int | None:

@@ -1,7 +1,7 @@
 """How a spool is opened: a new one, a sound one, and one that is damaged and has to be rebuilt.
 
-Knows nothing of limits. Rule: whatever is in the file, it is opened; an error is raised only if
-nothing can be written there, or if it is somebody else's.
+Knows nothing of limits. Rules: whatever has become of a spool, it is opened; an error is raised
+only if nothing can be written there. A file that is no spool is not touched.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from siridb_fast.errors import SpoolError
-from siridb_fast.spool.header import fault_of
+from siridb_fast.spool.header import fault_of, refuse_others
 from siridb_fast.spool.log_replay import Log, is_log_damaged, read_log
 from siridb_fast.spool.salvage import (
     Recovery,
@@ -60,18 +60,22 @@ class Opened:
 
 
 def check_path(path: Path) -> None:
-    """Refuse what can never be a spool.
+    """Refuse what can never be a spool, and a file that is none.
 
     Raises:
-        SpoolError: There is a folder, or a device, or no folder for the file.
+        SpoolError: There is a folder, or a device, or another file, or no folder for the file.
     """
     try:
         if path.exists() and not path.is_file():
             raise SpoolError(f"{path}: expected the file of a spool, this is no file")
         if not path.parent.is_dir():
             raise SpoolError(f"{path}: there is no folder {path.parent}")
-    except PermissionError as exc:
-        raise SpoolError(f"{path}: cannot be written: {exc.strerror}") from exc
+        if path.exists():
+            refuse_others(path)
+    except SpoolError:
+        raise
+    except OSError as exc:
+        raise SpoolError(f"{path}: cannot be opened: {exc.strerror}") from exc
 
 
 def open_spool(path: Path, wanted: Settings) -> Opened:

@@ -128,7 +128,7 @@ class Pages:
             self._follow(following, content, size)
         if len(content) != size:
             raise BrokenPageError
-        return Row(number, _record(bytes(content)))
+        return Row(_signed(number), _record(bytes(content)))
 
     def _follow(self, number: int, content: bytearray, size: int) -> None:
         while len(content) < size:
@@ -175,6 +175,11 @@ def _varint(data: bytes, offset: int) -> tuple[int, int]:
     return value << 8 | data[offset + 8], offset + 9
 
 
+def _signed(number: int) -> int:
+    # The number of a row has 64 bits, the first of which is its sign.
+    return number - (1 << 64) if number >> 63 else number
+
+
 def _record(content: bytes) -> tuple[Value, ...]:
     end, offset = _varint(content, 0)
     values = []
@@ -193,12 +198,19 @@ def _value(content: bytes, kind: int, offset: int) -> tuple[Value, int]:
         return None, offset
     if kind in INTEGERS:
         size = INTEGERS[kind]
-        return int.from_bytes(content[offset : offset + size], "big", signed=True), offset + size
+        return int.from_bytes(_part(content, offset, size), "big", signed=True), offset + size
     if kind == 7:
-        return struct.unpack_from(">d", content, offset)[0], offset + 8
+        return struct.unpack(">d", _part(content, offset, 8))[0], offset + 8
     if kind in (8, 9):
         return kind - 8, offset
     if kind < 12:
         raise BrokenPageError
     size = (kind - 12) // 2
-    return content[offset : offset + size], offset + size
+    return _part(content, offset, size), offset + size
+
+
+def _part(content: bytes, offset: int, size: int) -> bytes:
+    # A size may be any number of 64 bits, which not all of Python takes as an offset.
+    if offset + size > len(content):
+        raise BrokenPageError
+    return content[offset : offset + size]

@@ -96,6 +96,10 @@ class Salvage:
                 yield package
             self.damaged += pages.broken
 
+    def has_any(self) -> bool:
+        """Tell whether anything of a spool is left: its settings, or a package."""
+        return self.settings() is not None or next(self.packages(), None) is not None
+
     def _pages(self) -> Pages:
         return Pages(self._path, log_path(self._path))
 
