@@ -32,7 +32,8 @@ class Cluster:
         config: The hosts, and how to connect to them.
         per_host: How many connections a host gets, and the window of each; by default one with
             the window of ``config``.
-        on_change: Called whenever a connection has been made or lost.
+        on_change: Called whenever a connection has been made or lost, or has the room that
+            somebody wants.
         handshake: Awaited before that with the new connection, which is given up if it raises.
     """
 
@@ -58,6 +59,7 @@ class Cluster:
         self.seeker = ServerSeeker(self, self._report_change)
         self._on_change = on_change
         self._is_closed = False
+        self._is_room_wanted = False
         self._change = asyncio.Event()  # a connection was made, or an attempt has failed
         own(self)
         self.failure: BaseException | None = None  # the last, if no connection came after it
@@ -158,6 +160,13 @@ class Cluster:
         """
         return self._connection_of(_with_room(self._active(try_inactive=True)))
 
+    def want_room(self) -> None:
+        """Have ``on_change`` called once when there may be a connection with room.
+
+        Queries and keep-alives take room, too; whoever sends nothing learns of no answer to them.
+        """
+        self._is_room_wanted = True
+
     def take_turn(self) -> None:
         """Let the connection that `connection_with_room` has just returned have its turn."""
         self._selector.take_turn()
@@ -248,6 +257,12 @@ class Cluster:
         self.failure = failure
         self._failed_host = "" if str(host) in str(failure) else f"{host}: "
         self._change.set()
+
+    def on_room(self) -> None:
+        """Report that there may be room, if that is wanted."""
+        if self._is_room_wanted:
+            self._is_room_wanted = False
+            self._report_change()
 
     def _report_change(self) -> None:
         if self._on_change is not None and not self._is_closed:

@@ -65,6 +65,7 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
         self._session = Session(window, max_answer)
         self._keepalive_interval = keepalive_interval
         self._on_lost = on_lost
+        self.on_room: Callable[[], None] | None = None  # called once there is room after an answer
         self._loop = asyncio.get_running_loop()
         self.last_heard = self._loop.time()
         self._transport: asyncio.Transport | None = None
@@ -286,6 +287,8 @@ class Connection(Unpicklable, asyncio.BufferedProtocol):
             self.abort()
         elif replies:
             self._offer_room()
+            if self.on_room is not None:
+                self.on_room()
             if self._session.requests and self._tcp_socket is not None:
                 # The server sends its next small answer once this one is acknowledged.
                 acknowledge_at_once(self._tcp_socket)

@@ -40,6 +40,9 @@ class MemberEvents(Protocol):
     def on_failure(self, host: Host, failure: BaseException) -> None:
         """Called once an attempt to connect has failed."""
 
+    def on_room(self) -> None:
+        """Called once an answer may have made room in the window of a connection."""
+
 
 class Member:
     """One connection of a cluster to a host.
@@ -113,6 +116,7 @@ class Member:
             connection = await open_connection(self.host, self._config, timeout, self._window)
             if self._handshake is not None:
                 await shake_hands(connection, self._handshake)
+            connection.on_room = self._events.on_room
             self.connection = connection
             self._has_failed = False
             self.inactive_until = 0.0

@@ -227,6 +227,8 @@ class Dispatcher:
             self._cluster.take_turn()
             if not self._send(package, connection):
                 break
+        if not self._packages.count(S.IN_FLIGHT):  # whose answers would say that there is room
+            self._cluster.want_room()
         return False
 
     def _send(self, package: Package, connection: Connection) -> bool:

@@ -108,6 +108,9 @@ class Cluster:
         ready = [o for o in self.connections if o.is_up and len(o.unanswered) < WINDOW]
         return ready[self.turn % len(ready)] if ready else None
 
+    def want_room(self) -> None:
+        pass  # only packages take room here
+
     def select(self, **_: object) -> Connection | None:
         return next((one for one in self.connections if one.is_up), None)
 
