@@ -231,11 +231,12 @@ def test_line_to_go_on_with_has_no_password(
         client.query(f"create user 'loader' set password '{SECRET}'")
         client.query("grant full to user 'loader'")
     url = database.server.url(database.name, username="loader", password=SECRET)
-    path = tmp_path / "bad.csv"
-    path.write_text("ts,v\n1767225601,one\n")
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_text("ts,v\n1767225601,1\n")  # of a load that has stored nothing there is no line
+    bad.write_text("ts,v\n1767225602,one\n")
     options = ["--time", "ts", "--type", "v=integer", *(text.format(url) for text in given)]
-    done = run_command("load", *options, "--", path, code=2)
+    done = run_command("load", *options, "--", good, bad, code=2)
     (last,) = (line for line in done.stderr.splitlines() if line.startswith("Go on with"))
     assert SECRET not in done.stdout + done.stderr
     assert last.startswith("Go on with: siridb-fast load --resume ")
-    assert last.endswith(f"-- {path}")
+    assert last.endswith(f"-- {good} {bad}")

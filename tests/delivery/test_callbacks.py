@@ -5,6 +5,7 @@ The exception goes where Python sends it: out of the event loop of a coroutine, 
 """
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 
@@ -50,6 +51,9 @@ def test_event_loop_raises_it_and_the_package_is_booked(
     ):
         runner.run(write())
     assert writer[0].stats().delivered == 1
+    del writer[:]
+    with pytest.warns(ResourceWarning, match="was dropped"):  # where its loop is gone
+        gc.collect()
 
 
 @pytest.mark.parametrize("error", [*ENDING, asyncio.CancelledError])
