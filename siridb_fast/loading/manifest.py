@@ -203,9 +203,12 @@ class Manifest:
                 self._base.execute(f"PRAGMA user_version = {VERSION}")
         version = self._value("PRAGMA user_version")
         if version != VERSION:
+            if not version:
+                raise FileError("it is a database of another program", file=str(self._path))
+            age = "an older" if isinstance(version, int) and version < VERSION else "a newer"
             raise FileError(
                 f"the manifest is of version {version}, expected {VERSION}: it was written by "
-                "another version of siridb-fast, and only that one can go on with the load; "
+                f"{age} siridb-fast, and only that one can go on with the load; "
                 "if it is deleted, all is loaded from the start",
                 file=str(self._path),
             )

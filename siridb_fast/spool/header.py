@@ -38,10 +38,12 @@ def refuse_others(path: Path) -> None:
     Raises:
         SpoolError: It is none.
     """
+    if holder_of(path) is not None:  # maybe by this process: SQLite's locks end with any close
+        return
     with path.open("rb") as file:
         head = file.read(PAGE_SIZE)
     is_own = not head or not _wrong_in(head) or (head.startswith(MAGIC) and OWN_TABLE in head)
-    if is_own or holder_of(path) is not None or Salvage(path).has_any():
+    if is_own or Salvage(path).has_any():
         return
     if head.startswith(MAGIC):
         raise SpoolError(f"{path} is no spool: it is a database of another program")

@@ -78,6 +78,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "spool"
 
 
+def locks_of(path: Path) -> list[str]:
+    """Return the lines of the locks that processes have in a file."""
+    inode = f":{path.stat().st_ino} "
+    lines = Path("/proc/locks").read_text().splitlines()
+    return [line.partition(":")[2] for line in lines if inode in line and "POSIX" in line]
+
+
 def test_killed_process_loses_nothing_that_put_returned_for(path: Path) -> None:
     printed: dict[int, int] = {}
     for attempt in range(10):
@@ -122,6 +129,15 @@ def test_second_object_of_the_same_process_is_refused(path: Path) -> None:
         spool.put(b"x", 1)
     with Spool(path) as spool:
         assert spool.packages == 1
+
+
+def test_second_object_of_the_same_process_leaves_the_locks_of_the_first(path: Path) -> None:
+    # Whoever closes a file gives back all locks that its process has there.
+    with Spool(path):
+        before = locks_of(path)
+        with pytest.raises(SpoolLockedError):
+            Spool(path)
+        assert locks_of(path) == before != []
 
 
 def test_locked_error_keeps_its_pid_over_a_pickle() -> None:
