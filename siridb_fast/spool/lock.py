@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from siridb_fast.concurrency.fork import own
@@ -41,15 +42,14 @@ class SpoolLock:
             holder = _pid_in(self._file)
             os.close(self._file)
             raise SpoolLockedError(str(path), holder)
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, str(os.getpid()).encode(), 0)
+        _note_pid(self._file, os.getpid())
         self._pid = os.getpid()
         own(self)  # a child of a fork would keep it beyond the end of its parent
 
     def release(self) -> None:
         """Give the lock back."""
         if self._file >= 0 and os.getpid() == self._pid:
-            os.ftruncate(self._file, 0)
+            _note_pid(self._file, None)
             fcntl.flock(self._file, fcntl.LOCK_UN)
         self.disown()
 
@@ -92,6 +92,13 @@ def _try_lock(file: int) -> bool:
         else:
             return True
     return False
+
+
+def _note_pid(file: int, pid: int | None) -> None:
+    with suppress(OSError):  # a disk that is full, or gone: the lock is had all the same
+        os.ftruncate(file, 0)
+        if pid is not None:
+            os.pwrite(file, str(pid).encode(), 0)
 
 
 def _pid_in(file: int) -> int | None:

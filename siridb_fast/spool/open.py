@@ -39,7 +39,8 @@ __all__ = ["Opened", "check_path", "open_spool", "recover"]
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 TOTALS = """
-SELECT count(*), coalesce(sum(points), 0), coalesce(sum(size), 0), coalesce(max(id), 0)
+SELECT count(*), coalesce(sum(points), 0), coalesce(sum(size), 0), coalesce(max(id), 0),
+    (SELECT written_at FROM packages ORDER BY id LIMIT 1)
 FROM packages
 """
 
@@ -48,7 +49,10 @@ logger = logging.getLogger("siridb_fast")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open file, what it is for, and what is in it; ``last`` is the greatest id."""
+    """An open file, what it is for, and what is in it; ``last`` is the greatest id.
+
+    ``oldest`` is when the first package was written, None if there is none.
+    """
 
     base: sqlite3.Connection
     settings: Settings
@@ -56,6 +60,7 @@ class Opened:
     points: int
     bytes: int
     last: int
+    oldest: float | None
     damaged: int = 0
 
 
@@ -171,10 +176,11 @@ def _examine(base: sqlite3.Connection, path: Path, wanted: Settings, log: Log) -
     base.execute(
         "PRAGMA wal_checkpoint(PASSIVE)"
     ).fetchall()  # the file alone says that it is open
-    packages, points, size, last = base.execute(TOTALS).fetchone()
-    if not all(isinstance(number, int) for number in (packages, points, size, last)):
+    packages, points, size, last, oldest = base.execute(TOTALS).fetchone()
+    numbers = (packages, points, size, last)
+    if not all(isinstance(number, int) for number in numbers) or isinstance(oldest, (str, bytes)):
         raise DamagedSpoolError("a package is damaged")
-    return Opened(base, settings, packages, points, size, last)
+    return Opened(base, settings, packages, points, size, last, oldest)
 
 
 def _agree(path: Path, found: Settings, wanted: Settings) -> Settings:

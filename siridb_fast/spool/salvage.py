@@ -7,6 +7,7 @@ is noted as sent, to nobody knows whom. Whenever this is interrupted, it can be 
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from siridb_fast.spool.schema import (
     insert,
     log_path,
     package_of,
+    read_packages,
     set_up,
     settings_of,
     side_files,
@@ -37,6 +39,7 @@ from siridb_fast.spool.schema import (
 __all__ = [
     "Recovery",
     "Salvage",
+    "bring_back",
     "clean_up",
     "damaged_files",
     "is_empty",
@@ -46,6 +49,8 @@ __all__ = [
 ]
 
 BATCH_BYTES = 16 * 1024 * 1024
+
+logger = logging.getLogger("siridb_fast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +135,17 @@ def damaged_files(path: Path) -> list[Path]:
 def set_aside(path: Path) -> Path:
     """Give a damaged file, and its log, a second name, and return it.
 
+    It has one already if there was no room to rebuild it.
+
     Raises:
         SpoolError: The folder cannot be written.
     """
-    others = damaged_files(path)
-    last = int(others[-1].name.rpartition("-")[2]) if others else 0
-    aside = _aside(path, last + 1)
     try:
+        others = damaged_files(path)
+        if others and path.exists() and path.samefile(others[-1]):
+            return others[-1]
+        last = int(others[-1].name.rpartition("-")[2]) if others else 0
+        aside = _aside(path, last + 1)
         _drop_sides(aside)  # of a file that was removed without them
         os.link(path, aside)
         if log_path(path).exists():
@@ -166,6 +175,33 @@ def rebuild(path: Path, aside: Path, settings: Settings) -> Recovery:
         return _write(path, settings, salvage)
     except (sqlite3.Error, OSError) as exc:
         raise SpoolError(f"{path}: is damaged, and no new file can be written: {exc}") from exc
+
+
+def bring_back(path: Path, base: sqlite3.Connection, settings: Settings) -> None:
+    """Write a file anew that was deleted while it was open; all of it can still be read.
+
+    Raises:
+        SpoolError: There is no room, or no folder.
+    """
+    draft = _draft(path)
+    try:
+        _drop(draft)
+        create(draft)
+        with closing(connect(draft, is_writer=True)) as copy:
+            set_up(copy, replace(settings, opened_in=None))
+            copy.execute("BEGIN IMMEDIATE")
+            last = packages = 0
+            while some := read_packages(base, last, BATCH_BYTES):
+                for row in some:
+                    new = NewPackage(row.payload, row.points, row.is_sent, row.server)
+                    insert(copy, row.id, new, row.written_at)
+                last, packages = some[-1].id, packages + len(some)
+            copy.execute("COMMIT")
+        draft.replace(path)
+        _drop_sides(path)
+    except OSError as exc:
+        raise SpoolError(f"{path}: was deleted, cannot be made anew: {exc.strerror}") from exc
+    logger.warning("%s: was deleted while it was open; made anew, %d packages", path, packages)
 
 
 def is_empty(path: Path) -> bool:

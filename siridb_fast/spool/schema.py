@@ -17,7 +17,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from siridb_fast.errors import SpoolError
+from siridb_fast.errors import SpoolError, SpoolFullError
 from siridb_fast.spool.log_replay import PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ __all__ = [
     "create",
     "insert",
     "is_damage",
+    "is_full",
     "keep_private",
     "log_path",
     "note_sent",
@@ -52,6 +53,7 @@ __all__ = [
     "settings_of",
     "side_files",
     "size_of",
+    "unusable",
     "upgrade",
     "write_settings",
 ]
@@ -88,6 +90,11 @@ DAMAGE = {
 }  # fmt: skip
 UNREADABLE = {
     sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS,
+}  # fmt: skip
+
+FULL = {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
 }  # fmt: skip
 
 
@@ -339,6 +346,18 @@ def is_damage(error: sqlite3.Error) -> bool:
     """Return whether an error says that the file is damaged, rather than not to be used now."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & 0xFF in DAMAGE or code in UNREADABLE
+
+
+def is_full(error: Exception) -> bool:
+    """Return whether an error says that the disk has no room."""
+    return getattr(error, "sqlite_errorcode", None) in FULL
+
+
+def unusable(path: Path, error: sqlite3.Error) -> SpoolError:
+    """Return what tells the caller of an error that is none of the file."""
+    if is_full(error):
+        return SpoolFullError(f"{path}: the disk has no room: {error}")
+    return SpoolError(f"{path}: {error}")
 
 
 def _sum(values: tuple[object, ...]) -> int:

@@ -22,7 +22,8 @@ from siridb_fast.spool.lock import SpoolLock
 from siridb_fast.spool.log_replay import PAGE_SIZE
 from siridb_fast.spool.open import check_path, open_spool, recover
 from siridb_fast.spool.options import SpoolOptions
-from siridb_fast.spool.salvage import set_aside
+from siridb_fast.spool.presence import Presence
+from siridb_fast.spool.salvage import bring_back, set_aside
 from siridb_fast.spool.schema import (
     LONGEST_PAYLOAD,
     DamagedSpoolError,
@@ -33,9 +34,11 @@ from siridb_fast.spool.schema import (
     Sync,
     insert,
     is_damage,
+    is_full,
     note_sent,
     read_packages,
     size_of,
+    unusable,
     write_settings,
 )
 
@@ -51,7 +54,6 @@ MAX_BYTES = 1024 * MIB
 READ_BYTES = 4 * MIB
 SPARE_PAGES = 64 * MIB // PAGE_SIZE  # that stay free in the file, for packages to come
 SHRINK_PAGES = 16 * MIB // PAGE_SIZE  # that are given back at once
-FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC}
 
 logger = logging.getLogger("siridb_fast")
 
@@ -103,6 +105,7 @@ class Spool:
         self._pid = os.getpid()
         self._closed = False
         self._damaged = 0
+        self._next = 1
         self._oldest: float | None = None
         check_path(self._path)
         self._lock = SpoolLock(self._path)
@@ -182,9 +185,7 @@ class Spool:
         return self.put_rows([NewPackage(*item, is_sent) for item in items])
 
     def put_rows(self, rows: Sequence[NewPackage], replacing: Sequence[int] = ()) -> list[int]:
-        """Store packages in the place of others; return their ids.
-
-        All or none, and the others are gone when this returns.
+        """Store packages, all or none, in the place of others, which are gone then; return ids.
 
         Raises:
             SpoolFullError: There is no room for all.
@@ -244,16 +245,19 @@ class Spool:
         if os.getpid() != self._pid:
             return
         try:
+            if self._packages:
+                self._keep_file()
             self._shrink(0 if not self._packages else SPARE_PAGES)
             write_settings(self._base, replace(self._settings, opened_in=None))
             self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except sqlite3.Error as exc:
+        except (SpoolError, sqlite3.Error) as exc:
             logger.warning("%s: not closed in order: %s", self._path, exc)
         finally:
-            self._base.close()
+            self._close_file()
             self._lock.release()
 
     def _put(self, rows: Sequence[NewPackage], replacing: Sequence[int]) -> list[int]:
+        self._keep_file()
         now = self._clock()
         ids = list(range(self._next, self._next + len(rows)))
         with self._transaction():
@@ -299,7 +303,7 @@ class Spool:
         try:
             self._shrink(max(SPARE_PAGES, self._bytes // PAGE_SIZE))
         except sqlite3.Error as exc:
-            if not _is_full(exc):
+            if not is_full(exc):
                 raise
             logger.debug("%s: cannot be made smaller now: %s", self._path, exc)
 
@@ -320,10 +324,11 @@ class Spool:
     def _open(self) -> None:
         opened = open_spool(self._path, self._wanted)
         self._base, self._settings = opened.base, opened.settings
+        self._presence = Presence(self._path)
         self._damaged += opened.damaged
-        self._next = opened.last + 1
+        self._next = max(self._next, opened.last + 1)
         self._packages, self._points, self._bytes = opened.packages, opened.points, opened.bytes
-        self._oldest = self._first()
+        self._oldest = opened.oldest
 
     def _run(self, operation: Callable[[], T]) -> T:
         # A damaged file is replaced by one with all that is left, and then it is done again.
@@ -332,7 +337,7 @@ class Spool:
             try:
                 return operation()
             except (DamagedSpoolError, sqlite3.Error) as exc:
-                if _is_full(exc):
+                if is_full(exc):
                     # what is in the log goes into the file, and the log begins anew
                     self._base.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 elif isinstance(exc, DamagedSpoolError) or is_damage(exc):
@@ -341,16 +346,25 @@ class Spool:
                     raise
                 return operation()
         except sqlite3.Error as exc:
-            raise _unusable(self._path, exc) from exc
+            raise unusable(self._path, exc) from exc
 
     def _rebuild(self, reason: str) -> None:
         # Ids stay what they are, and none is used again.
-        following = self._next
         aside = set_aside(self._path)
-        self._base.close()
+        self._close_file()
         self._damaged += recover(self._path, aside, self._settings, reason).damaged
         self._open()
-        self._next = max(self._next, following)
+
+    def _keep_file(self) -> None:
+        # What was deleted while it was open is made anew, before more is believed to be in it.
+        if self._presence.is_deleted():
+            bring_back(self._path, self._base, self._settings)
+            self._close_file()
+            self._open()
+
+    def _close_file(self) -> None:
+        self._base.close()
+        self._presence.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -384,13 +398,3 @@ class Spool:
                 f"{self._path}: no room for {sum(sizes):,} bytes more: {self._bytes:,} bytes are "
                 f"there, and max_bytes is {self._max_bytes:,}"
             )
-
-
-def _is_full(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", None) in FULL
-
-
-def _unusable(path: Path, error: sqlite3.Error) -> SpoolError:
-    if _is_full(error):
-        return SpoolFullError(f"{path}: the disk has no room: {error}")
-    return SpoolError(f"{path}: {error}")

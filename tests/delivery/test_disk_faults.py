@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,11 @@ def fill(path: Path) -> None:
             spool.put(bytes(encode_insert({"a": (times, times)})), POINTS)
 
 
+def delete_all(folder: Path) -> None:
+    for file in folder.glob("spool*"):
+        file.unlink()
+
+
 async def stored(database: Database) -> list[int]:
     async with database.client() as client:
         found = await client.query_arrays("select * from 'a', 'b'", all_points=True)
@@ -118,6 +124,54 @@ async def test_packages_go_on_once_the_disk_works_again(
         assert spool.packages == 0
     assert len(errors_of(caplog)) == len(set(errors_of(caplog)))
     assert not is_retried or any("works again" in one.getMessage() for one in caplog.records)
+
+
+@pytest.mark.parametrize("call", ["put_rows", "read", "mark_sent", "remove"])
+async def test_slow_disk_holds_up_neither_the_event_loop_nor_whoever_writes(
+    database: Database, tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spool"
+    fill(path)
+    is_held, is_quick = threading.Event(), threading.Event()
+    real = getattr(Spool, call)
+
+    def slow(*args: Any, **options: Any) -> Any:
+        is_held.set()
+        is_quick.wait(60)
+        return real(*args, **options)
+
+    monkeypatch.setattr(Spool, call, slow)
+    async with BatchWriter(
+        database.url, spool=SpoolOptions(path, mode="always"), linger=0.01
+    ) as writer:
+        writer.write("b", PACKAGES * POINTS, 1)
+        await eventually(is_held.is_set, timeout=60)
+        for n in range(1, 100):
+            writer.write("b", PACKAGES * POINTS + n, 1)
+            await asyncio.sleep(0)
+        assert writer.stats().spooled > 0
+        is_quick.set()
+        await eventually(lambda: writer.stats().delivered == PACKAGES * POINTS + 100, timeout=60)
+    assert await stored(database) == list(range(PACKAGES * POINTS + 100))
+
+
+async def test_spool_that_is_deleted_while_the_server_is_away_keeps_its_packages(
+    own_database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "spool"
+    async with BatchWriter(own_database.url, spool=path, linger=0.01) as writer:
+        own_database.server.kill()
+        writer.write("a", 0, 1)
+        await eventually(lambda: writer.stats().spooled == 1, timeout=60)
+        delete_all(tmp_path)
+        writer.write("a", 1, 1)
+        await eventually(lambda: writer.stats().spooled == 2, timeout=60)
+        assert "was deleted while it was open" in caplog.text
+        own_database.server.start()
+        await eventually(lambda: writer.stats().delivered == 2, timeout=60)
+    async with own_database.client() as client:
+        found = await client.query_arrays("select * from 'a'")
+    assert found["a"][0].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("seconds", [0.5])
