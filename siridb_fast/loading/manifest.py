@@ -21,17 +21,17 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from siridb_fast.errors import FileError
+from siridb_fast.loading.manifest_file import bring_back, connect_to, is_there, unwritable
 
 __all__ = ["MANIFEST_NAME", "Entry", "Manifest", "job_key"]
 
 MANIFEST_NAME = "siridb-load.sqlite"
-BUSY_TIMEOUT = 30.0  # seconds, for another load that writes at the same moment
 VERSION = 3  # of the manifest; as SQLite's user_version
 ASKED, BEGUN = " anew, asked for", " anew, begun"  # behind a job: what may take its place
 UPGRADED = 2  # the version that is made the newest; of its files it is not known where they went
@@ -82,16 +82,17 @@ class Manifest:
         self._servers = frozenset(servers)
         try:
             self._delivered: dict[str, int] = {}  # by file: what is not written down yet
+            self._written: dict[str, int] = {}  # of that, in the transaction under way
             self._lock = threading.Lock()  # one thread reads, another one hears of deliveries
-            self._base = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
+            self._base = connect_to(path)
             try:
-                self._base.execute("PRAGMA synchronous = FULL")
                 self._prepare()
-            except (sqlite3.Error, FileError):
+                self._opened = path.stat()
+            except (sqlite3.Error, OSError):
                 self._base.close()
                 raise
-        except sqlite3.Error as exc:
-            raise _unwritable(path, exc) from None
+        except (sqlite3.Error, OSError) as exc:
+            raise unwritable(path, exc) from None
 
     def __enter__(self) -> Self:
         return self
@@ -106,10 +107,13 @@ class Manifest:
 
     def close(self) -> None:
         """Give up the files, and close."""
-        with closing(self._base), self._transaction():
-            self._write_delivered()
-            own = (_owner(os.getpid()),)
-            self._base.execute("UPDATE files SET owner = NULL WHERE owner = ?", own)
+        try:
+            with self._transaction():
+                self._write_delivered()
+                own = (_owner(os.getpid()),)
+                self._base.execute("UPDATE files SET owner = NULL WHERE owner = ?", own)
+        finally:
+            self._base.close()
 
     def look_up(self, file: Path) -> Entry | None:
         """Return what is known of a file; None if nothing of it was ever loaded so.
@@ -317,8 +321,8 @@ class Manifest:
             self._update(change, value, file.name)
 
     def _write_delivered(self) -> None:
-        while self._delivered:
-            name, rows = self._delivered.popitem()
+        self._written = dict(self._delivered)
+        for name, rows in self._written.items():
             self._update("delivered = max(delivered, ?)", rows, name)
 
     def _update(self, change: str, value: int, name: str) -> None:
@@ -331,14 +335,23 @@ class Manifest:
     def _transaction(self) -> Iterator[None]:
         # Whoever fills the disk, or holds the file for long, is named as the reader of it is.
         try:
-            with self._lock, self._base:
-                yield
+            with self._lock:
+                self._written = {}
+                self._keep_file()
+                with self._base:
+                    yield
+                for name, rows in self._written.items():
+                    if self._delivered.get(name) == rows:
+                        del self._delivered[name]
         except sqlite3.Error as exc:
-            raise _unwritable(self._path, exc) from None
+            raise unwritable(self._path, exc) from None
 
-
-def _unwritable(path: Path, exc: sqlite3.Error) -> FileError:
-    return FileError(f"the manifest cannot be written: {exc}", file=str(path))
+    def _keep_file(self) -> None:
+        if not is_there(self._path, self._opened):
+            bring_back(self._path, self._base)
+            self._base.close()
+            self._base = connect_to(self._path)
+            self._opened = self._path.stat()
 
 
 def _owner(pid: int) -> str:

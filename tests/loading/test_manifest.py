@@ -264,7 +264,7 @@ def test_manifest_that_is_none_is_named(
 def test_manifest_that_becomes_unwritable_is_named(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("siridb_fast.loading.manifest.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("siridb_fast.loading.manifest_file.BUSY_TIMEOUT", 0.01)
     path = file.parent / MANIFEST_NAME
     with Manifest(path, JOB) as manifest:
         assert manifest.claim(file) == Entry(0, 0, is_done=False)
