@@ -4,13 +4,16 @@ A call says what is wrong as a `SpoolError`; once the disk works again, it does 
 have, and nothing that was there is lost.
 """
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from siridb_fast.errors import SpoolError
+from siridb_fast.errors import SpoolError, SpoolLockedError
+from siridb_fast.spool.lock import holder_of
 from siridb_fast.spool.store import Spool
 from tests.spool.failing_disk import ERRORS, on_disk
 from tests.spool.spools import contents, filled
@@ -262,3 +265,19 @@ def test_open_files_do_not_stay(tmp_path: Path) -> None:
             (tmp_path / "spool").unlink()
             spool.put(b"new", 1)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("call", ["pwrite", "ftruncate"])
+def test_lock_is_had_and_given_back_without_room_for_its_pid(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "spool"
+    monkeypatch.setattr(os, call, fail)
+    with Spool(path):
+        with pytest.raises(SpoolLockedError):
+            Spool(path)
+        assert holder_of(path) is not None
+    assert holder_of(path) is None
