@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -21,6 +21,7 @@ from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.connection.config import Config, OnDoubt, config_of, describe, parse_url
 from siridb_fast.connection.failover import request_with_failover
 from siridb_fast.connection.hosts import parse_hostlist
+from siridb_fast.connection.password import Password
 from siridb_fast.delivery.report import Report
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
 from siridb_fast.query.paging import PointArrays
@@ -48,7 +49,8 @@ class SiriDBClient(Unpicklable):
 
     Args:
         username: A user of the database.
-        password: Its password.
+        password: Its password, or a function, plain or ``async``, that returns it: called before
+            each log-in, also of connections that come back.
         dbname: The database.
         hostlist: Of each server ``(host, port)`` or ``(host, port, {"weight": 1..9, "backup":
             bool})``. A host with a ``/`` is the path of the server's unix socket. A server of
@@ -74,7 +76,7 @@ class SiriDBClient(Unpicklable):
     def __init__(
         self,
         username: str,
-        password: str,
+        password: Password,
         dbname: str,
         hostlist: Iterable[object],
         loop: asyncio.AbstractEventLoop | None = None,
@@ -109,16 +111,23 @@ class SiriDBClient(Unpicklable):
         )
 
     @classmethod
-    def from_url(cls, url: str | None = None, *, ssl: tls.SSLContext | None = None) -> Self:
+    def from_url(
+        cls,
+        url: str | None = None,
+        *,
+        password: Password | None = None,
+        ssl: tls.SSLContext | None = None,
+    ) -> Self:
         """Make a client of a URL, or of the environment variable ``SIRIDB_URL``.
 
         ``siridb://user:password@host[:port][,host[:port]…]/dbname?weight=3,1&backup=0,1&timeout=10``;
-        ``?socket=/path`` for a unix socket.
+        ``?socket=/path`` for a unix socket. Without ``:password`` the URL has
+        ``?password_file=/path``, a file that is read before each log-in; or ``password`` is given.
 
         Raises:
             ConfigError: Names the part that is wrong.
         """
-        return cls.from_config(parse_url(url, ssl=ssl))
+        return cls.from_config(parse_url(url, password=password, ssl=ssl))
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
@@ -381,20 +390,9 @@ class SiriDBClient(Unpicklable):
             writer._forget_types()  # noqa: SLF001 - made here
 
     async def _request(
-        self,
-        type_: int,
-        payload: PayloadBytes,
-        timeout: float,
-        *,
-        is_raw: bool = False,
-        require: Callable[[], None] | None = None,
+        self, type_: int, payload: PayloadBytes, timeout: float, **options: Any
     ) -> Any:
+        cluster, on_doubt = self._binding.here(), self._config.on_doubt
         return await request_with_failover(
-            self._binding.here(),
-            type_,
-            payload,
-            timeout,
-            is_raw=is_raw,
-            on_doubt=self._config.on_doubt,
-            require=require,
+            cluster, type_, payload, timeout, on_doubt=on_doubt, **options
         )

@@ -14,6 +14,7 @@ from siridb_fast.client.siridb_connector_blocking import SiriDBConnection
 from siridb_fast.concurrency.loops import refuse_running_loop
 from siridb_fast.connection.config import is_url
 from siridb_fast.connection.hosts import DEFAULT_PORT
+from siridb_fast.connection.password import Password
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -23,7 +24,11 @@ __all__ = ["connect"]
 
 @overload
 def connect(
-    username: str | None = None, *, timeout: float = 10, ssl: tls.SSLContext | None = None
+    username: str | None = None,
+    password: Password | None = None,
+    *,
+    timeout: float = 10,
+    ssl: tls.SSLContext | None = None,
 ) -> BlockingClient: ...
 
 
@@ -42,7 +47,7 @@ def connect(
 
 def connect(
     username: str | None = None,
-    password: str | None = None,
+    password: Password | None = None,
     dbname: str | None = None,
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
@@ -55,7 +60,8 @@ def connect(
     """Return a blocking client of a URL, or the blocking connection of siridb-connector.
 
     ``connect("siridb://…")`` has all servers and options of the URL; ``connect()`` reads
-    ``SIRIDB_URL``. With the arguments of siridb-connector it is one connection to one server. Both
+    ``SIRIDB_URL``; ``password`` is that of a URL without one, or a function that is called before
+    each log-in. With the arguments of siridb-connector it is one connection to one server. Both
     have ``insert``, ``query``, ``query_arrays``, ``writer()`` and ``close``.
 
     Raises:
@@ -63,9 +69,9 @@ def connect(
         OSError: No connection.
         RequestTimeout: No connection within ``timeout`` seconds.
     """
-    if password is None and dbname is None and (username is None or is_url(username)):
+    if dbname is None and (username is None or is_url(username)):
         refuse_running_loop()
-        return BlockingClient(username, timeout=timeout, ssl=ssl)
-    if username is None or ssl is not None:
+        return BlockingClient(username, password=password, timeout=timeout, ssl=ssl)
+    if username is None or ssl is not None or callable(password):
         raise TypeError("username, password and dbname are needed, or a URL alone")
     return SiriDBConnection(username, password, dbname, host, port, loop, timeout, protocol)

@@ -136,6 +136,8 @@ def login_of(
     """Return what the arguments of siridb-connector say, or a URL in the first of them."""
     if is_url(username) and password is None and dbname is None:
         config = parse_url(username)
+        if not isinstance(config.password, str):
+            raise ConfigError("one connection has its password in its URL, not in a file")
         credentials = (config.username, config.password, config.dbname)
         if config != Config(
             username=config.username,

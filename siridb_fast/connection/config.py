@@ -2,9 +2,9 @@
 
 ``siridb://user:password@host[:port][,host[:port]…]/dbname?weight=3,1&backup=0,1&timeout=10``
 
-``?socket=/path`` stands for a server's unix socket, instead of hosts or beside them. User,
-password and database are percent-decoded. A password is never part of a repr or of an error's
-text.
+``?socket=/path`` stands for a server's unix socket, instead of hosts or beside them, and
+``?password_file=/path`` for a password that is read at each log-in. User, password and database
+are percent-decoded. A password is never part of a repr or of an error's text.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from siridb_fast.connection.hosts import DEFAULT_PORT, Host, check_hosts
+from siridb_fast.connection.password import Password, PasswordFile, check_text
 from siridb_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Config:
     """Everything that a client needs to know before it connects. Times are seconds."""
 
     username: str
-    password: str = field(repr=False)
+    password: Password = field(repr=False)
     dbname: str
     hosts: tuple[Host, ...]
     keepalive: bool = True
@@ -65,8 +66,10 @@ class Config:
     ssl: tls.SSLContext | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("username", "password", "dbname"):
-            _check_text(name, getattr(self, name))
+        for name in ("username", "dbname"):
+            check_text(name, getattr(self, name))
+        if not callable(self.password):
+            check_text("password", self.password)
         check_hosts(self.hosts)
         if self.keepalive not in (False, True):
             raise ConfigError(f"keepalive is True or False, got {self.keepalive!r}")
@@ -124,6 +127,7 @@ def is_url(text: object) -> bool:
 def parse_url(
     url: str | None = None,
     *,
+    password: Password | None = None,
     ssl: tls.SSLContext | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
@@ -131,7 +135,8 @@ def parse_url(
 
     Options behind the ``?``: ``weight`` and ``backup`` (one for each host, separated by commas),
     ``socket``, ``keepalive`` (0 or 1), ``keepalive_interval``, ``timeout``, ``inactive_time``,
-    ``max_wait_retry`` (seconds), ``window`` (requests), ``max_answer`` (bytes), ``on_doubt``.
+    ``max_wait_retry`` (seconds), ``window`` (requests), ``max_answer`` (bytes), ``on_doubt``, and
+    ``password_file`` (a path). A password is in the URL, in that file, or is ``password``.
 
     Raises:
         ConfigError: Names the part that is wrong; never repeats the URL, which has a password.
@@ -153,19 +158,37 @@ def parse_url(
         twice = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"the URL gives the option {twice!r} twice")
     credentials, at, hosts = parts.netloc.rpartition("@")
-    username, colon, password = credentials.partition(":")
-    if not (at and colon and username):
+    username, colon, text = credentials.partition(":")
+    passwords = _passwords(unquote(text) if colon else None, options, password)
+    if not (at and username and passwords):
         raise ConfigError(
             "the URL lacks user:password@ before the host; percent-encode / ? # @ there"
         )
+    if len(passwords) > 1:
+        raise ConfigError(f"the password is given twice: {' and '.join(passwords)}")
     return Config(
         username=unquote(username),
-        password=unquote(password),
+        password=next(iter(passwords.values())),
         dbname=_database(parts.path, parts.fragment),
         hosts=_hosts(hosts, options),
         ssl=ssl,
         **_typed(options),
     )
+
+
+def _passwords(
+    text: str | None, options: dict[str, str], password: Password | None
+) -> dict[str, Password]:
+    # Where it is given → the password.
+    path = options.pop("password_file", None)
+    if path == "":
+        raise ConfigError("password_file is a path, got nothing")
+    given = {
+        "in the URL": text,
+        "by password_file": None if path is None else PasswordFile(path),
+        "by the argument password": password,
+    }
+    return {where: one for where, one in given.items() if one is not None}
 
 
 def _database(path: str, fragment: str) -> str:
@@ -223,11 +246,3 @@ def _typed(options: dict[str, str]) -> dict[str, Any]:
         except (ValueError, KeyError):
             raise ConfigError(f"option {name}: {text!r} is not a valid value") from None
     return typed
-
-
-def _check_text(name: str, value: object) -> None:
-    # Without showing it: it may be the password.
-    if not isinstance(value, str):
-        raise ConfigError(f"{name} is a str, got {type(value).__name__}")
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise ConfigError(f"{name} is not valid text: it holds a lone surrogate")

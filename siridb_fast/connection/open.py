@@ -13,6 +13,7 @@ from typing import TypeVar
 from siridb_fast.connection.config import Config
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
+from siridb_fast.connection.password import password_of
 from siridb_fast.errors import ConnectionLost, RequestTimeout, SiriDBError
 
 __all__ = ["AUTH_TIMEOUT", "connect_protocol", "open_connection"]
@@ -35,7 +36,7 @@ async def open_connection(
         window: Requests in flight at most, ``config.window`` if None.
 
     Raises:
-        AuthenticationError: Wrong user, password or database.
+        AuthenticationError: Wrong user, password or database; or there is no password.
         OSError: No connection.
         RequestTimeout: Not in time.
     """
@@ -52,6 +53,11 @@ async def open_connection(
 
     try:
         async with asyncio.timeout_at(deadline):
+            password = await password_of(config.password)
+    except TimeoutError:
+        raise RequestTimeout("the function that returns the password did not in time") from None
+    try:
+        async with asyncio.timeout_at(deadline):
             connection = await connect_protocol(host, factory, config.ssl)
     except TimeoutError:
         raise RequestTimeout(f"no connection to {host} in time") from None
@@ -64,7 +70,7 @@ async def open_connection(
         raise ConnectionLost(f"{host} is not the name of a host: {exc}") from exc
     try:
         left = AUTH_TIMEOUT if timeout is None else deadline - loop.time()
-        await connection.authenticate(config.username, config.password, config.dbname, left)
+        await connection.authenticate(config.username, password, config.dbname, left)
     except (SiriDBError, asyncio.CancelledError):
         connection.abort()
         raise
