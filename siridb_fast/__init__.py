@@ -8,6 +8,7 @@
 from siridb_fast.client.blocking import BlockingClient, BlockingDelivery, BlockingWriter, load
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.client.connect import connect
+from siridb_fast.client.create_database import create_database
 from siridb_fast.client.siridb_connector import (
     SiriDBAsyncConnection,
     SiriDBProtocol,
@@ -117,6 +118,7 @@ __all__ = [
     "async_connect",
     "async_server_info",
     "connect",
+    "create_database",
     "decode_points",
     "encode_insert",
     "load",

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from siridb_fast.cli.bench.options import ACCOUNT_PASSWORD
-from siridb_fast.cli.errors import UsageFault, note
+from siridb_fast.cli.errors import note
 from siridb_fast.cli.options import BUFFER_STEP, Precision
-from siridb_fast.testing import HttpApi, HttpApiError
+from siridb_fast.client.create_database import create_database as make
 
 __all__ = ["create_database"]
 
@@ -51,17 +51,15 @@ def create_database(
 
     The password of the service account is what SIRIDB_ACCOUNT_PASSWORD says, else siri.
     """
-    if buffer_size % BUFFER_STEP:
-        raise UsageFault(f"--buffer-size: a multiple of {BUFFER_STEP} bytes, got {buffer_size}")
-    try:
-        HttpApi(host, http_port).create_database(
-            name,
-            time_precision=time_precision.value,
-            buffer_size=buffer_size,
-            duration_num=duration_num,
-            duration_log=duration_log,
-            account=(account, os.environ.get(ACCOUNT_PASSWORD, "siri")),
-        )
-    except HttpApiError as exc:
-        raise UsageFault(f"the server refuses the database {name!r}: {exc.text}") from None
+    make(
+        name,
+        host=host,
+        http_port=http_port,
+        account=account,
+        password=os.environ.get(ACCOUNT_PASSWORD, "siri"),
+        time_precision=time_precision.value,
+        buffer_size=buffer_size,
+        duration_num=duration_num,
+        duration_log=duration_log,
+    )
     note(f"Database {name} is made; change the password of its user iris, which is siri.")

@@ -16,10 +16,10 @@ The real ones run the program that `find_server` finds. Where there is none, on 
 Imports nothing but the standard library and itself.
 """
 
+from siridb_fast.connection.http_api import HttpApi, HttpApiError
 from siridb_fast.testing.binary import ServerNotFound, find_server
 from siridb_fast.testing.cluster import SiriDBCluster
 from siridb_fast.testing.fault_proxy import Fault, FaultProxy
-from siridb_fast.testing.http_api import HttpApi, HttpApiError
 from siridb_fast.testing.launch import ServerStartError
 from siridb_fast.testing.polling import wait_until
 from siridb_fast.testing.scripted import (

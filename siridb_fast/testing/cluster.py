@@ -11,7 +11,7 @@ from os import PathLike
 from typing import Self
 from urllib.parse import quote
 
-from siridb_fast.testing.http_api import DATABASE_USER, HttpApiError
+from siridb_fast.connection.http_api import DATABASE_USER, HttpApiError
 from siridb_fast.testing.polling import wait_until
 from siridb_fast.testing.server import SiriDBServer
 from siridb_fast.testing.startable import Startable

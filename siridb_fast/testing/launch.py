@@ -5,7 +5,7 @@ Rule: ready means that the server itself says so, and that it is this server and
 
 from pathlib import Path
 
-from siridb_fast.testing.http_api import is_up
+from siridb_fast.connection.http_api import is_up
 from siridb_fast.testing.polling import wait_until
 from siridb_fast.testing.process import ChildProcess
 from siridb_fast.testing.settings import HOST

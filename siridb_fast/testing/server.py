@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from siridb_fast.connection.http_api import HttpApi, HttpApiError
 from siridb_fast.testing.binary import find_server
-from siridb_fast.testing.http_api import HttpApi, HttpApiError
 from siridb_fast.testing.launch import ServerStartError, launch
 from siridb_fast.testing.polling import wait_until
 from siridb_fast.testing.ports import Ports

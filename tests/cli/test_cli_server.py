@@ -83,10 +83,10 @@ def test_created_database_takes_numbers_and_texts(server: SiriDBServer, unit: st
         "duration_num": 172_800 * second,
         "duration_log": 21_600 * second,
     }
-    again = run_command("create-database", name, "--http-port", port, code=2).stderr
+    again = run_command("create-database", name, "--http-port", port, code=1).stderr
     assert f"the server refuses the database '{name}'" in again
     password = {"SIRIDB_ACCOUNT_PASSWORD": "se-cret"}
-    refused = run_command("create-database", "b", "--http-port", port, code=2, **password).stderr
+    refused = run_command("create-database", "b", "--http-port", port, code=1, **password).stderr
     assert "se-cret" not in refused
 
 

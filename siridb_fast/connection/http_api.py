@@ -1,7 +1,7 @@
-"""The server's HTTP interface, as far as tests need it: databases, queries, inserts, status.
+"""The server's HTTP interface: databases are made by it; queries, inserts and status for tests.
 
 Knows nothing of processes. Every answer other than 200 is raised with the server's own text.
-Proxies of the environment are never asked: all of this is loopback.
+Proxies of the environment are never asked: what is asked for passwords is near.
 """
 
 import base64
