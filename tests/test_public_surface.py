@@ -44,7 +44,7 @@ SURFACE = {
     "SiriDBProtocol": """
         connection_lost connection_made on_authenticated on_connection_lost on_connection_made
         pause_writing resume_writing send_package""",
-    "SpoolOptions": "max_age max_bytes mode on_full path sync",
+    "SpoolOptions": "max_age max_bytes max_rate mode on_full path sync",
     "Stats": """
         buffered buffered_bytes changed bytes delivered fast in_doubt in_flight max_buffered
         packages packages_in_flight rejected retries series settled slow spooled unsafe written""",

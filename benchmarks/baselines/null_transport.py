@@ -48,6 +48,7 @@ class NullEngine(Engine):
             self._send_queue,
             self.queries,
             delivery_timeout=options.delivery_timeout,
+            max_rate=None,
             notify=self.notify,
             on_checked=self._on_checked,
         )

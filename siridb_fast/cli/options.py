@@ -11,18 +11,18 @@ from typing import Annotated
 import typer
 
 from siridb_fast.cli.connect import URL_FORM
+from siridb_fast.client.create_database import BUFFER_STEP
 from siridb_fast.columns.time_units import TimePrecision
 
 __all__ = [
     "BUFFER_STEP",
     "JsonOption",
+    "MaxRateOption",
     "Precision",
     "RawTimesOption",
     "TimeoutOption",
     "UrlOption",
 ]
-
-BUFFER_STEP = 512  # bytes; a database's buffer_size is a multiple of it
 
 UrlOption = Annotated[
     str | None,
@@ -51,6 +51,17 @@ TimeoutOption = Annotated[
         callback=_checked_seconds,
         help="How long to wait for the connection (else 10, or what the URL says), and for each "
         "answer (else 60).",
+        show_default=False,
+    ),
+]
+
+MaxRateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-rate",
+        metavar="POINTS",
+        min=1,
+        help="Points a second at most, so that the server has time for others too.",
         show_default=False,
     ),
 ]

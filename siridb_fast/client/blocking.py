@@ -23,6 +23,7 @@ from siridb_fast.concurrency.loops import (
 )
 from siridb_fast.concurrency.termination import begin_handling, end_handling
 from siridb_fast.connection.config import Config, Target
+from siridb_fast.connection.password import Password
 from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError
@@ -57,10 +58,11 @@ class BlockingClient(Unpicklable):
         self,
         url: str | None = None,
         *,
+        password: Password | None = None,
         timeout: float | None = None,
         ssl: tls.SSLContext | None = None,
     ) -> None:
-        self._client = SiriDBClient.from_url(url, ssl=ssl)
+        self._client = SiriDBClient.from_url(url, password=password, ssl=ssl)
         self._thread = LoopThread(ConnectionLost("the client is closed"), "client")
         self._thread.open(self._client.open(timeout))
 
@@ -325,6 +327,7 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         on_doubt: As for `BatchWriter`.
         time_precision: The database's, if it is not to be asked.
         max_buffered: Bytes of points and packages at most, beside what is read ahead.
+        max_rate: Points a second at most, so that others get served too.
         timeout: Seconds to connect and log in; by default as `SiriDBClient.connect` does.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
         types: Of columns of CSV files: ``"float"``, ``"integer"``, ``"string"``, ``"bool"`` or

@@ -76,10 +76,13 @@ async def _terminable(main: Coroutine[Any, Any, T], terminated: threading.Event)
         signal.signal(signal.SIGTERM, before)  # that of a blocking writer, or none
 
 
-def leaving_timeout(usual: float, exc: BaseException | None) -> float:
-    """Return how many seconds to go on delivering when a block is left with this exception."""
+def leaving_timeout(usual: float, exc: BaseException | None) -> float | None:
+    """Return how many seconds to go on delivering when a block is left with this exception.
+
+    None: as many as `close` does by default; ``usual`` of them or more.
+    """
     has_to_end = isinstance(exc, (asyncio.CancelledError, KeyboardInterrupt, SystemExit))
-    return min(usual, LEAVING_TIMEOUT) if has_to_end else usual
+    return min(usual, LEAVING_TIMEOUT) if has_to_end else None
 
 
 class LoopThread:

@@ -15,6 +15,7 @@ from math import inf
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.concurrency.backoff import Backoff
+from siridb_fast.concurrency.rate_limit import RateLimit
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.disk_queue import DiskQueue
@@ -49,6 +50,7 @@ class Dispatcher:
         send_queue: Says which is next.
         queries: Asks what the database has of those that are in doubt.
         delivery_timeout: Seconds from an acknowledgement until the package has to be safe.
+        max_rate: Points a second that may leave; None: all that servers have room for.
         notify: Called to have `check` called soon.
         on_checked: Called after each `check`.
     """
@@ -61,6 +63,7 @@ class Dispatcher:
         queries: ServerQueries,
         *,
         delivery_timeout: float,
+        max_rate: float | None,
         notify: Callable[[], None],
         on_checked: Callable[[], None],
     ) -> None:
@@ -69,6 +72,7 @@ class Dispatcher:
         self._packages = packages
         self._send_queue = send_queue
         self._delivery_timeout = delivery_timeout
+        self._rate_limit = RateLimit(max_rate)
         self._on_checked = on_checked
         self._doubt_resolver = DoubtResolver(cluster, packages, queries, self.on_looked_up, notify)
         self.sentinels: SentinelTracker | None = None  # None: what is acknowledged is delivered
@@ -125,7 +129,8 @@ class Dispatcher:
         if self.sentinels is not None:
             self.sentinels.check(is_idle=is_idle)
         if self.disk_queue is not None:
-            has_room = not is_paused and self._cluster.connection_with_room() is not None
+            may_send = not (is_paused or self._is_rate_paused())
+            has_room = may_send and self._cluster.connection_with_room() is not None
             self.disk_queue.check(has_room=has_room)
         return is_paused
 
@@ -221,6 +226,8 @@ class Dispatcher:
         # by way of the disk.
         seals = self.disk_queue is None or not self.disk_queue.is_always
         while (connection := self._cluster.connection_with_room()) is not None:
+            if self._is_rate_paused():
+                return not self._packages.count(S.IN_FLIGHT)
             package = self._send_queue.next(seals=seals)
             if package is None:
                 return not self._packages.count(S.IN_FLIGHT)
@@ -255,7 +262,19 @@ class Dispatcher:
         package.connection = connection
         package.server = None if connection.process is None else connection.process.uuid
         self._packages.move(package, E.SENT)
+        self._pause_after(package)
         return True
+
+    def _is_rate_paused(self) -> bool:
+        return self._rate_limit.until > self._loop.time()
+
+    def _pause_after(self, package: Package) -> None:
+        # Others wait for their turn meanwhile, not for a server.
+        pause = self._rate_limit.take(package.batch.points, self._loop.time())
+        if pause:
+            for state in (S.READY, S.SPOOLING):
+                for other in self._packages.in_state(state):
+                    other.deadline += pause
 
     # ---- answers
 
@@ -344,13 +363,15 @@ class Dispatcher:
                 self._packages.move(package, E.NO_SERVER)
 
     def _set_timer(self, *, is_paused: bool) -> None:
-        # For the end of a pause, or the deadline of what waits.
+        # For the end of a pause of whatever kind, or the deadline of what waits.
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         at = self._packages.first_deadline()
         if is_paused:
             at = min(at, self._backoff.until)
+        if self._is_rate_paused():
+            at = min(at, self._rate_limit.until)
         if at < inf:
             self._timer = self._loop.call_at(at, self._on_timer)
 

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from siridb_fast.batching._batch import Batch
+from siridb_fast.concurrency.rate_limit import RateLimit
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.doubt import batch_of
 from siridb_fast.delivery.package import Package
@@ -70,6 +71,7 @@ class Recaller:
         self._read_rows: set[int] = set()  # that are about to become packages
         self.useless_rows: list[int] = []  # whose packages have their fate
         self._unsent: set[int] = set()  # noted as sent, but known not to be stored
+        self._rate_limit = RateLimit(thread.options.max_rate)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -192,6 +194,8 @@ class Recaller:
             # It may be sent to another one, and then nobody has the time to note that before.
             await self._thread.mark_sent(row.id)
         self._on_recalled(self._package_of(row, batch))
+        self._notify()
+        await asyncio.sleep(self._rate_limit.take(batch.points, self._loop.time()))
 
     def _package_of(self, row: Spooled, batch: Batch) -> Package:
         package = self._send_queue.add(batch, PackageState.ON_DISK, spool_id=row.id)

@@ -48,6 +48,7 @@ class LoadKeywords(TypedDict, total=False):
     durability: Durability
     time_precision: int | None
     max_buffered: int
+    max_rate: float | None
     timeout: float | None
     delivery_timeout: float
     progress: bool | Callable[[Progress], object]
@@ -71,6 +72,7 @@ class LoadOptions:
     durability: Durability = "acked"
     time_precision: int | None = None
     max_buffered: int = 32 * 1024 * 1024  # with 64 a load was slower
+    max_rate: float | None = None
     timeout: float | None = None
     delivery_timeout: float = 120.0
     progress: bool | Callable[[Progress], object] = False
@@ -129,6 +131,7 @@ class LoadOptions:
             "durability",
             "time_precision",
             "max_buffered",
+            "max_rate",
             "delivery_timeout",
         )
         return {name: getattr(self, name) for name in names}

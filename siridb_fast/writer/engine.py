@@ -1,8 +1,7 @@
 """What is behind a writer that is open: it moves points from the coalescer to the servers.
 
 Has packages sent when there is something to send, and wakes those who wait when there is room or
-when all is done. Knows the event loop; knows nothing of bytes, and nothing of how points come in
-but for whole columns.
+when all is done. Knows the event loop; knows nothing of bytes, and of how single points come in.
 """
 
 from __future__ import annotations
@@ -150,6 +149,7 @@ class Engine:
             self._send_queue,
             self.queries,
             delivery_timeout=self._options.delivery_timeout,
+            max_rate=self._options.max_rate,
             notify=self.notify,
             on_checked=self._on_checked,
         )
@@ -160,7 +160,7 @@ class Engine:
             self._packages,
             self._dispatcher,
             self.waiters,
-            self._options.package_bytes,
+            self._options.full_package_bytes,
             notify=self.check,
             fail=self.fail,
         )
@@ -321,7 +321,7 @@ class Engine:
         Raises:
             RequestTimeout: Not in time; it goes on all the same.
         """
-        timeout = self._options.delivery_timeout if timeout is None else timeout
+        timeout = self._options.time_for(self.points_left) if timeout is None else timeout
         try:
             await self.flusher.deliver_all(timeout, with_spool=with_spool)
         except TimeoutError:

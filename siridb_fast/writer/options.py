@@ -18,12 +18,13 @@ from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.hosts import Host
 from siridb_fast.delivery.report import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
-from siridb_fast.spool.options import SpoolOptions
+from siridb_fast.spool.options import SpoolOptions, check_rate
 
 __all__ = ["IN_BACKGROUND", "Durability", "WaitForServer", "WriterKeywords", "WriterOptions"]
 
 MIB = 1024 * 1024
 IN_BACKGROUND: Literal["in_background"] = "in_background"
+POINT_BYTES = 20  # of a number with its timestamp, and its part of the name
 LARGEST_PACKAGE = 20_000_000  # the server takes 41,943,040, but not gladly (server-facts 3)
 OnFull = Literal["wait", "raise"]
 WaitForServer = float | Literal["in_background"]
@@ -38,6 +39,7 @@ class WriterKeywords(TypedDict, total=False):
     linger: float
     max_buffered: int
     package_bytes: int
+    max_rate: float | None
     on_full: OnFull
     wait_for_server: WaitForServer
     connections: int | None
@@ -65,6 +67,7 @@ class WriterOptions:
     linger: float = 1.0
     max_buffered: int = 64 * MIB
     package_bytes: int = PACKAGE_BYTES
+    max_rate: float | None = None
     on_full: OnFull = "wait"
     wait_for_server: WaitForServer = 0.0
     connections: int | None = None
@@ -86,6 +89,7 @@ class WriterOptions:
 
     def __post_init__(self) -> None:
         self._check_sizes()
+        check_rate("max_rate", self.max_rate)
         _check_number("linger", self.linger, 0, 3600)
         _check_number("delivery_timeout", self.delivery_timeout, 0.001, 86_400)
         _check_wait_for_server(self.wait_for_server, self.time_precision)
@@ -133,6 +137,17 @@ class WriterOptions:
             raw_series_name(self.sentinel)
         except ColumnError as exc:
             raise ConfigError(f"sentinel: {exc}") from None
+
+    @property
+    def full_package_bytes(self) -> int:
+        """The size of a full package: at a low `max_rate` about what may leave in a second."""
+        if self.max_rate is None:
+            return self.package_bytes
+        return min(self.package_bytes, max(1000, int(self.max_rate * POINT_BYTES)))
+
+    def time_for(self, points: int) -> float:
+        """Return how many seconds to wait at most, by default, until points are delivered."""
+        return self.delivery_timeout + (points / self.max_rate if self.max_rate else 0.0)
 
     @property
     def spool_options(self) -> SpoolOptions | None:

@@ -73,8 +73,9 @@ class BatchWriter(Unpicklable, PointIntake):
         max_buffered: Bytes of points and packages at most; 16 a point and up to 48 a series with
             points. Series take about 300 bytes each on top, names included, also without points.
         package_bytes: The size of a full package.
-        on_full: Where there is no room in another thread than the event loop's: ``"wait"`` or
-            ``"raise"`` `BufferFullError`. On the event loop's own thread it is always raised.
+        max_rate: Points a second at most, so that others get served too; None: no limit.
+        on_full: Without room, in another thread than the event loop's: ``"wait"`` or ``"raise"``
+            `BufferFullError`. On the event loop's own thread it is always raised.
         wait_for_server: Where no server is there yet, or the database is not: seconds that `open`
             goes on trying, or ``"in_background"``: it does not wait, and points do, in memory or
             in the ``spool``; that needs ``time_precision``. A server that refuses the user is an
@@ -88,9 +89,8 @@ class BatchWriter(Unpicklable, PointIntake):
         on_doubt_fallback: ``"report"`` or ``"resend"``, if the user may not select or show.
         durability: When points count as delivered: once ``"acked"``, or once they are ``"safe"``
             from the death of the server's process.
-        spool: Where packages lie that no server has taken yet: the path of a file, or
-            `SpoolOptions`. Without it they are in memory only.
-        sentinel: The series that gets a point now and then for ``"safe"``; type integer.
+        spool: A file for packages that no server has taken yet: its path, or `SpoolOptions`.
+        sentinel: The series that gets an integer point now and then for ``"safe"``.
         on_missing: NaN and None, and NaT among the timestamps of columns: ``"keep"`` (NaN is sent,
             the others are refused), ``"drop"`` the point, ``"error"``.
         on_precision_loss: A time that is finer than the database's precision: ``"error"`` or
@@ -99,7 +99,7 @@ class BatchWriter(Unpicklable, PointIntake):
             number is always taken for a float series.
         time_precision: The database's, for a user who may not show it; else it has to be that.
         buffer_size: The database's, in bytes, if it is not to be asked.
-        max_idle_series: Series that are remembered while they have no points.
+        max_idle_series: Series without points that are remembered.
         on_delivery: Called with a `Delivered` for each acknowledged package, in the event loop.
         on_error: Called with a `Failure` for each series with points not delivered, or in doubt.
 
@@ -119,7 +119,7 @@ class BatchWriter(Unpicklable, PointIntake):
             clock=time.monotonic,
             max_buffered=self._options.max_buffered,
             linger=self._options.linger,
-            package_bytes=self._options.package_bytes,
+            package_bytes=self._options.full_package_bytes,
             max_idle=self._options.max_idle_series,
         )
         rules = self._options.rules(self._options.time_precision)
@@ -194,7 +194,7 @@ class BatchWriter(Unpicklable, PointIntake):
         """Deliver what is pending and close the connections.
 
         Args:
-            timeout: Seconds; None for the writer's ``delivery_timeout``.
+            timeout: Seconds; None for ``delivery_timeout``, and more with a ``max_rate``.
 
         Returns:
             What became of all points since the last report. What could not be delivered in time is
@@ -334,7 +334,7 @@ class BatchWriter(Unpicklable, PointIntake):
         """Send all that is pending and wait until its fate is known.
 
         Args:
-            timeout: Seconds; None for the writer's ``delivery_timeout``.
+            timeout: Seconds; None for ``delivery_timeout``, and more with a ``max_rate``.
 
         Returns:
             What became of all points since the last report.

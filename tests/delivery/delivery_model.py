@@ -84,6 +84,7 @@ class Model:
         queue = SendQueue(self.packages, self, self.loop.time, DELIVERY_TIMEOUT)  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(
             self.cluster, self.packages, queue, self,  # type: ignore[arg-type]
+            max_rate=None,
             delivery_timeout=DELIVERY_TIMEOUT, notify=self.notify, on_checked=lambda: None,
         )  # fmt: skip
         if is_safe:

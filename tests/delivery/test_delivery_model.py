@@ -21,6 +21,7 @@ from siridb_fast.delivery.states import (
 )
 from siridb_fast.errors import SpoolError, SpoolFullError
 from tests.delivery.delivery_model import DELIVERY_TIMEOUT, Model
+from tests.fix_examples import examples
 
 S, E = PackageState, PackageEvent
 
@@ -266,7 +267,7 @@ def do(model: Model, step: tuple[Any, ...]) -> None:
     st.lists(STEPS, max_size=25),
     st.booleans(),
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 def test_whatever_happens_each_point_has_one_fate_which_is_true(
     on_doubt: str, spool: str | None, is_safe: bool, steps: list[tuple[Any, ...]], is_mended: bool
 ) -> None:

@@ -33,7 +33,7 @@ from siridb_fast.cli.load.options import (
     UnitOption,
     ValuesOption,
 )
-from siridb_fast.cli.options import TimeoutOption, UrlOption
+from siridb_fast.cli.options import MaxRateOption, TimeoutOption, UrlOption
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.concurrency.loops import run
 from siridb_fast.delivery.report import Report
@@ -69,6 +69,7 @@ def load(
     restart: RestartOption = False,
     dry_run: DryRunOption = False,
     max_memory: MaxMemoryOption = 32,
+    max_rate: MaxRateOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
     """Load files into the database.
@@ -92,6 +93,7 @@ def load(
         on_type="cast" if cast else "error",
         on_precision_loss="floor" if floor else "error",
         max_buffered=max_memory * MIB,
+        max_rate=max_rate,
     )
     target = target_of(url, timeout)
     if dry_run:

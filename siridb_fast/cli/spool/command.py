@@ -19,7 +19,7 @@ from rich.text import Text
 
 from siridb_fast.cli.connect import target_of
 from siridb_fast.cli.errors import ExitCode, UsageFault, note, shown, terminable, warn
-from siridb_fast.cli.options import JsonOption, RawTimesOption, UrlOption
+from siridb_fast.cli.options import JsonOption, MaxRateOption, RawTimesOption, UrlOption
 from siridb_fast.cli.output.console import facts_table, new_console, print_json
 from siridb_fast.cli.output.grid import as_text
 from siridb_fast.cli.output.write import form_of, is_terminal, opened
@@ -139,6 +139,7 @@ def replay_command(
     timeout: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="To deliver all of it.")
     ] = 3600.0,
+    max_rate: MaxRateOption = None,
 ) -> None:
     """Deliver the points of a spool to its database, and remove them from the file.
 
@@ -146,7 +147,7 @@ def replay_command(
     points are left, or were not delivered.
     """
     target = target_of(url, None)
-    replayed = run(replay(path, target.config, target.connect_timeout, timeout))
+    replayed = run(replay(path, target.config, target.connect_timeout, timeout, max_rate))
     report = replayed.report
     note(f"{report.points:,} points delivered in {report.packages:,} packages")
     for failure in (*report.rejected, *report.in_doubt, *report.changed)[:SHOWN_FAILURES]:

@@ -33,7 +33,11 @@ class _Target:
 
 
 async def replay(
-    path: Path, config: Config, connect_timeout: float | None, timeout: float
+    path: Path,
+    config: Config,
+    connect_timeout: float | None,
+    timeout: float,
+    max_rate: float | None = None,
 ) -> Replayed:
     """Deliver the points of a spool, and remove them from it.
 
@@ -42,6 +46,7 @@ async def replay(
         config: The database.
         connect_timeout: Seconds to connect; None as `BatchWriter.open`.
         timeout: Seconds to deliver.
+        max_rate: Points a second at most.
 
     Raises:
         SpoolError: It is no spool, not of this database, or a writer has it open.
@@ -49,7 +54,8 @@ async def replay(
     """
     with SpoolReader(path) as reader:
         reader.snapshot()
-    writer = BatchWriter(_Target(config), spool=SpoolOptions(path, max_bytes=1 << 50))
+    spool = SpoolOptions(path, max_bytes=1 << 50, max_rate=max_rate)
+    writer = BatchWriter(_Target(config), spool=spool)
     await writer.open(connect_timeout)
     report = await writer.close(timeout)
     return Replayed(report, writer.stats().spooled)
