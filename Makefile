@@ -1,6 +1,8 @@
 # make demo   load real and generated data into a real SiriDB server, and show what happened
-# make test   run the tests against a real SiriDB server
-# make test TEST_ARGS='-m "not server"'   run those that need no server: the fast loop
+# make test   run all tests, against real SiriDB servers, in parallel (TEST_ARGS=-n0: one by one)
+# make test-quick   run those that need no server, with fewer examples: the loop of a day
+# make test-all   run what is long as well: all tests with ten times the examples and with every
+#             check of Cython, the sanitizers, five minutes of fuzzing, and a short soak
 # make lint   run all checks of the sources
 # make fuzz   give the decoders changed inputs, under sanitizers (FUZZ_SECONDS=30, or FUZZ_RUNS=…)
 # make sanitize   run the tests of the codec under the same sanitizers
@@ -32,19 +34,34 @@ IN_SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(CURDIR)/$(FUZZ
 CODEC_TESTS := tests/protocol tests/batching/test_batch.py $(addprefix tests/columns/test_, \
 	columns.py column_faults.py column_refusals.py payloads.py decode.py casting.py)
 
-.PHONY: demo test test-debug lint fuzz sanitize bench bench-compare instructions soak server clean
+# Most tests wait, for a server or a deadline; so twice as many at once as there are cores. Of a file
+# one worker runs what it can, because its tests share a server.
+WORKERS ?= $(shell expr 2 \* $$(nproc))
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+.PHONY: demo test test-quick test-all test-debug lint fuzz sanitize bench bench-compare instructions soak server clean
 
 demo: $(VENV)/.built server
 	$(BIN)/python demo.py $(DEMO_ARGS)
 
 test: $(VENV)/.built server
-	$(BIN)/pytest $(TEST_ARGS)
+	$(PYTEST) $(TEST_ARGS)
+
+test-quick: $(VENV)/.built
+	TEST_EXAMPLES=0.2 $(PYTEST) -m "not server and not slow" $(TEST_ARGS)
+
+test-all:
+	TEST_EXAMPLES=10 $(MAKE) test
+	$(MAKE) test-debug
+	$(MAKE) sanitize
+	$(MAKE) fuzz FUZZ_SECONDS=300
+	$(MAKE) soak SOAK_ARGS="--parts overflow always outage --seconds 60 --report build/soak.md"
 
 # The same extensions with every check of Cython turned on, in a folder of their own.
 test-debug: $(VENV)/.built server
 	rm -rf $(DEBUG)
 	SIRIDB_FAST_DEBUG=1 $(BIN)/pip install -q --no-build-isolation --no-deps --target $(DEBUG) .
-	PYTHONPATH=$(DEBUG) $(BIN)/pytest $(TEST_ARGS)
+	PYTHONPATH=$(DEBUG) $(PYTEST) $(TEST_ARGS)
 
 sanitize: $(SANITIZED)/.built $(FUZZ)/.built
 	$(IN_SANITIZERS) ASAN_OPTIONS=$(ASAN_OPTIONS):malloc_context_size=8 \

@@ -17,6 +17,7 @@ from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
+from tests.fix_examples import examples
 from tests.protocol.reference_qpack import pack_double, pack_int, pack_raw
 
 RULES = ColumnRules()
@@ -87,7 +88,7 @@ def test_a_batch_knows_its_series_and_their_points() -> None:
         max_size=20,
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_halves_are_cut_until_each_series_is_alone_byte_for_byte(lengths: dict[str, int]) -> None:
     batch = batch_of(lengths)
     batch.seal()

@@ -20,6 +20,7 @@ from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from tests.batching.series_model import MAKE, NAMES, TICKING, Model, Point, class_of
+from tests.fix_examples import examples
 
 LINGER = 10.0
 
@@ -309,4 +310,6 @@ class CoalescerMachine(RuleBasedStateMachine):
 
 
 TestCoalescer = CoalescerMachine.TestCase
-TestCoalescer.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestCoalescer.settings = settings(
+    max_examples=examples(150), stateful_step_count=40, deadline=None
+)

@@ -26,6 +26,7 @@ from siridb_fast.columns._payload import start_payload
 from siridb_fast.columns.casting import cast_values
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
+from tests.fix_examples import examples
 
 AHEAD = (0, 1, 509, 510, 511, 512, 5000)
 NAN = float("nan")
@@ -110,7 +111,7 @@ cells = st.tuples(
 
 
 @given(st.lists(cells, min_size=1, max_size=20), st.sampled_from(["keep", "drop", "error"]))
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=examples(300), deadline=None, database=None)
 def test_each_point_is_sent_dropped_or_refused(cells: list[Any], on_missing: Any) -> None:
     kept = [c for c in cells if on_missing != "drop" or c[1] == c[1]]
     bad = [

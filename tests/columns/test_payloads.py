@@ -11,6 +11,7 @@ from siridb_fast import ColumnError, PackingOverflowError, encode_insert, packb,
 from siridb_fast.columns.insert_data import parts_of
 from siridb_fast.columns.payloads import PACKAGE_BYTES, Part, Payload, cut_payloads
 from siridb_fast.columns.rules import ColumnRules
+from tests.fix_examples import examples
 
 RULES = ColumnRules()
 
@@ -33,7 +34,7 @@ def contents(package: Payload) -> dict[str, list[Any]]:
     ),
     st.integers(200, 20_000),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_every_point_is_in_one_package_in_order(lengths: dict[str, int], max_bytes: int) -> None:
     found: dict[str, list[Any]] = {}
     points = 0

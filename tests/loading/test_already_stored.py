@@ -19,6 +19,7 @@ from siridb_fast.columns.time_units import NANOSECOND, SECOND
 from siridb_fast.loading.already_stored import not_stored
 from siridb_fast.loading.frame_reader import FramePoints
 from siridb_fast.writer.load_writer import LoadWriter
+from tests.fix_examples import examples
 from tests.fix_server import Database
 
 RULES = ColumnRules(time_precision=NANOSECOND, on_missing="keep")
@@ -132,7 +133,7 @@ def two_databases(draw: st.DrawFn) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("form", [wide, long])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=two_databases())
 def test_what_is_left_is_the_multiset_difference(form: Any, data: tuple[Any, Any]) -> None:
     ours, theirs = data

@@ -25,6 +25,7 @@ from siridb_fast import (
     load,
 )
 from siridb_fast.loading.options import Progress
+from tests.fix_examples import examples
 from tests.fix_server import Database
 from tests.loading.frame_kinds import COLUMNS, LARGE, MAKERS, expected, table
 
@@ -283,7 +284,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(ROWS)
 def test_any_rows_arrive_by_load_and_by_write_rows(
     database: Database, rows: list[tuple[int, int, int | None]]

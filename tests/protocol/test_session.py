@@ -19,6 +19,7 @@ from siridb_fast.protocol._wire import (
     RES_QUERY,
     pack_header,
 )
+from tests.fix_examples import examples
 
 
 def frame(pid: int, kind: int, body: bytes = b"") -> bytes:
@@ -224,4 +225,4 @@ class Peer(RuleBasedStateMachine):
 
 
 TestPeer = Peer.TestCase
-TestPeer.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestPeer.settings = settings(max_examples=examples(50), stateful_step_count=40, deadline=None)
