@@ -1,13 +1,9 @@
 """SIGTERM in a program with a blocking writer ends it as Ctrl+C does, and touches nothing else."""
 
 import signal
-import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-import siridb_fast
 from tests.fix_server import Database
 from tests.processes.test_process_life import FIRST, count, end_of, program, wait_for
 
@@ -158,51 +154,46 @@ def test_sigterm_kills_a_program_as_ever(database: Database, why: str) -> None:
     assert end_of(running, signal.SIGTERM)[0] == -signal.SIGTERM
 
 
-@pytest.fixture
-def sigterm() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.mark.usefixtures("sigterm")
-@pytest.mark.parametrize("own", [signal.SIG_IGN, lambda *_: None])
-def test_handler_of_the_program_stays(database: Database, own: Any) -> None:
-    signal.signal(signal.SIGTERM, own)
-    with siridb_fast.connect(database.url) as client, client.writer():
+HANDLERS = {
+    "that of the program stays": """
+    for own in (signal.SIG_IGN, lambda *_: None):
+        signal.signal(signal.SIGTERM, own)
+        with siridb_fast.connect() as client, client.writer():
+            assert signal.getsignal(signal.SIGTERM) is own
         assert signal.getsignal(signal.SIGTERM) is own
-    assert signal.getsignal(signal.SIGTERM) is own
-
-
-@pytest.mark.usefixtures("sigterm")
-def test_handler_that_the_program_sets_within_the_block_stays(database: Database) -> None:
-    def own(*_: object) -> None:
-        pass
-
-    with siridb_fast.connect(database.url) as client, client.writer():
+    """,
+    "one that the program sets within the block stays": """
+    own = lambda *_: None
+    with siridb_fast.connect() as client, client.writer():
         assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, own)
         signal.signal(signal.SIGTERM, own)
     assert signal.getsignal(signal.SIGTERM) is own
-
-
-@pytest.mark.usefixtures("sigterm")
-def test_default_comes_back_with_the_last_writer(database: Database) -> None:
-    with siridb_fast.connect(database.url) as client:
+    """,
+    "the default comes back with the last writer": """
+    with siridb_fast.connect() as client:
         one, other = client.writer(), client.writer()
         one.close()
         assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         other.close()
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    """,
+    "a writer of another thread sets none": """
+    found = []
 
-
-def test_writer_of_another_thread_leaves_sigterm_alone(database: Database) -> None:
-    found: list[object] = []
-
-    def work() -> None:
-        with siridb_fast.connect(database.url) as client, client.writer():
+    def work():
+        with siridb_fast.connect() as client, client.writer():
             found.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert found == [signal.SIG_DFL]
+    """,
+}
+
+
+@pytest.mark.parametrize("which", HANDLERS)
+def test_handler_of_sigterm(database: Database, which: str) -> None:
+    # In a program of its own: other tests leave writers behind.
+    code, errors = end_of(program(START + HANDLERS[which], database))
+    assert code == 0, errors
