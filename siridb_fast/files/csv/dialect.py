@@ -1,0 +1,114 @@
+"""How the text of one CSV file is read: its lines, fields, numbers and times.
+
+A dialect is settled before the first row is read: by what the user says, and else by a guess
+(`guess.py`), which is shown. It can be written down, so that a load that goes on reads as before.
+Knows nothing of how text is read or guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
+
+__all__ = ["Dialect", "TimeFormat"]
+
+Unit = Literal["s", "ms", "us", "ns"]
+Fold = Literal["error", "earlier", "later"]
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "blanks"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeFormat:
+    """How the texts of a time are read.
+
+    Attributes:
+        columns: The names of the columns that hold it: one, or a date and a time, or year, month,
+            day … in this order. Their texts are joined with one blank between them.
+        form: ``"iso"`` (ISO 8601 in all its usual dress), ``"epoch"`` (a number since 1970), or
+            a format of `strptime`.
+        unit: Of ``"epoch"``; None: the database's precision.
+        zone: An IANA name, of texts that name none.
+        fold: What becomes of a local time that exists twice; one that does not exist is an error.
+    """
+
+    columns: tuple[str, ...]
+    form: str = "iso"
+    unit: Unit | None = None
+    zone: str = "UTC"
+    fold: Fold = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How one CSV file is read.
+
+    Attributes:
+        encoding: As Python names it; ``"utf-8-sig"`` has a byte order mark.
+        delimiter: One character; ``" "`` stands for any run of blanks.
+        decimal: ``"."`` or ``","``.
+        thousands: What may stand between groups of three digits; None: nothing.
+        skip_rows: Lines at the top that are neither header nor data: titles, metadata.
+        comment: What lines begin with that are passed over, wherever they are; None: no lines.
+        has_header: The first line that is read has the names.
+        names: Of the columns, as they are called here: those of the header, or made up.
+        has_units_row: The line after the header has units.
+        nulls: Texts that stand for a missing value, beside the usual ones.
+        kinds: A kind for each column: float, integer, bool, string or time.
+        time: How times are read; None: nobody knows which column has them.
+    """
+
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    decimal: str = "."
+    thousands: str | None = None
+    skip_rows: int = 0
+    comment: str | None = None
+    has_header: bool = True
+    names: tuple[str, ...] = ()
+    has_units_row: bool = False
+    nulls: tuple[str, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    time: TimeFormat | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether a wrong guess of the numbers or times is impossible or is an error.
+
+        Where it is not, the whole file is checked before its first point leaves.
+        """
+        return (self.decimal, self.thousands) == (".", None) and (
+            self.time is None or self.time.form in ("iso", "epoch")
+        )
+
+    def __str__(self) -> str:
+        parts = [DELIMITERS.get(self.delimiter, f"delimiter {self.delimiter!r}")]
+        parts += [] if self.decimal == "." else ["decimal comma"]
+        parts += [] if self.thousands is None else [f"thousands {self.thousands!r}"]
+        parts += [f"{self.skip_rows} lines above the header"] if self.skip_rows else []
+        parts += [] if self.comment is None else [f"comments {self.comment!r}"]
+        parts += [] if self.has_header else ["no header"]
+        parts += ["a row of units"] if self.has_units_row else []
+        parts += [] if self.time is None else [_time_text(self.time)]
+        return ", ".join([*parts, self.encoding.upper()])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes."""
+        return asdict(replace(self, kinds=dict(self.kinds)))
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """Make a dialect of what `as_json` gave."""
+        time = found["time"]
+        if time is not None:
+            time = TimeFormat(**{**time, "columns": tuple(time["columns"])})
+        texts = {name: tuple(found[name]) for name in ("names", "nulls")}
+        return cls(**{**found, **texts, "time": time})
+
+
+def _time_text(time: TimeFormat) -> str:
+    where = " and ".join(map(repr, time.columns))
+    if time.form == "epoch":
+        return f"times in {where} as {time.unit or 'the precision of the database'} since 1970"
+    form = "ISO 8601" if time.form == "iso" else repr(time.form)
+    return f"times {form} in {where}, taken as {time.zone}"
