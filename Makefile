@@ -48,7 +48,7 @@ test: $(VENV)/.built server
 	$(PYTEST) $(TEST_ARGS)
 
 test-quick: $(VENV)/.built
-	TEST_EXAMPLES=0.2 $(PYTEST) -m "not server and not slow" $(TEST_ARGS)
+	TEST_EXAMPLES=0.2 $(PYTEST) -m "not (server or slow or memory)" $(TEST_ARGS)
 
 test-all:
 	TEST_EXAMPLES=10 $(MAKE) test

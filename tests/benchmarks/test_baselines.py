@@ -58,6 +58,7 @@ def test_sink_takes_a_load_and_answers_what_it_asks(caplog: pytest.LogCaptureFix
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_memory_of_a_kind_is_that_of_its_packages(tmp_path: Path) -> None:
     with NullServer() as sink:
         taken = memory_of("array pairs", sink.url(), tmp_path)

@@ -17,6 +17,7 @@ from siridb_fast.delivery.states import PackageState
 from siridb_fast.spool.store import Spool
 from siridb_fast.testing import FaultProxy
 from tests.delivery.equal_model import EqualModel
+from tests.fix_examples import examples
 from tests.fix_loop import eventually
 from tests.fix_server import Database
 
@@ -324,7 +325,7 @@ def test_points_written_in_order_are_stored_as_often_as_they_were_written(
     kind: type, is_safe: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(siridb_fast.delivery.repeats, "FEW_NOTES", 0)  # tidy at every chance
-    for seed in range(RUNS):
+    for seed in range(examples(RUNS)):
         model = EqualModel(kind, is_safe=is_safe)
         Player(model, seed, is_in_order=True).play()
         model.check(is_exact=True)
@@ -339,7 +340,7 @@ def test_points_in_any_order_are_in_doubt_rather_than_reported_wrongly(
     monkeypatch.setattr(siridb_fast.delivery.repeats, "FEW_NOTES", 0)
     monkeypatch.setattr(siridb_fast.delivery.repeats, "MAX_NOTES", max_notes)
     in_doubt = 0
-    for seed in range(RUNS):
+    for seed in range(examples(RUNS)):
         model = EqualModel(int, is_safe=is_safe, max_idle=max_idle)
         Player(model, seed, is_in_order=False).play()
         model.check(is_exact=False)

@@ -85,6 +85,7 @@ def locks_of(path: Path) -> list[str]:
     return [line.partition(":")[2] for line in lines if inode in line and "POSIX" in line]
 
 
+@pytest.mark.slow
 def test_killed_process_loses_nothing_that_put_returned_for(path: Path) -> None:
     printed: dict[int, int] = {}
     for attempt in range(10):
