@@ -13,6 +13,8 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from siridb_fast.errors import ConfigError, FileError
+from siridb_fast.files.csv.dialect import Dialect, Unit, joined_name
+from siridb_fast.files.csv.given import CsvGiven, check_character
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,9 +37,11 @@ class ReadOptions:
     memory of all columns that are read at one time; wider files are read in several passes.
 
     For CSV alone: ``types`` of columns (a column without one takes that of its first batch; see
-    `siridb_fast.files.csv.values`), ``delimiter`` (None: a comma, or a tab if the suffix is
-    .tsv), and ``skip_bad`` to leave bad lines out and count them, where the first one otherwise
-    is an error.
+    `siridb_fast.files.csv.values`), ``delimiter`` (None: it is guessed), ``csv``: what else is
+    said of its text, and ``skip_bad`` to leave bad lines out and count them, where the first one
+    otherwise is an error. ``time_columns`` are the columns that hold the time, if several do;
+    ``time`` is then the name of the one column that comes of them. ``unit`` is that of times that
+    are numbers. With a ``dialect`` nothing is guessed.
     """
 
     columns: tuple[str, ...] | None = None
@@ -46,6 +50,10 @@ class ReadOptions:
     time: str | None = None
     skip_bad: bool = False
     delimiter: str | None = None
+    csv: CsvGiven = field(default_factory=CsvGiven)
+    time_columns: tuple[str, ...] = ()
+    unit: Unit | None = None
+    dialect: Dialect | None = None
     batch_bytes: int = 8 * MIB
     pass_bytes: int = 64 * MIB
 
@@ -59,15 +67,24 @@ class ReadOptions:
         self._check_types()
         if self.time is not None and not isinstance(self.time, str):
             raise ConfigError(f"time is the name of a column, got {self.time!r}")
+        self._settle_time()
         if not isinstance(self.skip_bad, bool):
             raise ConfigError(f"skip_bad is true or false, got {self.skip_bad!r}")
-        self._check_delimiter()
+        check_character("delimiter", self.delimiter)
         for name in ("batch_bytes", "pass_bytes"):
             size = getattr(self, name)
             if type(size) is not int or not 1 <= size <= MAX_BATCH_BYTES:
                 raise ConfigError(
                     f"{name} is an integer from 1 to {MAX_BATCH_BYTES:,}, got {size}"
                 )
+
+    def _settle_time(self) -> None:
+        columns = _texts("time_columns", self.time_columns)
+        if not columns and self.time is not None:
+            columns = (self.time,)
+        object.__setattr__(self, "time_columns", columns)
+        if columns:
+            object.__setattr__(self, "time", joined_name(columns))
 
     def _check_types(self) -> None:
         known = get_args(ColumnType)
@@ -77,15 +94,6 @@ class ReadOptions:
                 raise ConfigError(f"the type of column {column!r} is one of {expected}: {kind!r}")
             if column in self.names and kind != "string":
                 raise ConfigError(f"column {column!r} names series, its type is string: {kind!r}")
-
-    def _check_delimiter(self) -> None:
-        text = self.delimiter
-        if text is None:
-            return
-        if not isinstance(text, str) or len(text) != 1 or not text.isascii() or text in '"\r\n':
-            raise ConfigError(
-                f"delimiter is one ASCII character, no quote or end of line, got {text!r}"
-            )
 
 
 class TableFile(ABC):
@@ -100,6 +108,7 @@ class TableFile(ABC):
     size: int  # bytes on disk
     rows: int | None = None  # of the whole file; None where only reading shows it (CSV, streams)
     left_out: Sequence[str] = ()  # columns that are nested; none if columns are chosen
+    dialect: Dialect | None = None  # how a CSV file is read
     bad_lines: int = 0  # left out so far (CSV with ``skip_bad``)
     first_bad: Sequence[FileError] = ()  # what was wrong with the first few of them
 

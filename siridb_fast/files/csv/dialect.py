@@ -7,11 +7,11 @@ Knows nothing of how text is read or guessed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-__all__ = ["Dialect", "TimeFormat"]
+__all__ = ["Dialect", "Fold", "TimeFormat", "Unit", "joined_name"]
 
 Unit = Literal["s", "ms", "us", "ns"]
 Fold = Literal["error", "earlier", "later"]
@@ -38,6 +38,16 @@ class TimeFormat:
     zone: str = "UTC"
     fold: Fold = "error"
 
+    @property
+    def name(self) -> str:
+        """The name of the one column of times that comes of ``columns``."""
+        return joined_name(self.columns)
+
+
+def joined_name(columns: Sequence[str]) -> str:
+    """Return how the column is called that several columns of a time become."""
+    return " ".join(columns)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
@@ -47,14 +57,18 @@ class Dialect:
         encoding: As Python names it; ``"utf-8-sig"`` has a byte order mark.
         delimiter: One character; ``" "`` stands for any run of blanks.
         decimal: ``"."`` or ``","``.
-        thousands: What may stand between groups of three digits; None: nothing.
-        skip_rows: Lines at the top that are neither header nor data: titles, metadata.
+        thousands: What may stand between groups of three digits, ``" "`` for any kind of blank;
+            None: nothing.
+        skip_rows: Lines of the file at the top that are neither header nor data: titles, metadata.
         comment: What lines begin with that are passed over, wherever they are; None: no lines.
-        has_header: The first line that is read has the names.
-        names: Of the columns, as they are called here: those of the header, or made up.
+        has_header: The first line that is read has the names (``names`` has them too); without,
+            it is data. Names that stand in a comment are in ``names`` alone.
+        names: Of all fields of a line, as they are called here: those of the header, or made up.
+            An empty one is a field that is left out: behind a trailing separator, or a count of
+            rows without a name.
         has_units_row: The line after the header has units.
         nulls: Texts that stand for a missing value, beside the usual ones.
-        kinds: A kind for each column: float, integer, bool, string or time.
+        kinds: A kind for each column that is read: float, integer, bool, string or time.
         time: How times are read; None: nobody knows which column has them.
     """
 
