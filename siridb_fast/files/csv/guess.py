@@ -1,0 +1,167 @@
+"""The dialect of a CSV file, guessed from its head and what is said of it.
+
+What is said wins. What can be read in several ways is an error that names them, and the option
+that chooses: nothing is guessed without being shown. Pure; needs neither pyarrow nor the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from siridb_fast.files.base import ReadOptions
+from siridb_fast.files.csv.dialect import Dialect, TimeFormat
+from siridb_fast.files.csv.guess_columns import (
+    Layout,
+    cells_of,
+    find_layout,
+    guess_nulls,
+    is_of_numbers,
+)
+from siridb_fast.files.csv.guess_numbers import Cell, is_number, settle_numbers
+from siridb_fast.files.csv.guess_text import (
+    Row,
+    columns_of,
+    decoded,
+    guess_comment,
+    guess_delimiter,
+    rows_of,
+)
+from siridb_fast.files.csv.guess_times import settle_time
+
+__all__ = ["HEAD_BYTES", "guess_dialect"]
+
+HEAD_BYTES = 1024 * 1024
+MAX_ROWS = 1000
+MAX_CELLS = 100_000  # of the sample; fewer rows if there are many columns
+
+
+def guess_dialect(head: bytes, given: ReadOptions, path: Path, is_whole: bool) -> Dialect:
+    """Return how a file is read.
+
+    Args:
+        head: Its first bytes, decompressed; `HEAD_BYTES` are enough.
+        given: What is said of it.
+        path: For errors; also its suffix, which may say that there are tabs.
+        is_whole: The head is all of it.
+
+    Raises:
+        FileError: It can be read in several ways, or in none.
+    """
+    csv, file = given.csv, str(path)
+    encoding, text = decoded(head, csv, file, is_whole=is_whole)
+    comment = guess_comment(text, csv)
+    below = _below(text, csv.skip_rows or 0)
+    delimiter = given.delimiter or guess_delimiter(below, comment, _first(path))
+    rows = _sample(text, delimiter, comment, csv.skip_rows or 0)
+    if not rows:
+        return Dialect(encoding=encoding, delimiter=delimiter, comment=comment)
+    layout = find_layout(rows, csv, _comments(text, delimiter, comment, rows[-1].line), file)
+    columns = _columns(layout, given)
+    plain = {name: cells for name, cells in columns.items() if name not in given.names}
+    nulls = csv.nulls or guess_nulls(_without(plain, given))
+    cells = {
+        name: [cell for cell in cells if cell.text not in nulls] for name, cells in plain.items()
+    }
+    time = settle_time(_maybe_times(cells, given), given.time_columns, csv, given.unit, file)
+    numbers = _numbers(cells, given, time)
+    reading = settle_numbers(numbers, csv, delimiter, file)
+    return Dialect(
+        encoding=encoding,
+        delimiter=delimiter,
+        decimal=reading.decimal,
+        thousands=csv.thousands or reading.thousands,
+        skip_rows=layout.skip_rows,
+        comment=comment,
+        has_header=layout.has_header,
+        names=layout.names,
+        has_units_row=layout.has_units_row,
+        nulls=nulls,
+        kinds={name: _kind(name, columns[name], cells, given, time) for name in columns},
+        time=time,
+    )
+
+
+def _first(path: Path) -> str | None:
+    return "\t" if ".tsv" in map(str.lower, path.suffixes[-2:]) else None
+
+
+def _below(text: str, skip: int) -> str:
+    for _ in range(skip):
+        text = text[text.find("\n") + 1 :]
+    return text
+
+
+def _sample(text: str, delimiter: str, comment: str | None, skip: int) -> list[Row]:
+    rows = list(islice(rows_of(text, delimiter, comment, skip), MAX_ROWS))
+    return rows[: max(20, MAX_CELLS // max(1, columns_of(rows)))]
+
+
+def _comments(text: str, delimiter: str, comment: str | None, last: int) -> list[Row]:
+    if comment is None:
+        return []
+    lines = text.splitlines()[:last]
+    return list(_comment_rows(lines, delimiter, comment))
+
+
+def _comment_rows(lines: Sequence[str], delimiter: str, comment: str) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if not line.startswith(comment):
+            if line.strip():
+                return  # only those above the data
+            continue
+        rows = rows_of(line.removeprefix(comment).lstrip(comment + " "), delimiter, None)
+        yield from (Row(number, row.fields) for row in rows)
+
+
+def _columns(layout: Layout, given: ReadOptions) -> dict[str, list[Cell]]:
+    return {
+        name: cells_of(layout, index, given.csv.nulls)
+        for index, name in enumerate(layout.names)
+        if name and (given.columns is None or name in (*given.columns, *given.time_columns))
+    }
+
+
+def _without(cells: Mapping[str, list[Cell]], given: ReadOptions) -> dict[str, list[Cell]]:
+    return {name: cells[name] for name in cells if given.types.get(name) != "string"}
+
+
+def _maybe_times(cells: Mapping[str, list[Cell]], given: ReadOptions) -> dict[str, list[Cell]]:
+    if given.time_columns:
+        return {name: cells[name] for name in cells}
+    return {name: cells[name] for name in cells if given.types.get(name, "time") == "time"}
+
+
+def _numbers(
+    cells: Mapping[str, list[Cell]], given: ReadOptions, time: TimeFormat | None
+) -> dict[str, list[Cell]]:
+    # The numbers in columns of them.
+    times = () if time is None else time.columns
+    found = {}
+    for name, column in cells.items():
+        kind = given.types.get(name)
+        if name in times or name in given.time_columns or kind in ("string", "time", "bool"):
+            continue
+        if kind is not None or is_of_numbers(column):
+            found[name] = [cell for cell in column if is_number(cell.text)]
+    return found
+
+
+def _kind(
+    name: str,
+    all_cells: Sequence[Cell],
+    cells: Mapping[str, list[Cell]],
+    given: ReadOptions,
+    time: TimeFormat | None,
+) -> str:
+    if name in given.names:
+        return "string"
+    if time is not None and name in time.columns:
+        return "time"
+    if name in given.types:
+        return given.types[name]
+    column = cells.get(name, all_cells)
+    if column and all(cell.text.lower() in ("true", "false") for cell in column):
+        return "bool"
+    return "float" if is_of_numbers(column) else "string"

@@ -1,0 +1,148 @@
+"""How numbers are written: their decimal sign, and what stands between groups of three digits.
+
+A reading that all numbers of a file allow is the file's. Where several do, and give other values,
+the user has to say which. Pure functions over the fields of columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from siridb_fast.errors import FileError
+from siridb_fast.files.csv.given import CsvGiven
+
+__all__ = ["Cell", "Reading", "is_number", "settle_numbers"]
+
+BLANKS = " \u00a0\u202f\u2009"
+EXPONENT = r"(?:[eE][+-]?\d+)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One field, without blanks around it, and its line."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read numbers."""
+
+    decimal: str = "."
+    thousands: str | None = None
+
+    def __str__(self) -> str:
+        parts = [f"decimal={self.decimal!r} (--decimal {self.decimal})"]
+        if self.thousands is not None:
+            parts += [f"thousands={self.thousands!r} (--thousands {_shell(self.thousands)})"]
+        return " and ".join(parts)
+
+    def fits(self, text: str) -> bool:
+        """Tell whether a text is a number, read so."""
+        return _pattern(self).fullmatch(text) is not None
+
+    def value(self, text: str) -> float:
+        """Return the number that a text is, which fits."""
+        if self.thousands is not None:
+            text = re.sub(f"[{_group(self.thousands)}]", "", text)
+        return float(text.replace(self.decimal, "."))
+
+
+READINGS = (
+    Reading(),
+    Reading(","),
+    Reading(".", ","),
+    Reading(",", "."),
+    Reading(".", " "),
+    Reading(",", " "),
+    Reading(".", "'"),
+    Reading(",", "'"),
+)
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number, however it is read."""
+    return text.isdecimal() or any(reading.fits(text) for reading in READINGS)
+
+
+def settle_numbers(
+    columns: Mapping[str, Sequence[Cell]], given: CsvGiven, delimiter: str, file: str
+) -> Reading:
+    """Return how the numbers of columns are written.
+
+    Raises:
+        FileError: No one way reads them all, or several do and give other numbers.
+    """
+    left = [reading for reading in _allowed(given) if reading.decimal != reading.thousands]
+    for name, cells in columns.items():
+        for cell in cells:
+            if cell.text.isdecimal():
+                continue  # in any reading
+            fitting = [reading for reading in left if reading.fits(cell.text)]
+            if not fitting:
+                raise _contradiction(cell, name, left, given, file)
+            left = fitting
+    if delimiter != ";" and left[0] == Reading() and given.decimal is None:
+        return left[0]  # a point is one, unless the comma is wanted for decimals
+    _refuse_ambiguous(columns, left, file)
+    return left[0]
+
+
+def _allowed(given: CsvGiven) -> Iterable[Reading]:
+    # The plain ones first: with what is not needed nothing is read.
+    if given.decimal is not None and given.thousands is not None:
+        return [Reading(given.decimal, given.thousands)]
+    if given.thousands is not None:
+        decimals = (",",) if given.thousands == "." else (".",) if given.thousands == "," else ".,"
+        return [Reading(decimal, given.thousands) for decimal in decimals]
+    return [one for one in READINGS if given.decimal in (None, one.decimal)]
+
+
+def _refuse_ambiguous(
+    columns: Mapping[str, Sequence[Cell]], left: Sequence[Reading], file: str
+) -> None:
+    for name, cells in columns.items():
+        for cell in cells:
+            values = {reading.value(cell.text): reading for reading in reversed(left)}
+            if len(values) > 1:
+                ways = "; ".join(f"{way} reads {value:.15g}" for value, way in values.items())
+                text = f"{cell.text!r} may be one number or another, say which: {ways}"
+                raise FileError(text, file=file, line=cell.line, column=name)
+
+
+def _contradiction(
+    cell: Cell, name: str, left: Sequence[Reading], given: CsvGiven, file: str
+) -> FileError:
+    if given.decimal is not None or given.thousands is not None:
+        text = f"{cell.text!r} is no number with {left[0]}"
+    else:
+        text = f"{cell.text!r} is no number as the numbers before it are written ({left[0]})"
+    text += (
+        f"; decimal= (--decimal) and thousands= (--thousands) say how numbers are written, and "
+        f"types={{{name!r}: 'string'}} (--type {name}=string) that these are texts"
+    )
+    return FileError(text, file=file, line=cell.line, column=name)
+
+
+@cache
+def _pattern(reading: Reading) -> re.Pattern[str]:
+    digits = r"\d+"
+    if reading.thousands is not None:
+        digits = rf"(?:[1-9]\d{{0,2}}(?:[{_group(reading.thousands)}]\d{{3}})+|\d+)"
+    point = re.escape(reading.decimal)
+    number = rf"(?:{digits}(?:{point}\d*)?|{point}\d+){EXPONENT}"
+    return re.compile(rf"[+-]?(?:{number}|[iI]nf(?:inity)?)", re.ASCII)
+
+
+def _group(thousands: str) -> str:
+    if thousands == " ":
+        return BLANKS
+    return "'\u2019" if thousands == "'" else re.escape(thousands)
+
+
+def _shell(text: str) -> str:
+    return f'"{text}"' if text in " '" else text
