@@ -83,6 +83,18 @@ def test_times_are_exact(
     assert table["ts"].cast(pa.int64()).to_pylist() == expected
 
 
+def test_only_column_of_iso_times_is_that_of_times(tmp_path: Path) -> None:
+    table = read(tmp_path, "time,a\n2024-03-01 00:00:00,3.1\n2024-03-01 00:10:00,3.2\n")
+    assert str(table.schema.field("time").type) == "timestamp[ns, tz=UTC]"
+    assert table["a"].to_pylist() == [3.1, 3.2]
+
+
+@pytest.mark.parametrize("field", ["1,5", "1,234.5", "1,234"])
+def test_number_with_a_comma_is_never_text(tmp_path: Path, field: str) -> None:
+    with pytest.raises(FileError, match="decimal"):
+        read(tmp_path, f'ts,v\n1,"{field}"\n', time="ts")
+
+
 def test_another_column_can_be_of_times(tmp_path: Path) -> None:
     table = read(tmp_path, "ts,seen\n1,2024-01-01\n", time="ts", types={"seen": "time"})
     assert table["seen"].cast(pa.timestamp("s", "UTC")).to_pylist() == [

@@ -114,6 +114,11 @@ FOUND: list[tuple[str | bytes, dict[str, Any], dict[str, Any]]] = [
     (f"time,a\n{DAY},-\n{DAY},2,\n", {}, {"nulls": ("-",)}),
     (f"time,a\n{DAY},-999\n{DAY},2\n", {"nulls": ("-999",)}, {"nulls": ("-999",)}),
     (f"time,a\n{DAY},55 W\n{DAY},56 W\n", {}, {"kinds": {"time": "time", "a": "string"}}),
+    (
+        "time,a\n" + "2024-03-01,1\n" * 20 + "soon,1\n",
+        {},
+        {"time": ISO, "kinds": {"time": "time", "a": "float"}},
+    ),
     # header, and what is above and below it
     (
         f"{DAY},1.5\n{DAY},2.5\n",

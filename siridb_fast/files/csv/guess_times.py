@@ -1,7 +1,8 @@
 """Which columns have the times, and how their texts are read.
 
-A column is one of times if all of its texts are. Where several are, or one can be read in several
-ways, the user has to say. Pure functions over the fields of columns.
+A column is one of times if nearly all of its texts are, so that one that is not is named by its
+line. Where several columns are, or one can be read in several ways, the user has to say. Pure
+functions over the fields of columns.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def settle_time(
         return None
     if given.time_format is not None:
         return _as_said(TimeFormat(columns=found, form=given.time_format), given, unit)
-    cells = _joined([columns[name] for name in found])
+    cells = _alike(_joined([columns[name] for name in found]), 0.5)
     readings = [replace(one, columns=found) for one in _readings(cells, found)]
     if not readings:
         return _as_said(TimeFormat(columns=found), given, unit)  # its reader says what is wrong
@@ -97,12 +98,21 @@ def _columns_of_times(columns: Columns, file: str) -> tuple[str, ...]:
 def _is_time(name: str, cells: Sequence[Cell]) -> bool:
     if not cells:
         return False
-    texts = [cell.text for cell in cells]
+    texts = [cell.text for cell in _alike(cells, 0.9)]
     if all(ISO.fullmatch(text) or WRITTEN.fullmatch(text) for text in texts):
         return True
     if name.strip().lower() not in TIME_WORDS:
         return False
     return all(COMPACT.fullmatch(text) for text in texts) or all(map(_is_epoch, texts))
+
+
+def _alike(cells: Sequence[Cell], share: float) -> Sequence[Cell]:
+    # Return the texts that look as most of them do; all if too few do.
+    for shape in (ISO, WRITTEN, NUMBER):
+        alike = [cell for cell in cells if shape.fullmatch(cell.text)]
+        if alike and len(alike) >= share * len(cells):
+            return alike
+    return cells
 
 
 def _is_epoch(text: str) -> bool:

@@ -25,6 +25,8 @@ from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_schema import check_columns, reading, sliced
 from siridb_fast.files.base import ReadOptions, TableFile
 from siridb_fast.files.csv.blocks import Block, CsvBlocks, split_header
+from siridb_fast.files.csv.dialect import Dialect
+from siridb_fast.files.csv.head import settled_dialect
 from siridb_fast.files.csv.lines import LineMap, record_lines
 from siridb_fast.files.csv.values import ARROW_TYPES, EXPECTED, convert, decide_time, decide_type
 
@@ -60,11 +62,13 @@ class _Texts:
 class CsvTable(TableFile):
     """A CSV file, as `siridb_fast.files.base.TableFile` says."""
 
+    dialect: Dialect
+
     def __init__(self, path: Path, options: ReadOptions) -> None:
         super().__init__(path, options)
         self.first_bad: list[FileError] = []
-        tab_or_comma = "\t" if ".tsv" in map(str.lower, path.suffixes[-2:]) else ","
-        self._delimiter = options.delimiter or tab_or_comma
+        self.dialect = settled_dialect(path, options)
+        self._delimiter = self.dialect.delimiter
         with reading(path, "a CSV file"):
             self.size = path.stat().st_size
         self._names: list[str] = []
@@ -139,17 +143,32 @@ class CsvTable(TableFile):
         table = None
         for block in self._bodies():
             check_columns(self._names, self._options, self.path)
+            self._refuse_unread()
             table = self._texts(block).table
             if table.num_rows:
                 break
         assert table is not None  # noqa: S101 - there is a block, or an error
         return {name: self._kind(name, _array(table, name)) for name in table.column_names}
 
+    def _refuse_unread(self) -> None:
+        # What is found, and not read yet.
+        dialect = self.dialect
+        time = dialect.time
+        is_read = time is None or (time.form in ("iso", "epoch") and len(time.columns) == 1)
+        if not is_read or (dialect.decimal, dialect.thousands) != (".", None):
+            raise FileError(
+                f"files like it are not read yet: {dialect} (decimal={dialect.decimal!r})",
+                file=str(self.path),
+            )
+
     def _kind(self, name: str, texts: pa.Array) -> str:
         given = self._options.types.get(name)
         if name in self._options.names:
             return "string"
-        if given == "time" or (given is None and name == self._options.time):
+        time = self.dialect.time
+        if given is None and time is not None and time.columns == (name,):
+            return decide_time(texts, integers=time.form == "epoch")
+        if given == "time":
             return decide_time(texts, integers=name == self._options.time)
         return given or decide_type(texts)
 
