@@ -36,11 +36,15 @@ class PasswordFile:
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> str:
+        path = Path(self.path)
         try:
-            with Path(self.path).open("rb") as file:
+            if path.exists() and not path.is_file():  # a pipe may be waited for, and is read once
+                raise AuthenticationError(f"password file {path}: it is no regular file")
+            with path.open("rb") as file:
                 content = file.read(LARGEST_FILE + 1)
-        except OSError as exc:
-            raise AuthenticationError(f"password file {self.path}: {exc.strerror}") from None
+        except (OSError, ValueError) as exc:  # the path may have a null byte
+            why = exc.strerror if isinstance(exc, OSError) else exc
+            raise AuthenticationError(f"password file {path}: {why}") from None
         if len(content) > LARGEST_FILE:
             raise AuthenticationError(
                 f"password file {self.path}: expected a password, got over {LARGEST_FILE} bytes"

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +121,8 @@ async def test_file_has_the_password_up_to_one_line_break(
         (lambda path: path.write_bytes(b"x" * 4097), "got over 4096 bytes"),
         (lambda path: path.write_bytes(SECRET.encode() + b"\xff"), "is not UTF-8"),
         (Path.unlink, "No such file"),
-        (lambda path: (path.unlink(), path.mkdir()), "Is a directory"),
+        (lambda path: (path.unlink(), path.mkdir()), "no regular file"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "no regular file"),
     ],
 )
 async def test_file_that_has_no_password_is_an_error_that_names_it(
