@@ -349,5 +349,5 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         ImportError: Arrow data or files without pyarrow.
     """
     chosen = LoadOptions.of(options)
-    refuse_running_loop()
+    refuse_running_loop("await siridb_fast.SiriDBClient.from_url(url).load(data)")
     return run(load_data(data, target, chosen))

@@ -70,7 +70,9 @@ def connect(
         RequestTimeout: No connection within ``timeout`` seconds.
     """
     if dbname is None and (username is None or is_url(username)):
-        refuse_running_loop()
+        refuse_running_loop(
+            "async with siridb_fast.SiriDBClient.from_url(url) as siri: await siri.query(…)"
+        )
         return BlockingClient(username, password=password, timeout=timeout, ssl=ssl)
     if username is None or ssl is not None or callable(password):
         raise TypeError("username, password and dbname are needed, or a URL alone")

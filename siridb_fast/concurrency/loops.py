@@ -172,10 +172,15 @@ class LoopThread:
                 return
 
 
-def refuse_running_loop() -> None:
-    """Raise RuntimeError if this thread is running an event loop, which a call would block."""
+def refuse_running_loop(instead: str = "use SiriDBClient there, with await") -> None:
+    """Raise RuntimeError if this thread is running an event loop, which a call would block.
+
+    ``instead`` says what to write there.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return
-    raise RuntimeError("a blocking call in a running event loop; use SiriDBClient there")
+    raise RuntimeError(
+        f"a blocking call in a running event loop, as a notebook has one: {instead}"
+    )

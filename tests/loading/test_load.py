@@ -258,7 +258,8 @@ def test_options_of_the_writer_are_checked_too(options: Any) -> None:
 
 
 async def test_load_blocks_no_running_event_loop(database: Database) -> None:
-    with pytest.raises(RuntimeError, match="running event loop"):
+    advised = r"running event loop.*: await siridb_fast.SiriDBClient.from_url\(url\).load\(data\)"
+    with pytest.raises(RuntimeError, match=advised):
         load({"a": ([1], [1])}, database.url)
     report = await database.client().load({"a": ([1], [1])})
     assert report.points == 1
