@@ -182,7 +182,7 @@ def test_bad_input_is_refused_at_the_call(database: Database) -> None:
 
 
 async def test_blocking_client_is_refused_in_a_running_loop(database: Database) -> None:
-    with pytest.raises(RuntimeError, match="running event loop.*async with siridb_fast"):
+    with pytest.raises(RuntimeError, match=r"running event loop.*async with siridb_fast"):
         connect(database.url)
     siri = await asyncio.to_thread(lambda: connect(database.url))
     with pytest.raises(RuntimeError, match="running event loop"):

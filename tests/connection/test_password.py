@@ -30,6 +30,11 @@ def put(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
+def make_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 async def later(text: Any) -> Any:
     await asyncio.sleep(0)
     return text
@@ -122,7 +127,7 @@ async def test_file_has_the_password_up_to_one_line_break(
         (lambda path: path.write_bytes(SECRET.encode() + b"\xff"), "is not UTF-8"),
         (Path.unlink, "No such file"),
         (lambda path: (path.unlink(), path.mkdir()), "no regular file"),
-        (lambda path: (path.unlink(), os.mkfifo(path)), "no regular file"),
+        (make_pipe, "no regular file"),
     ],
 )
 async def test_file_that_has_no_password_is_an_error_that_names_it(
