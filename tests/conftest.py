@@ -8,6 +8,7 @@ fixture gets it here; one that starts a server by itself carries it.
 """
 
 import inspect
+import signal
 from typing import Any
 
 import pytest
@@ -16,7 +17,19 @@ from tests.fix_loop import LOOPS, run
 
 pytest_plugins = ["tests.fix_balancer", "tests.fix_connection", "tests.fix_server"]
 
+USUAL_HANDLERS: dict[signal.Signals, Any] = {
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
 SERVER_FIXTURES = {"server", "own_database"}  # the others of fix_server are made of these
+
+
+def pytest_configure() -> None:
+    # A run in the background, or under nohup, has signals ignored, and so would its programs.
+    for number, handler in USUAL_HANDLERS.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -15,6 +15,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from siridb_fast.concurrency.termination import begin_ending
+
 __all__ = ["before_end"]
 
 Finish: TypeAlias = Callable[[], None]
@@ -38,6 +40,7 @@ class _ProcessEnd:
         """Finish all of it; what takes its time does so side by side."""
         if self._pid != os.getpid():
             return
+        begin_ending()
         begun = [begin(thing) for thing, begin in list(self._unfinished.items())]
         self._unfinished.clear()
         for finish in begun:

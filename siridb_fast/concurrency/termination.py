@@ -12,7 +12,7 @@ import threading
 import weakref
 from types import FrameType
 
-__all__ = ["TERMINATED", "begin_handling", "end_handling", "is_unhandled"]
+__all__ = ["TERMINATED", "begin_ending", "begin_handling", "end_handling", "is_unhandled"]
 
 TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a process that it ended
 
@@ -25,6 +25,8 @@ class _Termination:
         self._open: weakref.WeakSet[object] = weakref.WeakSet()
         self._forking = threading.local()
         self._has_hooks = False
+        self._is_ending = False  # this process, so that what is open is closed already
+        self._was_told = False  # by a SIGTERM
 
     def add(self, thing: object) -> None:
         if not _is_main_thread() or not self.is_free:
@@ -32,6 +34,7 @@ class _Termination:
         if self._pid != os.getpid():  # what a parent has open is its own
             self._pid = os.getpid()
             self._open.clear()
+            self._is_ending = self._was_told = False
         try:
             signal.signal(signal.SIGTERM, self.handle)
         except ValueError:  # another interpreter of the process is the main one
@@ -58,10 +61,18 @@ class _Termination:
 
     def handle(self, number: int, _: FrameType | None) -> None:
         if self._pid == os.getpid() and self._open:
-            raise SystemExit(TERMINATED)
+            is_news = not (self._is_ending and not self._was_told)
+            self._was_told = True
+            if is_news:
+                raise SystemExit(TERMINATED)
+            return
         # Closed by another thread, which may not put the default back.
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+    def begin_ending(self) -> None:
+        if self._pid == os.getpid():
+            self._is_ending = True
 
     # ---- a fork: Python forgets a signal that comes to the child before it has its own handlers
 
@@ -89,6 +100,15 @@ def begin_handling(thing: object) -> None:
     Nothing happens in any other thread, and where SIGTERM has a handler.
     """
     _termination.add(thing)
+
+
+def begin_ending() -> None:
+    """Take the first SIGTERM from now on for what goes on already: the end of this process.
+
+    A pool of `multiprocessing` sends one to a worker that ends by itself. The second one raises
+    `SystemExit`, as ever.
+    """
+    _termination.begin_ending()
 
 
 def end_handling(thing: object) -> None:

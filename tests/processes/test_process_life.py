@@ -18,7 +18,8 @@ EXIT_TIMEOUT = 30.0
 
 def count(database: Database, name: str) -> int:
     with siridb_fast.connect(database.url) as client:
-        return len(client.query_arrays("select * from *")[name][0])
+        points = client.query_arrays("select * from *").get(name)
+        return 0 if points is None else len(points[0])
 
 
 def program(text: str, database: Database, *arguments: str) -> subprocess.Popen[str]:
@@ -26,6 +27,7 @@ def program(text: str, database: Database, *arguments: str) -> subprocess.Popen[
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(text), *arguments],
         env={**os.environ, "SIRIDB_URL": database.url},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,6 +1,7 @@
 """SIGTERM in a program with a blocking writer ends it as Ctrl+C does, and touches nothing else."""
 
 import signal
+import time
 
 import pytest
 
@@ -88,18 +89,6 @@ PLACES = {
         fill(writer)
         wait()
     """,
-    "the worker of a pool": """
-    import multiprocessing
-
-    def work(_):
-        global writer
-        writer = siridb_fast.connect().writer(linger=60)
-        fill(writer)
-
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        pool.map(work, [0])
-    sys.exit(143)
-    """,
 }
 
 
@@ -109,7 +98,53 @@ def test_sigterm_delivers_what_a_blocking_writer_has(database: Database, place: 
     wait_for(running)
     code, errors = end_of(running, signal.SIGTERM)
     assert code == 143, errors
-    assert count(database, "one") == POINTS
+    assert count(database, "one") == POINTS, errors
+
+
+def test_worker_of_a_pool_that_is_terminated_delivers_what_it_has(database: Database) -> None:
+    pool = """
+    import multiprocessing
+
+    def work(_):
+        global writer
+        writer = siridb_fast.connect().writer(linger=60)
+        fill(writer)
+
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.map(work, [0])  # then it ends its workers by SIGTERM
+    """
+    code, errors = end_of(program(START + pool, database))
+    assert code == 0, errors
+    assert count(database, "one") == POINTS, errors
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_first_sigterm_while_a_program_ends_by_itself_is_no_reason_to_hurry(
+    own_database: Database, signals: int
+) -> None:
+    text = """
+    writer = siridb_fast.connect().writer(linger=60)
+    print("open", flush=True)
+    input()
+    fill(writer)
+    """
+    running = program(START + text, own_database)
+    wait_for(running, "open")
+    own_database.server.pause()  # so that nothing leaves
+    assert running.stderr is not None
+    assert running.stdin is not None
+    running.stdin.write("\n")
+    running.stdin.flush()
+    while "closed by the end" not in running.stderr.readline():
+        assert running.poll() is None
+    for _ in range(signals):
+        running.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+    if signals == 1:
+        own_database.server.resume()
+    errors = end_of(running)[1]
+    own_database.server.resume()
+    assert count(own_database, "one") == (POINTS if signals == 1 else 0), errors
 
 
 UNTOUCHED = {
