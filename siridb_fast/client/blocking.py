@@ -311,7 +311,8 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
             Nothing of it is modified.
         target: A URL, a client, its ``config``, or None for ``SIRIDB_URL``.
         time: The column of times: dates of any unit and time zone (those without one are UTC),
-            Python's datetime, or integers. By default the index or the only column of dates.
+            Python's datetime, or integers. By default the index or the only column of dates. Of
+            CSV files also several: of a date and a time, or of year, month, day and hour.
         series: How series are named: a template of columns, as ``"{host}.{metric}"``, or a
             function whose arguments are named as columns are. ``{column}`` stands for the name of
             the value column. By default that name alone: a wide frame.
@@ -333,7 +334,21 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         types: Of columns of CSV files: ``"float"``, ``"integer"``, ``"string"``, ``"bool"`` or
             ``"time"``; by default what their first lines look like.
         skip_bad: Leave out bad lines of CSV files.
-        delimiter: Of CSV files; by default a comma, or a tab in .tsv.
+        delimiter: Of CSV files; ``" "`` is any run of blanks. It is found by default, as are the
+            next ones.
+        decimal: The decimal sign of the numbers in CSV files, ``"."`` or ``","``.
+        thousands: What stands between groups of three digits; ``" "`` is any kind of blank.
+        encoding: Of CSV files, as Python names it.
+        skip_rows: Lines of CSV files above the header.
+        comment: What lines begin with that are passed over; ``""``: there are none.
+        header: Whether the first line of CSV files has the names of the columns.
+        column_names: Names of the columns of CSV files, in place of those of a header.
+        units_row: Whether a line of units follows the header.
+        nulls: Texts that stand for a missing value in CSV files, beside the usual ones.
+        time_format: Of times in CSV files: ``"iso"``, ``"epoch"``, or a format of `strptime`.
+        time_zone: An IANA name, of times that name no zone; UTC by default.
+        fold: Which of the two a local time is that exists twice: ``"earlier"``, ``"later"``, or
+            ``"error"``, the default.
         progress: True shows a line on stderr; a function is called with a `Progress` ten times a
             second.
 

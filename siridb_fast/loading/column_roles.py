@@ -39,7 +39,9 @@ def find_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
     keys = options.name_template.fields
     for key in keys:
         _require(frame, key, "the template of series names")
-    time = options.time if options.time is not None else _only_time(frame, keys)
+    time = options.time_name
+    if time is None:
+        time = _only_time(frame, keys)
     _require(frame, time, "time")
     if time in frame.shared_names:
         raise ColumnError(f"time={time!r} is both a column and the index; rename one of them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
@@ -10,10 +11,14 @@ from siridb_fast.columns.rules import ColumnRules, MissingPolicy, PrecisionLossP
 from siridb_fast.columns.time_units import UNITS, Unit
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.errors import ConfigError
+from siridb_fast.files.csv.dialect import Fold, joined_name
+from siridb_fast.files.csv.given import CsvGiven, check_character
 from siridb_fast.loading.name_template import NameTemplate
 from siridb_fast.writer.options import Durability
 
 __all__ = ["LoadKeywords", "LoadOptions", "Progress"]
+
+TEMPLATE = re.compile(r"\{[^{}]+\}(\s*\{[^{}]+\})+")  # of a time in several columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Progress:
 class LoadKeywords(TypedDict, total=False):
     """The keyword options of every `load`; see `siridb_fast.load`."""
 
-    time: str | None
+    time: str | Sequence[str] | None
     series: str | Callable[..., str] | None
     values: str | Sequence[str] | None
     unit: Unit | None
@@ -55,13 +60,25 @@ class LoadKeywords(TypedDict, total=False):
     types: Mapping[str, str]
     skip_bad: bool
     delimiter: str | None
+    decimal: str | None
+    thousands: str | None
+    encoding: str | None
+    skip_rows: int | None
+    comment: str | None
+    header: bool | None
+    column_names: Sequence[str]
+    units_row: bool | None
+    nulls: Sequence[str]
+    time_format: str | None
+    time_zone: str | None
+    fold: Fold | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     """The same, validated."""
 
-    time: str | None = None
+    time: str | Sequence[str] | None = None
     series: str | Callable[..., str] | None = None
     values: str | Sequence[str] | None = None
     unit: Unit | None = None
@@ -79,12 +96,25 @@ class LoadOptions:
     types: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
     delimiter: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+    skip_rows: int | None = None
+    comment: str | None = None
+    header: bool | None = None
+    column_names: Sequence[str] = ()
+    units_row: bool | None = None
+    nulls: Sequence[str] = ()
+    time_format: str | None = None
+    time_zone: str | None = None
+    fold: Fold | None = None
+    csv: CsvGiven = field(init=False)
     name_template: NameTemplate = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name_template", NameTemplate(self.series))
-        if self.time is not None and not isinstance(self.time, str):
-            raise ConfigError(f"time is the name of a column, got {self.time!r}")
+        object.__setattr__(self, "time", _settled_time(self.time))
+        object.__setattr__(self, "csv", self._csv())
         if isinstance(self.values, str):
             object.__setattr__(self, "values", (self.values,))
         if self.values is not None:
@@ -107,11 +137,21 @@ class LoadOptions:
         Raises:
             ConfigError: One makes no sense, or is none.
         """
-        allowed = cls.__dataclass_fields__.keys() - {"name_template"}
+        allowed = cls.__dataclass_fields__.keys() - {"name_template", "csv"}
         unknown = keywords.keys() - allowed
         if unknown:
             raise ConfigError(f"a load has no option {min(unknown)!r}")
         return cls(**keywords)
+
+    @property
+    def time_columns(self) -> tuple[str, ...]:
+        """The columns of the time, as they are said; none if they are to be found."""
+        return (self.time,) if isinstance(self.time, str) else tuple(self.time or ())
+
+    @property
+    def time_name(self) -> str | None:
+        """The column of times, or what several columns of files become."""
+        return joined_name(self.time_columns) if self.time_columns else None
 
     def rules(self, time_precision: int | None) -> ColumnRules:
         """Return the rules for reading points into a database of this precision."""
@@ -120,6 +160,13 @@ class LoadOptions:
             on_missing=self.on_missing,
             on_precision_loss=self.on_precision_loss,
         )
+
+    def _csv(self) -> CsvGiven:
+        names = CsvGiven.__dataclass_fields__
+        check_character("delimiter", self.delimiter)
+        if self.delimiter is not None and self.delimiter == self.thousands:
+            raise ConfigError(f"delimiter and thousands are both {self.delimiter!r}")
+        return CsvGiven(**{name: getattr(self, name) for name in names})
 
     def for_writer(self) -> dict[str, Any]:
         """Return the options of the writer of the load."""
@@ -135,3 +182,17 @@ class LoadOptions:
             "delivery_timeout",
         )
         return {name: getattr(self, name) for name in names}
+
+
+def _settled_time(time: Any) -> str | tuple[str, ...] | None:
+    # A name, or several; also as a template, '{Date} {Time}'.
+    if time is None:
+        return None
+    if isinstance(time, str):
+        return tuple(re.findall(r"\{([^{}]+)\}", time)) if TEMPLATE.fullmatch(time) else time
+    columns = tuple(time) if isinstance(time, Sequence) else ()
+    if not columns or not all(isinstance(name, str) for name in columns):
+        raise ConfigError(f"time is the name of a column, or of several, got {time!r}")
+    if len({*columns}) < len(columns):
+        raise ConfigError(f"time names each column once, got {list(columns)}")
+    return columns[0] if len(columns) == 1 else columns

@@ -10,7 +10,6 @@ from siridb_fast.cli.options import Precision
 
 __all__ = [
     "CastOption",
-    "DelimiterOption",
     "DryRunOption",
     "FloorOption",
     "MaxMemoryOption",
@@ -35,10 +34,11 @@ PathsArgument = Annotated[
     ),
 ]
 TimeOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         metavar="COLUMN",
-        help="The column of times: dates, or integers. Without it, the only column of dates.",
+        help="The column of times: dates, or integers. Without it, the only column of dates. Of "
+        "CSV files, also several: --time Date --time Time.",
         show_default=False,
     ),
 ]
@@ -81,14 +81,6 @@ TypesOption = Annotated[
         metavar="COLUMN=KIND",
         help="What is in a column of a CSV file: float, integer, string, bool or time. "
         "Without it, what its first lines look like.",
-        show_default=False,
-    ),
-]
-DelimiterOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CHARACTER",
-        help="What separates the fields of a CSV file. Without it, a comma, or a tab in .tsv.",
         show_default=False,
     ),
 ]

@@ -1,0 +1,84 @@
+"""What a caller says of CSV files: it reaches the files, or is refused with what it may be."""
+
+from typing import Any
+
+import pytest
+
+from siridb_fast.errors import ConfigError
+from siridb_fast.loading.file_source import _read_options
+from siridb_fast.loading.options import LoadOptions
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"delimiter": ";;"}, "delimiter is one ASCII character"),
+    ({"decimal": ";"}, "decimal is '.' or ',', got ';'"),
+    ({"thousands": "xx"}, "thousands is one ASCII character"),
+    ({"thousands": "0"}, "thousands is a separator such as ',', got '0'"),
+    ({"thousands": ",", "decimal": ","}, "decimal and thousands are both ','"),
+    ({"thousands": ";", "delimiter": ";"}, "delimiter and thousands are both ';'"),
+    ({"encoding": "utf-99"}, "encoding: Python knows no 'utf-99'"),
+    ({"skip_rows": -1}, "skip_rows is a count of lines, got -1"),
+    ({"skip_rows": True}, "skip_rows is a count of lines, got True"),
+    ({"comment": 1}, "comment is what a line begins with, got 1"),
+    ({"header": 2}, "header is true or false, got 2"),
+    ({"units_row": "no"}, "units_row is true or false, got 'no'"),
+    ({"column_names": "time"}, "column_names is a list of texts, got 'time'"),
+    ({"column_names": ["a", "a"]}, "column_names has each name once, got ['a', 'a']"),
+    ({"nulls": "x"}, "nulls is a list of texts, got 'x'"),
+    ({"time_format": "yyyy"}, "time_format is 'iso', 'epoch' or a format such as '%d.%m.%Y"),
+    ({"time_zone": "Mars"}, "time_zone is a name such as 'Europe/Berlin', got 'Mars'"),
+    ({"time_zone": ""}, "time_zone is a name such as 'Europe/Berlin', got ''"),
+    ({"fold": "first"}, "fold is one of 'error', 'earlier', 'later', got 'first'"),
+    ({"time": 1}, "time is the name of a column, or of several, got 1"),
+    ({"time": []}, "time is the name of a column, or of several, got []"),
+    ({"time": ["a", "a"]}, "time names each column once, got ['a', 'a']"),
+]
+
+
+@pytest.mark.parametrize(("options", "reason"), REFUSED)
+def test_option_that_makes_no_sense_is_refused(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        LoadOptions(**options)
+    assert reason in str(caught.value)
+
+
+SAID: list[tuple[str, Any]] = [
+    ("decimal", ","),
+    ("thousands", "."),
+    ("encoding", "cp1252"),
+    ("skip_rows", 3),
+    ("comment", ""),
+    ("header", False),
+    ("column_names", ("time", "a")),
+    ("units_row", True),
+    ("nulls", ("nil",)),
+    ("time_format", "%d.%m.%Y"),
+    ("time_zone", "Europe/Berlin"),
+    ("fold", "later"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), SAID)
+def test_what_is_said_of_csv_files_reaches_them(name: str, value: Any) -> None:
+    options = LoadOptions(**{name: value})
+    assert getattr(_read_options(options).csv, name) == value
+
+
+TIMES: list[tuple[Any, tuple[str, ...], str | None]] = [
+    (None, (), None),
+    ("t", ("t",), "t"),
+    (["t"], ("t",), "t"),
+    (["Date", "Time"], ("Date", "Time"), "Date Time"),
+    ("{Date} {Time}", ("Date", "Time"), "Date Time"),
+    ("{Date}{Time}", ("Date", "Time"), "Date Time"),
+    ("{t}", ("{t}",), "{t}"),
+]
+
+
+@pytest.mark.parametrize(("time", "columns", "name"), TIMES)
+def test_time_may_be_in_several_columns(
+    time: Any, columns: tuple[str, ...], name: str | None
+) -> None:
+    options = LoadOptions(time=time)
+    read = _read_options(options)
+    assert (options.time_columns, options.time_name) == (columns, name)
+    assert (read.time_columns, read.time) == (columns, name)
