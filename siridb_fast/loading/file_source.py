@@ -6,6 +6,7 @@ the other. Names rows as the file does. Runs in the thread that reads.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError, FileError
+from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.open import ReadOptions, TableFile, find_files, open_file
 from siridb_fast.loading.column_roles import ColumnRoles, find_roles
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
@@ -32,7 +34,10 @@ logger = logging.getLogger("siridb_fast")
 class FileProgress(Protocol):
     """Notes how far a file is; rows count from the start of its first pass."""
 
-    def begin(self, file: Path, passes: str) -> tuple[int, int]:
+    def dialect_of(self, file: Path) -> str:
+        """Return how it was read when it began, as JSON; '' where it begins now."""
+
+    def begin(self, file: Path, passes: str, dialect: str) -> tuple[int, int]:
         """Return up to which row it is stored, and up to which it may be."""
 
     def start(self, file: Path, rows: int) -> None:
@@ -92,7 +97,7 @@ class FileSource:
 
     def __iter__(self) -> Iterator[FilePortion]:
         for file in self.files:
-            with open_file(file, self._read_options) as table:
+            with open_file(file, self._options_of(file)) as table:
                 self._passes_behind, self._passes = 0, 1
                 self._current = table
                 self._note_left_out(file, table)
@@ -103,6 +108,13 @@ class FileSource:
                     self.bad_lines += table.bad_lines
                     self.first_bad.extend(table.first_bad)
             self._size_before += file.stat().st_size
+
+    def _options_of(self, file: Path) -> ReadOptions:
+        # It is read as it was when it began.
+        noted = "" if self._progress is None else self._progress.dialect_of(file)
+        if not noted:
+            return self._read_options
+        return replace(self._read_options, dialect=Dialect.from_json(json.loads(noted)))
 
     def _note_left_out(self, file: Path, table: TableFile) -> None:
         for name in table.left_out:
@@ -116,7 +128,7 @@ class FileSource:
         progress = self._progress
         row, started = 0, 0
         if progress is not None:
-            row, started = progress.begin(file, _described(passes))
+            row, started = progress.begin(file, _described(passes), _noted(table.dialect))
         portion: FilePortion | None = None
         for current, batch in self._read(table, passes, row):
             for rows in _cut(batch, started - row):
@@ -245,6 +257,10 @@ def _read_options(options: LoadOptions) -> ReadOptions:
         csv=options.csv,
         unit=options.unit,
     )
+
+
+def _noted(dialect: Dialect | None) -> str:
+    return "" if dialect is None else json.dumps(dialect.as_json())
 
 
 def _cut(batch: Any, rows: int) -> Iterator[Any]:

@@ -32,16 +32,20 @@ from siridb_fast.loading.manifest_file import bring_back, connect_to, is_there, 
 __all__ = ["MANIFEST_NAME", "Entry", "Manifest", "job_key"]
 
 MANIFEST_NAME = "siridb-load.sqlite"
-VERSION = 3  # of the manifest; as SQLite's user_version
+VERSION = 4  # of the manifest; as SQLite's user_version
 ASKED, BEGUN = " anew, asked for", " anew, begun"  # behind a job: what may take its place
-UPGRADED = 2  # the version that is made the newest; of its files it is not known where they went
+UPGRADED = (2, 3)  # versions that are made the newest, by the columns that they lack
+ADDED = {
+    "servers": "ALTER TABLE files ADD COLUMN servers TEXT NOT NULL DEFAULT ''",
+    "dialect": "ALTER TABLE files ADD COLUMN dialect TEXT NOT NULL DEFAULT ''",
+}
 SCHEMA = """
 CREATE TABLE files (
     job TEXT NOT NULL, file TEXT NOT NULL,
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, passes TEXT NOT NULL,
     delivered INTEGER NOT NULL DEFAULT 0, started INTEGER NOT NULL DEFAULT 0,
     is_done INTEGER NOT NULL DEFAULT 0, hosts TEXT NOT NULL, owner TEXT,
-    servers TEXT NOT NULL DEFAULT '',
+    servers TEXT NOT NULL DEFAULT '', dialect TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (job, file))
 """
 
@@ -163,12 +167,22 @@ class Manifest:
         self._delivered.clear()
         self._noted_as = self._job
 
-    def claim(self, file: Path, passes: str = "") -> Entry:
+    def dialect_of(self, file: Path) -> str:
+        """Return how a file is read of which something is loaded, as it was noted; else ''."""
+        with self._transaction():
+            row = self._base.execute(
+                "SELECT dialect FROM files WHERE job = ? AND file = ? AND (started OR is_done)",
+                (self._noted_as, file.name),
+            ).fetchone()
+        return "" if row is None else str(row[0])
+
+    def claim(self, file: Path, passes: str = "", dialect: str = "") -> Entry:
         """Begin or go on with a file, for this process alone.
 
         Args:
             file: In the folder of the manifest.
             passes: Tells how its rows are counted.
+            dialect: How it is read, so that it is read so again.
 
         Raises:
             FileError: Another process is at it; or it was loaded in part in other passes.
@@ -179,7 +193,7 @@ class Manifest:
             if self._found(file) is None:
                 key = (self._noted_as, file.name)
                 self._base.execute("DELETE FROM files WHERE job = ? AND file = ?", key)
-            self._insert(file, passes)
+            self._insert(file, passes, dialect)
             self._check_passes(file, passes)
             self._own(file)
             return self._found(file) or Entry(0, 0, is_done=False)
@@ -202,8 +216,9 @@ class Manifest:
             if self._value("SELECT count(*) FROM sqlite_master") == 0:
                 self._base.execute(SCHEMA)
                 self._base.execute(f"PRAGMA user_version = {VERSION}")
-            if self._value("PRAGMA user_version") == UPGRADED:
-                self._base.execute("ALTER TABLE files ADD COLUMN servers TEXT NOT NULL DEFAULT ''")
+            if (old := self._value("PRAGMA user_version")) in UPGRADED:
+                for change in [*ADDED.values()][UPGRADED.index(old) :]:
+                    self._base.execute(change)
                 self._base.execute(f"PRAGMA user_version = {VERSION}")
         version = self._value("PRAGMA user_version")
         if version != VERSION:
@@ -227,12 +242,15 @@ class Manifest:
                 pid = owner.partition(" ")[0]
                 raise FileError(f"process {pid} is loading it", file=str(file))
 
-    def _insert(self, file: Path, passes: str) -> None:
+    def _insert(self, file: Path, passes: str, dialect: str = "") -> None:
         status = file.stat()
         self._base.execute(
-            "INSERT OR IGNORE INTO files (job, file, size, mtime_ns, hosts, passes) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (self._noted_as, file.name, status.st_size, status.st_mtime_ns, self._hosts, passes),
+            "INSERT OR IGNORE INTO files (job, file, size, mtime_ns, hosts, passes, dialect) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(self._noted_as, file.name, status.st_size, status.st_mtime_ns),
+                *(self._hosts, passes, dialect),
+            ),
         )
 
     def _own(self, file: Path) -> None:

@@ -84,9 +84,13 @@ class Manifests:
         """Of their SQLite files."""
         return [manifest.path for manifest in self._manifests.values()]
 
-    def begin(self, file: Path, passes: str = "") -> tuple[int, int]:
+    def dialect_of(self, file: Path) -> str:
+        """Return how a file is read of which something is loaded, as it was noted; else ''."""
+        return self._of(file).dialect_of(file)
+
+    def begin(self, file: Path, passes: str = "", dialect: str = "") -> tuple[int, int]:
         """Begin with a file; return up to which row it is stored, and up to which it may be."""
-        entry = self._of(file).claim(file, passes)
+        entry = self._of(file).claim(file, passes, dialect)
         return entry.delivered, entry.started
 
     def start(self, file: Path, rows: int) -> None:

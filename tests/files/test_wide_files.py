@@ -184,7 +184,10 @@ class Noted:
         self.passes = ""
         self.calls: list[tuple[str, int]] = []
 
-    def begin(self, file: Path, passes: str) -> tuple[int, int]:
+    def dialect_of(self, file: Path) -> str:
+        return ""
+
+    def begin(self, file: Path, passes: str, dialect: str) -> tuple[int, int]:
         self.passes = passes
         return self.limits
 

@@ -1,12 +1,15 @@
 """What a caller says of CSV files: it reaches the files, or is refused with what it may be."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from siridb_fast.errors import ConfigError
-from siridb_fast.loading.file_source import _read_options
+from siridb_fast.loading.file_source import FileSource, _read_options
+from siridb_fast.loading.manifest import job_key
 from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.resume import Manifests, Start
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"delimiter": ";;"}, "delimiter is one ASCII character"),
@@ -82,3 +85,30 @@ def test_time_may_be_in_several_columns(
     read = _read_options(options)
     assert (options.time_columns, options.time_name) == (columns, name)
     assert (read.time_columns, read.time) == (columns, name)
+
+
+TWO_TIMES = "begin,end,v\n2024-01-01,2024-01-02,1.5\n"
+
+
+def manifests_of(file: Path, start: Start) -> Manifests:
+    return Manifests([file], job_key("db"), start)
+
+
+def test_load_that_goes_on_reads_as_it_began(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(TWO_TIMES)
+    with manifests_of(file, Start.FRESH) as manifests:
+        portions = iter(FileSource([file], LoadOptions(time="end"), manifests))
+        next(portions).on_leaving()
+    with manifests_of(file, Start.RESUME) as manifests:
+        source = FileSource([file], LoadOptions(), manifests)
+        assert [portion.current.roles.time for portion in source] == ["end"]
+
+
+def test_file_of_which_nothing_left_is_guessed_anew(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(TWO_TIMES)
+    with manifests_of(file, Start.FRESH) as manifests:
+        next(iter(FileSource([file], LoadOptions(time="end"), manifests)))
+    with manifests_of(file, Start.RESUME) as manifests:
+        assert manifests.dialect_of(file) == ""

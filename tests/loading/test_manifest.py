@@ -309,6 +309,7 @@ def test_manifest_of_version_2_is_gone_on_with(file: Path) -> None:
     load_all(file, [])
     with closing(sqlite3.connect(file.parent / MANIFEST_NAME)) as base:
         base.execute("ALTER TABLE files DROP COLUMN servers")
+        base.execute("ALTER TABLE files DROP COLUMN dialect")
         base.execute("PRAGMA user_version = 2")
         base.commit()
     with Manifests([file], JOB, Start.RESUME, HOSTS, ["one"]) as manifests:

@@ -3,6 +3,7 @@
 The files of `versions` were written by the code of their time, and are never written anew.
 """
 
+import json
 import lzma
 import os
 import sqlite3
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from siridb_fast.errors import FileError
+from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.loading.manifest import MANIFEST_NAME, UPGRADED, VERSION, Entry, Manifest, job_key
 
 FOLDER = Path(__file__).parent / "versions"
@@ -29,7 +31,7 @@ def manifest_of(version: int, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("version", [UPGRADED, VERSION])
+@pytest.mark.parametrize("version", [*UPGRADED, VERSION])
 def test_manifest_of_each_version_opens_with_all_that_was_noted(
     tmp_path: Path, version: int
 ) -> None:
@@ -38,11 +40,15 @@ def test_manifest_of_each_version_opens_with_all_that_was_noted(
         assert manifest.look_up(tmp_path / "asked.csv") is None
         assert manifest.claim(tmp_path / "partly.csv", "2") == Entry(100, 900, is_done=False)
         manifest.start(tmp_path / "partly.csv", 1000)
+        noted = manifest.dialect_of(tmp_path / "partly.csv")
+        assert bool(noted) == (version not in UPGRADED)
+        if noted:
+            assert Dialect.from_json(json.loads(noted)).names == ("time", "a")
     with Manifest(tmp_path / MANIFEST_NAME, JOB, HOSTS) as manifest:
         assert manifest.look_up(tmp_path / "partly.csv") == Entry(100, 1000, is_done=False)
 
 
-@pytest.mark.parametrize("version", [UPGRADED - 1, VERSION + 1])
+@pytest.mark.parametrize("version", [UPGRADED[0] - 1, VERSION + 1])
 def test_manifest_of_no_known_version_says_which_version_reads_it(
     tmp_path: Path, version: int
 ) -> None:
