@@ -72,6 +72,7 @@ class FileSource:
         self.size = sum(file.stat().st_size for file in self.files)
         self.bad_lines = 0
         self.first_bad: list[FileError] = []
+        self.dialects: dict[str, list[Path]] = {}  # how CSV files are read, and which files
         self.left_out: dict[str, None] = {}  # columns that are nested
         self._progress = progress
         self._options = options
@@ -101,6 +102,8 @@ class FileSource:
                 self._passes_behind, self._passes = 0, 1
                 self._current = table
                 self._note_left_out(file, table)
+                if table.dialect is not None:
+                    self.dialects.setdefault(str(table.dialect), []).append(file)
                 try:
                     yield from self._portions(file, table)
                 finally:

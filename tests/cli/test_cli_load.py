@@ -214,7 +214,10 @@ def test_dry_run_sends_nothing_and_says_what_it_would(own_database: Database) ->
     assert (rows["series"], rows["points"], rows["rows"]) == ("3", "12", "4")
     assert rows["first time"] == "2026-01-01T00:00:00.000000000Z"
     assert rows["last time"] == "2026-01-01T00:00:03.000000000Z"
-    assert (rows["float"], rows["integer"], rows["string"]) == ("temp", "count", "text")
+    assert rows["string"] == "text"
+    assert "2026-01-01T00:00:02.000000000Z │ 2.5 │" in " ".join(done.stdout.split())
+    assert "2026-01-01T00:00:01.000000000Z │ 'b' │" in " ".join(done.stdout.split())
+    assert "read as: comma, times in column 'ts' as the precision of the database" in done.stdout
     assert done.stderr == ""
 
 

@@ -337,13 +337,26 @@ def test_empty_head_has_the_plain_dialect() -> None:
     assert guessed("") == guessed("\n\n") == Dialect()
 
 
+EPOCH = "times in column 'time' as the precision of the database since 1970"
+ISO_TIME = "times ISO 8601 in column 'time'"
+ZEIT = "times '%d.%m.%Y %H:%M' in column 'Zeit'"
 SHOWN: list[tuple[str, dict[str, Any], str]] = [
+    (PLAIN, {}, "comma, times ISO 8601 in column 'time', taken as UTC, UTF-8"),
     (
         "Zeit;a\n01.03.2024 00:15;1,5\n",
         {"time_zone": "Asia/Tokyo"},
-        "semicolon, decimal comma, times '%d.%m.%Y %H:%M' in 'Zeit', taken as Asia/Tokyo, UTF-8",
+        f"semicolon, decimal comma, {ZEIT}, taken as Asia/Tokyo, UTF-8",
     ),
-    (PLAIN, {}, "comma, times ISO 8601 in 'time', taken as UTC, UTF-8"),
+    (
+        "x\n\ntime,a,\n1709251200,y,\n",
+        {},
+        f"comma, 2 lines above the header, {EPOCH}, field 3 left out, texts in 'a', UTF-8",
+    ),
+    (
+        "time\ta,\n2024-03-01\t-\n2024-03-01\t1 234\n",
+        {},
+        f"tab, thousands ' ', missing values '-', {ISO_TIME}, taken as UTC, UTF-8",
+    ),
 ]
 
 

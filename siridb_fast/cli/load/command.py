@@ -32,6 +32,7 @@ from siridb_fast.cli.load.csv_options import (
     UnitsRowOption,
     split_names,
 )
+from siridb_fast.cli.load.dialects import dialect_lines
 from siridb_fast.cli.load.options import (
     CastOption,
     DryRunOption,
@@ -190,6 +191,8 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             raise typer.Exit(ExitCode.INCOMPLETE) from None
         except (SiriDBError, OSError, KeyboardInterrupt, SystemExit) as exc:
             bar.close()
+            for line in dialect_lines(source):
+                note(line)
             for text in _notes(exc):
                 note(text[0].upper() + text[1:])
             _note_how_to_go_on(manifests, loader, start)

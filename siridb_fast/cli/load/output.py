@@ -25,12 +25,13 @@ from rich.table import Table
 from rich.text import Text
 
 from siridb_fast.cli.errors import shown, warn
+from siridb_fast.cli.load.dialects import dialect_lines
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.delivery.report import Report
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.survey import Survey
 
-__all__ = ["new_bar", "print_report", "print_survey"]
+__all__ = ["new_bar", "print_dialects", "print_report", "print_survey"]
 
 SHOWN_SERIES = 10
 SHOWN_BAD_LINES = 3
@@ -84,11 +85,18 @@ def print_report(report: Report, source: FileSource) -> None:
         *_unless_0("in doubt", report.in_doubt_points),
         *_unless_0("changed", report.changed_points),
     ]
+    print_dialects(source)
     _print(title, figures)
     _warn_of_left_out(source)
     _warn_of_expired(report.expired, report.expired_series)
     for failure in (*report.rejected, *report.in_doubt, *report.changed)[:SHOWN_BAD_LINES]:
         warn(str(failure))
+
+
+def print_dialects(source: FileSource) -> None:
+    """Print how the CSV files are read, as it was said or found."""
+    for line in dialect_lines(source):
+        print(line)  # not in a table: it is one line, however narrow the terminal is
 
 
 def print_survey(survey: Survey, source: FileSource) -> None:
@@ -104,14 +112,25 @@ def print_survey(survey: Survey, source: FileSource) -> None:
     ]
     if limits is not None:
         figures += [("first time", f"{limits[0]}Z"), ("last time", f"{limits[1]}Z")]
-    figures += [(f"  {type_}", name) for name, type_ in islice(survey.types.items(), SHOWN_SERIES)]
+    for name, type_ in islice(survey.types.items(), SHOWN_SERIES):
+        figures.append((f"  {type_}", name))
+        figures += _first_points(survey, name)
     if len(survey.types) > SHOWN_SERIES:
         figures.append(("", f"and {len(survey.types) - SHOWN_SERIES:,} series more"))
+    print_dialects(source)
     _print("Would load (nothing was sent)", figures)
     _warn_of_left_out(source)
     _warn_of_expired(survey.expired, survey.expired_series)
     if limits is not None and not _are_plausible(limits):
         warn("these times are odd; is --unit what it should be?")
+
+
+def _first_points(survey: Survey, series: str) -> Figures:
+    if survey.time_precision is None:
+        return []
+    unit = UNITS[survey.time_precision]
+    points = survey.points_of.get(series, [])
+    return [(f"    {np.datetime64(time, unit)}Z", value) for time, value in points]
 
 
 def _unless_0(name: str, count: int) -> Figures:

@@ -15,6 +15,7 @@ __all__ = ["Dialect", "Fold", "TimeFormat", "Unit", "joined_name"]
 
 Unit = Literal["s", "ms", "us", "ns"]
 Fold = Literal["error", "earlier", "later"]
+SHOWN_TEXTS = 3
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "blanks"}
 
 
@@ -103,8 +104,17 @@ class Dialect:
         parts += [] if self.comment is None else [f"comments {self.comment!r}"]
         parts += [] if self.has_header else ["no header"]
         parts += ["a row of units"] if self.has_units_row else []
+        parts += [f"missing values {' '.join(map(repr, self.nulls))}"] if self.nulls else []
         parts += [] if self.time is None else [_time_text(self.time)]
+        parts += self._odd_fields()
         return ", ".join([*parts, self.encoding.upper()])
+
+    def _odd_fields(self) -> list[str]:
+        out = [str(number) for number, name in enumerate(self.names, 1) if not name]
+        texts = [repr(name) for name, kind in self.kinds.items() if kind == "string"]
+        shown = texts[:SHOWN_TEXTS] + (["…"] if len(texts) > SHOWN_TEXTS else [])
+        parts = [f"field {', '.join(out)} left out"] if out else []
+        return [*parts, f"texts in {' '.join(shown)}"] if texts else parts
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` takes."""
@@ -121,7 +131,8 @@ class Dialect:
 
 
 def _time_text(time: TimeFormat) -> str:
-    where = " and ".join(map(repr, time.columns))
+    columns = "columns" if len(time.columns) > 1 else "column"
+    where = f"{columns} {', '.join(map(repr, time.columns))}"
     if time.form == "epoch":
         return f"times in {where} as {time.unit or 'the precision of the database'} since 1970"
     form = "ISO 8601" if time.form == "iso" else repr(time.form)
