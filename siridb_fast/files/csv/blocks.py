@@ -1,4 +1,4 @@
-"""The text of a CSV file, in blocks of whole records, decompressed; and its header.
+"""The text of a CSV file, in blocks of whole records, decompressed and in UTF-8; and its header.
 
 A block is about as large as asked for, more only if a record is. This module needs pyarrow, for
 its decompression (see `siridb_fast.files.open`). It knows nothing of values.
@@ -7,7 +7,6 @@ its decompression (see `siridb_fast.files.open`). It knows nothing of values.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,16 @@ import pyarrow as pa
 
 from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_schema import reading
+from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.lines import has_open_quote, records_end
+from siridb_fast.files.csv.plain_text import TextCleaner, blank_lines, drop_records
 from siridb_fast.files.paths import compression
 
 __all__ = ["Block", "CsvBlocks", "split_header"]
 
 MAX_RECORD = 64 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-NUMBER = re.compile(r"[+-]?\d[\d.eE+-]*")
+UTF_8 = ("utf-8", "utf-8-sig", "ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,11 @@ class Block:
 class CsvBlocks:
     """The blocks of one file, from its beginning; read once."""
 
-    def __init__(self, path: Path, delimiter: str, block_bytes: int) -> None:
+    def __init__(self, path: Path, dialect: Dialect, block_bytes: int) -> None:
         self.path = path
-        self._delimiter = delimiter
+        self._dialect = dialect
+        self._delimiter = dialect.delimiter
+        self._cleaner = TextCleaner(dialect)
         self._block_bytes = block_bytes
         codec = compression(path)
         self._what = "a CSV file" if codec is None else f"a CSV file compressed with {codec}"
@@ -49,6 +51,8 @@ class CsvBlocks:
             self._stream = (
                 self._file if codec is None else pa.CompressedInputStream(self._file, codec)
             )
+            if dialect.encoding not in UTF_8:
+                self._stream = pa.transcoding_input_stream(self._stream, dialect.encoding, "utf-8")
         self._offset = 0
 
     @property
@@ -64,7 +68,7 @@ class CsvBlocks:
             text += data
             end = records_end(text, self._delimiter)
             if end:
-                yield Block(text[:end], line)
+                yield Block(self._cleaner.clean(text[:end]), line)
                 line += text.count(b"\n", 0, end)
                 text = text[end:]
             elif len(text) > MAX_RECORD:
@@ -72,7 +76,7 @@ class CsvBlocks:
         if text:
             if has_open_quote(text, self._delimiter):
                 raise FileError(self._endless(text), file=str(self.path), line=line)
-            yield Block(text, line)
+            yield Block(self._cleaner.clean(text), line)
 
     def close(self) -> None:
         """Close the file."""
@@ -82,15 +86,21 @@ class CsvBlocks:
         self._file.close()
 
     def _first_bytes(self) -> bytes:
-        text = self._read(len(BOM))
-        if text.startswith(UTF_16):
-            raise FileError("the text is UTF-16, expected UTF-8", file=str(self.path))
-        return text.removeprefix(BOM)
+        text = self._read(len(BOM)).removeprefix(BOM)
+        skipped = self._dialect.skip_rows
+        while text.count(b"\n") < skipped and (data := self._read(self._block_bytes)):
+            text += data
+        return blank_lines(text, skipped)
 
     def _read(self, size: int) -> bytes:
-        with reading(self.path, self._what):
-            data: bytes = self._stream.read(size)
-            self._offset = self._file.tell()
+        try:
+            with reading(self.path, self._what):
+                data: bytes = self._stream.read(size)
+                self._offset = self._file.tell()
+        except UnicodeError as exc:
+            encoding = self._dialect.encoding
+            reason = f"the text is not {encoding}: {exc}; say what it is: encoding= (--encoding)"
+            raise FileError(reason, file=str(self.path)) from None
         return data
 
     def _endless(self, text: bytes) -> str:
@@ -99,36 +109,24 @@ class CsvBlocks:
         return f"the line is longer than {MAX_RECORD:,} bytes"
 
 
-def split_header(block: Block, delimiter: str, path: Path) -> tuple[list[str], Block] | None:
-    """Return the column names, and the remainder of the block; None if all lines are blank."""
+def split_header(block: Block, dialect: Dialect, path: Path) -> Block | None:
+    """Return what of a block is below the header and the units; None if all lines are blank."""
     text = block.text.lstrip(b"\r\n")
     line = block.line + block.text.count(b"\n", 0, len(block.text) - len(text))
     if not text:
         return None
-    end = text.find(b"\n") + 1 or len(text)
-    while end < len(text) and records_end(text[:end], delimiter) != end:
-        end = text.find(b"\n", end) + 1 or len(text)
-    names = _names(text[:end], delimiter, path, line)
-    return names, Block(text[end:], line + text.count(b"\n", 0, end))
+    header, body = drop_records(
+        text, dialect.has_header + dialect.has_units_row, dialect.delimiter
+    )
+    _check(header, dialect.delimiter, path, line)
+    return Block(body, line + header.count(b"\n"))
 
 
-def _names(header: bytes, delimiter: str, path: Path, line: int) -> list[str]:
-    """Return the names, without blanks around them."""
+def _check(header: bytes, delimiter: str, path: Path, line: int) -> None:
     try:
-        fields = next(csv.reader([header.decode()], delimiter=delimiter))
+        lines = (line + "\n" for line in header.decode().split("\n"))
+        list(csv.reader(lines, delimiter=delimiter))
     except (UnicodeDecodeError, csv.Error) as error:
         reason = "UTF-8 text" if isinstance(error, UnicodeDecodeError) else "a line of CSV"
         text = f"the header is not {reason}: {error}"
         raise FileError(text, file=str(path), line=line) from error
-    names = [name.strip() for name in fields]
-    if all(NUMBER.fullmatch(name) for name in names):
-        text = f"expected a header with column names, got the numbers {', '.join(names[:5])}"
-        raise FileError(text, file=str(path), line=line)
-    for number, name in enumerate(names, 1):
-        if not name:
-            text = f"column {number} of the header has no name"
-            raise FileError(text, file=str(path), line=line)
-        if name in names[: number - 1]:
-            text = f"the header has column {name!r} more than once"
-            raise FileError(text, file=str(path), line=line)
-    return names

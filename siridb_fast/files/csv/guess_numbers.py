@@ -17,7 +17,7 @@ from siridb_fast.files.csv.given import CsvGiven
 __all__ = ["Cell", "Reading", "is_number", "settle_numbers"]
 
 BLANKS = " \u00a0\u202f\u2009"
-EXPONENT = r"(?:[eE][+-]?\d+)?"
+EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,31 @@ class Reading:
             parts += [f"thousands={self.thousands!r} (--thousands {_shell(self.thousands)})"]
         return " and ".join(parts)
 
+    @property
+    def group(self) -> str:
+        """What stands between groups of digits, as characters of a class of a pattern."""
+        if self.thousands == " ":
+            return BLANKS
+        return "'\u2019" if self.thousands == "'" else re.escape(self.thousands or "")
+
+    @property
+    def pattern(self) -> str:
+        """What a number is, read so."""
+        digits = r"[0-9]+"
+        if self.thousands is not None:
+            digits = rf"(?:[1-9][0-9]{{0,2}}(?:[{self.group}][0-9]{{3}})+|[0-9]+)"
+        point = re.escape(self.decimal)
+        number = rf"(?:{digits}(?:{point}[0-9]*)?|{point}[0-9]+){EXPONENT}"
+        return rf"[+-]?(?:{number}|[iI]nf(?:inity)?)"
+
     def fits(self, text: str) -> bool:
         """Tell whether a text is a number, read so."""
-        return _pattern(self).fullmatch(text) is not None
+        return _compiled(self).fullmatch(text) is not None
 
     def value(self, text: str) -> float:
         """Return the number that a text is, which fits."""
         if self.thousands is not None:
-            text = re.sub(f"[{_group(self.thousands)}]", "", text)
+            text = re.sub(f"[{self.group}]", "", text)
         return float(text.replace(self.decimal, "."))
 
 
@@ -129,19 +146,8 @@ def _contradiction(
 
 
 @cache
-def _pattern(reading: Reading) -> re.Pattern[str]:
-    digits = r"\d+"
-    if reading.thousands is not None:
-        digits = rf"(?:[1-9]\d{{0,2}}(?:[{_group(reading.thousands)}]\d{{3}})+|\d+)"
-    point = re.escape(reading.decimal)
-    number = rf"(?:{digits}(?:{point}\d*)?|{point}\d+){EXPONENT}"
-    return re.compile(rf"[+-]?(?:{number}|[iI]nf(?:inity)?)", re.ASCII)
-
-
-def _group(thousands: str) -> str:
-    if thousands == " ":
-        return BLANKS
-    return "'\u2019" if thousands == "'" else re.escape(thousands)
+def _compiled(reading: Reading) -> re.Pattern[str]:
+    return re.compile(reading.pattern)
 
 
 def _shell(text: str) -> str:

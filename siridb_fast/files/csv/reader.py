@@ -28,6 +28,7 @@ from siridb_fast.files.csv.blocks import Block, CsvBlocks, split_header
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.head import settled_dialect
 from siridb_fast.files.csv.lines import LineMap, record_lines
+from siridb_fast.files.csv.numbers import plain_numbers, without_nulls
 from siridb_fast.files.csv.values import ARROW_TYPES, EXPECTED, convert, decide_time, decide_type
 
 __all__ = ["CsvTable"]
@@ -71,7 +72,7 @@ class CsvTable(TableFile):
         self._delimiter = self.dialect.delimiter
         with reading(path, "a CSV file"):
             self.size = path.stat().st_size
-        self._names: list[str] = []
+        self._names = [name for name in self.dialect.names if name]
         self._line_map = LineMap()
         self._source = self._open()
         self._kinds = self._decide_kinds()
@@ -124,18 +125,18 @@ class CsvTable(TableFile):
 
     def _open(self) -> CsvBlocks:
         block_bytes = max(SMALLEST_BLOCK, self._options.batch_bytes // 2)
-        return CsvBlocks(self.path, self._delimiter, block_bytes)
+        return CsvBlocks(self.path, self.dialect, block_bytes)
 
     def _bodies(self) -> Iterator[Block]:
         """Yield the blocks after the header, which is read first."""
-        header = None
+        has_begun = False
         for block in self._source:
-            if header is not None:
+            if has_begun:
                 yield block
-            elif (header := split_header(block, self._delimiter, self.path)) is not None:
-                self._names, body = header
+            elif (body := split_header(block, self.dialect, self.path)) is not None:
+                has_begun = True
                 yield body
-        if header is None:
+        if not has_begun:
             raise FileError("the file is empty, expected a header", file=str(self.path))
 
     def _decide_kinds(self) -> dict[str, str]:
@@ -155,9 +156,9 @@ class CsvTable(TableFile):
         dialect = self.dialect
         time = dialect.time
         is_read = time is None or (time.form in ("iso", "epoch") and len(time.columns) == 1)
-        if not is_read or (dialect.decimal, dialect.thousands) != (".", None):
+        if not is_read:
             raise FileError(
-                f"files like it are not read yet: {dialect} (decimal={dialect.decimal!r})",
+                f"files like it are not read yet: {dialect}",
                 file=str(self.path),
             )
 
@@ -165,12 +166,17 @@ class CsvTable(TableFile):
         given = self._options.types.get(name)
         if name in self._options.names:
             return "string"
+        texts = without_nulls(texts, self.dialect)
         time = self.dialect.time
         if given is None and time is not None and time.columns == (name,):
             return decide_time(texts, integers=time.form == "epoch")
         if given == "time":
             return decide_time(texts, integers=name == self._options.time)
-        return given or decide_type(texts)
+        if given is not None or self.dialect.kinds.get(name) == "bool":
+            return given or "bool"
+        found = decide_type(plain_numbers(texts, self.dialect))
+        is_number = self.dialect.kinds.get(name) == "float" and found == "string"
+        return "float" if is_number else found
 
     def _texts(self, block: Block) -> _Texts:
         lines, _ = record_lines(block.text, self._delimiter, block.line)
@@ -201,11 +207,12 @@ class CsvTable(TableFile):
             n for n, line in enumerate(text.split("\n"), block.line) if SURROGATE.search(line)
         ]
         records = np.unique(lines[np.searchsorted(lines, found, side="right") - 1])
-        expected = "the line is not UTF-8 text; convert the file to UTF-8"
+        expected = "the line is not UTF-8 text; encoding= (--encoding) says what it is"
         return text.encode("utf-8", "replace"), [_Fault(int(line), expected) for line in records]
 
     def _parse(self, text: bytes, leave_out: Any) -> pa.Table:
-        names = self._names
+        # What is left out has a name too, which no column can have.
+        names = [name or f"\0{number}" for number, name in enumerate(self.dialect.names)]
         return csv.read_csv(
             pa.BufferReader(text),
             read_options=csv.ReadOptions(
@@ -221,7 +228,7 @@ class CsvTable(TableFile):
             convert_options=csv.ConvertOptions(
                 check_utf8=False,
                 column_types=dict.fromkeys(names, pa.string()),
-                include_columns=self._options.columns,
+                include_columns=self._options.columns or self._names,
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
                 null_values=[""],
@@ -238,7 +245,7 @@ class CsvTable(TableFile):
         columns = []
         for name, kind in self._kinds.items():
             array = _array(texts.table, name)
-            done = convert(array, kind, every=self._options.skip_bad)
+            done = convert(self._plain(array, kind), kind, every=self._options.skip_bad)
             for row in done.bad:
                 line = int(texts.lines[row])
                 # Where the first line does not fit, all may be like it, and would be left out.
@@ -251,6 +258,10 @@ class CsvTable(TableFile):
         is_good = ~np.isin(texts.lines, [*faults])
         self._line_map.add(texts.lines[is_good])
         return self._batch(columns, None if is_good.all() else pa.array(is_good))
+
+    def _plain(self, texts: pa.Array, kind: str) -> pa.Array:
+        texts = without_nulls(texts, self.dialect)
+        return plain_numbers(texts, self.dialect) if kind in ("integer", "float") else texts
 
     def _batch(self, columns: list[pa.Array], is_good: pa.Array | None) -> pa.RecordBatch:
         if is_good is not None:
