@@ -149,8 +149,12 @@ class FileSource:
 
     def _plan(self, file: Path, table: TableFile) -> list[Pass]:
         # Return the passes over the file.
+        options = self._options
+        found = None if table.dialect is None else table.dialect.time
+        if options.time is None and found is not None:
+            options = replace(options, time=found.name)
         try:
-            roles = find_roles(ArrowFrame(_table(table.schema)), self._options)
+            roles = find_roles(ArrowFrame(_table(table.schema)), options)
         except ColumnError as exc:
             raise FileError(exc.text, file=str(file)) from None
         columns_of_passes = table.passes((roles.time, *roles.keys), roles.values)

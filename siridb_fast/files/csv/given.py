@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from siridb_fast.errors import ConfigError
 from siridb_fast.files.csv.dialect import Fold
+from siridb_fast.files.csv.time_forms import form_pattern
 
 __all__ = ["CsvGiven", "check_character"]
 
@@ -94,6 +95,11 @@ class CsvGiven:
             raise ConfigError(
                 f"time_format is 'iso', 'epoch' or a format such as '%d.%m.%Y %H:%M', got {text!r}"
             )
+        if text not in (None, *FORMS):
+            try:
+                form_pattern(text)
+            except ValueError as exc:
+                raise ConfigError(f"time_format {text!r}: {exc}") from None
         if self.fold not in (None, *get_args(Fold)):
             known = ", ".join(map(repr, get_args(Fold)))
             raise ConfigError(f"fold is one of {known}, got {self.fold!r}")

@@ -25,11 +25,20 @@ from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_schema import check_columns, reading, sliced
 from siridb_fast.files.base import ReadOptions, TableFile
 from siridb_fast.files.csv.blocks import Block, CsvBlocks, split_header
-from siridb_fast.files.csv.dialect import Dialect
+from siridb_fast.files.csv.dialect import Dialect, TimeFormat
+from siridb_fast.files.csv.guess_numbers import is_number
 from siridb_fast.files.csv.head import settled_dialect
 from siridb_fast.files.csv.lines import LineMap, record_lines
 from siridb_fast.files.csv.numbers import plain_numbers, without_nulls
-from siridb_fast.files.csv.values import ARROW_TYPES, EXPECTED, convert, decide_time, decide_type
+from siridb_fast.files.csv.times import MARK, epoch_texts, has_fractions, iso_texts, joined
+from siridb_fast.files.csv.values import (
+    ARROW_TYPES,
+    EXPECTED,
+    UTC,
+    convert,
+    decide_time,
+    decide_type,
+)
 
 __all__ = ["CsvTable"]
 
@@ -143,24 +152,44 @@ class CsvTable(TableFile):
         """Return a kind of `ARROW_TYPES` for each column, from the first block that has rows."""
         table = None
         for block in self._bodies():
-            check_columns(self._names, self._options, self.path)
-            self._refuse_unread()
+            check_columns([*self._names, *self._joined], self._options, self.path)
             table = self._texts(block).table
             if table.num_rows:
                 break
         assert table is not None  # noqa: S101 - there is a block, or an error
-        return {name: self._kind(name, _array(table, name)) for name in table.column_names}
+        return {name: self._kind(name, self._column(table, name)) for name in self._read_names()}
 
-    def _refuse_unread(self) -> None:
-        # What is found, and not read yet.
-        dialect = self.dialect
-        time = dialect.time
-        is_read = time is None or (time.form in ("iso", "epoch") and len(time.columns) == 1)
-        if not is_read:
-            raise FileError(
-                f"files like it are not read yet: {dialect}",
-                file=str(self.path),
-            )
+    @property
+    def _joined(self) -> list[str]:
+        # The column that comes of several.
+        time = self.dialect.time
+        return [] if time is None or len(time.columns) == 1 else [time.name]
+
+    def _read_names(self) -> list[str]:
+        # The columns of the batches, in their order.
+        if self._options.columns is not None:
+            return [*self._options.columns]
+        time = self.dialect.time
+        parts = () if time is None or not self._joined else time.columns
+        own = (name for name in self._names if name not in parts or name in self._options.names)
+        return [*self._joined, *own]
+
+    def _column(self, table: pa.Table, name: str) -> pa.Array:
+        # Its texts, of times in ISO 8601 if they are no numbers.
+        time = self.dialect.time
+        if time is None or name != time.name:
+            return _array(table, name)
+        columns = [without_nulls(_array(table, part), self.dialect) for part in time.columns]
+        texts = joined(columns)
+        return texts if time.form in ("iso", "epoch") else iso_texts(texts, time.form)
+
+    def _kind_of_time(self, texts: pa.Array, time: TimeFormat) -> str:
+        if time.form != "epoch" or not has_fractions(texts):
+            return decide_time(texts, integers=time.form == "epoch")
+        if time.unit is None:
+            reason = "times with decimals are of a unit that has to be said: unit= (--unit)"
+            raise FileError(reason, file=str(self.path), column=time.name)
+        return "ns"
 
     def _kind(self, name: str, texts: pa.Array) -> str:
         given = self._options.types.get(name)
@@ -168,8 +197,8 @@ class CsvTable(TableFile):
             return "string"
         texts = without_nulls(texts, self.dialect)
         time = self.dialect.time
-        if given is None and time is not None and time.columns == (name,):
-            return decide_time(texts, integers=time.form == "epoch")
+        if given in (None, "time") and time is not None and time.name == name:
+            return self._kind_of_time(texts, time)
         if given == "time":
             return decide_time(texts, integers=name == self._options.time)
         if given is not None or self.dialect.kinds.get(name) == "bool":
@@ -228,15 +257,23 @@ class CsvTable(TableFile):
             convert_options=csv.ConvertOptions(
                 check_utf8=False,
                 column_types=dict.fromkeys(names, pa.string()),
-                include_columns=self._options.columns or self._names,
+                include_columns=self._sources(),
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
                 null_values=[""],
             ),
         )
 
+    def _sources(self) -> list[str]:
+        # The columns of the file that are read.
+        time = self.dialect.time
+        parts = time.columns if time is not None and self._joined else ()
+        chosen = self._options.columns or self._names
+        own = [name for name in chosen if name not in self._joined]
+        return [*dict.fromkeys([*parts, *own])]
+
     def _no_rows(self) -> pa.Table:
-        columns = self._options.columns or self._names
+        columns = self._sources()
         return pa.schema([(name, pa.string()) for name in columns]).empty_table()
 
     def _typed(self, texts: _Texts) -> pa.RecordBatch:
@@ -244,13 +281,21 @@ class CsvTable(TableFile):
         faults = {fault.line: fault for fault in texts.faults}
         columns = []
         for name, kind in self._kinds.items():
-            array = _array(texts.table, name)
-            done = convert(self._plain(array, kind), kind, every=self._options.skip_bad)
+            array = self._column(texts.table, name)
+            time = self.dialect.time
+            done = convert(
+                self._plain(array, name, kind),
+                kind,
+                every=self._options.skip_bad,
+                time=time if time is not None and time.name == name else UTC,
+            )
             for row in done.bad:
                 line = int(texts.lines[row])
                 # Where the first line does not fit, all may be like it, and would be left out.
                 may_leave_out = line > FIRST_LINE and not self._options.skip_bad
-                text = _unfit(array[row].as_py(), name, kind, may_leave_out=may_leave_out)
+                value = _given(array[row].as_py())
+                text = _unfit(value, name, kind, may_leave_out=may_leave_out)
+                text += self._hint(name, kind, value)
                 faults.setdefault(line, _Fault(line, text, name))
             columns.append(done.values)
         if faults:
@@ -259,8 +304,24 @@ class CsvTable(TableFile):
         self._line_map.add(texts.lines[is_good])
         return self._batch(columns, None if is_good.all() else pa.array(is_good))
 
-    def _plain(self, texts: pa.Array, kind: str) -> pa.Array:
+    def _hint(self, name: str, kind: str, value: str) -> str:
+        # Which option may be what is missing.
+        time = self.dialect.time
+        if time is not None and time.name == name:
+            zone = f"; in {time.zone} a time may exist twice, or not at all: fold= (--fold)"
+            form = "" if time.form in ("iso", "epoch") else f"; the format is {time.form!r}"
+            option = "; time_format= (--time-format) says how times are written"
+            return form + (zone if time.zone != "UTC" else option)
+        if kind in ("integer", "float") and is_number(value):
+            return "; decimal= (--decimal) and thousands= (--thousands) say how it is written"
+        return "; nulls= (--null) says what stands for a missing value" if kind == "float" else ""
+
+    def _plain(self, texts: pa.Array, name: str, kind: str) -> pa.Array:
         texts = without_nulls(texts, self.dialect)
+        time = self.dialect.time
+        if time is not None and time.name == name:
+            is_number = time.form == "epoch" and kind in ("ns", "us")
+            return epoch_texts(texts, time.unit or "ns") if is_number else texts
         return plain_numbers(texts, self.dialect) if kind in ("integer", "float") else texts
 
     def _batch(self, columns: list[pa.Array], is_good: pa.Array | None) -> pa.RecordBatch:
@@ -302,6 +363,10 @@ def _unfit(value: str, name: str, kind: str, *, may_leave_out: bool) -> str:
     if not may_leave_out:
         return text
     return f"{text}; to go on: leave out such lines with skip_bad (--skip-bad)"
+
+
+def _given(text: str) -> str:
+    return text.removeprefix(MARK)
 
 
 def _shown(text: str, limit: int = 80) -> str:

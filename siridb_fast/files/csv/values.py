@@ -20,7 +20,19 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["EXPECTED", "MISSING", "Conversion", "convert", "decide_time", "decide_type", "failing"]
+from siridb_fast.files.csv.dialect import TimeFormat
+from siridb_fast.files.csv.times import iso_texts
+
+__all__ = [
+    "EXPECTED",
+    "MISSING",
+    "UTC",
+    "Conversion",
+    "convert",
+    "decide_time",
+    "decide_type",
+    "failing",
+]
 
 MISSING = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
 MISSING += ["1.#QNAN", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"]
@@ -45,6 +57,9 @@ EXPECTED = {
     "us": "an ISO 8601 time of at most six decimals",
 }
 
+UTC = TimeFormat(columns=())
+AMBIGUOUS = {"error": "raise", "earlier": "earliest", "later": "latest"}
+
 Convert = Callable[[pa.Array], pa.Array]
 
 
@@ -56,14 +71,18 @@ class Conversion:
     bad: list[int]
 
 
-def convert(texts: pa.Array, kind: str, *, every: bool = True) -> Conversion:
+def convert(
+    texts: pa.Array, kind: str, *, every: bool = True, time: TimeFormat = UTC
+) -> Conversion:
     """Convert a column to a kind of `ARROW_TYPES`; unless ``every``, stop at the first bad row."""
     if kind == "string":
         return Conversion(texts, [])
-    to_kind = _converter(kind)
+    to_kind = _converter(kind, time)
     if (values := _attempt(to_kind, texts)) is not None:
         return Conversion(_without_nan(values), [])
     texts = _tidied(texts)
+    if kind in TIMES:
+        texts = iso_texts(texts, "iso")
     bad = failing(texts, to_kind, every=every)
     if bad:
         texts = _without_rows(texts, bad if every else [*range(bad[0], len(texts))])
@@ -90,6 +109,7 @@ def decide_time(texts: pa.Array, *, integers: bool = True) -> str:
     count = pc.sum(pc.match_substring_regex(present, INTEGER)).as_py() or 0
     if integers and count and 2 * count >= len(present):
         return "integer"
+    present = iso_texts(present, "iso")
     times = present.filter(pc.match_substring_regex(present, ISO))
     if _attempt(_converter("ns"), times) is None and _attempt(_converter("us"), times) is not None:
         return "us"
@@ -116,22 +136,32 @@ def _attempt(to_kind: Convert, texts: pa.Array) -> pa.Array | None:
         return None
 
 
-def _converter(kind: str) -> Convert:
+def _converter(kind: str, time: TimeFormat = UTC) -> Convert:
     if kind in TIMES:
-        return lambda texts: _times(texts, kind)
+        return lambda texts: _times(texts, kind, time)
     return lambda texts: pc.cast(texts, ARROW_TYPES[kind])
 
 
-def _times(texts: pa.Array, unit: str) -> pa.Array:
+def _times(texts: pa.Array, unit: str, time: TimeFormat) -> pa.Array:
     """Convert times of which some may name their zone; raise `pyarrow.ArrowInvalid`."""
+    if time.form == "epoch":
+        return pc.cast(texts, pa.int64()).view(TIMES[unit])
     nothing = pa.scalar(None, pa.string())
     has_zone = pc.match_substring_regex(texts, ZONED)
     zoned = pc.if_else(has_zone, texts, nothing)
     naive = pc.if_else(has_zone, nothing, texts)
-    naive_times = pc.cast(naive, pa.timestamp(unit)).view(TIMES[unit])
+    naive_times = _in_zone(pc.cast(naive, pa.timestamp(unit)), time).cast(TIMES[unit])
     if zoned.null_count == len(texts):
         return naive_times
     return pc.coalesce(pc.cast(zoned, TIMES[unit]), naive_times)
+
+
+def _in_zone(times: pa.Array, time: TimeFormat) -> pa.Array:
+    if time.zone == "UTC":
+        return times.view(pa.timestamp(times.type.unit, "UTC"))
+    return pc.assume_timezone(
+        times, time.zone, ambiguous=AMBIGUOUS[time.fold], nonexistent="raise"
+    )
 
 
 def _tidied(texts: pa.Array) -> pa.Array:
