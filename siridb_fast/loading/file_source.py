@@ -132,6 +132,8 @@ class FileSource:
         row, started = 0, 0
         if progress is not None:
             row, started = progress.begin(file, _described(passes), _noted(table.dialect))
+        if not row and table.dialect is not None and not table.dialect.is_plain:
+            _read_through(table)
         portion: FilePortion | None = None
         for current, batch in self._read(table, passes, row):
             for rows in _cut(batch, started - row):
@@ -264,6 +266,12 @@ def _read_options(options: LoadOptions) -> ReadOptions:
         csv=options.csv,
         unit=options.unit,
     )
+
+
+def _read_through(table: TableFile) -> None:
+    # What contradicts a guess of numbers or times is found before the first point leaves.
+    for _ in table.batches():
+        pass
 
 
 def _noted(dialect: Dialect | None) -> str:

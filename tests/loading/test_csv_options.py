@@ -1,11 +1,12 @@
 """What a caller says of CSV files: it reaches the files, or is refused with what it may be."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from siridb_fast.errors import ConfigError
+from siridb_fast.errors import ConfigError, FileError
 from siridb_fast.loading.file_source import FileSource, _read_options
 from siridb_fast.loading.manifest import job_key
 from siridb_fast.loading.options import LoadOptions
@@ -112,3 +113,14 @@ def test_file_of_which_nothing_left_is_guessed_anew(tmp_path: Path) -> None:
         next(iter(FileSource([file], LoadOptions(time="end"), manifests)))
     with manifests_of(file, Start.RESUME) as manifests:
         assert manifests.dialect_of(file) == ""
+
+
+def test_number_that_contradicts_the_guess_is_found_before_the_first_point_leaves(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("time;v\n" + "2024-01-01;1,5\n" * 3000 + "2024-01-01;1.5\n")
+    source = FileSource([file], LoadOptions())
+    source._read_options = replace(source._read_options, batch_bytes=1000)
+    with pytest.raises(FileError, match=r"a\.csv:3002: column 'v': .*'1\.5'.*--decimal"):
+        next(iter(source))
