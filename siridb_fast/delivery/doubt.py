@@ -38,8 +38,8 @@ from siridb_fast.query.server_queries import ServerQueries
 
 __all__ = ["DoubtResolver", "LookupTurns", "Resolution", "batch_of", "split_batch"]
 
-LOOKUP_TIMEOUT = 30.0  # seconds at least to look up a package, and again after a server's restart
-LONGEST_LOOKUP = 600.0  # seconds, however often servers restart meanwhile
+LOOKUP_TIMEOUT = 30.0  # seconds to look up a package since the last answer, or a server's restart
+LONGEST_LOOKUP = 600.0  # seconds, however slow the answers are and often servers restart
 RETRY_INTERVAL = 0.1  # seconds between two queries for the same points
 ERROR_INTERVAL = 1.0  # seconds after an error that is not the server's
 BUSY_TIMEOUT = 10.0  # seconds that a server may go on working: it may be for other clients
@@ -67,17 +67,17 @@ class _Lookup:
     busy_until: float  # from then on its server is not waited for any more
     missing: dict[str, NumpyArray] | None = None  # by the last answer
     processes: set[ServerProcess | None] = field(default_factory=set)  # that were asked
-    is_disturbed: bool = False  # since `take_disturbance`: one of them was not there before
+    has_progress: bool = False  # since `take_progress`
 
     def note(self, processes: set[ServerProcess | None]) -> None:
-        """Note which processes of the servers are asked now."""
-        self.is_disturbed |= bool(self.processes) and not processes <= self.processes
+        """Note which processes of the servers are asked now; a new one has lost answers."""
+        self.has_progress |= bool(self.processes) and not processes <= self.processes
         self.processes |= processes
 
-    def take_disturbance(self) -> bool:
-        """Tell once whether a server has restarted, so that answers were lost."""
-        was_disturbed, self.is_disturbed = self.is_disturbed, False
-        return was_disturbed
+    def take_progress(self) -> bool:
+        """Tell once whether all servers have answered, or one has restarted."""
+        had_progress, self.has_progress = self.has_progress, False
+        return had_progress
 
 
 class LookupTurns:
@@ -92,8 +92,7 @@ class LookupTurns:
         """Wait for a turn; return when it ends, on the loop's clock.
 
         Raises:
-            TimeoutError: The deadline is over; and for as long as a lookup takes at most, none was
-                of use and no server has restarted.
+            TimeoutError: The deadline is over, and no lookup has made progress for so long.
         """
         while True:
             try:
@@ -107,7 +106,7 @@ class LookupTurns:
                 return max(deadline, self._loop.time() + LOOKUP_TIMEOUT)
 
     def extend(self) -> float:
-        """Give a turn its time again, as a server has restarted; return when it ends."""
+        """Give a turn its time again, as there is progress; return when it ends."""
         self._last_progress = self._loop.time()
         return self._last_progress + LOOKUP_TIMEOUT
 
@@ -192,7 +191,7 @@ class DoubtResolver:
                 async with asyncio.timeout_at(end) as turn:
                     while event is None:
                         event = await self._try(lookup)
-                        if lookup.take_disturbance():
+                        if lookup.take_progress():
                             turn.reschedule(min(self._turns.extend(), last_end))
             finally:
                 self._turns.release(is_resolved=event is not None)
@@ -239,6 +238,7 @@ class DoubtResolver:
         if witnesses.absent and not look.is_stored:
             lookup.missing = None
             return None
+        lookup.has_progress = True
         is_sure = is_new or (look.is_stored and not notes)
         if is_sure or (is_idle and _are_equal(look.missing, before)):
             package.connection = connections[0]

@@ -317,6 +317,23 @@ async def test_doubt_that_nobody_settles_is_reported_in_the_end(
     assert (await writer.close()).is_complete
 
 
+async def test_lookup_has_its_time_again_after_each_answer(
+    monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    extended = 0
+
+    def extend(turns: LookupTurns) -> float:
+        nonlocal extended
+        extended += 1
+        return real_extend(turns)
+
+    real_extend = LookupTurns.extend
+    monkeypatch.setattr(LookupTurns, "extend", extend)
+    batch = batch_of(packb({"slow": [[1, 0.5]]}))
+    assert points_of((await resolve(database, batch)).missing) == points_of(batch)
+    assert extended == 2  # two answers have to agree
+
+
 @pytest.mark.parametrize("restarts", [0, 1])
 async def test_lookup_has_its_time_again_after_each_restart(
     restarts: int, monkeypatch: pytest.MonkeyPatch, database: Database
