@@ -40,6 +40,7 @@ __all__ = ["DoubtResolver", "LookupTurns", "Resolution", "batch_of", "split_batc
 
 LOOKUP_TIMEOUT = 30.0  # seconds to look up a package since the last answer, or a server's restart
 LONGEST_LOOKUP = 600.0  # seconds, however slow the answers are and often servers restart
+FIRST_LOOK = 8.0  # seconds for one look, then twice as many: one passed on to a dead server hangs
 RETRY_INTERVAL = 0.1  # seconds between two queries for the same points
 ERROR_INTERVAL = 1.0  # seconds after an error that is not the server's
 BUSY_TIMEOUT = 10.0  # seconds that a server may go on working: it may be for other clients
@@ -65,6 +66,7 @@ class _Lookup:
     package: Package
     deadline: float  # on the loop's clock; later, if others are resolved meanwhile
     busy_until: float  # from then on its server is not waited for any more
+    look_timeout: float  # seconds
     missing: dict[str, NumpyArray] | None = None  # by the last answer
     processes: set[ServerProcess | None] = field(default_factory=set)  # that were asked
     has_progress: bool = False  # since `take_progress`
@@ -158,7 +160,7 @@ class DoubtResolver:
         for package in self._packages.take_arrivals(PackageState.IN_DOUBT):
             # From now on, not from its turn on: that others are waited for is time for it, too.
             deadline = max(package.deadline, now + LOOKUP_TIMEOUT)
-            lookup = _Lookup(package, deadline, busy_until=now + BUSY_TIMEOUT)
+            lookup = _Lookup(package, deadline, now + BUSY_TIMEOUT, FIRST_LOOK)
             task = begin_task(self._look_up(lookup), self._cluster.loop)
             task.add_done_callback(partial(self._on_done, package))
             self._tasks[package] = task
@@ -204,9 +206,15 @@ class DoubtResolver:
         # One look; any error of it, of whatever class, is a reason to look again.
         pause = RETRY_INTERVAL
         try:
-            event = await self._compare(lookup)
+            async with asyncio.timeout(lookup.look_timeout):
+                event = await self._compare(lookup)
             if event is not None:
                 return event
+        except TimeoutError:
+            host = lookup.package.host
+            logger.debug("%s has not told in %g s; asking again", host, lookup.look_timeout)
+            lookup.missing = None
+            lookup.look_timeout *= 2
         except SiriDBError as exc:
             logger.debug("%s: %s; asking again", lookup.package.host, exc)
             lookup.missing = None

@@ -317,6 +317,25 @@ async def test_doubt_that_nobody_settles_is_reported_in_the_end(
     assert (await writer.close()).is_complete
 
 
+async def test_query_that_hangs_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    asked = 0
+
+    async def select(self: ServerQueries, *args: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await asyncio.Event().wait()
+        return await real_select(self, *args, **options)
+
+    real_select = ServerQueries.select
+    monkeypatch.setattr(ServerQueries, "select", select)
+    monkeypatch.setattr(siridb_fast.delivery.doubt, "FIRST_LOOK", 0.5)
+    batch = batch_of(packb({"hangs": [[1, 0.5]]}))
+    assert points_of((await resolve(database, batch)).missing) == points_of(batch)
+
+
 async def test_lookup_has_its_time_again_after_each_answer(
     monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
