@@ -83,6 +83,7 @@ FOUND: list[tuple[str | bytes, dict[str, Any], dict[str, Any]]] = [
     (f'time,a\n{DAY},"1,234"\n', {"decimal": ","}, {"decimal": ",", "thousands": None}),
     (f'time,a\n{DAY},"1,234"\n', {"thousands": ","}, {"decimal": ".", "thousands": ","}),
     (f"time,a\n{DAY},-1e-5\n{DAY},inf\n", {}, {"kinds": {"time": "time", "a": "float"}}),
+    (f"time;a\n{DAY};1_234\n", {"thousands": "_"}, {"decimal": ".", "thousands": "_"}),
     # kinds
     (
         f"time,a,b\n{DAY},true,x\n{DAY},False,1\n{DAY},,z\n",

@@ -34,7 +34,7 @@ __all__ = ["HEAD_BYTES", "guess_dialect"]
 
 HEAD_BYTES = 1024 * 1024
 MAX_ROWS = 1000
-MAX_CELLS = 100_000  # of the sample; fewer rows if there are many columns
+MAX_CELLS = 40_000  # of the sample; fewer rows if there are many columns
 
 
 def guess_dialect(head: bytes, given: ReadOptions, path: Path, is_whole: bool) -> Dialect:
@@ -95,7 +95,7 @@ def _below(text: str, skip: int) -> str:
 
 def _sample(text: str, delimiter: str, comment: str | None, skip: int) -> list[Row]:
     rows = list(islice(rows_of(text, delimiter, comment, skip), MAX_ROWS))
-    return rows[: max(20, MAX_CELLS // max(1, columns_of(rows)))]
+    return rows[: max(10, MAX_CELLS // max(1, columns_of(rows)))]
 
 
 def _comments(text: str, delimiter: str, comment: str | None, last: int) -> list[Row]:

@@ -17,6 +17,7 @@ from siridb_fast.files.csv.given import CsvGiven
 __all__ = ["Cell", "Reading", "is_number", "settle_numbers"]
 
 BLANKS = " \u00a0\u202f\u2009"
+SHAPES = str.maketrans("23456789", "11111111")  # numbers of one shape have the same readings
 EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 
 
@@ -83,7 +84,7 @@ READINGS = (
 
 def is_number(text: str) -> bool:
     """Tell whether a text is a number, however it is read."""
-    return text.isdecimal() or any(reading.fits(text) for reading in READINGS)
+    return _any_reading().fullmatch(text) is not None
 
 
 def settle_numbers(
@@ -94,15 +95,29 @@ def settle_numbers(
     Raises:
         FileError: No one way reads them all, or several do and give other numbers.
     """
-    left = [reading for reading in _allowed(given) if reading.decimal != reading.thousands]
+    allowed = [one for one in _allowed(given) if one.decimal != one.thousands]
+    fits_by_shape: dict[str, frozenset[int]] = {}
+    left = frozenset(range(len(allowed)))
     for name, cells in columns.items():
         for cell in cells:
-            if cell.text.isdecimal():
-                continue  # in any reading
-            fitting = [reading for reading in left if reading.fits(cell.text)]
-            if not fitting:
-                raise _contradiction(cell, name, left, given, file)
-            left = fitting
+            shape = cell.text.translate(SHAPES)
+            if shape not in fits_by_shape:
+                fits = (n for n, reading in enumerate(allowed) if reading.fits(cell.text))
+                fits_by_shape[shape] = frozenset(fits)
+            if not left <= fits_by_shape[shape]:
+                before, left = left, left & fits_by_shape[shape]
+                if not left:
+                    raise _contradiction(cell, name, allowed[min(before)], given, file)
+    return _chosen(columns, [allowed[n] for n in sorted(left)], given, delimiter, file)
+
+
+def _chosen(
+    columns: Mapping[str, Sequence[Cell]],
+    left: Sequence[Reading],
+    given: CsvGiven,
+    delimiter: str,
+    file: str,
+) -> Reading:
     if delimiter != ";" and left[0] == Reading() and given.decimal is None:
         return left[0]  # a point is one, unless the comma is wanted for decimals
     _refuse_ambiguous(columns, left, file)
@@ -132,17 +147,22 @@ def _refuse_ambiguous(
 
 
 def _contradiction(
-    cell: Cell, name: str, left: Sequence[Reading], given: CsvGiven, file: str
+    cell: Cell, name: str, reading: Reading, given: CsvGiven, file: str
 ) -> FileError:
     if given.decimal is not None or given.thousands is not None:
-        text = f"{cell.text!r} is no number with {left[0]}"
+        text = f"{cell.text!r} is no number with {reading}"
     else:
-        text = f"{cell.text!r} is no number as the numbers before it are written ({left[0]})"
+        text = f"{cell.text!r} is no number as the numbers before it are written ({reading})"
     text += (
         f"; decimal= (--decimal) and thousands= (--thousands) say how numbers are written, and "
         f"types={{{name!r}: 'string'}} (--type {name}=string) that these are texts"
     )
     return FileError(text, file=file, line=cell.line, column=name)
+
+
+@cache
+def _any_reading() -> re.Pattern[str]:
+    return re.compile("|".join(reading.pattern for reading in READINGS))
 
 
 @cache

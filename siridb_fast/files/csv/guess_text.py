@@ -70,6 +70,8 @@ def guess_encoding(head: bytes) -> str:
         is_little = head[1::2].count(0) > zeros // 2
         if 4 * zeros > len(head):
             return "utf-16-le" if is_little else "utf-16-be"
+    if _is_utf_8(head):
+        return "utf-8"
     text = head.decode("utf-8", "surrogateescape")
     bad = {ord(character) - 0xDC00 for character in text if "\udc80" <= character <= "\udcff"}
     is_cut = text[-1:] >= "\udc80" and len(text) > 4 and not bad - {*head[-4:]}
@@ -77,6 +79,14 @@ def guess_encoding(head: bytes) -> str:
     if not bad or is_cut or has_utf_8:
         return "utf-8"  # if a few lines are not, they are named
     return "latin-1" if bad & NOT_IN_WINDOWS else "cp1252"
+
+
+def _is_utf_8(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def guess_comment(text: str, given: CsvGiven) -> str | None:
