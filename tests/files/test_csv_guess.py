@@ -198,6 +198,9 @@ FOUND: list[tuple[str | bytes, dict[str, Any], dict[str, Any]]] = [
         {"names": ("column_1", "a"), "time": TimeFormat(columns=("column_1",))},
     ),
     (f"time,temp,temp\n{DAY},3.1,4\n", {}, {"names": ("time", "temp", "temp_2")}),
+    (f"time,a\nsoon,3\n{DAY},1\n{DAY},2\n", {}, {"skip_rows": 0, "names": ("time", "a")}),
+    (f"time,a\n{DAY},nil\n{DAY},1\n", {}, {"skip_rows": 0, "names": ("time", "a")}),
+    (f"id,time,a\n#1,{DAY},1\n#2,{DAY},1\n", {}, {"comment": None}),
     # times
     ("time,a\n2024-03-01T00:00:00Z,1\n2024-03-01T00:00:00.5+02:00,1\n", {}, {"time": ISO}),
     ("time,a\n2024-03-01 00:00:00 UTC,1\n", {}, {"time": ISO}),

@@ -141,9 +141,8 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 
 def _first_of_data(rows: Sequence[Row], count: int) -> int:
     # Return the first of the rows down to the last that have values where those below have.
-    alike = [row for row in rows[-SAMPLE_ROWS:] if len(row.fields) == count]
-    lower = alike[(len(alike) + 1) // 2 :] or alike
-    of_values = [index for index in range(count) if _is_of_values(lower, index)]
+    lower = _lower(rows, count)
+    of_values = _columns_of_values(lower, count)
     if not of_values:
         return min(1, len(rows))
     of_dates = [
@@ -155,6 +154,21 @@ def _first_of_data(rows: Sequence[Row], count: int) -> int:
         if _is_data(row, of_dates or of_values, count, 1.0 if of_dates else share):
             return number
     return len(rows)
+
+
+def _lower(rows: Sequence[Row], count: int) -> Sequence[Row]:
+    # Rows that are surely of data.
+    alike = [row for row in rows[-SAMPLE_ROWS:] if len(row.fields) == count]
+    return alike[(len(alike) + 1) // 2 :] or alike
+
+
+def _columns_of_values(rows: Sequence[Row], count: int) -> list[int]:
+    return [index for index in range(count) if _is_of_values(rows, index)]
+
+
+def _has_any(row: Row, of_values: Sequence[int]) -> bool:
+    there = (row.fields[index] for index in of_values if index < len(row.fields))
+    return any(map(_is_value, there))
 
 
 def _is_of_values(rows: Sequence[Row], index: int) -> bool:
@@ -182,7 +196,12 @@ def _header_of(rows: Sequence[Row], first: int, count: int, given: CsvGiven) -> 
     # Return the row of the names; None if there is none.
     if given.header is not None or given.skip_rows is not None:
         return _header_as_said(rows, first, given)
-    above = [n for n in range(first) if count - len(rows[n].fields) in (0, 1)]
+    of_values = _columns_of_values(_lower(rows, count), count)
+    above = [
+        n
+        for n in range(first)
+        if count - len(rows[n].fields) in (0, 1) and (not n or not _has_any(rows[n], of_values))
+    ]  # a line with numbers where those below have them is one of data, if a bad one
     if not above:
         return None
     last = above[-1]

@@ -93,7 +93,10 @@ def guess_comment(text: str, given: CsvGiven) -> str | None:
     """Return what lines begin with that are passed over."""
     if given.comment is not None:
         return given.comment or None
-    return "#" if text.startswith("#") or "\n#" in text else None
+    if text.startswith("#"):
+        return "#"
+    marked = text.count("\n#")
+    return "#" if 0 < 3 * marked < text.count("\n") else None  # where most have it, it is data
 
 
 def rows_of(text: str, delimiter: str, comment: str | None, skip: int = 0) -> Iterator[Row]:

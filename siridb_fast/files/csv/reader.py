@@ -42,7 +42,6 @@ from siridb_fast.files.csv.values import (
 
 __all__ = ["CsvTable"]
 
-FIRST_LINE = 2  # of points, behind the header
 SHOWN_BAD = 10
 SMALLEST_BLOCK = 64
 NAMES_TYPE = pa.dictionary(pa.int32(), pa.string())
@@ -83,6 +82,7 @@ class CsvTable(TableFile):
             self.size = path.stat().st_size
         self._names = [name for name in self.dialect.names if name]
         self._line_map = LineMap()
+        self._first_line = 1  # of points
         self._source = self._open()
         self._kinds = self._decide_kinds()
         self.schema = pa.schema(
@@ -144,6 +144,7 @@ class CsvTable(TableFile):
                 yield block
             elif (body := split_header(block, self.dialect, self.path)) is not None:
                 has_begun = True
+                self._first_line = body.line
                 yield body
         if not has_begun:
             raise FileError("the file is empty, expected a header", file=str(self.path))
@@ -292,7 +293,7 @@ class CsvTable(TableFile):
             for row in done.bad:
                 line = int(texts.lines[row])
                 # Where the first line does not fit, all may be like it, and would be left out.
-                may_leave_out = line > FIRST_LINE and not self._options.skip_bad
+                may_leave_out = line > self._first_line and not self._options.skip_bad
                 value = _given(array[row].as_py())
                 text = _unfit(value, name, kind, may_leave_out=may_leave_out)
                 text += self._hint(name, kind, value)
