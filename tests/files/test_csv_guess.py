@@ -337,6 +337,13 @@ def test_head_that_is_cut_ends_with_its_last_whole_line() -> None:
     assert (dialect.encoding, dialect.kinds) == ("utf-8", {"time": "time", "a": "float"})
 
 
+def test_later_line_settles_what_the_first_ones_leave_open() -> None:
+    head = "time;a\n" + f"{DAY};1,234\n" * 9000 + f"{DAY};1,5\n"
+    assert guessed(head).decimal == ","
+    head = "time,a\n" + "03/04/2024,1\n" * 9000 + "14/04/2024,1\n"
+    assert guessed(head).time == TimeFormat(columns=("time",), form="%d/%m/%Y")
+
+
 def test_empty_head_has_the_plain_dialect() -> None:
     assert guessed("") == guessed("\n\n") == Dialect()
 

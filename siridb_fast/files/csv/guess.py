@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from siridb_fast.errors import FileError
 from siridb_fast.files.base import ReadOptions
 from siridb_fast.files.csv.dialect import Dialect, TimeFormat
 from siridb_fast.files.csv.guess_columns import (
@@ -33,8 +34,9 @@ from siridb_fast.files.csv.guess_times import settle_time
 __all__ = ["HEAD_BYTES", "guess_dialect"]
 
 HEAD_BYTES = 1024 * 1024
-MAX_ROWS = 1000
-MAX_CELLS = 40_000  # of the sample; fewer rows if there are many columns
+MAX_ROWS, MIN_ROWS = 1000, 10
+MAX_CELLS = 10_000  # of the sample; fewer rows if there are many columns
+MANY_CELLS = 200_000  # where a few leave open how they are read
 
 
 def guess_dialect(head: bytes, given: ReadOptions, path: Path, is_whole: bool) -> Dialect:
@@ -49,12 +51,19 @@ def guess_dialect(head: bytes, given: ReadOptions, path: Path, is_whole: bool) -
     Raises:
         FileError: It can be read in several ways, or in none.
     """
+    encoding, text = decoded(head, given.csv, str(path), is_whole=is_whole)
+    try:
+        return _guess(text, encoding, given, path, MAX_CELLS)
+    except FileError:
+        return _guess(text, encoding, given, path, MANY_CELLS)
+
+
+def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: int) -> Dialect:
     csv, file = given.csv, str(path)
-    encoding, text = decoded(head, csv, file, is_whole=is_whole)
     comment = guess_comment(text, csv)
     below = _below(text, csv.skip_rows or 0)
     delimiter = given.delimiter or guess_delimiter(below, comment, _first(path))
-    rows = _sample(text, delimiter, comment, csv.skip_rows or 0)
+    rows = _sample(rows_of(text, delimiter, comment, csv.skip_rows or 0), max_cells)
     if not rows:
         return Dialect(encoding=encoding, delimiter=delimiter, comment=comment)
     layout = find_layout(rows, csv, _comments(text, delimiter, comment, rows[-1].line), file)
@@ -93,9 +102,10 @@ def _below(text: str, skip: int) -> str:
     return text
 
 
-def _sample(text: str, delimiter: str, comment: str | None, skip: int) -> list[Row]:
-    rows = list(islice(rows_of(text, delimiter, comment, skip), MAX_ROWS))
-    return rows[: max(10, MAX_CELLS // max(1, columns_of(rows)))]
+def _sample(rows: Iterator[Row], max_cells: int) -> list[Row]:
+    first = list(islice(rows, MIN_ROWS))
+    count = min(MAX_ROWS * max_cells // MAX_CELLS, max_cells // max(1, columns_of(first)))
+    return [*first, *islice(rows, max(0, count - MIN_ROWS))]
 
 
 def _comments(text: str, delimiter: str, comment: str | None, last: int) -> list[Row]:
