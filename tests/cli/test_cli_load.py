@@ -130,6 +130,52 @@ def test_type_and_delimiter_are_those_of_the_csv_file(seconds: Database, tmp_pat
     assert isinstance(next(iter(points["a"]))[1], float)
 
 
+SAID = [
+    *("--delimiter", ";", "--decimal", ",", "--thousands", ".", "--encoding", "cp1252"),
+    *("--skip-rows", "1", "--comment", "%", "--header", "--names", "d,t,a", "--units-row"),
+    *("--null", "fehlt", "--time", "d", "--time", "t", "--time-format", "%d.%m.%Y %H:%M"),
+    *("--time-zone", "Europe/Berlin", "--fold", "later"),
+]
+LOGGER_FILE = """\
+Zähler;4711;
+%% Kommentar
+Tag;Zeit;Wärme °C
+;;kWh
+01.03.2024;01:00;1.234,5
+27.10.2024;02:30;2,5
+27.10.2024;03:30;fehlt
+"""
+
+
+def test_how_a_csv_file_is_written_can_be_said_and_is_shown(
+    seconds: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "z.csv"
+    path.write_text(LOGGER_FILE, "cp1252")
+    done = run_command("load", path, *SAID, url=seconds.url)
+    points = Counter([(1709251200, 1234.5), (1729992600, 2.5)])
+    assert stored_points(seconds.url) == {"a": points}
+    line = done.stdout.partition("\n")[0]
+    assert line.startswith("read as: semicolon, decimal comma, thousands '.', 1 line above the")
+    assert ", comments '%', a row of units, missing values 'fehlt', times '%d.%m.%Y" in line
+    assert line.endswith("%H:%M' in columns 'd', 't', taken as Europe/Berlin, CP1252")
+
+
+def test_ambiguous_number_sends_nothing_and_names_the_options(
+    seconds: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "n.csv"
+    path.write_text('time,a\n2024-03-01,"1,234"\n')
+    error = run_command("load", path, url=seconds.url, code=2).stderr
+    assert (
+        "column 'a': '1,234' may be one number or another, say which: decimal=',' (--decimal ,)"
+        in error
+    )
+    assert "Go on with" not in error
+    run_command("load", path, "--decimal", ",", url=seconds.url)
+    assert stored_points(seconds.url) == {"a": Counter([(1709251200, 1.234)])}
+
+
 def test_bad_line_is_named_and_nothing_behind_it_is_loaded(
     seconds: Database, tmp_path: Path
 ) -> None:

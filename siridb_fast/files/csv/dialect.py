@@ -100,7 +100,8 @@ class Dialect:
         parts = [DELIMITERS.get(self.delimiter, f"delimiter {self.delimiter!r}")]
         parts += [] if self.decimal == "." else ["decimal comma"]
         parts += [] if self.thousands is None else [f"thousands {self.thousands!r}"]
-        parts += [f"{self.skip_rows} lines above the header"] if self.skip_rows else []
+        lines = "1 line" if self.skip_rows == 1 else f"{self.skip_rows} lines"
+        parts += [f"{lines} above the header"] if self.skip_rows else []
         parts += [] if self.comment is None else [f"comments {self.comment!r}"]
         parts += [] if self.has_header else ["no header"]
         parts += ["a row of units"] if self.has_units_row else []
