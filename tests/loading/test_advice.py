@@ -126,7 +126,7 @@ def test_first_line_that_does_not_fit_is_not_advised_away(
     seconds: Database, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("ts,v\n01.03.2025 00:00:00,1\n01.03.2025 00:00:01,2\n")
+    path.write_text("ts,v\nMarch the 1st,1\nMarch the 2nd,2\n")
     done = run_command("load", path, "--time", "ts", url=seconds.url, code=2)
     assert "expected an ISO 8601 time" in done.stderr
     assert "--skip-bad" not in done.stderr
@@ -143,6 +143,6 @@ def test_load_that_leaves_out_every_line_does_not_end_well(
     seconds: Database, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("ts,v\n01.03.2025 00:00:00,1\n01.03.2025 00:00:01,2\n")
+    path.write_text("ts,v\nMarch the 1st,1\nMarch the 2nd,2\n")
     done = run_command("load", path, "--time", "ts", "--skip-bad", url=seconds.url, code=3)
     assert "no line was loaded" in done.stderr
