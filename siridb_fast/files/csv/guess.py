@@ -6,7 +6,9 @@ that chooses: nothing is guessed without being shown. Pure; needs neither pyarro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from siridb_fast.files.csv.guess_times import settle_time
 __all__ = ["HEAD_BYTES", "guess_dialect"]
 
 HEAD_BYTES = 1024 * 1024
+SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t])"?\r?\n')  # of spreadsheets, above the header
 MAX_ROWS, MIN_ROWS = 1000, 10
 MAX_CELLS = 10_000  # of the sample; fewer rows if there are many columns
 MANY_CELLS = 200_000  # where a few leave open how they are read
@@ -60,6 +63,9 @@ def guess_dialect(head: bytes, given: ReadOptions, path: Path, is_whole: bool) -
 
 def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: int) -> Dialect:
     csv, file = given.csv, str(path)
+    if (said := SEPARATOR_LINE.match(text)) and csv.skip_rows is None:
+        given = replace(given, csv=replace(csv, skip_rows=1), delimiter=given.delimiter or said[1])
+        csv = given.csv
     comment = guess_comment(text, csv)
     below = _below(text, csv.skip_rows or 0)
     delimiter = given.delimiter or guess_delimiter(below, comment, _first(path))

@@ -239,6 +239,8 @@ def _has_units(rows: Sequence[Row], header: int, first: int, given: CsvGiven, fi
 def _are_units_of(header: Row, row: Row) -> bool:
     if len(header.fields) != len(row.fields) or any(map(_is_value, header.fields)):
         return False
+    if not all(header.fields[1:]):
+        return False
     start = 1 if row.fields[0] else 0  # that of the times may be a format
     texts = [field for field in row.fields[start:] if field]
     return bool(texts) and all(text in UNITS or UNIT.fullmatch(text) for text in texts)

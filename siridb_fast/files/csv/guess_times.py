@@ -27,6 +27,13 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}([./-])\d{1,2}\1\d{4}|\d{4}([./])\d{1
 CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[aApP]\.?[mM]\.?)?")
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?")
 COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+LONG_COMPACT = re.compile(COMPACT.pattern + r"(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?")
+HOURS = re.compile(COMPACT.pattern + r"(?:[01]\d|2[0-3])")
+YEAR = re.compile(r"1[0-9]\d\d|20\d\d")
+NAMED = re.compile(
+    r"(?:([A-Z][a-z]{2,8}) \d{1,2}(,?) \d{4}|\d{1,2}([ -])[A-Z][a-z]{2,8}\3\d{4})"
+    r"(?:( )\d{1,2}:\d\d(:\d\d)?( ?[aApP][mM])?)?"
+)
 WRITTEN = re.compile(
     r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})"
     r"(?:([ T])(\d{1,2}):\d\d(:\d\d)?([.]\d{1,6})?( ?[aApP][mM])?)?"
@@ -66,6 +73,11 @@ def settle_time(
     readings = [replace(one, columns=found) for one in _readings(cells, found)]
     if not readings:
         return _as_said(TimeFormat(columns=found), given, unit)  # its reader says what is wrong
+    if all(YEAR.fullmatch(cell.text) for cell in cells) and not unit:
+        text = (
+            f"{cells[0].text!r} looks like a year; unit= (--unit) takes it for a number since 1970"
+        )
+        raise FileError(text, file=file, line=cells[0].line, column=joined_name(found))
     if len(readings) > 1 and not (unit and any(one.form == "epoch" for one in readings)):
         raise _ambiguous(cells[0], found, readings, file)
     chosen = readings[0] if not unit else readings[-1]
@@ -99,7 +111,8 @@ def _is_time(name: str, cells: Sequence[Cell]) -> bool:
     if not cells:
         return False
     texts = [cell.text for cell in _alike(cells, 0.9)]
-    if all(ISO.fullmatch(text) or WRITTEN.fullmatch(text) for text in texts):
+    shapes = (ISO, WRITTEN, LONG_COMPACT, NAMED)
+    if all(any(shape.fullmatch(text) for shape in shapes) for text in texts):
         return True
     if name.strip().lower() not in TIME_WORDS:
         return False
@@ -108,7 +121,7 @@ def _is_time(name: str, cells: Sequence[Cell]) -> bool:
 
 def _alike(cells: Sequence[Cell], share: float) -> Sequence[Cell]:
     # Return the texts that look as most of them do; all if too few do.
-    for shape in (ISO, WRITTEN, NUMBER):
+    for shape in (ISO, WRITTEN, NAMED, NUMBER):
         alike = [cell for cell in cells if shape.fullmatch(cell.text)]
         if alike and len(alike) >= share * len(cells):
             return alike
@@ -168,8 +181,36 @@ def _readings(cells: Sequence[Cell], columns: tuple[str, ...]) -> list[TimeForma
         is_date = columns[0].strip().lower() in DATE_WORDS
         return [date] if is_date else [date, TimeFormat(columns=columns, form="epoch")]
     if all(map(NUMBER.fullmatch, texts)):
-        return [TimeFormat(columns=columns, form="epoch")]
-    return [TimeFormat(columns=columns, form=form) for form in _written_forms(texts)]
+        dates = _compact_forms(texts)
+        epoch = [] if dates and len(texts[0]) > 10 else ["epoch"]
+        return [TimeFormat(columns=columns, form=form) for form in (*dates, *epoch)]
+    forms = _written_forms(texts) or _named_forms(texts)
+    return [TimeFormat(columns=columns, form=form) for form in forms]
+
+
+def _compact_forms(texts: Sequence[str]) -> list[str]:
+    # Of a date and a time in digits alone, of which all have as many.
+    if len({*map(len, texts)}) > 1:
+        return []
+    if all(map(HOURS.fullmatch, texts)):
+        return ["%Y%m%d%H"]
+    if not all(map(LONG_COMPACT.fullmatch, texts)):
+        return []
+    return ["%Y%m%d%H%M%S" if len(texts[0]) == 14 else "%Y%m%d%H%M"]
+
+
+def _named_forms(texts: Sequence[str]) -> list[str]:
+    # Dates with the name of the month.
+    parts = [NAMED.fullmatch(text) for text in texts]
+    first = parts[0]
+    if first is None or not all(parts):
+        return []
+    sep = first[3] or ""
+    date = f"%B %d{first[2]} %Y" if first[1] else f"%d{sep}%B{sep}%Y"
+    if first[4] is None:
+        return [date]
+    half = "" if first[6] is None else (" %p" if first[6].startswith(" ") else "%p")
+    return [f"{date} {'%I' if half else '%H'}:%M{':%S' if first[5] else ''}{half}"]
 
 
 def _written_forms(texts: Sequence[str]) -> list[str]:
