@@ -14,14 +14,18 @@ from hypothesis import strategies as st
 
 from siridb_fast.errors import FileError
 from siridb_fast.files.base import TableFile
+from siridb_fast.files.csv.given import CsvGiven
 from siridb_fast.files.csv.lines import LineMap, record_lines, records_end
 from siridb_fast.files.open import ReadOptions, open_file
+
+SAID = CsvGiven.__dataclass_fields__
 
 
 def opened(folder: Path, text: str | bytes, **options: Any) -> TableFile:
     path = folder / "a.csv"
     path.write_bytes(encoded(text))
-    return open_file(path, ReadOptions(**options))
+    said = {name: options.pop(name) for name in [*options] if name in SAID}
+    return open_file(path, ReadOptions(csv=CsvGiven(**said), **options))
 
 
 def encoded(text: str | bytes) -> bytes:
@@ -219,6 +223,12 @@ def test_text_that_is_no_table_is_refused(tmp_path: Path, text: str | bytes, rea
     with pytest.raises(FileError) as caught:
         read(tmp_path, text)
     assert reason in str(caught.value)
+
+
+def test_line_within_quotes_is_no_comment(tmp_path: Path) -> None:
+    text = 'ts,note\n# "x\n1,"a\n# b"\n# y\n2,c\n'
+    table = read(tmp_path, text, time="ts", comment="#")
+    assert table.to_pydict() == {"ts": [1, 2], "note": ["a\n# b", "c"]}
 
 
 def test_header_may_have_quotes_and_blanks(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from siridb_fast.files.csv.dialect import Dialect
-from siridb_fast.files.csv.lines import records_end
+from siridb_fast.files.csv.lines import record_lines, records_end
 
 __all__ = ["TextCleaner", "blank_lines", "drop_records"]
 
@@ -26,11 +26,20 @@ class TextCleaner:
     def clean(self, text: bytes) -> bytes:
         """Return a block of whole records, with as many lines."""
         if self._has_comments:
-            text = self._comment.sub(b"", text)
+            is_plain = b'"' not in text
+            text = self._comment.sub(b"", text) if is_plain else self._without_comments(text)
         if self._delimiter == " ":
             text = re.sub(rb"[ \t]+", b" ", text)
             text = re.sub(rb"^ | (?=\r?$)", b"", text, flags=re.MULTILINE)
         return text
+
+    def _without_comments(self, text: bytes) -> bytes:
+        # Lines within quotes are of a value, whatever they begin with.
+        lines = text.split(b"\n")
+        for number in record_lines(text, self._delimiter, 0)[0].tolist():
+            if self._comment.match(lines[number]):
+                lines[number] = b""
+        return b"\n".join(lines)
 
 
 def blank_lines(text: bytes, count: int) -> bytes:
