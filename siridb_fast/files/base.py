@@ -36,8 +36,8 @@ class ReadOptions:
     ``batch_bytes`` is the size of decoded batches that is aimed at, ``pass_bytes`` what may be in
     memory of all columns that are read at one time; wider files are read in several passes.
 
-    For CSV alone: ``types`` of columns (a column without one takes that of its first batch; see
-    `siridb_fast.files.csv.values`), ``delimiter`` (None: it is guessed), ``csv``: what else is
+    For CSV alone: ``types`` of columns (a column without one is what the dialect says, numbers are
+    floats), ``delimiter`` (None: it is guessed), ``csv``: what else is
     said of its text, and ``skip_bad`` to leave bad lines out and count them, where the first one
     otherwise is an error. ``time_columns`` are the columns that hold the time, if several do;
     ``time`` is then the name of the one column that comes of them. ``unit`` is that of times that

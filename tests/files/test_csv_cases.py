@@ -28,23 +28,11 @@ ON_A_SERVER = [
     "long-by-host.csv",
     "utf-16-mark.csv",
 ]
-NOT_READ_YET = {
-    "thousands-said.csv",
-    "whole-numbers-are-floats.csv",
-    "years-in-header.csv",
-    "name-twice.csv",
-}
 
 Points = dict[str, list[list[Any]]]
 
 
-def marked(name: str) -> Any:
-    """Return a case that may fail as long as files like it are found, but not read."""
-    waits = pytest.mark.xfail(reason="found, and not read yet", strict=True)
-    return pytest.param(name, marks=[waits] if name in NOT_READ_YET else [])
-
-
-@pytest.mark.parametrize("name", [marked(name) for name in CASES])
+@pytest.mark.parametrize("name", CASES)
 def test_case_gives_its_points_or_names_its_error(name: str) -> None:
     case = CASES[name]
     if "error" in case:

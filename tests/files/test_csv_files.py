@@ -16,6 +16,8 @@ from siridb_fast.errors import FileError
 from siridb_fast.files.base import TableFile
 from siridb_fast.files.csv.given import CsvGiven
 from siridb_fast.files.csv.lines import LineMap, record_lines, records_end
+from siridb_fast.files.csv.text_blocks import TextBlocks
+from siridb_fast.files.csv.typed_blocks import TypedBlocks
 from siridb_fast.files.open import ReadOptions, open_file
 
 SAID = CsvGiven.__dataclass_fields__
@@ -38,11 +40,15 @@ def read(folder: Path, text: str | bytes, **options: Any) -> pa.Table:
 
 
 VALUES: list[tuple[list[str], str | None, str, list[Any]]] = [
-    (["1", "-2", "+3", " 4 "], None, "int64", [1, -2, 3, 4]),
-    (["9223372036854775807", "-9223372036854775808"], None, "int64", [2**63 - 1, -(2**63)]),
+    (["1", "-2", "+3", " 4 "], None, "double", [1.0, -2.0, 3.0, 4.0]),
+    (["1", "-2", "+3", " 4 "], "integer", "int64", [1, -2, 3, 4]),
+    (["9223372036854775807", "-9223372036854775808"], "integer", "int64", [2**63 - 1, -(2**63)]),
+    (["9007199254740993", "1"], "float", "double", [2.0**53, 1.0]),
+    (["9007199254740992", "1e300"], None, "double", [2.0**53, 1e300]),
     (["9223372036854775808", "1"], None, "double", [2.0**63, 1.0]),
     (["1", "2.5", "1e3", ".5", "-inf"], None, "double", [1.0, 2.5, 1000.0, 0.5, float("-inf")]),
-    (["1", "", "NA", "null", "N/A"], None, "int64", [1, None, None, None, None]),
+    (["1", "", "NA", "null", "N/A"], None, "double", [1.0, None, None, None, None]),
+    (["1", "", "NA", "null", "N/A"], "integer", "int64", [1, None, None, None, None]),
     (["1.5", "NaN", "nan", '""'], None, "double", [1.5, None, None, None]),
     (["", ""], None, "double", [None, None]),
     (["a", "1", "b"], None, "string", ["a", "1", "b"]),
@@ -121,6 +127,7 @@ BAD: list[tuple[str | bytes, int, str | None, str]] = [
     (LONG + "100,x\n", 102, "v", r"got 'x'.*skip_bad"),
     (LONG + "soon,1\n", 102, "ts", "expected an integer of 64 bits, got 'soon'"),
     ("ts,v\n2024-01-01,1\n2024-02-30,1\n", 3, "ts", "an ISO 8601 time .*'2024-02-30'"),
+    (LONG + "1,-9007199254740993\n", 102, "v", "-9007199254740993 is not exact .*--type v=int"),
     (LONG + "1,2,3\n", 102, None, "expected 2 fields, got 3: '1,2,3'"),
     (LONG + "\n\n1\n", 104, None, "expected 2 fields, got 1: '1'"),
     ("ts,é\n1,2\n\n1,".encode() + b"\xe9\n", 4, None, "not UTF-8"),
@@ -152,11 +159,11 @@ def test_bad_line_is_left_out_and_counted_on_request(
 
 
 def test_float_in_a_later_batch_of_an_integer_column_says_how_to_go_on(tmp_path: Path) -> None:
-    file = opened(tmp_path, LONG + "100,1.5\n", batch_bytes=128)
+    file = opened(tmp_path, LONG + "100,1.5\n", batch_bytes=128, types={"v": "integer"})
     way = r"an integer of 64 bits, got '1\.5'; to go on: types=\{'v': 'float'\} \(--type v=float\)"
     with pytest.raises(FileError, match=rf"a\.csv:102: column 'v': expected {way}"):
         list(file)
-    assert read(tmp_path, LONG + "100,1.5\n", types={"v": "float"})["v"].to_pylist()[-1] == 1.5
+    assert read(tmp_path, LONG + "100,1.5\n")["v"].to_pylist()[-1] == 1.5
 
 
 @pytest.mark.parametrize("batch_bytes", [128, 1000, 1 << 24])
@@ -196,7 +203,7 @@ def test_line_that_was_forgotten_is_found_again(
 ) -> None:
     text = "line,v\n" + "".join(f"\n{3 + 2 * row},1\n" for row in range(300))
     monkeypatch.setattr("siridb_fast.files.csv.reader.LineMap", lambda: LineMap(50))
-    with opened(tmp_path, text, batch_bytes=256) as file:
+    with opened(tmp_path, text, batch_bytes=256, types={"line": "integer"}) as file:
         lines = [line for batch in file for line in batch["line"].to_pylist()]
         labels = [file.row_label(row) for row in range(0, 300, 23)]
     assert lines == [*range(3, 603, 2)]
@@ -229,6 +236,59 @@ def test_line_within_quotes_is_no_comment(tmp_path: Path) -> None:
     text = 'ts,note\n# "x\n1,"a\n# b"\n# y\n2,c\n'
     table = read(tmp_path, text, time="ts", comment="#")
     assert table.to_pydict() == {"ts": [1, 2], "note": ["a\n# b", "c"]}
+
+
+SAME: list[tuple[str, dict[str, Any]]] = [
+    ("1,2.5,x\n" * 30, {}),
+    ("1,2.5,x\n" * 30, {"names": ("c",)}),
+    ("1,2.5,x\n,,\n3,NA,NA\n4,nan,nan\n" * 9, {}),
+    ('1,2.5,x\n\n2,"3.5","a\nb"\n3,+1,""\n' * 9, {"names": ("c",)}),
+    ("1,2.5,x\n1,-,-\n1, - ,y\n" * 9, {"nulls": ("-",)}),
+    ("1,2.5,x\n1,-,-\n1, - ,y\n" * 9, {"nulls": ("-",), "names": ("c",)}),
+    ("1;2,5;x\n2;3;y\n" * 9, {"decimal": ",", "delimiter": ";"}),
+    ("1;1.234,5;x\n2;3;y\n" * 9, {"decimal": ",", "thousands": ".", "delimiter": ";"}),
+    ("2024-01-01 10:00,1e20,x\n2024-01-02,9007199254740992,y\n" * 9, {}),
+    ("2024-01-01 10:00Z,-1e20,x\n2024-01-01T10:00+01:00,1,y\n" * 9, {}),
+    ("2024-01-01 10:00Z,1,x\n2024-01-01T10:00,1,y\n" * 9, {}),
+    ("2024-07-01 10:00,1,x\n2024-01-01T10:00,1,y\n" * 9, {"time_zone": "Europe/Berlin"}),
+    ("01.02.2024 10:00,1,x\n13.02.2024 10:00,1,y\n" * 9, {}),
+    ("1,true,é\r\n2,FALSE,y\r\n3,,z\r\n" * 9, {}),
+    ("1.5,1,x\n2.25,2,y\n" * 9, {"unit": "s"}),
+    ("1 , 2.5 , x\n2, 3, y\n" * 9, {"types": {"b": "integer"}, "skip_bad": True}),
+]
+
+
+@pytest.mark.parametrize("batch_bytes", [128, 1 << 24])
+@pytest.mark.parametrize(("text", "options"), SAME)
+def test_block_is_read_alike_as_values_and_as_texts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    options: dict[str, Any],
+    batch_bytes: int,
+) -> None:
+    text = "a,b,c\n".replace(",", options.get("delimiter", ",")) + text
+    with opened(tmp_path, text, time="a", batch_bytes=batch_bytes, **options) as file:
+        table = pa.Table.from_batches(file, schema=file.schema)
+        lines = [file.row_label(row) for row in range(table.num_rows)]
+    monkeypatch.setattr(TypedBlocks, "read", lambda *_: None)
+    with opened(tmp_path, text, time="a", batch_bytes=batch_bytes, **options) as file:
+        slowly = pa.Table.from_batches(file, schema=file.schema)
+        assert [file.row_label(row) for row in range(slowly.num_rows)] == lines
+    assert table.to_pydict() == slowly.to_pydict()
+    assert table.schema == slowly.schema
+
+
+@pytest.mark.parametrize(("text", "options"), [SAME[0], SAME[1], SAME[6], SAME[8], SAME[9]])
+def test_plain_block_is_read_straight_into_its_kinds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, options: dict[str, Any]
+) -> None:
+    def read_as_texts(*_: Any) -> Any:
+        raise AssertionError("it was read as texts")
+
+    text = "a,b,c\n".replace(",", options.get("delimiter", ",")) + text.replace("1e20", "1e10")
+    monkeypatch.setattr(TextBlocks, "read", read_as_texts)
+    assert read(tmp_path, text.replace("9007199254740992", "1"), time="a", **options).num_rows
 
 
 def test_header_may_have_quotes_and_blanks(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ TypesOption = Annotated[
         "--type",
         metavar="COLUMN=KIND",
         help="What is in a column of a CSV file: float, integer, string, bool or time. "
-        "Without it, what its first lines look like.",
+        "Without it, what its first lines look like; numbers are floats.",
         show_default=False,
     ),
 ]

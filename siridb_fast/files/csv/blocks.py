@@ -29,10 +29,11 @@ UTF_8 = ("utf-8", "utf-8-sig", "ascii")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records, of which the first begins at ``line``."""
+    """Whole records, of which the first begins at ``line``; ``ends`` is how many lines end."""
 
     text: bytes
     line: int
+    ends: int
 
 
 class CsvBlocks:
@@ -68,15 +69,16 @@ class CsvBlocks:
             text += data
             end = records_end(text, self._delimiter)
             if end:
-                yield Block(self._cleaner.clean(text[:end]), line)
-                line += text.count(b"\n", 0, end)
+                ends = text.count(b"\n", 0, end)
+                yield Block(self._cleaner.clean(text[:end]), line, ends)
+                line += ends
                 text = text[end:]
             elif len(text) > MAX_RECORD:
                 raise FileError(self._endless(text), file=str(self.path), line=line)
         if text:
             if has_open_quote(text, self._delimiter):
                 raise FileError(self._endless(text), file=str(self.path), line=line)
-            yield Block(self._cleaner.clean(text), line)
+            yield Block(self._cleaner.clean(text), line, text.count(b"\n"))
 
     def close(self) -> None:
         """Close the file."""
@@ -112,14 +114,16 @@ class CsvBlocks:
 def split_header(block: Block, dialect: Dialect, path: Path) -> Block | None:
     """Return what of a block is below the header and the units; None if all lines are blank."""
     text = block.text.lstrip(b"\r\n")
-    line = block.line + block.text.count(b"\n", 0, len(block.text) - len(text))
+    above = block.text.count(b"\n", 0, len(block.text) - len(text))
+    line = block.line + above
     if not text:
         return None
     header, body = drop_records(
         text, dialect.has_header + dialect.has_units_row, dialect.delimiter
     )
     _check(header, dialect.delimiter, path, line)
-    return Block(body, line + header.count(b"\n"))
+    ends = header.count(b"\n")
+    return Block(body, line + ends, block.ends - above - ends)
 
 
 def _check(header: bytes, delimiter: str, path: Path, line: int) -> None:

@@ -5,9 +5,8 @@ nothing (`MISSING`) are missing, and so is NaN. Text: only an empty field withou
 missing. Times: ISO 8601, UTC unless they say otherwise, as nanoseconds, or as microseconds if the
 first batch has times that nanoseconds cannot hold; or integers.
 
-A column without a type takes that of its first batch: integer if all its values are, else float
-if at least half are numbers (the others are bad then, rather than all of them text), else text. If
-it has none, it is float.
+A column that nobody knows is of floats if its first value is a number or half of them are (the
+others are bad then, rather than all of them text), or if it has none; else of texts.
 
 This module needs pyarrow (see `siridb_fast.files.open`). It knows nothing of lines and files.
 """
@@ -32,6 +31,9 @@ __all__ = [
     "decide_time",
     "decide_type",
     "failing",
+    "times_in_utc",
+    "without_nan",
+    "without_rows",
 ]
 
 MISSING = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
@@ -69,6 +71,7 @@ class Conversion:
 
     values: pa.Array
     bad: list[int]
+    is_direct: bool = False  # they are as pyarrow takes them
 
 
 def convert(
@@ -76,31 +79,31 @@ def convert(
 ) -> Conversion:
     """Convert a column to a kind of `ARROW_TYPES`; unless ``every``, stop at the first bad row."""
     if kind == "string":
-        return Conversion(texts, [])
+        return Conversion(texts, [], is_direct=True)
     to_kind = _converter(kind, time)
     if (values := _attempt(to_kind, texts)) is not None:
-        return Conversion(_without_nan(values), [])
+        return Conversion(without_nan(values), [], is_direct=True)
     texts = _tidied(texts)
     if kind in TIMES:
         texts = iso_texts(texts, "iso")
     bad = failing(texts, to_kind, every=every)
     if bad:
-        texts = _without_rows(texts, bad if every else [*range(bad[0], len(texts))])
-    return Conversion(_without_nan(to_kind(texts)), bad)
+        texts = without_rows(texts, bad if every else [*range(bad[0], len(texts))])
+    return Conversion(without_nan(to_kind(texts)), bad)
 
 
 def decide_type(texts: pa.Array) -> str:
-    """Return the kind that suits a column: integer, float or string."""
-    present = _tidied(texts).drop_null()
-    if not len(present):
+    """Return the kind that suits a column that nobody knows: float or string.
+
+    It is of numbers if its first value is one, or half of them are.
+    """
+    if _attempt(_converter("float"), texts) is not None:
         return "float"
-    for kind in ("integer", "float"):
-        if _attempt(_converter(kind), present) is not None:
-            return kind
-    numbers = present.filter(pc.match_substring_regex(present, NUMBER))
-    if 2 * len(numbers) < len(present):
-        return "string"
-    return "float" if _attempt(_converter("integer"), numbers) is None else "integer"
+    present = _tidied(texts).drop_null()
+    is_number = pc.match_substring_regex(present, NUMBER)
+    if not len(present) or is_number[0].as_py() or 2 * pc.sum(is_number).as_py() >= len(present):
+        return "float"
+    return "string"
 
 
 def decide_time(texts: pa.Array, *, integers: bool = True) -> str:
@@ -114,6 +117,16 @@ def decide_time(texts: pa.Array, *, integers: bool = True) -> str:
     if _attempt(_converter("ns"), times) is None and _attempt(_converter("us"), times) is not None:
         return "us"
     return "ns"
+
+
+def without_nan(values: pa.Array) -> pa.Array:
+    """Return values of which NaN is null."""
+    if not pa.types.is_floating(values.type):
+        return values
+    is_nan = pc.is_nan(values)
+    if not pc.any(is_nan).as_py():
+        return values
+    return pc.if_else(is_nan, pa.scalar(None, values.type), values)
 
 
 def failing(texts: pa.Array, to_kind: Convert, *, every: bool, start: int = 0) -> list[int]:
@@ -150,10 +163,15 @@ def _times(texts: pa.Array, unit: str, time: TimeFormat) -> pa.Array:
     has_zone = pc.match_substring_regex(texts, ZONED)
     zoned = pc.if_else(has_zone, texts, nothing)
     naive = pc.if_else(has_zone, nothing, texts)
-    naive_times = _in_zone(pc.cast(naive, pa.timestamp(unit)), time).cast(TIMES[unit])
+    naive_times = times_in_utc(pc.cast(naive, pa.timestamp(unit)), unit, time)
     if zoned.null_count == len(texts):
         return naive_times
     return pc.coalesce(pc.cast(zoned, TIMES[unit]), naive_times)
+
+
+def times_in_utc(times: pa.Array, unit: str, time: TimeFormat) -> pa.Array:
+    """Return naive times as times in UTC; raise `pyarrow.ArrowInvalid` for one that is not."""
+    return _in_zone(times, time).cast(TIMES[unit])
 
 
 def _in_zone(times: pa.Array, time: TimeFormat) -> pa.Array:
@@ -172,17 +190,9 @@ def _tidied(texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(present, r"^\+([\d.])", r"\1")
 
 
-def _without_rows(texts: pa.Array, rows: list[int]) -> pa.Array:
+def without_rows(texts: pa.Array, rows: list[int]) -> pa.Array:
+    """Return a column that is null in some rows."""
     is_bad = pc.is_in(
         pa.array(range(len(texts)), pa.int64()), value_set=pa.array(rows, pa.int64())
     )
     return pc.if_else(is_bad, pa.scalar(None, texts.type), texts)
-
-
-def _without_nan(values: pa.Array) -> pa.Array:
-    if not pa.types.is_floating(values.type):
-        return values
-    is_nan = pc.is_nan(values)
-    if not pc.any(is_nan).as_py():
-        return values
-    return pc.if_else(is_nan, pa.scalar(None, values.type), values)

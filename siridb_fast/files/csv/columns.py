@@ -1,0 +1,140 @@
+"""The columns of a CSV file that are read: of which fields they come, and what kind each is.
+
+The kind of a column is what is said of it, or what the dialect says, for the whole file; only that
+of times (integers or a unit of times, with zones or without) is found in the first lines. This
+module needs pyarrow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from siridb_fast.errors import FileError
+from siridb_fast.files.base import ReadOptions
+from siridb_fast.files.csv.dialect import Dialect, TimeFormat
+from siridb_fast.files.csv.numbers import plain_numbers, without_nulls
+from siridb_fast.files.csv.times import has_fractions, iso_texts, joined
+from siridb_fast.files.csv.values import (
+    ARROW_TYPES,
+    ZONED,
+    decide_time,
+    decide_type,
+)
+
+__all__ = ["NAMES_TYPE", "CsvColumns"]
+
+NAMES_TYPE = pa.dictionary(pa.int32(), pa.string())
+
+
+class CsvColumns:
+    """Those of one file, with kinds once they are settled.
+
+    Attributes:
+        names: Of the columns of batches, in their order.
+        fields: Of the fields that are read for them, in the order of the file.
+        kinds: Of each column, one of `ARROW_TYPES`; empty until it is settled.
+        joined: The column that comes of several fields; None if there is none.
+        are_zoned: Whether all times name their zone (True) or none does; None: it is mixed.
+    """
+
+    def __init__(self, dialect: Dialect, options: ReadOptions, path: Path) -> None:
+        self.dialect = dialect
+        self.options = options
+        self._path = path
+        time = dialect.time
+        self.joined = None if time is None or len(time.columns) == 1 else time.name
+        self.names = self._names()
+        self.fields = self._fields()
+        self.kinds: dict[str, str] = {}
+        self.are_zoned: bool | None = None
+
+    @property
+    def all_names(self) -> list[str]:
+        """Of all columns that there are, read or not."""
+        own = [name for name in self.dialect.names if name]
+        return own if self.joined is None else [*own, self.joined]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the batches."""
+        return pa.schema(
+            (name, NAMES_TYPE if name in self.options.names else ARROW_TYPES[kind])
+            for name, kind in self.kinds.items()
+        )
+
+    def settle(self, table: pa.Table) -> None:
+        """Find the kinds, by the first rows as texts."""
+        self.kinds = {name: self._kind(name, table) for name in self.names}
+
+    def is_time(self, name: str) -> bool:
+        """Tell whether a column has the times as the dialect says."""
+        return self.dialect.time is not None and self.dialect.time.name == name
+
+    def has_guessed_floats(self, name: str) -> bool:
+        """Tell whether a column is of floats because nobody said what it is."""
+        return self.kinds[name] == "float" and name not in self.options.types
+
+    def texts(self, table: pa.Table, name: str) -> pa.Array:
+        """Return the texts of a column, of times in ISO 8601 if they are no numbers."""
+        time = self.dialect.time
+        if time is None or not self.is_time(name):
+            return _array(table, name)
+        parts = [without_nulls(_array(table, part), self.dialect) for part in time.columns]
+        texts = joined(parts)
+        return texts if time.form in ("iso", "epoch") else iso_texts(texts, time.form)
+
+    def _names(self) -> list[str]:
+        if self.options.columns is not None:
+            return [*self.options.columns]
+        time = self.dialect.time
+        parts = () if time is None or self.joined is None else time.columns
+        own = [name for name in self.dialect.names if name]
+        kept = (name for name in own if name not in parts or name in self.options.names)
+        return [*([] if self.joined is None else [self.joined]), *kept]
+
+    def _fields(self) -> list[str]:
+        time = self.dialect.time
+        parts = () if time is None or self.joined is None else time.columns
+        wanted = {*parts, *self.names}
+        return [name for name in self.dialect.names if name and name in wanted]
+
+    def _kind(self, name: str, table: pa.Table) -> str:
+        given, dialect = self.options.types.get(name), self.dialect
+        if name in self.options.names:
+            return "string"
+        if given in (None, "time") and dialect.time is not None and self.is_time(name):
+            return self._kind_of_time(self.texts(table, name), dialect.time)
+        if given == "time":
+            texts = without_nulls(_array(table, name), dialect)
+            return decide_time(texts, integers=name == self.options.time)
+        if given is not None or dialect.kinds.get(name) in ("bool", "string"):
+            return given or dialect.kinds[name]
+        texts = without_nulls(_array(table, name), dialect)
+        return decide_type(plain_numbers(texts, dialect))
+
+    def _kind_of_time(self, texts: pa.Array, time: TimeFormat) -> str:
+        texts = without_nulls(texts, self.dialect)
+        if time.form == "epoch":
+            if not has_fractions(texts):
+                return decide_time(texts)
+            if time.unit is None:
+                reason = "times with decimals are of a unit that has to be said: unit= (--unit)"
+                raise FileError(reason, file=str(self._path), column=time.name)
+            return "ns"
+        self.are_zoned = _are_zoned(texts)
+        return decide_time(texts, integers=False)
+
+
+def _are_zoned(texts: pa.Array) -> bool | None:
+    found = pc.match_substring_regex(texts.drop_null(), ZONED)
+    if pc.all(found).as_py() and len(found):
+        return True
+    return None if pc.any(found).as_py() else False
+
+
+def _array(table: pa.Table, name: str) -> pa.Array:
+    chunks = table.column(name).combine_chunks()
+    return chunks if isinstance(chunks, pa.Array) else pa.concat_arrays(chunks.chunks)

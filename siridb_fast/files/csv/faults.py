@@ -1,0 +1,95 @@
+"""What is wrong with lines of a CSV file, in words that name the value and what to do.
+
+Knows nothing of how a fault was found.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from siridb_fast.files.csv.dialect import Dialect
+from siridb_fast.files.csv.guess_numbers import is_number
+from siridb_fast.files.csv.times import MARK
+from siridb_fast.files.csv.values import EXPECTED, convert
+
+__all__ = ["Fault", "is_rounded", "odd_row", "rounded_value", "unfit_value"]
+
+INTEGER = re.compile(r"[+-]?[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one line; ``column`` is None if it is the line as such."""
+
+    line: int
+    text: str
+    column: str | None = None
+
+
+def odd_row(row: Any, lines: npt.NDArray[np.int64]) -> Fault:
+    """Return that of a row of too few or too many fields, as pyarrow describes it."""
+    text = f"expected {row.expected_columns} fields, got {row.actual_columns}: {_shown(row.text)}"
+    return Fault(int(lines[row.number - 1]), text)
+
+
+def unfit_value(text: str, name: str, kind: str, dialect: Dialect, *, may_leave_out: bool) -> str:
+    """Return what is wrong with a field that is no value of the kind of its column.
+
+    Args:
+        text: The field.
+        name: Of its column.
+        kind: Of its column.
+        dialect: How the file is read.
+        may_leave_out: Other lines fit, so that leaving this one out is some help.
+    """
+    value = text.removeprefix(MARK)
+    reason = f"expected {EXPECTED[kind]}, got {_shown(value)}"
+    if kind == "integer" and not convert(pa.array([value]), "float").bad:
+        return (
+            f"{reason}; to go on: types={{{name!r}: 'float'}} (--type {name}=float) for all of "
+            "the file: what is stored of it as integers is to be dropped first"
+        )
+    if may_leave_out:
+        reason += "; to go on: leave out such lines with skip_bad (--skip-bad)"
+    return reason + _hint(value, name, kind, dialect)
+
+
+def rounded_value(text: str, name: str) -> str:
+    """Return what is wrong with an integer that is not exact as a float."""
+    return (
+        f"the integer {text} is not exact as a float; types={{{name!r}: 'integer'}} "
+        f"(--type {name}=integer) keeps integers of 64 bits, {name}=float rounds them"
+    )
+
+
+def is_rounded(text: str | None) -> bool:
+    """Tell whether a text is an integer that no float is equal to."""
+    if text is None or INTEGER.fullmatch(text.strip()) is None:
+        return False
+    try:
+        return int(float(text)) != int(text)
+    except (OverflowError, ValueError):  # beyond all floats, or more digits than Python takes
+        return True
+
+
+def _hint(value: str, name: str, kind: str, dialect: Dialect) -> str:
+    # Which option may be what is missing.
+    time = dialect.time
+    if time is not None and time.name == name:
+        zone = f"; in {time.zone} a time may exist twice, or not at all: fold= (--fold)"
+        form = "" if time.form in ("iso", "epoch") else f"; the format is {time.form!r}"
+        option = "; time_format= (--time-format) says how times are written"
+        return form + (zone if time.zone != "UTC" else option)
+    if kind in ("integer", "float") and is_number(value):
+        return "; decimal= (--decimal) and thousands= (--thousands) say how it is written"
+    return "; nulls= (--null) says what stands for a missing value" if kind == "float" else ""
+
+
+def _shown(text: str, limit: int = 80) -> str:
+    return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"
