@@ -1,26 +1,48 @@
-"""Texts of times, as a format says → texts in one dress of ISO 8601, which pyarrow reads exactly.
+"""Texts of times, as a `TimeFormat` says → timestamps of UTC, or integers; exactly, or a reason.
 
-What does not fit the format stays as it is, marked so that no conversion takes it. This module
-needs pyarrow.
+No text goes through a float, no digit is cut, and no time is taken for another one: a row that
+does not fit is null, and has a reason. This module needs pyarrow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from siridb_fast.files.csv.time_forms import form_pattern
+from siridb_fast.files._time_numbers import read_epoch
+from siridb_fast.files._time_texts import Status, read_form, read_iso
+from siridb_fast.files.csv.dialect import TimeFormat
+from siridb_fast.files.csv.time_forms import form_pattern, form_program
+from siridb_fast.files.csv.time_reasons import time_reason
+from siridb_fast.files.csv.time_zones import utc_times
 
-__all__ = ["MARK", "epoch_texts", "has_fractions", "iso_texts", "joined"]
+__all__ = [
+    "MARK",
+    "TimeKind",
+    "Times",
+    "epoch_texts",
+    "has_fractions",
+    "iso_texts",
+    "joined",
+    "read_times",
+    "statuses_of",
+    "time_kind",
+]
 
+TimeKind = Literal["integer", "ns", "us"]
+DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+EARLIEST_LOCAL = -86_400  # of a zone west of UTC it may be of 1970 there
+FIRST_BAD = int(Status.NO_MATCH)
 MARK = "not a time: "
 NO_TEXT = pa.scalar(None, pa.string())
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-DIGITS = {"s": 9, "ms": 6, "us": 3, "ns": 0}  # from a unit to nanoseconds
 DRESSES = [
     (r"([0-9])\s*(?:UTC|GMT|[Zz])$", r"\1Z"),
     (r"([0-9])\s+([+-]\d\d(?::?\d\d)?)$", r"\1\2"),
@@ -29,6 +51,145 @@ DRESSES = [
     (r"^(\d{4})(\d\d)(\d\d)[Tt ](\d\d)(\d\d)", r"\1-\2-\3T\4:\5"),
     (r"^(\d{4}-\d\d-\d\d)t", r"\1T"),
 ]  # of ISO 8601, and how pyarrow takes it
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What became of the texts of some rows.
+
+    Attributes:
+        values: Timestamps of UTC, or integers; null where nothing is, and in ``bad`` rows.
+        bad: The rows that do not fit, in their order.
+    """
+
+    values: pa.Array
+    bad: Sequence[int]
+    _texts: pa.Array
+    _statuses: npt.NDArray[np.uint8]
+    _format: TimeFormat
+
+    def reason(self, row: int) -> str:
+        """Return what is wrong with a bad row, with its text."""
+        status = Status(int(self._statuses[row]))
+        return time_reason(self._texts[row].as_py(), status, self._format)
+
+
+def read_times(
+    columns: Sequence[pa.Array],
+    time: TimeFormat,
+    kind: TimeKind = "ns",
+    *,
+    missing: Collection[str] = (),
+) -> Times:
+    """Return the times of some rows.
+
+    Args:
+        columns: The texts of the columns that ``time`` has, in this order.
+        time: How they are read.
+        kind: ``"ns"`` or ``"us"``: timestamps of this unit. ``"integer"``: numbers, as they are.
+        missing: Texts that stand for nothing, beside empty ones.
+    """
+    texts = _joined(columns)
+    times, statuses = _read(texts, time, kind)
+    _set_missing(texts, statuses, missing)
+    if time.form != "epoch" and time.zone != "UTC":
+        times = _in_utc(times, statuses, time, DECIMALS[kind])
+    is_null = statuses >= Status.MISSING
+    values = pa.array(times, mask=is_null if is_null.any() else None)
+    if kind != "integer":
+        values = values.view(pa.timestamp(kind, "UTC"))
+    bad = np.flatnonzero(statuses >= FIRST_BAD).tolist() if values.null_count else []
+    return Times(values, bad, texts, statuses, time)
+
+
+def time_kind(columns: Sequence[pa.Array], time: TimeFormat) -> TimeKind:
+    """Return the kind that suits some rows: microseconds only if nanoseconds are too few."""
+    if time.form == "epoch" and time.unit is None:
+        return "integer"
+    return "us" if (statuses_of(_joined(columns), time) == Status.TOO_LATE).any() else "ns"
+
+
+def statuses_of(texts: pa.Array, time: TimeFormat) -> npt.NDArray[np.uint8]:
+    """Return a `Status` for each text, as a time in nanoseconds, whatever its zone."""
+    return _read(texts, time, "ns")[1]
+
+
+def _joined(columns: Sequence[pa.Array]) -> pa.Array:
+    texts = [
+        column if column.type == pa.string() else column.cast(pa.string()) for column in columns
+    ]
+    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, " ")
+
+
+def _read(
+    texts: pa.Array, time: TimeFormat, kind: TimeKind
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    offsets, data = _buffers(texts)
+    times, statuses = np.empty(len(texts), np.int64), np.empty(len(texts), np.uint8)
+    if time.form == "epoch":
+        shift = (
+            0 if kind == "integer" or time.unit is None else DECIMALS[kind] - DECIMALS[time.unit]
+        )
+        read_epoch(offsets, data, shift, times, statuses)
+    else:
+        per_second = 10 ** DECIMALS[kind]
+        first = 0 if time.zone == "UTC" else EARLIEST_LOCAL
+        if time.form == "iso":
+            read_iso(offsets, data, per_second, first, times, statuses)
+        else:
+            directives, arguments = _program(time.form)
+            read_form(directives, arguments, offsets, data, per_second, first, times, statuses)
+    if texts.null_count:
+        statuses[~texts.is_valid().to_numpy(zero_copy_only=False)] = Status.MISSING
+    return times, statuses
+
+
+def _program(form: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    program = form_program(form)
+    return np.frombuffer(program.directives, np.uint8), np.frombuffer(program.arguments, np.uint8)
+
+
+def _buffers(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    _, offsets, data = texts.buffers()
+    if offsets is None or not len(texts):
+        return np.zeros(1, np.int32), np.zeros(1, np.uint8)
+    first = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    has_any = data is not None and data.size
+    return first, np.frombuffer(data, np.uint8) if has_any else np.zeros(1, np.uint8)
+
+
+def _set_missing(
+    texts: pa.Array, statuses: npt.NDArray[np.uint8], missing: Collection[str]
+) -> None:
+    # Mostly none of them is a time, and only what is no time is looked at.
+    words = {word.strip() for word in missing}
+    digits = any(character.isdecimal() for word in words for character in word)
+    rows = np.flatnonzero(statuses != Status.MISSING if digits else statuses >= FIRST_BAD)
+    if not len(rows) or not words:
+        return
+    trimmed = pc.utf8_trim_whitespace(texts.take(pa.array(rows)))
+    is_missing = pc.is_in(trimmed, value_set=pa.array(sorted(words), pa.string()))
+    statuses[rows[is_missing.to_numpy(zero_copy_only=False)]] = Status.MISSING
+
+
+def _in_utc(
+    times: npt.NDArray[np.int64],
+    statuses: npt.NDArray[np.uint8],
+    time: TimeFormat,
+    decimals: int,
+) -> npt.NDArray[np.int64]:
+    rows = np.flatnonzero(statuses == Status.LOCAL)
+    if not len(rows):
+        return times
+    all_local = len(rows) == len(times)
+    done = utc_times(times if all_local else times[rows], time.zone, time.fold, 10**decimals)
+    if done.doubled is not None:
+        statuses[rows[done.doubled]] = Status.DOUBLED
+    if done.skipped is not None:
+        statuses[rows[done.skipped]] = Status.SKIPPED
+    times[rows] = done.times
+    statuses[rows[done.times < 0]] = Status.BEFORE_1970
+    return times
 
 
 def joined(columns: Sequence[pa.Array]) -> pa.Array:
@@ -59,7 +220,7 @@ def has_fractions(texts: pa.Array) -> bool:
 
 def epoch_texts(texts: pa.Array, unit: str) -> pa.Array:
     """Return numbers with decimals as whole nanoseconds, exactly; marked where they are not."""
-    return pa.array([_whole(text, DIGITS[unit]) for text in texts.to_pylist()], pa.string())
+    return pa.array([_whole(text, 9 - DECIMALS[unit]) for text in texts.to_pylist()], pa.string())
 
 
 def _whole(text: str | None, digits: int) -> str | None:
