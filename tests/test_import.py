@@ -1,0 +1,119 @@
+"""What an import brings along: public names come when they are used, all else stays as it was."""
+
+import ast
+import inspect
+import os
+import pickle
+import pydoc
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import siridb_fast
+
+EVENT_LOOPS = "asyncio uvloop ssl socket concurrent"
+FOR_FEW = "sqlite3 urllib.request http http.client email zipfile"
+FRAMES = "pandas pyarrow polars matplotlib plotext typer rich pydantic"
+# What a program writes, and what it has no use for.
+UNUSED = {
+    "import siridb_fast": f"numpy typing {EVENT_LOOPS} {FOR_FEW} {FRAMES}",
+    "import numpy, siridb_fast": f"{EVENT_LOOPS} {FOR_FEW} {FRAMES}",
+    "from siridb_fast import errors, ColumnError": f"numpy {EVENT_LOOPS} {FOR_FEW} {FRAMES}",
+    "from siridb_fast import encode_insert, packb": f"{EVENT_LOOPS} {FOR_FEW} {FRAMES}",
+}
+
+PUBLIC = sorted(siridb_fast.__all__)
+
+
+def imported(code: str) -> set[str]:
+    """Return the names of the modules that a new process has after this."""
+    script = f"{code}\nimport sys; print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("code", UNUSED)
+def test_import_brings_nothing_that_is_not_used(code: str) -> None:
+    assert imported(code) & set(UNUSED[code].split()) == set()
+
+
+def test_package_alone_is_one_module() -> None:
+    names = imported("import siridb_fast")
+    assert [name for name in names if name.startswith("siridb_fast")] == ["siridb_fast"]
+
+
+def test_star_import_gives_every_public_name() -> None:
+    names: dict[str, object] = {}
+    exec("from siridb_fast import *", names)  # noqa: S102 - allowed at the top only
+    assert {name for name in names if name[0] != "_"} == set(PUBLIC)
+
+
+def test_every_public_name_has_one_module() -> None:
+    listed = [name for names in siridb_fast.HOMES.values() for name in names.split()]
+    assert sorted(listed) == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_name_is_that_of_its_module(name: str) -> None:
+    home = next(home for home, names in siridb_fast.HOMES.items() if name in names.split())
+    module = import_module(f"siridb_fast.{home}")
+    assert getattr(siridb_fast, name) is getattr(module, name)
+    assert vars(siridb_fast)[name] is getattr(module, name)  # the second time without a search
+
+
+def test_type_checkers_see_each_name_where_a_program_gets_it_from() -> None:
+    found = [
+        (f"{node.module}".removeprefix("siridb_fast."), name.name)
+        for node in ast.walk(ast.parse(inspect.getsource(siridb_fast)))
+        if isinstance(node, ast.ImportFrom) and node.module != "importlib"
+        for name in node.names
+    ]
+    given = [(home, name) for home, names in siridb_fast.HOMES.items() for name in names.split()]
+    assert sorted(found) == sorted(given)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'siridb_fast' has no attribute 'Writer'"):
+        siridb_fast.Writer  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'Writer' from 'siridb_fast'"):
+        from siridb_fast import Writer  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_dir_and_members_are_the_public_names() -> None:
+    shown = {name for name in dir(siridb_fast) if name[0] != "_"}
+    assert shown == {*PUBLIC, "errors", "testing"}
+    members = dict(inspect.getmembers(siridb_fast))
+    assert members.keys() >= shown
+    assert members["BatchWriter"] is siridb_fast.BatchWriter
+
+
+@pytest.mark.parametrize("module", ["errors", "testing"])
+def test_module_of_the_package_is_an_attribute(module: str) -> None:
+    assert f"siridb_fast.{module}" in imported(f"import siridb_fast; siridb_fast.{module}")
+
+
+def test_help_shows_every_public_name() -> None:
+    text = pydoc.plain(pydoc.render_doc(siridb_fast))
+    assert [name for name in PUBLIC if name not in text] == []
+
+
+def test_what_is_pickled_is_read_by_a_process_that_has_imported_nothing() -> None:
+    error = siridb_fast.ColumnError("a column", index=3)
+    options = siridb_fast.SpoolOptions("a.spool")
+    pickled = pickle.dumps([error, options, siridb_fast.load])
+    script = f"import pickle; print(pickle.loads({pickled!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert "ColumnError" in done.stdout
+    assert "a.spool" in done.stdout
+    assert "function load" in done.stdout
