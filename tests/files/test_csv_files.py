@@ -232,6 +232,42 @@ def test_text_that_is_no_table_is_refused(tmp_path: Path, text: str | bytes, rea
     assert reason in str(caught.value)
 
 
+ROWS = [f"{row},{row}.5" for row in range(1000)]
+DRESSES = [{}, {"encoding": "utf-16-le"}, {"encoding": "latin-1"}]
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+@pytest.mark.parametrize("end", ["", "0", "0,", '0,"', "999,9"])
+def test_file_that_becomes_shorter_gives_its_whole_lines_and_an_error(
+    tmp_path: Path, dress: dict[str, str], end: str
+) -> None:
+    encoding = dress.get("encoding", "utf-8")
+    text = "\n".join(["ts,v", *ROWS, ""]).encode(encoding)
+    cut = "\n".join(["ts,v", *ROWS[:700], end]).encode(encoding)
+    rows: list[float] = []
+    with opened(tmp_path, text, time="ts", batch_bytes=128, **dress) as file:
+        (tmp_path / "a.csv").write_bytes(cut)
+        rows_of_batches = (row for batch in file for row in batch["v"].to_pylist())
+        with pytest.raises(FileError, match=f"shorter .* had {len(text):,} .* after {len(cut):,}"):
+            rows.extend(map(float, rows_of_batches))
+    assert rows == [row + 0.5 for row in range(700)]
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+@pytest.mark.parametrize("end", ["", "0", "0,", '0,"x', "999,9"])
+def test_of_a_file_that_grows_the_lines_are_read_that_it_had(
+    tmp_path: Path, dress: dict[str, str], end: str
+) -> None:
+    encoding = dress.get("encoding", "utf-8")
+    path = tmp_path / "a.csv"
+    text = "\n".join(["ts,v", *ROWS, end]).encode(encoding)
+    with opened(tmp_path, text, time="ts", batch_bytes=128, **dress) as file:
+        with path.open("ab") as grown:
+            grown.write("5\n1000,1000.5\n".encode(encoding))
+        rows = [row for batch in file for row in batch["v"].to_pylist()]
+    assert rows == [row + 0.5 for row in range(1000)]
+
+
 def test_line_within_quotes_is_no_comment(tmp_path: Path) -> None:
     text = 'ts,note\n# "x\n1,"a\n# b"\n# y\n2,c\n'
     table = read(tmp_path, text, time="ts", comment="#")

@@ -37,15 +37,27 @@ class Block:
 
 
 class CsvBlocks:
-    """The blocks of one file, from its beginning; read once."""
+    """The blocks of one file, from its beginning; read once.
 
-    def __init__(self, path: Path, dialect: Dialect, block_bytes: int) -> None:
+    Args:
+        path: The file.
+        dialect: How it is read.
+        block_bytes: How large blocks are.
+        size: How many bytes the file had when its load began, what comes behind them is not read;
+            None: nobody knows, it is a pipe.
+    """
+
+    def __init__(
+        self, path: Path, dialect: Dialect, block_bytes: int, size: int | None = None
+    ) -> None:
         self.path = path
+        self._size = size
         self._dialect = dialect
         self._delimiter = dialect.delimiter
         self._cleaner = TextCleaner(dialect)
         self._block_bytes = block_bytes
         codec = compression(path)
+        self._is_compressed = codec is not None
         self._what = "a CSV file" if codec is None else f"a CSV file compressed with {codec}"
         with reading(path, self._what):
             self._file = pa.OSFile(str(path))
@@ -53,7 +65,8 @@ class CsvBlocks:
                 self._file if codec is None else pa.CompressedInputStream(self._file, codec)
             )
             if dialect.encoding not in UTF_8:
-                self._stream = pa.transcoding_input_stream(self._stream, dialect.encoding, "utf-8")
+                raw = self._stream if codec else pa.PythonFile(_UpTo(self._file, size), "r")
+                self._stream = pa.transcoding_input_stream(raw, dialect.encoding, "utf-8")
         self._offset = 0
 
     @property
@@ -62,7 +75,11 @@ class CsvBlocks:
         return self._offset
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield the blocks; raises `FileError` for a quote or a line without an end."""
+        """Yield the blocks.
+
+        Raises:
+            FileError: A quote or a line has no end, or the file became shorter meanwhile.
+        """
         line = 1
         text = self._first_bytes()
         while data := self._read(max(self._block_bytes, len(text))):
@@ -75,6 +92,8 @@ class CsvBlocks:
                 text = text[end:]
             elif len(text) > MAX_RECORD:
                 raise FileError(self._endless(text), file=str(self.path), line=line)
+        if self._was_changed():
+            return  # what has no end is a part of a line
         if text:
             if has_open_quote(text, self._delimiter):
                 raise FileError(self._endless(text), file=str(self.path), line=line)
@@ -87,6 +106,21 @@ class CsvBlocks:
         self._stream.close()
         self._file.close()
 
+    def _was_changed(self) -> bool:
+        # Return whether it is longer than it was; raise where it is shorter.
+        if self._size is None:
+            return False
+        with reading(self.path, self._what):
+            size = self._file.size()
+        found = size if self._is_compressed else min(size, self._offset)
+        if found < self._size:
+            reason = (
+                f"the file became shorter while it was read: it had {self._size:,} bytes, "
+                f"and ends after {found:,}; only its whole lines were read"
+            )
+            raise FileError(reason, file=str(self.path))
+        return size > self._size and not self._is_compressed
+
     def _first_bytes(self) -> bytes:
         text = self._read(len(BOM)).removeprefix(BOM)
         skipped = self._dialect.skip_rows
@@ -97,6 +131,8 @@ class CsvBlocks:
     def _read(self, size: int) -> bytes:
         try:
             with reading(self.path, self._what):
+                if self._size is not None and self._stream is self._file:
+                    size = min(size, self._size - self._file.tell())
                 data: bytes = self._stream.read(size)
                 self._offset = self._file.tell()
         except UnicodeError as exc:
@@ -109,6 +145,27 @@ class CsvBlocks:
         if has_open_quote(text, self._delimiter):
             return 'a quoted field that begins here or soon after has no closing "'
         return f"the line is longer than {MAX_RECORD:,} bytes"
+
+
+class _UpTo:
+    """A file that ends where it ended at first."""
+
+    def __init__(self, file: pa.NativeFile, size: int | None) -> None:
+        self._file = file
+        self._size = size
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        if self._size is not None:
+            left = self._size - self._file.tell()
+            size = left if size < 0 else min(size, left)
+        data: bytes = self._file.read(size)
+        return data
+
+    def close(self) -> None:
+        """Leave the file to who opened it."""
+        self.closed = True
 
 
 def split_header(block: Block, dialect: Dialect, path: Path) -> Block | None:

@@ -9,6 +9,7 @@ This module needs pyarrow (see `siridb_fast.files.open`).
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -46,9 +47,11 @@ class CsvTable(TableFile):
     def __init__(self, path: Path, options: ReadOptions) -> None:
         super().__init__(path, options)
         self.first_bad: list[FileError] = []
-        self.dialect = settled_dialect(path, options)
         with reading(path, "a CSV file"):
-            self.size = path.stat().st_size
+            found = path.stat()
+        self.size = found.st_size
+        self._known_size = found.st_size if stat.S_ISREG(found.st_mode) else None
+        self.dialect = settled_dialect(path, options)
         self._columns = CsvColumns(self.dialect, options, path)
         self._line_map = LineMap()
         self._first_line = 1  # of points
@@ -114,7 +117,7 @@ class CsvTable(TableFile):
         return WIDE_FACTOR if len(self._columns.fields) > WIDE else 1
 
     def _open(self, block_bytes: int) -> CsvBlocks:
-        return CsvBlocks(self.path, self.dialect, block_bytes)
+        return CsvBlocks(self.path, self.dialect, block_bytes, self._known_size)
 
     def _bodies(self) -> Iterator[Block]:
         """Yield the blocks after the header, which is read first."""
