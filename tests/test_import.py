@@ -16,12 +16,20 @@ import siridb_fast
 EVENT_LOOPS = "asyncio uvloop ssl socket concurrent"
 FOR_FEW = "sqlite3 urllib.request http http.client email zipfile"
 FRAMES = "pandas pyarrow polars matplotlib plotext typer rich pydantic"
+COMMAND = """
+import contextlib, os, sys
+from siridb_fast.cli import main
+sys.argv = ["siridb-fast", {!r}]
+with contextlib.redirect_stdout(open(os.devnull, "w")), contextlib.suppress(SystemExit): main()
+"""
 # What a program writes, and what it has no use for.
 UNUSED = {
     "import siridb_fast": f"numpy typing {EVENT_LOOPS} {FOR_FEW} {FRAMES}",
     "import numpy, siridb_fast": f"{EVENT_LOOPS} {FOR_FEW} {FRAMES}",
     "from siridb_fast import errors, ColumnError": f"numpy {EVENT_LOOPS} {FOR_FEW} {FRAMES}",
     "from siridb_fast import encode_insert, packb": f"{EVENT_LOOPS} {FOR_FEW} {FRAMES}",
+    COMMAND.format("--help"): f"numpy {EVENT_LOOPS} {FOR_FEW}",
+    COMMAND.format("--version"): f"numpy {EVENT_LOOPS} {FOR_FEW}",
 }
 
 PUBLIC = sorted(siridb_fast.__all__)
@@ -49,6 +57,12 @@ def test_import_brings_nothing_that_is_not_used(code: str) -> None:
 def test_package_alone_is_one_module() -> None:
     names = imported("import siridb_fast")
     assert [name for name in names if name.startswith("siridb_fast")] == ["siridb_fast"]
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_list_of_commands_loads_no_command(option: str) -> None:
+    folders = {name.split(".")[1] for name in imported(COMMAND.format(option)) if "_fast." in name}
+    assert folders == {"cli", "errors"}
 
 
 def test_star_import_gives_every_public_name() -> None:

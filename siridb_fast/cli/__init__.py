@@ -28,7 +28,7 @@ def main() -> None:
 
     arguments = sys.argv[1:]
     try:
-        code = guarded(command_line(arguments), arguments)
+        code = guarded(command_line(), arguments)
     except SystemExit as exc:
         if not isinstance(exc.code, int):
             raise

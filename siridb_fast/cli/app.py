@@ -1,9 +1,11 @@
 """The commands put together. Each is a function in a module, imported if it is asked for.
 
-To import the others too would take a load a tenth of a second.
+The list of them needs none of these modules: what each is for stands here too. To import them
+would take `siridb-fast --help` three tenths of a second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -14,17 +16,32 @@ import siridb_fast
 from siridb_fast.cli.errors import silence_stdout
 from siridb_fast.cli.output.plot_option import PlotCommand
 
-__all__ = ["command_line"]
+__all__ = ["command_line", "loaded"]
 
-COMMANDS = {  # in the order of the help; each with its module
-    "load": "load.command",
-    "query": "query.command",
-    "ping": "status",
-    "info": "status",
-    "create-database": "create_database",
-    "server": "server",
-    "bench": "bench.command",
-    "spool": "spool.command",
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is, and the first sentence of its help."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {  # in the order of the help
+    "load": Entry("load.command", "Load files into the database."),
+    "query": Entry("query.command", "Run a query and show, save or draw its answer."),
+    "ping": Entry("status", "Ask every server of the URL whether it answers, and how fast."),
+    "info": Entry(
+        "status", "Show what the database says of itself: settings, series, pools and servers."
+    ),
+    "create-database": Entry(
+        "create_database", "Create a database; its first user is iris, with the password siri."
+    ),
+    "server": Entry("server", "Start a server with an empty database, for trying things out."),
+    "bench": Entry("bench.command", "Measure what your server can take, and with which settings."),
+    "spool": Entry(
+        "spool.command", "Look at packages that a writer keeps on disk until a server has them."
+    ),
 }
 WITH_PLOT = ("query", "bench")
 
@@ -47,9 +64,14 @@ class Commands(TyperGroup):
             silence_stdout()
             raise typer.Exit from None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that was asked for, and load it in place of its summary."""
+        name, summary, rest = super().resolve_command(ctx, args)
+        return name, None if summary is None else loaded(str(name)), rest
 
-def command_line(arguments: Sequence[str]) -> typer.Typer:
-    """Return the command that these arguments begin with, or all of them if none is named."""
+
+def command_line() -> typer.Typer:
+    """Return all commands, none of them loaded."""
     app = typer.Typer(
         cls=Commands,
         epilog=EPILOG,
@@ -59,15 +81,26 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for name in [asked for asked in arguments[:1] if asked in COMMANDS] or COMMANDS:
-        command = getattr(
-            import_module(f"siridb_fast.cli.{COMMANDS[name]}"), name.replace("-", "_")
-        )
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
-        else:
-            app.command(name, cls=PlotCommand if name in WITH_PLOT else None)(command)
+    for name, entry in COMMANDS.items():
+        app.command(name, help=entry.summary)(_summary)
     return app
+
+
+def loaded(name: str) -> Any:
+    """Import a command; return it as what typer runs."""
+    module = import_module(f"siridb_fast.cli.{COMMANDS[name].module}")
+    command: typer.Typer | Callable[..., Any] = getattr(module, name.replace("-", "_"))
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name, cls=PlotCommand if name in WITH_PLOT else None)(command)
+    return typer.main.get_group(app).commands[name]
+
+
+def _summary() -> None:
+    # Stands for a command in the list; `Commands.resolve_command` puts the command in its place.
+    raise NotImplementedError
 
 
 def _show_version(is_wanted: bool) -> None:

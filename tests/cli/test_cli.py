@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 import siridb_fast
+from siridb_fast.cli.app import COMMANDS as COMMANDS_BY_NAME
+from siridb_fast.cli.app import command_line, loaded
 from siridb_fast.cli.errors import without_password
 from siridb_fast.testing import HttpApi
 from tests.commands import run_command, run_process
@@ -34,6 +37,35 @@ def test_help_is_readable(command: list[str], width: int) -> None:
     for line, following in zip(options, [*options[1:], ""], strict=True):
         if line.startswith("  -"):  # the text stands beside it or below
             assert "  " in line.strip() or following.startswith(" " * 10), line
+
+
+def test_list_of_commands_says_what_the_help_of_each_says() -> None:
+    listed = typer.main.get_group(command_line()).commands
+    assert listed.keys() == COMMANDS_BY_NAME.keys()
+    for name, summary in listed.items():
+        command = loaded(name)
+        assert (command.name, summary.name) == (name, name)
+        assert command.get_short_help_str(200) == summary.get_short_help_str(200)
+
+
+def test_command_is_found_behind_two_dashes() -> None:
+    assert run_command("--", "ping", "--help").stdout == run_command("ping", "--help").stdout
+
+
+def test_wrong_name_of_a_command_is_told_with_the_likely_one() -> None:
+    assert "No such command 'pign'. Did you mean 'ping'?" in run_command("pign", code=2).stderr
+
+
+@pytest.mark.parametrize(("words", "completed"), [("pi", ["ping"]), ("ping --tim", ["--timeout"])])
+def test_shell_completes_names_of_commands_and_their_options(
+    words: str, completed: list[str]
+) -> None:
+    done = run_process(
+        _SIRIDB_FAST_COMPLETE="complete_bash",
+        COMP_WORDS=f"siridb-fast {words}",
+        COMP_CWORD=str(len(words.split())),
+    )
+    assert done.stdout.split() == completed
 
 
 def test_help_documents_the_exit_codes() -> None:
