@@ -2,7 +2,7 @@
 
 A column is one of times if nearly all of its texts are, so that one that is not is named by its
 line. Where several columns are, or one can be read in several ways, the user has to say. Pure
-functions over the fields of columns.
+functions over the fields of columns; this module needs pyarrow.
 """
 
 from __future__ import annotations
@@ -15,35 +15,21 @@ from siridb_fast.errors import FileError
 from siridb_fast.files.csv.dialect import TimeFormat, joined_name
 from siridb_fast.files.csv.given import CsvGiven
 from siridb_fast.files.csv.guess_numbers import Cell
+from siridb_fast.files.csv.time_formats import possible_formats
 
 __all__ = ["settle_time"]
 
-ZONE = r"\s?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)"
-ISO = re.compile(
-    rf"\d{{4}}-\d\d-\d\d(?:[Tt ]\d\d(?::\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?)?(?:{ZONE})?)?"
-    rf"|\d{{8}}[Tt]\d{{4,6}}(?:[.,]\d{{1,9}})?(?:{ZONE})?"
-)
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}([./-])\d{1,2}\1\d{4}|\d{4}([./])\d{1,2}\2\d{1,2}")
 CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[aApP]\.?[mM]\.?)?")
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?")
-COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
-LONG_COMPACT = re.compile(COMPACT.pattern + r"(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?")
-HOURS = re.compile(COMPACT.pattern + r"(?:[01]\d|2[0-3])")
-YEAR = re.compile(r"1[0-9]\d\d|20\d\d")
-NAMED = re.compile(
-    r"(?:([A-Z][a-z]{2,8}) \d{1,2}(,?) \d{4}|\d{1,2}([ -])[A-Z][a-z]{2,8}\3\d{4})"
-    r"(?:( )\d{1,2}:\d\d(:\d\d)?( ?[aApP][mM])?)?"
-)
-WRITTEN = re.compile(
-    r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})"
-    r"(?:([ T])(\d{1,2}):\d\d(:\d\d)?([.]\d{1,6})?( ?[aApP][mM])?)?"
-)
+DATE_AND_CLOCK = re.compile(r"(?:19|20)\d{10}(?:\d\d)?")
+MAYBE = re.compile(r"\d[-/.:\s]|\d[Tt]\d|[A-Za-z]{3}.*\d|\d.*[A-Za-z]{3}")
+MOSTLY, HALF = 0.9, 0.5  # of the texts are times: of a column nobody named, and of one that is
 TIME_WORDS = {
     *("time", "times", "timestamp", "timestamps", "ts", "epoch", "unix", "unixtime"),
     *("unix_time", "unix_timestamp", "timestamp_ms", "time_ms", "datetime", "date_time", "date"),
     *("zeit", "zeitstempel", "zeitpunkt", "datum", "_time", "time_s", "epoch_ms", "epoch_s"),
 }  # fmt: skip
-DATE_WORDS = {"date", "datum", "day", "fecha", "data", "tag", "yyyymmdd"}
 PARTS = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
 
 Columns = Mapping[str, Sequence[Cell]]
@@ -69,17 +55,12 @@ def settle_time(
         return None
     if given.time_format is not None:
         return _as_said(TimeFormat(columns=found, form=given.time_format), given, unit)
-    cells = _alike(_joined([columns[name] for name in found]), 0.5)
-    readings = [replace(one, columns=found) for one in _readings(cells, found)]
+    cells = _joined([columns[name] for name in found])
+    readings = _readings(cells, found)
     if not readings:
         return _as_said(TimeFormat(columns=found), given, unit)  # its reader says what is wrong
-    if all(YEAR.fullmatch(cell.text) for cell in cells) and not unit:
-        text = (
-            f"{cells[0].text!r} looks like a year; unit= (--unit) takes it for a number since 1970"
-        )
-        raise FileError(text, file=file, line=cells[0].line, column=joined_name(found))
-    if len(readings) > 1 and not (unit and any(one.form == "epoch" for one in readings)):
-        raise _ambiguous(cells[0], found, readings, file)
+    if len(readings) > 1 and not (unit and readings[-1].form == "epoch"):
+        raise _ambiguous(_first_of(readings, cells), found, readings, file)
     chosen = readings[0] if not unit else readings[-1]
     return _as_said(chosen, given, unit)
 
@@ -108,24 +89,24 @@ def _columns_of_times(columns: Columns, file: str) -> tuple[str, ...]:
 
 
 def _is_time(name: str, cells: Sequence[Cell]) -> bool:
-    if not cells:
+    texts = [cell.text for cell in cells]
+    is_named = name.strip().lower() in TIME_WORDS
+    if not texts or not (is_named or _may_be_time(texts)):
         return False
-    texts = [cell.text for cell in _alike(cells, 0.9)]
-    shapes = (ISO, WRITTEN, LONG_COMPACT, NAMED)
-    if all(any(shape.fullmatch(text) for shape in shapes) for text in texts):
-        return True
-    if name.strip().lower() not in TIME_WORDS:
+    forms = [one.form for one in possible_formats(texts, name, MOSTLY)]
+    if not forms or forms[-1] != "epoch":
+        return any(is_named or form == "iso" or "%d" in form for form in forms)
+    if not is_named:
         return False
-    return all(COMPACT.fullmatch(text) for text in texts) or all(map(_is_epoch, texts))
+    return len(forms) > 1 or sum(map(_is_epoch, texts)) >= MOSTLY * len(texts)
 
 
-def _alike(cells: Sequence[Cell], share: float) -> Sequence[Cell]:
-    # Return the texts that look as most of them do; all if too few do.
-    for shape in (ISO, WRITTEN, NAMED, NUMBER):
-        alike = [cell for cell in cells if shape.fullmatch(cell.text)]
-        if alike and len(alike) >= share * len(cells):
-            return alike
-    return cells
+def _may_be_time(texts: Sequence[str]) -> bool:
+    # Most columns are of numbers; of those only dates and times in digits alone are times.
+    return any(
+        DATE_AND_CLOCK.fullmatch(text) if NUMBER.fullmatch(text) else MAYBE.search(text)
+        for text in (*texts[:2], texts[-1])
+    )
 
 
 def _is_epoch(text: str) -> bool:
@@ -168,81 +149,21 @@ def _joined(columns: Sequence[Sequence[Cell]]) -> list[Cell]:
 
 
 def _readings(cells: Sequence[Cell], columns: tuple[str, ...]) -> list[TimeFormat]:
-    texts = [cell.text for cell in cells]
-    if not texts:
-        return []
     named = [PARTS.get(name.strip().lower()) for name in columns]
     if len(columns) > 1 and all(named):
         return [TimeFormat(columns=columns, form=" ".join(map(str, named)))]
-    if all(map(ISO.fullmatch, texts)):
-        return [TimeFormat(columns=columns)]
-    if all(map(COMPACT.fullmatch, texts)):
-        date = TimeFormat(columns=columns, form="%Y%m%d")
-        is_date = columns[0].strip().lower() in DATE_WORDS
-        return [date] if is_date else [date, TimeFormat(columns=columns, form="epoch")]
-    if all(map(NUMBER.fullmatch, texts)):
-        dates = _compact_forms(texts)
-        epoch = [] if dates and len(texts[0]) > 10 else ["epoch"]
-        return [TimeFormat(columns=columns, form=form) for form in (*dates, *epoch)]
-    forms = _written_forms(texts) or _named_forms(texts)
-    return [TimeFormat(columns=columns, form=form) for form in forms]
+    found = possible_formats([cell.text for cell in cells], columns[0], HALF)
+    return [replace(one, columns=columns) for one in found]
 
 
-def _compact_forms(texts: Sequence[str]) -> list[str]:
-    # Of a date and a time in digits alone, of which all have as many.
-    if len({*map(len, texts)}) > 1:
-        return []
-    if all(map(HOURS.fullmatch, texts)):
-        return ["%Y%m%d%H"]
-    if not all(map(LONG_COMPACT.fullmatch, texts)):
-        return []
-    return ["%Y%m%d%H%M%S" if len(texts[0]) == 14 else "%Y%m%d%H%M"]
-
-
-def _named_forms(texts: Sequence[str]) -> list[str]:
-    # Dates with the name of the month.
-    parts = [NAMED.fullmatch(text) for text in texts]
-    first = parts[0]
-    if first is None or not all(parts):
-        return []
-    sep = first[3] or ""
-    date = f"%B %d{first[2]} %Y" if first[1] else f"%d{sep}%B{sep}%Y"
-    if first[4] is None:
-        return [date]
-    half = "" if first[6] is None else (" %p" if first[6].startswith(" ") else "%p")
-    return [f"{date} {'%I' if half else '%H'}:%M{':%S' if first[5] else ''}{half}"]
-
-
-def _written_forms(texts: Sequence[str]) -> list[str]:
-    # Dates in the usual orders, with a clock time behind them or not.
-    parts = [WRITTEN.fullmatch(text) for text in texts]
-    first = parts[0]
-    if first is None or not all(parts):
-        return []
-    sep = first[2]
-    clock = _clock_form(first)
-    orders = [f"%Y{sep}%m{sep}%d", f"%d{sep}%m{sep}%Y", f"%m{sep}%d{sep}%Y"]
-    present = [part for part in parts if part]
-    fits = [
-        [_is_date(part[1], part[3], part[4]) for part in present],
-        [_is_date(part[4], part[3], part[1]) for part in present],
-        [_is_date(part[4], part[1], part[3]) for part in present],
-    ]
-    if sep == ".":
-        fits[2] = [False]  # nobody writes the month first with points
-    return [order + clock for order, all_fit in zip(orders, fits, strict=True) if all(all_fit)]
-
-
-def _clock_form(part: re.Match[str]) -> str:
-    if part[5] is None:
-        return ""
-    seconds = "" if part[7] is None else ":%S" + (".%f" if part[8] else "")
-    half = "" if part[9] is None else (" %p" if part[9].startswith(" ") else "%p")
-    return f"{part[5]}{'%I' if half else '%H'}:%M{seconds}{half}"
-
-
-def _is_date(year: str, month: str, day: str) -> bool:
-    return len(year) == 4 and 1 <= int(month) <= 12 and 1 <= int(day) <= 31
+def _first_of(readings: Sequence[TimeFormat], cells: Sequence[Cell]) -> Cell:
+    # The first that is a time at all.
+    for cell in cells:
+        if {one.form for one in possible_formats([cell.text], "")} & {
+            one.form for one in readings
+        }:
+            return cell
+    return cells[0]
 
 
 def _ambiguous(
@@ -254,5 +175,7 @@ def _ambiguous(
         else f"time_format={one.form!r} (--time-format {one.form!r})"
         for one in readings
     ]
-    text = f"{cell.text!r} may be one time or another, say which: {'; or '.join(ways)}"
+    is_year = readings[0].form == "%Y"
+    what = "looks like a year, or a number" if is_year else "may be one time or another"
+    text = f"{cell.text!r} {what}, say which: {'; or '.join(ways)}"
     return FileError(text, file=file, line=cell.line, column=joined_name(columns))

@@ -1,16 +1,16 @@
 """Which formats some texts of times allow: one is a guess, several are ambiguous, none is no time.
 
-Formats are made of the shape of the first text, and kept if all texts are times of them, as
+Formats are made of the shape that most texts have, and kept if the texts are times of them, as
 `read_times` reads them. This module needs pyarrow.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from siridb_fast.files._time_texts import Status
@@ -30,6 +30,7 @@ CLOCK = re.compile(
     r"(?:(\s*)[ap](\.?)m\5)?(?:(\s*)(?:z|utc|gmt|[+-]\d\d(?::?\d\d)?)(?![a-z\d]))?",
     re.IGNORECASE,
 )
+SIGNS = re.compile(r"\d+|[^\W\d_]+")
 WORD = re.compile(r"[A-Za-z]{3,9}")
 MONTH = re.compile(r"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", re.IGNORECASE)
 WEEKDAY = re.compile(r"mon|tue|wed|thu|fri|sat|sun", re.IGNORECASE)
@@ -38,50 +39,63 @@ REFUSED = (Status.MISSING, Status.NO_MATCH, Status.NO_SUCH_DATE, Status.NO_SUCH_
 ODD_LETTER = re.compile(r"\d[A-Za-z](?!\0)|[A-Za-z]\d|(?<=\d)[A-SU-Za-su-z]\0")  # 1974Q1
 
 
-def possible_formats(texts: Sequence[str], name: str) -> list[TimeFormat]:
-    """Return the formats that all of some texts allow, ISO 8601 first, numbers since 1970 last.
+def possible_formats(texts: Sequence[str], name: str, share: float = 1.0) -> list[TimeFormat]:
+    """Return the formats that some texts allow, ISO 8601 first, numbers since 1970 last.
 
     Args:
         texts: Of a sample, none of which is missing.
         name: Of the column. In one called ``date``, 20240301 is a date where all are.
+        share: Of the texts that have to be times of a format. Of several formats those are left
+            that most texts are times of.
     """
+    texts = [text.strip() for text in texts]
     if not texts:
         return []
-    sample = pa.array(texts, pa.string())
-    digits = [text.strip() for text in texts]
-    if all(map(NUMBER.fullmatch, digits)):
-        found = _of_digits(digits, sample, name)
-    elif _fits(sample, "iso"):
+    numbers = [text for text in texts if NUMBER.fullmatch(text)]
+    least = share * len(texts)
+    if len(numbers) >= least:
+        found = _of_digits(numbers, name)
+    elif _count(texts, "iso") >= least:
         found = ["iso"]
     else:
-        written = dict.fromkeys(_written(texts[0].strip()))
-        found = [form for form in written if _fits(sample, form)]
+        found = _best(texts, dict.fromkeys(_written(_usual(texts))), least)
     return [TimeFormat(columns=(name,), form=form) for form in found]
 
 
-def _fits(sample: pa.Array, form: str) -> bool:
+def _usual(texts: Sequence[str]) -> str:
+    # The first of those that look as most do.
+    shapes = [SIGNS.sub(_shape, text) for text in texts]
+    ((most, _),) = Counter(shapes).most_common(1)
+    return texts[shapes.index(most)]
+
+
+def _shape(found: re.Match[str]) -> str:
+    return "0" if found[0].isdecimal() else "a"
+
+
+def _best(texts: Sequence[str], forms: Iterable[str], least: float) -> list[str]:
+    counts = {form: _count(texts, form) for form in forms}
+    most = max([*counts.values(), 1])
+    return [form for form, count in counts.items() if count == most >= least]
+
+
+def _count(texts: Sequence[str], form: str) -> int:
     # A time that no database holds is one all the same: its row is bad then.
-    return not _is_refused(sample, form).any()
+    statuses = statuses_of(pa.array(texts, pa.string()), TimeFormat(columns=(), form=form))
+    return len(texts) - int(np.isin(statuses, REFUSED).sum())
 
 
-def _mostly_fits(sample: pa.Array, form: str) -> bool:
-    return 2 * int(_is_refused(sample, form).sum()) <= len(sample)
-
-
-def _is_refused(sample: pa.Array, form: str) -> npt.NDArray[np.bool_]:
-    return np.isin(statuses_of(sample, TimeFormat(columns=(), form=form)), REFUSED)
-
-
-def _of_digits(texts: Sequence[str], sample: pa.Array, name: str) -> list[str]:
+def _of_digits(texts: Sequence[str], name: str) -> list[str]:
     if all(map(YEAR.fullmatch, texts)):
         return ["%Y", "epoch"]
     widths = {*map(len, texts)}
     date = COMPACT.get(min(widths), "") if len(widths) == 1 else ""
     is_named = date == "%Y%m%d" and name.strip().lower() in DATE_NAMES
-    if not date or not (is_named or _mostly_fits(sample, date)):
+    dates = _count(texts, date) if date else 0
+    if not is_named and 2 * dates < max(1, len(texts)):
         return ["epoch"]
     is_date = is_named or min(widths) > LONGEST_EPOCH
-    return [date] if is_date and _fits(sample, date) else [date, "epoch"]
+    return [date] if is_date and dates == len(texts) else [date, "epoch"]
 
 
 def _written(text: str) -> Iterator[str]:
