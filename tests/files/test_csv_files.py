@@ -72,7 +72,7 @@ def test_column_takes_its_type_from_its_values_or_as_given(
 
 NOON = 1_704_110_400_000_000_000  # 2024-01-01T12:00:00Z
 TIMES: list[tuple[list[str], str, list[int]]] = [
-    (["5", " 6", "-7"], "int64", [5, 6, -7]),
+    (["5", " 6", "7"], "int64", [5, 6, 7]),
     (["2024-01-01T12:00:00", "2024-01-01 12:00"], "ns", [NOON, NOON]),
     (["2024-01-01T12:00:00Z", "2024-01-01 14:00:00+02:00"], "ns", [NOON, NOON]),
     (["2024-01-01T12:00:00", "2024-01-01T07:00:00.5-0500"], "ns", [NOON, NOON + 500_000_000]),
@@ -80,7 +80,7 @@ TIMES: list[tuple[list[str], str, list[int]]] = [
     (["2024-01-01"], "ns", [NOON - 43_200 * 10**9]),
     (["2262-04-11T23:47:16.854775807"], "ns", [2**63 - 1]),
     (["9999-12-31T23:59:59.999999Z"], "us", [253402300799999999]),
-    (["0001-01-01"], "us", [-62135596800000000]),
+    (["1970-01-01"], "ns", [0]),
 ]  # fmt: skip
 
 
@@ -125,8 +125,8 @@ def test_another_column_can_be_of_times(tmp_path: Path) -> None:
 LONG = "ts,v\n" + "".join(f"{row},{row}\n" for row in range(100))
 BAD: list[tuple[str | bytes, int, str | None, str]] = [
     (LONG + "100,x\n", 102, "v", r"got 'x'.*skip_bad"),
-    (LONG + "soon,1\n", 102, "ts", "expected an integer of 64 bits, got 'soon'"),
-    ("ts,v\n2024-01-01,1\n2024-02-30,1\n", 3, "ts", "an ISO 8601 time .*'2024-02-30'"),
+    (LONG + "soon,1\n", 102, "ts", "expected a number since 1970, got 'soon'"),
+    ("ts,v\n2024-01-01,1\n2024-02-30,1\n", 3, "ts", "an ISO 8601 time.*'2024-02-30'"),
     (LONG + "1,-9007199254740993\n", 102, "v", "-9007199254740993 is not exact .*--type v=int"),
     (LONG + "1,2,3\n", 102, None, "expected 2 fields, got 3: '1,2,3'"),
     (LONG + "\n\n1\n", 104, None, "expected 2 fields, got 1: '1'"),

@@ -6,9 +6,11 @@ from typing import Any, Literal
 import pyarrow as pa
 import pytest
 
+from siridb_fast.errors import ConfigError
 from siridb_fast.files.csv.dialect import Fold, TimeFormat
+from siridb_fast.files.csv.given import CsvGiven
 from siridb_fast.files.csv.time_forms import form_program
-from siridb_fast.files.csv.times import Times, read_times, time_kind
+from siridb_fast.files.csv.times import Times, joined_texts, read_times, time_kind
 
 NOON = "2024-03-01T12:05:00"
 DATE = "no such date"
@@ -22,7 +24,7 @@ LATE = "too late"
 
 def times(text: str | None, form: str = "iso", kind: Any = "ns", **said: Any) -> Times:
     return read_times(
-        [pa.array([text], pa.string())], TimeFormat(columns=("t",), form=form, **said), kind
+        pa.array([text], pa.string()), TimeFormat(columns=("t",), form=form, **said), kind
     )
 
 
@@ -110,7 +112,9 @@ ISO: list[tuple[str | None, str | None]] = [
     ("1959-06-01", EARLY),
     ("0001-01-01", EARLY),
     ("2262-04-11 23:47:15", "2262-04-11T23:47:15"),
-    ("2262-04-11 23:47:16", LATE),
+    ("2262-04-11 23:47:16.854775807", "2262-04-11T23:47:16.854775807"),
+    ("2262-04-11 23:47:16.854775808", LATE),
+    ("2262-04-11 23:47:17", LATE),
     ("9999-12-31", LATE),
     ("2024-03-01 12:05:00 CET", WORD),
     ("2024-03-01 12:05:00 EST", WORD),
@@ -218,6 +222,8 @@ def test_time_of_a_form_is_exact_or_has_a_reason(form: str, text: str, expected:
 def test_form_that_says_too_little_or_too_much_is_refused(form: str) -> None:
     with pytest.raises(ValueError, match="it has"):
         form_program(form)
+    with pytest.raises(ConfigError, match="time_format"):
+        CsvGiven(time_format=form)
 
 
 EPOCHS: list[tuple[str, str | None, str, int | str | None]] = [
@@ -305,7 +311,7 @@ def test_local_time_of_1969_may_be_of_1970_in_utc() -> None:
 def test_each_row_of_mixed_ones_is_read_for_itself() -> None:
     texts = ["2024-07-01 14:00", None, "soon", "2024-10-27 02:30", "2024-07-01T14:00+00:00", "NA"]
     zone = TimeFormat(columns=("t",), zone="Europe/Berlin")
-    done = read_times([pa.array(["cut", *texts]).slice(1)], zone, missing=("NA", ""))
+    done = read_times(pa.array(["cut", *texts]).slice(1), zone, missing=("NA", ""))
     assert list(done.bad) == [2, 3]
     found = done.values.cast(pa.int64()).to_pylist()
     first, second = nanoseconds("2024-07-01T12:00:00"), nanoseconds("2024-07-01T14:00:00")
@@ -316,20 +322,20 @@ def test_each_row_of_mixed_ones_is_read_for_itself() -> None:
 def test_text_that_stands_for_nothing_is_no_time(missing: str) -> None:
     form = "iso" if "-0" in missing else "epoch"
     texts = pa.array([missing, f" {missing} "])
-    done = read_times([texts], TimeFormat(columns=("t",), form=form), missing=(missing,))
+    done = read_times(texts, TimeFormat(columns=("t",), form=form), missing=(missing,))
     assert (list(done.bad), done.values.null_count) == ([], 2)
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_texts_of_any_layout_and_count_are_read(kind: Any, count: int) -> None:
-    done = read_times([pa.array([NOON] * count).cast(kind)], TimeFormat(columns=("t",)))
+    done = read_times(pa.array([NOON] * count).cast(kind), TimeFormat(columns=("t",)))
     assert done.values.cast(pa.int64()).to_pylist() == [nanoseconds(NOON)] * count
 
 
 def test_date_and_clock_of_two_columns_are_one_time() -> None:
     columns = [pa.array(["2024-03-01", "2024-03-01", None]), pa.array([" 12:05", None, "12:05"])]
-    done = read_times(columns, TimeFormat(columns=("d", "t")))
+    done = read_times(joined_texts(columns), TimeFormat(columns=("d", "t")))
     assert done.values.cast(pa.int64()).to_pylist() == [nanoseconds(NOON), None, None]
 
 
@@ -347,4 +353,4 @@ def test_microseconds_are_only_for_what_nanoseconds_do_not_hold(
     form: str, unit: Any, text: str, kind: Literal["ns", "us"]
 ) -> None:
     time = TimeFormat(columns=("t",), form=form, unit=unit)
-    assert time_kind([pa.array([text])], time) == kind
+    assert time_kind(pa.array([text]), time) == kind

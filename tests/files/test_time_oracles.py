@@ -81,7 +81,7 @@ def test_local_times_are_those_that_zoneinfo_has(
 ) -> None:
     texts = pa.array([moment.isoformat() for moment in moments])
     name: Fold = "later" if fold else "earlier"
-    done = read_times([texts], TimeFormat(columns=("t",), zone=zone, fold=name))
+    done = read_times(texts, TimeFormat(columns=("t",), zone=zone, fold=name))
     for row, moment in enumerate(moments):
         oracle = moment.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC)
         is_there = oracle.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == moment

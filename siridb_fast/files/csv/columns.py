@@ -7,22 +7,16 @@ module needs pyarrow.
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from siridb_fast.errors import FileError
+from siridb_fast.files._time_texts import Status
 from siridb_fast.files.base import ReadOptions
 from siridb_fast.files.csv.dialect import Dialect, TimeFormat
 from siridb_fast.files.csv.numbers import plain_numbers, without_nulls
-from siridb_fast.files.csv.times import has_fractions, iso_texts, joined
-from siridb_fast.files.csv.values import (
-    ARROW_TYPES,
-    ZONED,
-    decide_time,
-    decide_type,
-)
+from siridb_fast.files.csv.times import TimeKind, joined_texts, statuses_of, time_kind
+from siridb_fast.files.csv.values import ARROW_TYPES, TIMES, decide_type
 
 __all__ = ["NAMES_TYPE", "CsvColumns"]
 
@@ -40,10 +34,9 @@ class CsvColumns:
         are_zoned: Whether all times name their zone (True) or none does; None: it is mixed.
     """
 
-    def __init__(self, dialect: Dialect, options: ReadOptions, path: Path) -> None:
+    def __init__(self, dialect: Dialect, options: ReadOptions) -> None:
         self.dialect = dialect
         self.options = options
-        self._path = path
         time = dialect.time
         self.joined = None if time is None or len(time.columns) == 1 else time.name
         self.names = self._names()
@@ -69,22 +62,25 @@ class CsvColumns:
         """Find the kinds, by the first rows as texts."""
         self.kinds = {name: self._kind(name, table) for name in self.names}
 
-    def is_time(self, name: str) -> bool:
-        """Tell whether a column has the times as the dialect says."""
-        return self.dialect.time is not None and self.dialect.time.name == name
+    def time_of(self, name: str) -> TimeFormat | None:
+        """Return how a column of times is read; None if it is none."""
+        time = self.dialect.time
+        if time is not None and time.name == name and self._is_for_time(name):
+            return time
+        kind = self.kinds.get(name, self.options.types.get(name))
+        return TimeFormat(columns=(name,)) if kind == "time" or kind in TIMES else None
 
     def has_guessed_floats(self, name: str) -> bool:
         """Tell whether a column is of floats because nobody said what it is."""
         return self.kinds[name] == "float" and name not in self.options.types
 
     def texts(self, table: pa.Table, name: str) -> pa.Array:
-        """Return the texts of a column, of times in ISO 8601 if they are no numbers."""
-        time = self.dialect.time
-        if time is None or not self.is_time(name):
+        """Return the texts of a column, or of the columns that a time is of."""
+        time = self.time_of(name)
+        if time is None or len(time.columns) == 1:
             return _array(table, name)
         parts = [without_nulls(_array(table, part), self.dialect) for part in time.columns]
-        texts = joined(parts)
-        return texts if time.form in ("iso", "epoch") else iso_texts(texts, time.form)
+        return joined_texts(parts)
 
     def _names(self) -> list[str]:
         if self.options.columns is not None:
@@ -105,34 +101,25 @@ class CsvColumns:
         given, dialect = self.options.types.get(name), self.dialect
         if name in self.options.names:
             return "string"
-        if given in (None, "time") and dialect.time is not None and self.is_time(name):
-            return self._kind_of_time(self.texts(table, name), dialect.time)
-        if given == "time":
-            texts = without_nulls(_array(table, name), dialect)
-            return decide_time(texts, integers=name == self.options.time)
+        if (time := self.time_of(name)) is not None:
+            return self._kind_of_time(self.texts(table, name), time)
         if given is not None or dialect.kinds.get(name) in ("bool", "string"):
             return given or dialect.kinds[name]
         texts = without_nulls(_array(table, name), dialect)
         return decide_type(plain_numbers(texts, dialect))
 
-    def _kind_of_time(self, texts: pa.Array, time: TimeFormat) -> str:
-        texts = without_nulls(texts, self.dialect)
-        if time.form == "epoch":
-            if not has_fractions(texts):
-                return decide_time(texts)
-            if time.unit is None:
-                reason = "times with decimals are of a unit that has to be said: unit= (--unit)"
-                raise FileError(reason, file=str(self._path), column=time.name)
-            return "ns"
-        self.are_zoned = _are_zoned(texts)
-        return decide_time(texts, integers=False)
+    def _kind_of_time(self, texts: pa.Array, time: TimeFormat) -> TimeKind:
+        if time is self.dialect.time:
+            self.are_zoned = _are_zoned(statuses_of(texts, time))
+        return time_kind(texts, time)
+
+    def _is_for_time(self, name: str) -> bool:
+        return name not in self.options.names and self.options.types.get(name, "time") == "time"
 
 
-def _are_zoned(texts: pa.Array) -> bool | None:
-    found = pc.match_substring_regex(texts.drop_null(), ZONED)
-    if pc.all(found).as_py() and len(found):
-        return True
-    return None if pc.any(found).as_py() else False
+def _are_zoned(statuses: npt.NDArray[np.uint8]) -> bool | None:
+    is_zoned, is_local = (bool((statuses == one).any()) for one in (Status.ZONED, Status.LOCAL))
+    return None if is_zoned and is_local else is_zoned
 
 
 def _array(table: pa.Table, name: str) -> pa.Array:

@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.guess_numbers import is_number
-from siridb_fast.files.csv.times import MARK
 from siridb_fast.files.csv.values import EXPECTED, convert
 
-__all__ = ["Fault", "is_rounded", "odd_row", "rounded_value", "unfit_value"]
+__all__ = ["SKIP_HINT", "Fault", "is_rounded", "odd_row", "rounded_value", "unfit_value"]
 
+SKIP_HINT = "; to go on: leave out such lines with skip_bad (--skip-bad)"
 INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
@@ -38,26 +37,24 @@ def odd_row(row: Any, lines: npt.NDArray[np.int64]) -> Fault:
     return Fault(int(lines[row.number - 1]), text)
 
 
-def unfit_value(text: str, name: str, kind: str, dialect: Dialect, *, may_leave_out: bool) -> str:
+def unfit_value(text: str, name: str, kind: str, *, may_leave_out: bool) -> str:
     """Return what is wrong with a field that is no value of the kind of its column.
 
     Args:
         text: The field.
         name: Of its column.
         kind: Of its column.
-        dialect: How the file is read.
         may_leave_out: Other lines fit, so that leaving this one out is some help.
     """
-    value = text.removeprefix(MARK)
-    reason = f"expected {EXPECTED[kind]}, got {_shown(value)}"
-    if kind == "integer" and not convert(pa.array([value]), "float").bad:
+    reason = f"expected {EXPECTED[kind]}, got {_shown(text)}"
+    if kind == "integer" and not convert(pa.array([text]), "float").bad:
         return (
             f"{reason}; to go on: types={{{name!r}: 'float'}} (--type {name}=float) for all of "
             "the file: what is stored of it as integers is to be dropped first"
         )
     if may_leave_out:
-        reason += "; to go on: leave out such lines with skip_bad (--skip-bad)"
-    return reason + _hint(value, name, kind, dialect)
+        reason += SKIP_HINT
+    return reason + _hint(text, name, kind)
 
 
 def rounded_value(text: str, name: str) -> str:
@@ -78,14 +75,8 @@ def is_rounded(text: str | None) -> bool:
         return True
 
 
-def _hint(value: str, name: str, kind: str, dialect: Dialect) -> str:
+def _hint(value: str, name: str, kind: str) -> str:
     # Which option may be what is missing.
-    time = dialect.time
-    if time is not None and time.name == name:
-        zone = f"; in {time.zone} a time may exist twice, or not at all: fold= (--fold)"
-        form = "" if time.form in ("iso", "epoch") else f"; the format is {time.form!r}"
-        option = "; time_format= (--time-format) says how times are written"
-        return form + (zone if time.zone != "UTC" else option)
     if kind in ("integer", "float") and is_number(value):
         return "; decimal= (--decimal) and thousands= (--thousands) say how it is written"
     return "; nulls= (--null) says what stands for a missing value" if kind == "float" else ""

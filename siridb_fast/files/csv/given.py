@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from siridb_fast.errors import ConfigError
 from siridb_fast.files.csv.dialect import Fold
-from siridb_fast.files.csv.time_forms import form_pattern
+from siridb_fast.files.csv.time_forms import form_program
 
 __all__ = ["CsvGiven", "check_character"]
 
@@ -97,7 +97,7 @@ class CsvGiven:
             )
         if text not in (None, *FORMS):
             try:
-                form_pattern(text)
+                form_program(text)
             except ValueError as exc:
                 raise ConfigError(f"time_format {text!r}: {exc}") from None
         if self.fold not in (None, *get_args(Fold)):

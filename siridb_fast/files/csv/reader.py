@@ -52,7 +52,7 @@ class CsvTable(TableFile):
         self.size = found.st_size
         self._known_size = found.st_size if stat.S_ISREG(found.st_mode) else None
         self.dialect = settled_dialect(path, options)
-        self._columns = CsvColumns(self.dialect, options, path)
+        self._columns = CsvColumns(self.dialect, options)
         self._line_map = LineMap()
         self._first_line = 1  # of points
         self._source = self._open(min(self._block_bytes, FIRST_BLOCK))

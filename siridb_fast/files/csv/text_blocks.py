@@ -21,11 +21,18 @@ from pyarrow import csv
 from siridb_fast.errors import FileError
 from siridb_fast.files.csv.blocks import Block
 from siridb_fast.files.csv.columns import CsvColumns
-from siridb_fast.files.csv.faults import Fault, is_rounded, odd_row, rounded_value, unfit_value
+from siridb_fast.files.csv.faults import (
+    SKIP_HINT,
+    Fault,
+    is_rounded,
+    odd_row,
+    rounded_value,
+    unfit_value,
+)
 from siridb_fast.files.csv.lines import record_lines
 from siridb_fast.files.csv.numbers import plain_numbers, without_nulls
-from siridb_fast.files.csv.times import epoch_texts
-from siridb_fast.files.csv.values import UTC, Conversion, convert, without_rows
+from siridb_fast.files.csv.times import read_times
+from siridb_fast.files.csv.values import MISSING, Conversion, convert, is_plain, without_rows
 
 __all__ = ["ReadBlock", "TextBlocks", "field_names", "finished", "has_large"]
 
@@ -99,13 +106,12 @@ class TextBlocks:
     def converted(self, array: pa.Array, name: str) -> Conversion:
         """Return a column of texts in its kind."""
         kind = self._columns.kinds[name]
-        time = self._dialect.time
-        done = convert(
-            array,
-            kind,
-            every=self._options.skip_bad,
-            time=time if time is not None and self._columns.is_time(name) else UTC,
-        )
+        time = self._columns.time_of(name)
+        if time is not None:
+            missing = (*MISSING, *self._dialect.nulls)
+            times = read_times(array, time, kind, missing=missing)  # type: ignore[arg-type]
+            return Conversion(times.values, times.bad, is_plain(array, kind), times.reason)
+        done = convert(array, kind, every=self._options.skip_bad)
         if not self._columns.has_guessed_floats(name):
             return done
         rounded = rounded_rows(array, done.values)
@@ -117,11 +123,9 @@ class TextBlocks:
     def plain(self, texts: pa.Array, name: str) -> pa.Array:
         """Return the texts of a column as the conversion takes them."""
         kind = self._columns.kinds[name]
+        if self._columns.time_of(name) is not None:
+            return texts
         texts = without_nulls(texts, self._dialect)
-        time = self._dialect.time
-        if time is not None and self._columns.is_time(name):
-            is_number = time.form == "epoch" and kind in ("ns", "us")
-            return epoch_texts(texts, time.unit or "ns") if is_number else texts
         return plain_numbers(texts, self._dialect) if kind in ("integer", "float") else texts
 
     def _converted(self, texts: _Texts, name: str) -> tuple[Conversion, list[Fault], bool]:
@@ -132,7 +136,10 @@ class TextBlocks:
         faults = []
         for row in done.bad:
             line = int(texts.lines[row])
-            text = self._fault(given[row].as_py(), plain[row].as_py(), name, line)
+            if done.reason is None:
+                text = self._fault(given[row].as_py(), plain[row].as_py(), name, line)
+            else:
+                text = done.reason(row) + SKIP_HINT * self._may_leave_out(line)
             faults.append(Fault(line, text, name))
         is_direct = done.is_direct and plain.null_count == given.null_count
         is_guessed = self._columns.has_guessed_floats(name)
@@ -141,10 +148,12 @@ class TextBlocks:
     def _fault(self, given: str, plain: str, name: str, line: int) -> str:
         if self._columns.has_guessed_floats(name) and is_rounded(plain):
             return rounded_value(plain.strip(), name)
-        # Where the first line does not fit, all may be like it, and would be left out.
-        may_leave_out = line > self._first_line and not self._options.skip_bad
         kind = self._columns.kinds[name]
-        return unfit_value(given, name, kind, self._dialect, may_leave_out=may_leave_out)
+        return unfit_value(given, name, kind, may_leave_out=self._may_leave_out(line))
+
+    def _may_leave_out(self, line: int) -> bool:
+        # Where the first line does not fit, all may be like it, and would be left out.
+        return line > self._first_line and not self._options.skip_bad
 
     def _texts(self, block: Block) -> _Texts:
         lines, _ = record_lines(block.text, self._dialect.delimiter, block.line)

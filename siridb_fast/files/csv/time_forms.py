@@ -1,4 +1,4 @@
-"""The formats of times that are read: those of `strptime`, as a pattern with groups.
+"""The formats of times that are read: those of `strptime`, as steps.
 
 Knows nothing of how texts are converted.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["TimeProgram", "form_pattern", "form_program"]
+__all__ = ["TimeProgram", "form_program"]
 
 LITERAL, BLANKS = 0, 1  # as in `siridb_fast.files._time_texts`
 DIGITS = "YymdjHIMS"
@@ -78,36 +78,3 @@ def _check(letters: list[str]) -> None:
         raise ValueError("it has %d, and no month")
     if len(HOURS.intersection(letters)) > 1 or ("I" in letters) != ("p" in letters):
         raise ValueError("it has %H, or both %I and %p")
-
-
-GROUPS = {
-    "Y": r"(?P<Y>\d{4})",
-    "y": r"(?P<y>\d{2})",
-    "m": r"(?P<m>\d{1,2})",
-    "d": r"(?P<d>\d{1,2})",
-    "b": r"(?P<b>[A-Za-z]{3})",
-    "B": r"(?P<b>[A-Za-z]{3})[a-z]*",
-    "H": r"(?P<H>\d{1,2})",
-    "I": r"(?P<I>\d{1,2})",
-    "M": r"(?P<M>\d{1,2})",
-    "S": r"(?P<S>\d{1,2})",
-    "f": r"(?P<f>\d{1,9})",
-    "p": r"(?P<p>[aApP])\.?[mM]\.?",
-    "z": r"(?P<z>Z|[+-]\d\d:?\d\d)",
-    "%": "%",
-}
-
-
-def form_pattern(form: str) -> str:
-    """Return the pattern of a format.
-
-    Raises:
-        ValueError: It has a directive that is not known, or no date.
-    """
-    form_program(form)
-    pieces = re.split(r"%(.)", form)
-    if not GROUPS.keys() >= {*pieces[1::2]} or not {"m", "b", "B"}.intersection(pieces[1::2]):
-        raise ValueError("it has a directive that is not read, or no month")
-    pieces[::2] = [re.escape(piece).replace(r"\ ", " +") for piece in pieces[::2]]
-    pieces[1::2] = [GROUPS[directive] for directive in pieces[1::2]]
-    return "".join(pieces)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from siridb_fast.files.csv.blocks import Block
 from siridb_fast.files.csv.columns import NAMES_TYPE, CsvColumns
+from siridb_fast.files.csv.dialect import TimeFormat
 from siridb_fast.files.csv.lines import record_lines
 from siridb_fast.files.csv.numbers import without_nulls
 from siridb_fast.files.csv.text_blocks import (
@@ -30,7 +32,6 @@ from siridb_fast.files.csv.values import (
     ARROW_TYPES,
     MISSING,
     TIMES,
-    times_in_utc,
     without_nan,
 )
 
@@ -110,14 +111,16 @@ class TypedBlocks:
         )
 
     def _is_text_only(self, name: str) -> bool:
-        kind, time = self._columns.kinds[name], self._dialect.time
-        if time is not None and self._columns.is_time(name):
+        kind, time = self._columns.kinds[name], self._columns.time_of(name)
+        if time is not None:
             is_number = time.form == "epoch" and kind == "integer"
-            is_iso = time.form == "iso" and self._columns.are_zoned is not None
-            return self._columns.joined is not None or not (is_number or is_iso)
-        if kind in TIMES:
-            return True
+            return time is not self._dialect.time or not (is_number or self._is_plain_iso(time))
         return kind in ("float", "integer") and self._dialect.thousands is not None
+
+    def _is_plain_iso(self, time: TimeFormat) -> bool:
+        are_zoned = self._columns.are_zoned
+        is_utc = are_zoned is not None and (are_zoned or time.zone == "UTC")
+        return time.form == "iso" and self._columns.joined is None and is_utc
 
     def _type(self, name: str) -> pa.DataType:
         kind = self._columns.kinds[name]
@@ -137,7 +140,7 @@ class TypedBlocks:
             elif kind == "float":
                 found[name] = self._floats(batch.column(name), name, may_have_nan=may_have_nan)
             else:
-                found[name] = self._others(batch.column(name), kind)
+                found[name] = self._others(batch.column(name), name, kind)
         return found
 
     def _by_text(self, batch: pa.RecordBatch, name: str) -> pa.Array:
@@ -152,10 +155,12 @@ class TypedBlocks:
             raise _NotDirect  # among them may be integers that are rounded
         return without_nan(array) if may_have_nan else array
 
-    def _others(self, array: pa.Array, kind: str) -> pa.Array:
-        time = self._dialect.time
-        if kind in TIMES and time is not None and not self._columns.are_zoned:
-            return times_in_utc(array, kind, time)
+    def _others(self, array: pa.Array, name: str, kind: str) -> pa.Array:
+        if self._columns.time_of(name) is not None:
+            lowest = pc.min(array.view(pa.int64())).as_py()
+            if lowest is not None and lowest < 0:
+                raise _NotDirect  # it is before 1970, and named so
+            return array.view(ARROW_TYPES[kind])
         if kind == "string" and self._dialect.nulls:
             return without_nulls(array, self._dialect)
         return array

@@ -2,8 +2,7 @@
 
 Numbers: blanks around them and a plus sign are fine; an empty field and the usual spellings of
 nothing (`MISSING`) are missing, and so is NaN. Text: only an empty field without quotes is
-missing. Times: ISO 8601, UTC unless they say otherwise, as nanoseconds, or as microseconds if the
-first batch has times that nanoseconds cannot hold; or integers.
+missing.
 
 A column that nobody knows is of floats if its first value is a number or half of them are (the
 others are bad then, rather than all of them text), or if it has none; else of texts.
@@ -13,36 +12,28 @@ This module needs pyarrow (see `siridb_fast.files.open`). It knows nothing of li
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from siridb_fast.files.csv.dialect import TimeFormat
-from siridb_fast.files.csv.times import iso_texts
-
 __all__ = [
     "EXPECTED",
     "MISSING",
-    "UTC",
+    "TIMES",
     "Conversion",
     "convert",
-    "decide_time",
     "decide_type",
     "failing",
-    "times_in_utc",
+    "is_plain",
     "without_nan",
     "without_rows",
 ]
 
 MISSING = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
 MISSING += ["1.#QNAN", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"]
-INTEGER = r"^[+-]?\d+$"
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?[iI]nf(inity)?$"
-ZONE = r"(Z|[+-]\d\d(:?\d\d)?)"
-ISO = rf"^\d{{4}}-\d\d-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d{{1,9}})?)?)?{ZONE}?)?$"
-ZONED = rf"[T ].*{ZONE}$"
 TIMES = {unit: pa.timestamp(unit, "UTC") for unit in ("ns", "us")}
 ARROW_TYPES = {
     "integer": pa.int64(),
@@ -55,12 +46,7 @@ EXPECTED = {
     "integer": "an integer of 64 bits",
     "float": "a number",
     "bool": "true, false, 1 or 0",
-    "ns": "an ISO 8601 time from 1677 to 2262",
-    "us": "an ISO 8601 time of at most six decimals",
 }
-
-UTC = TimeFormat(columns=())
-AMBIGUOUS = {"error": "raise", "earlier": "earliest", "later": "latest"}
 
 Convert = Callable[[pa.Array], pa.Array]
 
@@ -70,22 +56,22 @@ class Conversion:
     """What became of a column: ``values``, null in the rows ``bad``, which did not fit."""
 
     values: pa.Array
-    bad: list[int]
+    bad: Sequence[int]
     is_direct: bool = False  # they are as pyarrow takes them
+    reason: Callable[[int], str] | None = None  # what is wrong with a row, where it is known
 
 
-def convert(
-    texts: pa.Array, kind: str, *, every: bool = True, time: TimeFormat = UTC
-) -> Conversion:
-    """Convert a column to a kind of `ARROW_TYPES`; unless ``every``, stop at the first bad row."""
+def convert(texts: pa.Array, kind: str, *, every: bool = True) -> Conversion:
+    """Convert a column to a kind of `ARROW_TYPES` but that of times (see `times.py`).
+
+    Unless ``every``, stop at the first bad row.
+    """
     if kind == "string":
         return Conversion(texts, [], is_direct=True)
-    to_kind = _converter(kind, time)
+    to_kind = _converter(kind)
     if (values := _attempt(to_kind, texts)) is not None:
         return Conversion(without_nan(values), [], is_direct=True)
     texts = _tidied(texts)
-    if kind in TIMES:
-        texts = iso_texts(texts, "iso")
     bad = failing(texts, to_kind, every=every)
     if bad:
         texts = without_rows(texts, bad if every else [*range(bad[0], len(texts))])
@@ -106,17 +92,13 @@ def decide_type(texts: pa.Array) -> str:
     return "string"
 
 
-def decide_time(texts: pa.Array, *, integers: bool = True) -> str:
-    """Return the kind that suits a column of times: integer, ns or us."""
-    present = _tidied(texts).drop_null()
-    count = pc.sum(pc.match_substring_regex(present, INTEGER)).as_py() or 0
-    if integers and count and 2 * count >= len(present):
-        return "integer"
-    present = iso_texts(present, "iso")
-    times = present.filter(pc.match_substring_regex(present, ISO))
-    if _attempt(_converter("ns"), times) is None and _attempt(_converter("us"), times) is not None:
-        return "us"
-    return "ns"
+def is_plain(texts: pa.Array, kind: str) -> bool:
+    """Tell whether pyarrow takes texts as they are for a kind of times, with zones or without."""
+    if _attempt(_converter(kind), texts) is not None:
+        return True
+    return (
+        kind in TIMES and _attempt(lambda some: some.cast(pa.timestamp(kind)), texts) is not None
+    )
 
 
 def without_nan(values: pa.Array) -> pa.Array:
@@ -149,37 +131,8 @@ def _attempt(to_kind: Convert, texts: pa.Array) -> pa.Array | None:
         return None
 
 
-def _converter(kind: str, time: TimeFormat = UTC) -> Convert:
-    if kind in TIMES:
-        return lambda texts: _times(texts, kind, time)
+def _converter(kind: str) -> Convert:
     return lambda texts: pc.cast(texts, ARROW_TYPES[kind])
-
-
-def _times(texts: pa.Array, unit: str, time: TimeFormat) -> pa.Array:
-    """Convert times of which some may name their zone; raise `pyarrow.ArrowInvalid`."""
-    if time.form == "epoch":
-        return pc.cast(texts, pa.int64()).view(TIMES[unit])
-    nothing = pa.scalar(None, pa.string())
-    has_zone = pc.match_substring_regex(texts, ZONED)
-    zoned = pc.if_else(has_zone, texts, nothing)
-    naive = pc.if_else(has_zone, nothing, texts)
-    naive_times = times_in_utc(pc.cast(naive, pa.timestamp(unit)), unit, time)
-    if zoned.null_count == len(texts):
-        return naive_times
-    return pc.coalesce(pc.cast(zoned, TIMES[unit]), naive_times)
-
-
-def times_in_utc(times: pa.Array, unit: str, time: TimeFormat) -> pa.Array:
-    """Return naive times as times in UTC; raise `pyarrow.ArrowInvalid` for one that is not."""
-    return _in_zone(times, time).cast(TIMES[unit])
-
-
-def _in_zone(times: pa.Array, time: TimeFormat) -> pa.Array:
-    if time.zone == "UTC":
-        return times.view(pa.timestamp(times.type.unit, "UTC"))
-    return pc.assume_timezone(
-        times, time.zone, ambiguous=AMBIGUOUS[time.fold], nonexistent="raise"
-    )
 
 
 def _tidied(texts: pa.Array) -> pa.Array:

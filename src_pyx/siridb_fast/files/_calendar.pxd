@@ -18,7 +18,9 @@ from siridb_fast.files._time_texts cimport (
 cdef enum:
     DAY = 86400
     SECOND = 1000000000    # in nanoseconds
-    FARTHEST = 9223372035  # seconds that nanoseconds of 64 bits hold
+    # What nanoseconds of 64 bits hold.
+    LAST_SECOND = 9223372036
+    LAST_NANOS = 854775807
 
 
 cdef struct Moment:
@@ -93,8 +95,9 @@ cdef inline Status time_of(
     seconds -= moment.offset
     if seconds < (0 if moment.is_zoned else first_second):
         return BEFORE_1970
-    if per_second == SECOND and seconds > <int64_t>FARTHEST:
-        return TOO_LATE
+    if per_second == SECOND and seconds >= <int64_t>LAST_SECOND:
+        if seconds > <int64_t>LAST_SECOND or moment.nanos > LAST_NANOS:
+            return TOO_LATE
     time[0] = seconds * per_second + moment.nanos // nanos_each
     if moment.is_finer or moment.nanos % nanos_each:
         return TOO_FINE
