@@ -21,6 +21,7 @@ from siridb_fast.files.open import ReadOptions, TableFile, find_files, open_file
 from siridb_fast.loading.column_roles import ColumnRoles, find_roles
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.frames.arrow_frame import ArrowFrame
+from siridb_fast.loading.odd_units import refuse_odd_unit
 from siridb_fast.loading.options import LoadOptions
 
 if TYPE_CHECKING:
@@ -221,12 +222,19 @@ class FilePortion:
         Rows count in the last pass, where they are complete.
         """
         try:
+            self._check_unit(reader.rules.time_precision)
             points = reader.read(
                 ArrowFrame(_table(self.batch.schema, self.batch)), self.current.roles
             )
         except ColumnError as exc:
             raise self._in_file(exc) from None
         return points if self.current.is_last else replace(points, rows=0)
+
+    def _check_unit(self, time_precision: int | None) -> None:
+        dialect = self.table.dialect
+        if dialect is not None and dialect.time is not None:
+            times = self.batch.column(self.current.roles.time)
+            refuse_odd_unit(times, dialect.time, time_precision)
 
     def on_leaving(self) -> None:
         """Write down that its rows may be stored from now on."""

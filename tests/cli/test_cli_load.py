@@ -273,7 +273,7 @@ def received(url: str) -> int:
 
 
 def test_dry_run_warns_of_odd_times(database: Database, tmp_path: Path) -> None:
-    path = write_table(tmp_path / "w.csv", WIDE)  # seconds, taken for nanoseconds
+    path = write_table(tmp_path / "w.parquet", WIDE)  # seconds, taken for nanoseconds
     done = run_command("load", path, "--time", "ts", "--dry-run", url=database.url)
     assert "Warning: these times are odd" in done.stderr
     assert "--unit" in done.stderr

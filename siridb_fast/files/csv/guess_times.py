@@ -93,7 +93,8 @@ def _is_time(name: str, cells: Sequence[Cell]) -> bool:
     is_named = name.strip().lower() in TIME_WORDS
     if not texts or not (is_named or _may_be_time(texts)):
         return False
-    forms = [one.form for one in possible_formats(texts, name, MOSTLY)]
+    share = HALF if is_named else MOSTLY
+    forms = [one.form for one in possible_formats(texts, name, share)]
     if not forms or forms[-1] != "epoch":
         return any(is_named or form == "iso" or "%d" in form for form in forms)
     if not is_named:
