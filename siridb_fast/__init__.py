@@ -4,9 +4,11 @@
 `decode_points`, `packb` and `unpackb` are for those who handle the bytes themselves.
 `siridb_fast.testing` starts real servers for tests.
 
-A name is imported when it is first used: who encodes bytes waits for no event loop.
+A name is imported when it is first used: who encodes bytes waits for no event loop. That may be in
+a thread, and when the main thread has come to its end.
 """
 
+import concurrent.futures.thread  # noqa: F401 - can be imported only while the main thread runs
 import sys
 from importlib import import_module
 

@@ -13,7 +13,7 @@ import pytest
 
 import siridb_fast
 
-EVENT_LOOPS = "asyncio uvloop ssl socket concurrent"
+EVENT_LOOPS = "asyncio uvloop ssl socket"
 FOR_FEW = "sqlite3 urllib.request http http.client email zipfile"
 FRAMES = "pandas pyarrow polars matplotlib plotext typer rich pydantic"
 COMMAND = """
@@ -24,7 +24,7 @@ with contextlib.redirect_stdout(open(os.devnull, "w")), contextlib.suppress(Syst
 """
 # What a program writes, and what it has no use for.
 UNUSED = {
-    "import siridb_fast": f"numpy typing {EVENT_LOOPS} {FOR_FEW} {FRAMES}",
+    "import siridb_fast": f"numpy {EVENT_LOOPS} {FOR_FEW} {FRAMES}",
     "import numpy, siridb_fast": f"{EVENT_LOOPS} {FOR_FEW} {FRAMES}",
     "from siridb_fast import errors, ColumnError": f"numpy {EVENT_LOOPS} {FOR_FEW} {FRAMES}",
     "from siridb_fast import encode_insert, packb": f"{EVENT_LOOPS} {FOR_FEW} {FRAMES}",
@@ -63,6 +63,28 @@ def test_package_alone_is_one_module() -> None:
 def test_list_of_commands_loads_no_command(option: str) -> None:
     folders = {name.split(".")[1] for name in imported(COMMAND.format(option)) if "_fast." in name}
     assert folders == {"cli", "errors"}
+
+
+def test_names_may_be_used_first_when_the_main_thread_has_ended() -> None:
+    code = """
+        import siridb_fast, threading
+
+        def use():
+            threading.main_thread().join()
+            for name in siridb_fast.__all__:
+                getattr(siridb_fast, name)
+            from siridb_fast.writer import engine, writer_spool  # which an open writer needs
+            print("used", flush=True)
+
+        threading.Thread(target=use).start()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", inspect.cleandoc(code)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "used\n"
 
 
 def test_star_import_gives_every_public_name() -> None:
