@@ -4,6 +4,7 @@ import ast
 import inspect
 import os
 import pickle
+import pkgutil
 import pydoc
 import subprocess
 import sys
@@ -28,8 +29,22 @@ UNUSED = {
     "import numpy, siridb_fast": f"{EVENT_LOOPS} {FOR_FEW} {FRAMES}",
     "from siridb_fast import errors, ColumnError": f"numpy {EVENT_LOOPS} {FOR_FEW} {FRAMES}",
     "from siridb_fast import encode_insert, packb": f"{EVENT_LOOPS} {FOR_FEW} {FRAMES}",
+    "from siridb_fast import BatchWriter": f"{FOR_FEW} {FRAMES}",
     COMMAND.format("--help"): f"numpy {EVENT_LOOPS} {FOR_FEW}",
     COMMAND.format("--version"): f"numpy {EVENT_LOOPS} {FOR_FEW}",
+}
+
+# Of the folders of a writer, what is for others: new databases, the command `spool`, loads.
+AROUND_A_WRITER = {
+    "siridb_fast.connection.http_api",
+    "siridb_fast.spool.reader",
+    "siridb_fast.writer.load_writer",
+}
+SPOOLED = {
+    "siridb_fast.delivery.disk_errors",
+    "siridb_fast.delivery.disk_queue",
+    "siridb_fast.delivery.recall",
+    "siridb_fast.writer.writer_spool",
 }
 
 PUBLIC = sorted(siridb_fast.__all__)
@@ -47,6 +62,12 @@ def imported(code: str) -> set[str]:
         check=True,
     )
     return set(done.stdout.split())
+
+
+def modules_of(folder: str) -> set[str]:
+    """Return the names of the modules in a folder of the package."""
+    name = f"siridb_fast.{folder}"
+    return {f"{name}.{found.name}" for found in pkgutil.iter_modules(import_module(name).__path__)}
 
 
 @pytest.mark.parametrize("code", UNUSED)
@@ -85,6 +106,16 @@ def test_names_may_be_used_first_when_the_main_thread_has_ended() -> None:
         check=True,
     )
     assert done.stdout == "used\n"
+
+
+def test_open_writer_has_imported_all_that_it_may_need() -> None:
+    # Another version may be installed while it runs.
+    writer = imported("from siridb_fast.writer import engine, writer")
+    with_spool = imported("from siridb_fast.writer import engine, writer, writer_spool")
+    folders = ("batching", "connection", "delivery", "spool", "writer")
+    needed = {name for folder in folders for name in modules_of(folder)} - AROUND_A_WRITER
+    assert needed - with_spool == set()
+    assert {name for name in needed - writer if ".spool" not in name} == SPOOLED
 
 
 def test_star_import_gives_every_public_name() -> None:

@@ -12,13 +12,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from math import inf
+from typing import TYPE_CHECKING
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.concurrency.backoff import Backoff
 from siridb_fast.concurrency.rate_limit import RateLimit
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
-from siridb_fast.delivery.disk_queue import DiskQueue
 from siridb_fast.delivery.doubt import DoubtResolver
 from siridb_fast.delivery.durability import SentinelTracker
 from siridb_fast.delivery.package import InsertResponse, Package, Part
@@ -29,6 +29,9 @@ from siridb_fast.delivery.verdicts import Verdict, verdict_of
 from siridb_fast.errors import ConnectionLost, RequestTimeout, SiriDBError
 from siridb_fast.protocol import _wire
 from siridb_fast.query.server_queries import ServerQueries
+
+if TYPE_CHECKING:  # it brings sqlite3, for those who have a spool
+    from siridb_fast.delivery.disk_queue import DiskQueue
 
 __all__ = ["Dispatcher"]
 

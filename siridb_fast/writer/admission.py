@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,12 @@ from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.concurrency.waiting import Waiters
-from siridb_fast.delivery.dispatcher import Dispatcher
-from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.report import Failure, OpenDelivery
 from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
+
+if TYPE_CHECKING:
+    from siridb_fast.delivery.dispatcher import Dispatcher
+    from siridb_fast.delivery.packages import Packages
 
 __all__ = ["Admission"]
 

@@ -11,6 +11,7 @@ import logging
 import time
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.likely_times import LikelyTimes
@@ -44,7 +45,9 @@ from siridb_fast.writer.refitter import Refitter
 from siridb_fast.writer.series_types import SeriesTypeResolver
 from siridb_fast.writer.startup import reach
 from siridb_fast.writer.wakeup import Wakeup
-from siridb_fast.writer.writer_spool import WriterSpool
+
+if TYPE_CHECKING:
+    from siridb_fast.writer.writer_spool import WriterSpool
 
 __all__ = ["Engine"]
 
@@ -236,6 +239,9 @@ class Engine:
             return
         if self.time_precision is None:
             raise ConfigError("spool= needs the right to show, or time_precision=")
+        # It brings sqlite3, for those who have a spool.
+        from siridb_fast.writer.writer_spool import WriterSpool
+
         servers = await self.queries.servers() if self._cluster.is_connected else []
         self._spool = WriterSpool(
             options,

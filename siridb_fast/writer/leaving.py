@@ -14,10 +14,12 @@ import warnings
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from siridb_fast.concurrency.loops import LEAVING_TIMEOUT
-from siridb_fast.writer.engine import Engine
+
+if TYPE_CHECKING:
+    from siridb_fast.writer.engine import Engine
 
 __all__ = ["Leaver", "begin_leaving", "drop_points", "warn_of_dropped"]
 

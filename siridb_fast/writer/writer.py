@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns._points import PointColumn
@@ -34,9 +34,11 @@ from siridb_fast.errors import (
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from siridb_fast.writer.column_intake import ColumnIntake, open_delivery
-from siridb_fast.writer.engine import Engine
 from siridb_fast.writer.leaving import Leaver, begin_leaving, drop_points, warn_of_dropped
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
+
+if TYPE_CHECKING:
+    from siridb_fast.writer.engine import Engine
 
 __all__ = ["BatchWriter"]
 
@@ -165,6 +167,10 @@ class BatchWriter(Unpicklable, PointIntake):
         self._state = State.OPENING
         self._home = Home("writer")
         try:
+            # All that delivers, which takes as long to import as the rest: here at the latest, as
+            # another version may be installed before it is needed.
+            from siridb_fast.writer.engine import Engine
+
             engine = Engine(
                 self._config,
                 self._options,
