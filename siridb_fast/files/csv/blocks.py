@@ -16,7 +16,7 @@ import pyarrow as pa
 from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_schema import reading
 from siridb_fast.files.csv.dialect import Dialect
-from siridb_fast.files.csv.lines import has_open_quote, records_end
+from siridb_fast.files.csv.lines import count_ends, has_open_quote, records_end
 from siridb_fast.files.csv.plain_text import TextCleaner, blank_lines, drop_records
 from siridb_fast.files.paths import compression
 
@@ -86,10 +86,10 @@ class CsvBlocks:
             text += data
             end = records_end(text, self._delimiter)
             if end:
-                ends = text.count(b"\n", 0, end)
-                yield Block(self._cleaner.clean(text[:end]), line, ends)
+                block, text = text[:end], text[end:]
+                ends = count_ends(block)
+                yield Block(self._cleaner.clean(block), line, ends)
                 line += ends
-                text = text[end:]
             elif len(text) > MAX_RECORD:
                 raise FileError(self._endless(text), file=str(self.path), line=line)
         if self._was_changed():

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from siridb_fast.errors import FileError
@@ -101,18 +102,25 @@ def guess_comment(text: str, given: CsvGiven) -> str | None:
 
 def rows_of(text: str, delimiter: str, comment: str | None, skip: int = 0) -> Iterator[Row]:
     """Yield the rows below some lines of the file; blank lines and comments are none."""
-    lines = text.splitlines(keepends=True) if "\r" in text or "\n" in text else [text]
-    wanted = [(number, line) for number, line in enumerate(lines, 1) if number > skip]
+    lines = enumerate(io.StringIO(text, newline=""), 1)
+    wanted = ((number, line) for number, line in lines if number > skip)
     if comment is not None:
-        wanted = [(number, line) for number, line in wanted if not line.startswith(comment)]
+        wanted = ((number, line) for number, line in wanted if not line.startswith(comment))
     if delimiter == " ":
         yield from (Row(number, line.split()) for number, line in wanted if line.strip())
         return
     yield from _parsed(wanted, delimiter)
 
 
-def _parsed(wanted: Sequence[tuple[int, str]], delimiter: str) -> Iterator[Row]:
-    reader = csv.reader((line for _, line in wanted), delimiter=delimiter)
+def _parsed(wanted: Iterable[tuple[int, str]], delimiter: str) -> Iterator[Row]:
+    numbers: list[int] = []  # of the lines that were taken
+
+    def taken() -> Iterator[str]:
+        for number, line in wanted:
+            numbers.append(number)
+            yield line
+
+    reader = csv.reader(taken(), delimiter=delimiter)
     while True:
         before = reader.line_num
         try:
@@ -122,7 +130,7 @@ def _parsed(wanted: Sequence[tuple[int, str]], delimiter: str) -> Iterator[Row]:
         if fields is None:
             return
         if len(fields) > 1 or any(field.strip() for field in fields):
-            yield Row(wanted[before][0], [field.strip() for field in fields])
+            yield Row(numbers[before], [field.strip() for field in fields])
 
 
 def columns_of(rows: Iterable[Row]) -> int:

@@ -202,8 +202,12 @@ def _lines(block: Block, rows: int, delimiter: str) -> Lines | None:
     """Return the line of each row of a block; None if they cannot be told."""
     text = block.text
     count = block.ends + (not text.endswith(b"\n"))
-    returns = text.count(b"\r")
-    if count == rows and (not returns or returns == block.ends == text.count(b"\r\n")):
+    if count == rows and (b"\r" not in text or _are_all_pairs(text, block.ends)):
         return np.arange(block.line, block.line + count)
     lines, _ = record_lines(text, delimiter, block.line)
     return lines if len(lines) == rows else None
+
+
+def _are_all_pairs(text: bytes, ends: int) -> bool:
+    # No carriage return without a line feed, which would end a line for pyarrow alone.
+    return text.count(b"\r") == text.count(b"\r\n") == ends
