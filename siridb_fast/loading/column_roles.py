@@ -37,12 +37,13 @@ def find_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
         ColumnError: A column is not there, cannot be found, or would be two things at once.
     """
     keys = options.name_template.fields
+    there = {*frame.names, *frame.index_names}
     for key in keys:
-        _require(frame, key, "the template of series names")
+        _require(frame, there, key, "the template of series names")
     time = options.time_name
     if time is None:
         time = _only_time(frame, keys)
-    _require(frame, time, "time")
+    _require(frame, there, time, "time")
     if time in frame.shared_names:
         raise ColumnError(f"time={time!r} is both a column and the index; rename one of them")
     if options.values is None:
@@ -50,7 +51,7 @@ def find_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
     else:
         values = tuple(options.values)
     for name in values:
-        _require(frame, name, "values")
+        _require(frame, there, name, "values")
     if not values:
         raise ColumnError(f"there is no column of values beside {_listed((time, *keys))}")
     _check_roles(frame, options, time, keys, values)
@@ -67,10 +68,10 @@ def _series_of(frame: Frame, values: tuple[str, ...]) -> dict[str, str]:
     return series
 
 
-def _require(frame: Frame, name: str, what: str) -> None:
-    if name not in (*frame.names, *frame.index_names):
-        there = _listed((*frame.index_names, *frame.names))
-        raise ColumnError(f"{what}: there is no column {name!r}; there are {there}")
+def _require(frame: Frame, there: set[str], name: str, what: str) -> None:
+    if name not in there:
+        listed = _listed((*frame.index_names, *frame.names))
+        raise ColumnError(f"{what}: there is no column {name!r}; there are {listed}")
 
 
 def _only_time(frame: Frame, keys: tuple[str, ...]) -> str:

@@ -83,12 +83,14 @@ class CsvBlocks:
         line = 1
         text = self._first_bytes()
         while data := self._read(max(self._block_bytes, len(text))):
-            text += data
+            text += data  # in place, if nobody else has it
+            del data
             end = records_end(text, self._delimiter)
             if end:
                 block, text = text[:end], text[end:]
                 ends = count_ends(block)
                 yield Block(self._cleaner.clean(block), line, ends)
+                del block  # it may be as large as all else
                 line += ends
             elif len(text) > MAX_RECORD:
                 raise FileError(self._endless(text), file=str(self.path), line=line)

@@ -30,6 +30,7 @@ class CsvColumns:
         names: Of the columns of batches, in their order.
         fields: Of the fields that are read for them, in the order of the file.
         kinds: Of each column, one of `ARROW_TYPES`; empty until it is settled.
+        schema: Of the batches; empty until it is settled.
         joined: The column that comes of several fields; None if there is none.
         are_zoned: Whether all times name their zone (True) or none does; None: it is mixed.
     """
@@ -42,6 +43,7 @@ class CsvColumns:
         self.names = self._names()
         self.fields = self._fields()
         self.kinds: dict[str, str] = {}
+        self.schema = pa.schema([])
         self.are_zoned: bool | None = None
 
     @property
@@ -50,17 +52,13 @@ class CsvColumns:
         own = [name for name in self.dialect.names if name]
         return own if self.joined is None else [*own, self.joined]
 
-    @property
-    def schema(self) -> pa.Schema:
-        """Of the batches."""
-        return pa.schema(
-            (name, NAMES_TYPE if name in self.options.names else ARROW_TYPES[kind])
-            for name, kind in self.kinds.items()
-        )
-
     def settle(self, table: pa.Table) -> None:
         """Find the kinds, by the first rows as texts."""
         self.kinds = {name: self._kind(name, table) for name in self.names}
+        self.schema = pa.schema(
+            (name, NAMES_TYPE if name in self.options.names else ARROW_TYPES[kind])
+            for name, kind in self.kinds.items()
+        )
 
     def time_of(self, name: str) -> TimeFormat | None:
         """Return how a column of times is read; None if it is none."""

@@ -35,8 +35,8 @@ SMALLEST_BLOCK = 64
 FIRST_BLOCK = 256 * 1024  # shows the kinds of times
 MAX_THREADS = 4
 WIDE = 500  # columns, from which on a block of the usual size has too few rows
-WIDE_FACTOR = 2
-FEW_ROWS = 512  # of a batch, which costs much for each column
+WIDE_FACTOR = 4
+FEW_ROWS = 300  # of a batch, which costs much for each column
 
 
 class CsvTable(TableFile):
@@ -84,7 +84,7 @@ class CsvTable(TableFile):
             if columns is not None:
                 wanted = wanted.select(list(columns))
             skipped -= batch.num_rows - wanted.num_rows
-            yield from sliced(wanted, self._batch_bytes)
+            yield from sliced(wanted, 2 * self._batch_bytes)
         self._source.close()
 
     def row_label(self, row: int) -> str:
@@ -110,7 +110,7 @@ class CsvTable(TableFile):
 
     @property
     def _batch_bytes(self) -> int:
-        return 2 * self._options.batch_bytes * self._factor
+        return self._options.batch_bytes * self._factor
 
     @property
     def _factor(self) -> int:
@@ -146,8 +146,9 @@ class CsvTable(TableFile):
 
     def _read(self) -> Iterator[pa.RecordBatch]:
         # Yield the good rows of each block.
-        threads = min(MAX_THREADS, pa.cpu_count())
-        for block in in_order(self._read_block, self._bodies(), threads, threads):
+        # Blocks of many columns are large: no more of them at a time than have to be.
+        threads = 1 if self._factor > 1 else min(MAX_THREADS, pa.cpu_count())
+        for block in in_order(self._read_block, self._bodies(), threads, threads - 1):
             if block.faults:
                 self._report(block.faults)
             self._line_map.add(block.lines)

@@ -21,6 +21,7 @@ from siridb_fast.files.csv.dialect import TimeFormat
 from siridb_fast.files.csv.lines import record_lines
 from siridb_fast.files.csv.numbers import without_nulls
 from siridb_fast.files.csv.text_blocks import (
+    EXACT_FLOATS,
     Lines,
     ReadBlock,
     TextBlocks,
@@ -42,9 +43,19 @@ MAX_BLOCK = (1 << 31) - 1
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How blocks are read: the columns that come as texts, and what pyarrow is told."""
+    """How blocks are read.
+
+    Attributes:
+        as_texts: The columns that come as texts.
+        floats: Those of floats that do not.
+        guessed: Those of them of which nobody said so.
+        others: The rest of those that are not as they are to be.
+    """
 
     as_texts: frozenset[str]
+    floats: list[str]
+    guessed: list[str]
+    others: list[str]
     read: csv.ReadOptions
     parse: csv.ParseOptions
     convert: csv.ConvertOptions
@@ -75,14 +86,11 @@ class TypedBlocks:
             return None
         plan = self._plan
         try:
-            batch = _parsed(block.text, plan)
-            arrays = self._arrays(batch, plan, may_have_nan=_may_have_nan(block.text))
+            batch = self._finished(_parsed(block.text, plan), plan, block.text)
         except (pa.ArrowInvalid, _NotDirect):
             return None
         lines = _lines(block, batch.num_rows, self._dialect.delimiter)
-        if lines is None:
-            return None
-        return ReadBlock(finished(arrays, self._columns), lines, [])
+        return None if lines is None else ReadBlock(batch, lines, [])
 
     def _planned(self, as_texts: frozenset[str]) -> _Plan:
         names = field_names(self._columns)
@@ -91,8 +99,13 @@ class TypedBlocks:
         types |= {name: self._type(name) for name in own if name not in as_texts}
         # One list holds for all columns; words for a missing number may be texts elsewhere.
         has_texts = any(types[name] in (pa.string(), NAMES_TYPE) for name in self._columns.fields)
+        kinds = {n: kind for n, kind in self._columns.kinds.items() if n not in as_texts}
+        floats = [name for name, kind in kinds.items() if kind == "float"]
         return _Plan(
             as_texts,
+            floats,
+            [name for name in floats if self._columns.has_guessed_floats(name)],
+            [name for name, kind in kinds.items() if kind == "string" or self._is_time(name)],
             csv.ReadOptions(
                 use_threads=False,  # other blocks are read meanwhile
                 block_size=MAX_BLOCK,
@@ -109,6 +122,9 @@ class TypedBlocks:
                 decimal_point=self._dialect.decimal,
             ),
         )
+
+    def _is_time(self, name: str) -> bool:
+        return self._columns.time_of(name) is not None
 
     def _is_text_only(self, name: str) -> bool:
         kind, time = self._columns.kinds[name], self._columns.time_of(name)
@@ -130,18 +146,24 @@ class TypedBlocks:
             return pa.timestamp(kind)
         return ARROW_TYPES[kind]
 
-    def _arrays(
-        self, batch: pa.RecordBatch, plan: _Plan, *, may_have_nan: bool
-    ) -> dict[str, pa.Array]:
-        found = {}
-        for name, kind in self._columns.kinds.items():
-            if name in plan.as_texts:
-                found[name] = self._by_text(batch, name)
-            elif kind == "float":
-                found[name] = self._floats(batch.column(name), name, may_have_nan=may_have_nan)
-            else:
-                found[name] = self._others(batch.column(name), name, kind)
-        return found
+    def _finished(self, batch: pa.RecordBatch, plan: _Plan, text: bytes) -> pa.RecordBatch:
+        # The columns as they are to be; there may be thousands: most are left alone.
+        if plan.guessed and _may_have_large(batch.select(plan.guessed)):
+            self._refuse_large(batch, plan)
+        changed = {name: self._by_text(batch, name) for name in plan.as_texts}
+        if b"n" in text or b"N" in text:
+            changed |= {name: without_nan(batch.column(name)) for name in plan.floats}
+        for name in plan.others:
+            changed[name] = self._others(batch.column(name), name)
+        names = self._columns.names
+        if not changed:
+            return batch if batch.schema.names == names else batch.select(names)
+        arrays = {name: changed[name] if name in changed else batch.column(name) for name in names}
+        return finished(arrays, self._columns)
+
+    def _refuse_large(self, batch: pa.RecordBatch, plan: _Plan) -> None:
+        if any(has_large(batch.column(name)) for name in plan.guessed):
+            raise _NotDirect  # among them may be integers that are rounded
 
     def _by_text(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         texts = self._columns.texts(pa.Table.from_batches([batch]), name)
@@ -150,12 +172,8 @@ class TypedBlocks:
             raise _NotDirect
         return done.values
 
-    def _floats(self, array: pa.Array, name: str, *, may_have_nan: bool) -> pa.Array:
-        if self._columns.has_guessed_floats(name) and has_large(array):
-            raise _NotDirect  # among them may be integers that are rounded
-        return without_nan(array) if may_have_nan else array
-
-    def _others(self, array: pa.Array, name: str, kind: str) -> pa.Array:
+    def _others(self, array: pa.Array, name: str) -> pa.Array:
+        kind = self._columns.kinds[name]
         if self._columns.time_of(name) is not None:
             lowest = pc.min(array.view(pa.int64())).as_py()
             if lowest is not None and lowest < 0:
@@ -184,8 +202,10 @@ def _parsed(text: bytes, plan: _Plan) -> pa.RecordBatch:
     return batch
 
 
-def _may_have_nan(text: bytes) -> bool:
-    return b"n" in text or b"N" in text
+def _may_have_large(batch: pa.RecordBatch) -> bool:
+    """Tell whether columns of floats may have large ones, looking at all of them at once."""
+    body = np.frombuffer(pa.ipc.read_message(batch.serialize()).body, np.float64)
+    return not (len(body) and body.max() < EXACT_FLOATS and body.min() > -EXACT_FLOATS)
 
 
 def _is_utf_8(text: bytes) -> bool:
