@@ -67,7 +67,7 @@ def read_times(
         missing: Texts that stand for nothing, beside empty ones.
     """
     times, statuses = _read(texts, time, kind)
-    _set_missing(texts, statuses, missing)
+    _set_missing(texts, statuses, missing, time)
     if time.form != "epoch" and time.zone != "UTC":
         times = _in_utc(times, statuses, time, DECIMALS[kind])
     is_null = statuses >= Status.MISSING
@@ -135,17 +135,16 @@ def _buffers(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uin
 
 
 def _set_missing(
-    texts: pa.Array, statuses: npt.NDArray[np.uint8], missing: Collection[str]
+    texts: pa.Array, statuses: npt.NDArray[np.uint8], missing: Collection[str], time: TimeFormat
 ) -> None:
-    # Mostly none of them is a time, and only what is no time is looked at.
-    words = {word.strip() for word in missing}
-    digits = any(character.isdecimal() for word in words for character in word)
-    rows = np.flatnonzero(statuses != Status.MISSING if digits else statuses >= FIRST_BAD)
-    if not len(rows) or not words:
-        return
-    trimmed = pc.utf8_trim_whitespace(texts.take(pa.array(rows)))
-    is_missing = pc.is_in(trimmed, value_set=pa.array(sorted(words), pa.string()))
-    statuses[rows[is_missing.to_numpy(zero_copy_only=False)]] = Status.MISSING
+    # Mostly none of the words is a time, and only what is no time is looked at.
+    words = pa.array({word.strip() for word in missing}, pa.string())
+    is_time = bool((statuses_of(words, time) < Status.MISSING).any())
+    rows = np.flatnonzero(statuses != Status.MISSING if is_time else statuses >= FIRST_BAD)
+    if len(rows):
+        trimmed = pc.utf8_trim_whitespace(texts.take(pa.array(rows)))
+        is_missing = pc.is_in(trimmed, value_set=words)
+        statuses[rows[is_missing.to_numpy(zero_copy_only=False)]] = Status.MISSING
 
 
 def _in_utc(

@@ -39,9 +39,9 @@ cdef inline Status trim(Text* text) noexcept nogil:
     while text.at < text.end and ((text.end - 1)[0] <= 32 or (text.end - 1)[0] >= 128):
         if (text.end - 1)[0] <= 32:
             text.end -= 1
-        elif is_wide_blank(text.end - 2, text.end, 2) and text.end - 2 >= text.at:
+        elif text.end - text.at >= 2 and is_wide_blank(text.end - 2, text.end, 2):
             text.end -= 2
-        elif text.end - 3 >= text.at and is_wide_blank(text.end - 3, text.end, 3):
+        elif text.end - text.at >= 3 and is_wide_blank(text.end - 3, text.end, 3):
             text.end -= 3
         else:
             break
