@@ -63,7 +63,7 @@ class ReadOptions:
             if not self.columns:
                 raise ConfigError("columns names at least one column, got none")
         object.__setattr__(self, "names", _texts("names", self.names))
-        object.__setattr__(self, "types", MappingProxyType(dict(self.types)))
+        object.__setattr__(self, "types", MappingProxyType(self._settled_types()))
         self._check_types()
         if self.time is not None and not isinstance(self.time, str):
             raise ConfigError(f"time is the name of a column, got {self.time!r}")
@@ -85,6 +85,10 @@ class ReadOptions:
         object.__setattr__(self, "time_columns", columns)
         if columns:
             object.__setattr__(self, "time", joined_name(columns))
+
+    def _settled_types(self) -> dict[str, ColumnType]:
+        names = {"int": "integer", "str": "string"}  # as Python calls them
+        return {column: names.get(kind, kind) for column, kind in self.types.items()}  # type: ignore[misc]
 
     def _check_types(self) -> None:
         known = get_args(ColumnType)

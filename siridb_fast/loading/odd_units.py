@@ -30,10 +30,13 @@ def refuse_odd_unit(times: pa.Array, time: TimeFormat, time_precision: int | Non
     Raises:
         ColumnError: Names the first or last of the odd ones by its row, and the unit that fits.
     """
-    import pyarrow.compute as pc  # of the extra; a file is open already
+    import pyarrow as pa  # of the extra; a file is open already
+    import pyarrow.compute as pc
 
     if time.form != "epoch" or time.unit is not None or time_precision is None:
         return
+    if not pa.types.is_integer(times.type):
+        return  # their type was said, and is refused as one of times
     for timestamp in pc.min_max(times).as_py().values():
         likely = None if timestamp is None else likely_precision(timestamp)
         if likely is not None and likely != time_precision:

@@ -266,7 +266,8 @@ def test_line_to_go_on_with_has_no_password(
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
     good.write_text("ts,v\n1767225601,1\n")  # of a load that has stored nothing there is no line
     bad.write_text("ts,v\n1767225602,one\n")
-    options = ["--time", "ts", "--type", "v=integer", *(text.format(url) for text in given)]
+    given = [text.format(url) for text in given]
+    options = ["--time", "ts", "--unit", "s", "--type", "v=integer", *given]
     done = run_command("load", *options, "--", good, bad, code=2)
     (last,) = (line for line in done.stderr.splitlines() if line.startswith("Go on with"))
     assert SECRET not in done.stdout + done.stderr

@@ -40,7 +40,8 @@ def half_loaded(seconds: Database, tmp_path: Path) -> Path:
 
 def load(path: Path, *options: str, url: str, code: int) -> Any:
     values = [] if "--values" in options else ["--values", "v"]
-    return run_command("load", path, "--time", "ts", *values, *options, url=url, code=code)
+    types = [] if "--type" in options else ["--type", "v=integer"]
+    return run_command("load", path, "--time", "ts", *values, *types, *options, url=url, code=code)
 
 
 def advised(errors: str) -> list[str]:
