@@ -12,6 +12,8 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -66,17 +68,17 @@ def warn_of_dropped(writer: object, points: int) -> None:
 def begin_leaving(leaver: Leaver) -> Callable[[], None] | None:
     """Begin to close a writer; what is returned waits for that."""
     # An event loop that runs here waits for this; one that stands still is run by its own thread.
+    # That of another thread may come to its end at any moment, so it is asked only once.
     loop, left = leaver.engine.loop, leaver.engine.points_left
-    if loop.is_closed() or (loop.is_running() == leaver.engine.is_this_thread):
+    is_this_thread = leaver.engine.is_this_thread
+    if loop.is_closed() or loop.is_running() == is_this_thread:
         leaver.give_up()
         return None
     if left:
         logger.warning(
             "%s is closed by the end of the program; %s points left", leaver.name, f"{left:,}"
         )
-    if loop.is_running():
-        return _Closing(leaver).wait
-    return partial(_close_here, leaver)
+    return partial(_close_here, leaver) if is_this_thread else _Closing(leaver).wait
 
 
 def _close_here(leaver: Leaver) -> None:
@@ -91,7 +93,10 @@ class _Closing:
         self._loop = leaver.engine.loop
         self._has_begun = threading.Event()
         self._has_ended = threading.Event()
-        self._future = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+        self._future: Future[None] | None = None
+        self._closing = self._close()
+        with suppress(RuntimeError):  # the event loop is closed now, and `wait` finds that
+            self._future = asyncio.run_coroutine_threadsafe(self._closing, self._loop)
 
     async def _close(self) -> None:
         self._has_begun.set()
@@ -105,12 +110,15 @@ class _Closing:
         try:
             self._wait()
         except BaseException:
-            self._future.cancel()
+            if self._future is not None:
+                self._future.cancel()
             self._has_ended.wait(1.0)  # for the number of points to be told
             raise
 
     def _wait(self) -> None:
         if not self._wait_for(self._has_begun, LEAVING_TIMEOUT):
+            if self._loop.is_closed():
+                self._closing.close()  # which nobody will run
             self._leaver.give_up()
         elif not self._wait_for(self._has_ended, LEAVING_TIMEOUT + DISK_TIMEOUT):
             left = self._leaver.engine.points_left
