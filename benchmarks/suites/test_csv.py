@@ -1,0 +1,76 @@
+"""How fast is a CSV file loaded, beside pyarrow's own reading of it?
+
+A load reads in bounded memory, in the order of the file, with every line checked. Beside it stands
+what holds the whole file in memory, `pyarrow.csv.read_csv` with all threads and `load` of its
+table; and one thread of `pyarrow.csv.open_csv` that only reads. All go to a sink, a process of its
+own that acknowledges packages and reads none.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+
+import siridb_fast
+from benchmarks.baselines.null_server import NullServer
+from benchmarks.data import data
+from benchmarks.harness.contest import Contest
+
+ROUNDS, SECONDS = 9, 30.0
+START = 1_700_000_000
+LONG = {"series": 1000, "ticks": 2000}
+WIDE = {"series": 100, "ticks": 20_000}
+OURS, TABLE, READ = "load(file)", "read_csv and load(table)", "one thread reads"
+
+
+def long_table(series: int, ticks: int) -> pa.Table:
+    """Return a row for each point."""
+    count = series * ticks
+    names = pa.array([f"host{number}" for number in range(series)])
+    return pa.table(
+        {
+            "ts": START + np.arange(count) // series,
+            "host": names.take(pa.array(np.arange(count) % series)),
+            "value": data.doubles(count).round(3),
+        }
+    )
+
+
+def wide_table(series: int, ticks: int) -> pa.Table:
+    """Return a column for each series."""
+    values = data.doubles(series * ticks).round(3).reshape(series, ticks)
+    columns = {f"sensor{number}": column for number, column in enumerate(values)}
+    return pa.table({"ts": START + np.arange(ticks)} | columns)
+
+
+@pytest.mark.parametrize("shape", ["long, 2 M rows", "wide, 100 x 20 k"])
+def test_csv_to_a_sink(contest: Contest, shape: str) -> None:
+    is_long = shape.startswith("long")
+    table = long_table(**LONG) if is_long else wide_table(**WIDE)
+    points = 2_000_000
+    options: dict[str, Any] = {"time": "ts", "unit": "s"}
+    options |= {"series": "{host}"} if is_long else {}
+    with ExitStack() as stack:
+        url = stack.enter_context(NullServer()).url()
+        path = Path(stack.enter_context(TemporaryDirectory())) / "points.csv"
+        csv.write_csv(table, path)
+        one_thread = csv.ReadOptions(use_threads=False)
+        contest.run(
+            ROUNDS,
+            {
+                OURS: lambda: siridb_fast.load(path, url, **options),
+                TABLE: lambda: siridb_fast.load(csv.read_csv(path), url, **options),
+                READ: lambda: sum(1 for _ in csv.open_csv(path, read_options=one_thread)),
+            },
+            seconds=SECONDS,
+        )
+    for reference in (TABLE, READ):
+        what = f"CSV file, {shape}, to a sink / {reference}"
+        contest.row(what, "ns/point", points, ours=OURS, reference=reference)
