@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from siridb_fast.errors import ColumnError
+from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.loading.frames.base import Frame
 from siridb_fast.loading.name_template import COLUMN
 from siridb_fast.loading.options import LoadOptions
@@ -17,13 +18,15 @@ __all__ = ["ColumnRoles", "find_roles"]
 class ColumnRoles:
     """What the columns of a frame are. Without ``keys`` it is wide: one series for each value.
 
-    ``series`` has what ``{column}`` stands for, of each of the values.
+    ``series`` has what ``{column}`` stands for, of each of the values. ``mixed`` are the
+    values that are numbers of some series and texts of others, with how numbers are written.
     """
 
     time: str
     keys: tuple[str, ...]
     values: tuple[str, ...]
     series: Mapping[str, str]
+    mixed: Mapping[str, Dialect] = field(default_factory=dict)
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield each column of values, and what ``{column}`` stands for."""

@@ -158,6 +158,7 @@ class FileSource:
             options = replace(options, time=found.name)
         try:
             roles = find_roles(ArrowFrame(_table(table.schema)), options)
+            roles = replace(roles, mixed=_mixed(table, roles))
         except ColumnError as exc:
             raise FileError(exc.text, file=str(file)) from None
         columns_of_passes = table.passes((roles.time, *roles.keys), roles.values)
@@ -176,6 +177,20 @@ class FileSource:
             self._passes_behind = number
             for batch in table.batches(max(0, start - current.first), current.columns):
                 yield current, batch
+
+
+def _mixed(table: TableFile, roles: ColumnRoles) -> dict[str, Dialect]:
+    # Without columns that name series there is one series to a column: it cannot have both.
+    dialect = table.dialect
+    if dialect is None:
+        return {}
+    found = {name: dialect for name in roles.values if dialect.kinds.get(name) == "mixed"}
+    if found and not roles.keys:
+        raise ColumnError(
+            f"columns {[*found]} are numbers of some series and texts of others; "
+            "a template with the columns that name the series tells them apart (series=, --series)"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,27 @@ wrong is named by column, series and row. Runs in any thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import point_column, raw_series_name
 from siridb_fast.columns.rows import PLAIN_TYPES, MixedRows, are_plain, has_nan, mixed_points
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import ColumnError
+from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.loading.column_roles import ColumnRoles, find_roles
 from siridb_fast.loading.frames.base import Cells, Coded, Frame
 from siridb_fast.loading.frames.cells import time_cells, value_cells
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.series_names import SeriesNames, combine_labels
+
+if TYPE_CHECKING:
+    from siridb_fast.loading.series_kinds import SeriesKinds
 
 __all__ = ["FramePoints", "FrameReader"]
 
@@ -48,6 +53,18 @@ class _Timed:
         return array if self.rows is None else array[self.rows]
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    # Of a column of values of many series: that of row i is of ``names[codes[i]]``.
+    column: str
+    names: Sequence[str]
+    codes: NumpyArray
+    timed: _Timed
+
+    def error(self, exc: ColumnError) -> ColumnError:
+        return _in_column(exc, f"column {self.column!r}", exc.series, self.timed.rows)
+
+
 class FrameReader:
     """Reads the frames of one load.
 
@@ -60,6 +77,7 @@ class FrameReader:
         self._options = options
         self.rules = self._rules = options.rules(time_precision)
         self._names = SeriesNames(options.name_template)
+        self._series_kinds: SeriesKinds | None = None
 
     def read(self, frame: Frame, roles: ColumnRoles | None = None) -> FramePoints:
         """Return the points of a frame.
@@ -174,8 +192,12 @@ class FrameReader:
 
         mixed = []
         for name, series in roles.columns():
-            names = self._names.names(series, labels, first_row)
-            mixed.append(self._mixed_column(frame, name, timed, codes, names))
+            rows = _Rows(name, self._names.names(series, labels, first_row), codes, timed)
+            cells, dialect = frame.cells(name), roles.mixed.get(name)
+            if dialect is None:
+                mixed.append(self._mixed_column(cells, rows))
+            else:
+                mixed += self._numbers_and_texts(cells, rows, dialect)
         return mixed
 
     def _key(self, frame: Frame, key: str, timed: _Timed) -> Coded:
@@ -189,27 +211,54 @@ class FrameReader:
             )
         return Coded(codes, coded.labels)
 
-    def _mixed_column(
-        self, frame: Frame, name: str, timed: _Timed, codes: NumpyArray, names: Sequence[str]
+    def _mixed_column(self, cells: Cells, rows: _Rows) -> MixedRows:
+        cells = value_cells(rows.column, cells, self._rules)
+        missing = None if cells.missing is None else rows.timed.of(cells.missing)
+        return self._points(rows, rows.timed.of(cells.values), missing, self._rules)
+
+    def _numbers_and_texts(
+        self, cells: Cells, rows: _Rows, dialect: Dialect
+    ) -> Iterator[MixedRows]:
+        # Those series of the column that are of numbers, and then those of texts.
+        texts = rows.timed.of(cells.values)
+        try:
+            split = self._kinds().split(rows.names, rows.codes, texts, dialect)
+        except ColumnError as exc:
+            raise rows.error(exc) from None
+        is_missing = ~(split.are_numbers | split.are_texts)
+        value_cells(rows.column, Cells(texts, is_missing), self._rules)  # if they may be missing
+        rules = replace(self._rules, on_missing="drop")
+        for values, there in ((split.numbers, split.are_numbers), (texts, split.are_texts)):
+            if there.any():
+                yield self._points(rows, values, ~there, rules)
+
+    def _kinds(self) -> SeriesKinds:
+        if self._series_kinds is None:
+            from siridb_fast.loading.series_kinds import SeriesKinds  # needs pyarrow
+
+            self._series_kinds = SeriesKinds()
+        return self._series_kinds
+
+    def _points(
+        self, rows: _Rows, values: NumpyArray, missing: NumpyArray | None, rules: ColumnRules
     ) -> MixedRows:
-        cells = value_cells(name, frame.cells(name), self._rules)
-        missing = None if cells.missing is None else timed.of(cells.missing)
+        timed = rows.timed
         try:
             mixed = mixed_points(
-                names,
-                codes,
+                rows.names,
+                rows.codes,
                 timed.timestamps,
-                timed.of(cells.values),
-                self._rules,
+                values,
+                rules,
                 missing,
                 are_times_plain=True,
             )
         except ColumnError as exc:
-            raise _in_column(exc, f"column {name!r}", exc.series, timed.rows) from None
+            raise rows.error(exc) from None
         if timed.rows is None:
-            return replace(mixed, column=name)
-        rows = timed.rows if mixed.rows is None else timed.rows[mixed.rows]
-        return replace(mixed, rows=rows, column=name)
+            return replace(mixed, column=rows.column)
+        there = timed.rows if mixed.rows is None else timed.rows[mixed.rows]
+        return replace(mixed, rows=there, column=rows.column)
 
 
 def _is_whole(values: NumpyArray) -> bool:

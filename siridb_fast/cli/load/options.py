@@ -79,7 +79,8 @@ TypesOption = Annotated[
     typer.Option(
         "--type",
         metavar="COLUMN=KIND",
-        help="What is in a column of a CSV file: float, integer, string, bool or time. "
+        help="What is in a column of a CSV file: float, integer, string, bool, time, or "
+        "mixed: numbers of some series and texts of others. "
         "Without it, what its first lines look like; numbers are floats.",
         show_default=False,
     ),

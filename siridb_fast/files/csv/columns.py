@@ -101,8 +101,11 @@ class CsvColumns:
             return "string"
         if (time := self.time_of(name)) is not None:
             return self._kind_of_time(self.texts(table, name), time)
-        if given is not None or dialect.kinds.get(name) in ("bool", "string"):
-            return given or dialect.kinds[name]
+        kind = given or dialect.kinds.get(name)
+        if kind == "mixed":
+            return "string"  # whoever knows the series tells them apart
+        if given is not None or kind in ("bool", "string"):
+            return str(kind)
         texts = without_nulls(_array(table, name), dialect)
         return decide_type(plain_numbers(texts, dialect))
 

@@ -69,7 +69,8 @@ class Dialect:
             rows without a name.
         has_units_row: The line after the header has units.
         nulls: Texts that stand for a missing value, beside the usual ones.
-        kinds: A kind for each column that is read: float, integer, bool, string or time.
+        kinds: A kind for each column that is read: float, integer, bool, string, time, or mixed:
+            numbers in the lines of some series, and texts in those of others.
         time: How times are read; None: nobody knows which column has them.
     """
 
@@ -115,7 +116,9 @@ class Dialect:
         texts = [repr(name) for name, kind in self.kinds.items() if kind == "string"]
         shown = texts[:SHOWN_TEXTS] + (["…"] if len(texts) > SHOWN_TEXTS else [])
         parts = [f"field {', '.join(out)} left out"] if out else []
-        return [*parts, f"texts in {' '.join(shown)}"] if texts else parts
+        parts += [f"texts in {' '.join(shown)}"] if texts else []
+        mixed = [repr(name) for name, kind in self.kinds.items() if kind == "mixed"]
+        return parts + ([f"numbers or texts by series in {' '.join(mixed)}"] if mixed else [])
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` takes."""

@@ -16,7 +16,15 @@ import pyarrow as pa
 from siridb_fast.files.csv.guess_numbers import is_number
 from siridb_fast.files.csv.values import EXPECTED, convert
 
-__all__ = ["SKIP_HINT", "Fault", "is_rounded", "odd_row", "rounded_value", "unfit_value"]
+__all__ = [
+    "SKIP_HINT",
+    "Fault",
+    "is_rounded",
+    "mixed_hint",
+    "odd_row",
+    "rounded_value",
+    "unfit_value",
+]
 
 SKIP_HINT = "; to go on: leave out such lines with skip_bad (--skip-bad)"
 INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -55,6 +63,14 @@ def unfit_value(text: str, name: str, kind: str, *, may_leave_out: bool) -> str:
     if may_leave_out:
         reason += SKIP_HINT
     return reason + _hint(text, name, kind)
+
+
+def mixed_hint(name: str) -> str:
+    """Return how to say that a column has the numbers of some series and the texts of others."""
+    return (
+        f"; types={{{name!r}: 'mixed'}} (--type {name}=mixed) takes numbers of some series and "
+        "texts of others"
+    )
 
 
 def rounded_value(text: str, name: str) -> str:

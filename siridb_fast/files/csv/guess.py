@@ -22,6 +22,7 @@ from siridb_fast.files.csv.guess_columns import (
     guess_nulls,
     is_of_numbers,
 )
+from siridb_fast.files.csv.guess_mixed import is_mixed
 from siridb_fast.files.csv.guess_numbers import Cell, is_number, settle_numbers
 from siridb_fast.files.csv.guess_text import (
     Row,
@@ -93,7 +94,7 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
         names=layout.names,
         has_units_row=layout.has_units_row,
         nulls=nulls,
-        kinds={name: _kind(name, columns[name], cells, given, time) for name in columns},
+        kinds={name: _kind(name, columns, cells, given, time) for name in columns},
         time=time,
     )
 
@@ -166,7 +167,7 @@ def _numbers(
 
 def _kind(
     name: str,
-    all_cells: Sequence[Cell],
+    columns: Mapping[str, list[Cell]],
     cells: Mapping[str, list[Cell]],
     given: ReadOptions,
     time: TimeFormat | None,
@@ -177,7 +178,9 @@ def _kind(
         return "time"
     if name in given.types:
         return given.types[name]
-    column = cells.get(name, all_cells)
+    column = cells.get(name, columns[name])
     if column and all(cell.text.lower() in ("true", "false") for cell in column):
         return "bool"
+    if given.names and is_mixed(column, [columns.get(key, []) for key in given.names]):
+        return "mixed"
     return "float" if is_of_numbers(column) else "string"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from siridb_fast.errors import FileError
 from siridb_fast.files.csv.given import CsvGiven
+from siridb_fast.files.csv.guess_mixed import NO_STATES
 from siridb_fast.files.csv.guess_numbers import Cell, is_number
 from siridb_fast.files.csv.guess_text import VALUE, Row, columns_of
 
@@ -119,8 +120,9 @@ def guess_nulls(columns: Mapping[str, Sequence[Cell]]) -> tuple[str, ...]:
     for cells in columns.values():
         others = {cell.text for cell in cells if not is_number(cell.text)}
         is_mixed = others and len(others) < len({cell.text for cell in cells})
-        if is_mixed and len(others) == 1 and {text.lower() for text in others} <= GUESSED_NULLS:
-            found |= dict.fromkeys(others)
+        words = {text.lower() for text in others}
+        if is_mixed and (words <= NO_STATES or (len(others) == 1 and words <= GUESSED_NULLS)):
+            found |= dict.fromkeys(sorted(others))
     return tuple(found)
 
 

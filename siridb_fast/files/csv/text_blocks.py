@@ -25,6 +25,7 @@ from siridb_fast.files.csv.faults import (
     SKIP_HINT,
     Fault,
     is_rounded,
+    mixed_hint,
     odd_row,
     rounded_value,
     unfit_value,
@@ -149,7 +150,9 @@ class TextBlocks:
         if self._columns.has_guessed_floats(name) and is_rounded(plain):
             return rounded_value(plain.strip(), name)
         kind = self._columns.kinds[name]
-        return unfit_value(given, name, kind, may_leave_out=self._may_leave_out(line))
+        fault = unfit_value(given, name, kind, may_leave_out=self._may_leave_out(line))
+        is_of_many = bool(self._columns.options.names) and kind == "float"
+        return fault + (mixed_hint(name) if is_of_many else "")
 
     def _may_leave_out(self, line: int) -> bool:
         # Where the first line does not fit, all may be like it, and would be left out.

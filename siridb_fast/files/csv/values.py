@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 __all__ = [
     "EXPECTED",
     "MISSING",
+    "NUMBER",
     "TIMES",
     "Conversion",
     "convert",
