@@ -21,6 +21,7 @@ __all__ = [
     "fitted_column",
     "is_exact_as_float",
     "other_type",
+    "refuse_fractions",
     "refuse_inexact",
     "text_of",
     "type_remedy",
@@ -96,6 +97,30 @@ def refuse_inexact(name: str, integers: NumpyArray) -> None:
         raise ColumnError(
             f"the series is of type float, and {integers[index]} is not exact as one; "
             "on_type='cast' would round it",
+            series=name,
+            index=index,
+        )
+
+
+def refuse_fractions(name: str, floats: NumpyArray, *, skips_nan: bool = False) -> None:
+    """Refuse floats for a series of integers that are no integers.
+
+    Args:
+        name: Of the series.
+        floats: Shape (n,).
+        skips_nan: NaN are missing, and not to be refused.
+
+    Raises:
+        ColumnError: Names the first one and its index.
+    """
+    is_bad = ~((np.abs(floats) <= EXACT_INTEGERS) & (floats == np.trunc(floats)))
+    if skips_nan:
+        is_bad &= ~np.isnan(floats)
+    if is_bad.any():
+        index = int(is_bad.argmax())
+        raise ColumnError(
+            f"the series is of type integer, and {floats[index]} is no integer; "
+            f"{type_remedy('integer', 'float')}",
             series=name,
             index=index,
         )

@@ -6,14 +6,14 @@ named by series and row. Runs in any thread, without an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from siridb_fast.columns._grouping import group, present, scatter
-from siridb_fast.columns.casting import cast_values, other_type, refuse_inexact
+from siridb_fast.columns.casting import cast_values, other_type, refuse_fractions, refuse_inexact
 from siridb_fast.columns.column import is_missing, point_column
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import SECOND
@@ -188,7 +188,12 @@ def group_rows(mixed: MixedRows) -> SeriesRows:
 
 
 def require_cast(
-    mixed: MixedRows, codes: Sequence[int], series_type: str, *, may_cast: bool
+    mixed: MixedRows,
+    codes: Sequence[int],
+    series_type: str,
+    *,
+    may_cast: bool,
+    may_be_whole: bool = False,
 ) -> None:
     """Refuse values that cannot go into series of another type.
 
@@ -198,12 +203,18 @@ def require_cast(
         series_type: That type.
         may_cast: Values that have a counterpart may be cast. Integers that are exact as floats
             always may.
+        may_be_whole: So may floats that are whole.
 
     Raises:
         ColumnError: Names the series, and the row of the first value that cannot.
     """
     indices = np.flatnonzero(np.isin(mixed.codes, codes))
-    if not may_cast and (series_type, mixed.type) != ("float", "integer"):
+    check: Callable[[str, NumpyArray], None] | None = None
+    if (series_type, mixed.type) == ("float", "integer"):
+        check = refuse_inexact
+    elif (series_type, mixed.type) == ("integer", "float") and may_be_whole:
+        check = refuse_fractions
+    if not may_cast and check is None:
         error = other_type(mixed.names[codes[0]], series_type, mixed.type)
         raise _at(mixed, int(indices[0]), error.text)
     if isinstance(mixed.values, list):
@@ -213,8 +224,8 @@ def require_cast(
     try:
         if may_cast:
             cast_values("", values, series_type)
-        else:
-            refuse_inexact("", values)
+        elif check is not None:
+            check("", values)
     except ColumnError as exc:
         raise _at(mixed, int(indices[exc.index or 0]), exc.text) from None
 

@@ -18,7 +18,12 @@ import numpy as np
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.casting import fitted_column, is_exact_as_float, refuse_inexact
+from siridb_fast.columns.casting import (
+    fitted_column,
+    is_exact_as_float,
+    refuse_fractions,
+    refuse_inexact,
+)
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.given import names_of
 from siridb_fast.columns.rows import MixedRows, SeriesRows, require_cast
@@ -49,15 +54,23 @@ class ColumnIntake:
         admission: Of the writer.
         rules: How arrays are read.
         on_type: What becomes of a type that is not its series': ``"error"`` or ``"cast"``.
+        may_be_whole: A series of integers takes floats that are whole.
     """
 
     def __init__(
-        self, coalescer: Coalescer, admission: Admission, rules: ColumnRules, on_type: str
+        self,
+        coalescer: Coalescer,
+        admission: Admission,
+        rules: ColumnRules,
+        on_type: str,
+        *,
+        may_be_whole: bool = False,
     ) -> None:
         self._coalescer = coalescer
         self._admission = admission
         self._rules = rules
         self._on_type = on_type
+        self._may_be_whole = may_be_whole
         self._last_turn = 0
 
     async def take(
@@ -132,7 +145,8 @@ class ColumnIntake:
             elif type_ != mixed.type:
                 others.setdefault(type_, []).append(code)
         for type_, codes in others.items():
-            require_cast(mixed, codes, type_, may_cast=self._on_type == "cast")
+            may_cast, may_be_whole = self._on_type == "cast", self._may_be_whole
+            require_cast(mixed, codes, type_, may_cast=may_cast, may_be_whole=may_be_whole)
 
     async def resolve_types(self, names: Sequence[str]) -> list[Series]:
         """Wait until the types of series are known to be the database's; return the series."""
@@ -235,9 +249,13 @@ class ColumnIntake:
         if type_ is None:
             self._coalescer.pin(series, column.type)
             return column
-        on_type = self._on_type
-        if (type_, column.type) == ("float", "integer") and on_type == "error":
+        on_type, types = self._on_type, (type_, column.type)
+        if types == ("float", "integer") and on_type == "error":
             refuse_inexact(column.name, column.shown_values)
+            on_type = "cast"
+        elif types == ("integer", "float") and on_type == "error" and self._may_be_whole:
+            skips_nan = self._rules.on_missing == "drop"
+            refuse_fractions(column.name, column.shown_values, skips_nan=skips_nan)
             on_type = "cast"
         return fitted_column(column, type_, on_type, self._rules)
 

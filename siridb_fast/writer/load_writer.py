@@ -28,6 +28,7 @@ class LoadWriter(BatchWriter):
     """
 
     _is_bound = True
+    _may_be_whole = True  # numbers of CSV files and of pandas are floats, unless somebody said so
 
     def __init__(
         self, target: Target = None, *, unit: Unit | None = None, **options: Unpack[WriterKeywords]

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -35,6 +34,7 @@ from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from siridb_fast.writer.column_intake import ColumnIntake, open_delivery
 from siridb_fast.writer.leaving import Leaver, begin_leaving, drop_points, warn_of_dropped
+from siridb_fast.writer.lifecycle import NOT_YET_OPEN, State
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
 if TYPE_CHECKING:
@@ -45,19 +45,6 @@ __all__ = ["BatchWriter"]
 POINTS_BETWEEN_TURNS = 256  # of the event loop, which drain() gives at least so often
 
 logger = logging.getLogger("siridb_fast")
-
-
-class State(Enum):
-    """Of a writer, in the order it goes through them."""
-
-    NEW = "new"
-    OPENING = "opening"
-    OPEN = "open"
-    CLOSING = "closing"
-    CLOSED = "closed"
-
-
-NOT_YET_OPEN = (State.NEW, State.OPENING)
 
 
 class BatchWriter(Unpicklable, PointIntake):
@@ -110,6 +97,7 @@ class BatchWriter(Unpicklable, PointIntake):
     """
 
     _is_bound = False  # to the servers that it meets first
+    _may_be_whole = False  # floats that are whole, in series of integers
 
     def __init__(self, target: Target = None, **options: Unpack[WriterKeywords]) -> None:
         unknown = options.keys() - WriterOptions.__dataclass_fields__.keys()
@@ -188,7 +176,11 @@ class BatchWriter(Unpicklable, PointIntake):
             raise
         self._set_rules(self._options.rules(engine.time_precision))
         self._column_intake = ColumnIntake(
-            self._coalescer, engine.admission, self._rules, self._options.on_type
+            self._coalescer,
+            engine.admission,
+            self._rules,
+            self._options.on_type,
+            may_be_whole=self._may_be_whole,
         )
         self._engine = engine
         self._state = State.OPEN

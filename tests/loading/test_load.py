@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -126,7 +127,8 @@ def with_existing(database: Database) -> None:
 @pytest.mark.parametrize(
     ("series", "values", "text"),
     [
-        ("i", [1.0, 2.0, 3.0], "type integer, the values of type float"),
+        ("i", [1.0, 2.5, 3.0], "type integer, and 2.5 is no integer; write integers"),
+        ("i", [1.0, 2.0, 2.0**54], "type integer, and 1.8.*e.16 is no integer"),
         ("i", ["1", "2", "3"], "type integer, the values of type string"),
         ("f", ["1", "2", "3"], "type float, the values of type string"),
         ("f", [1, 2, LARGE], "type float, and 1152921504606846977 is not exact"),
@@ -321,6 +323,23 @@ def test_any_rows_arrive_by_load_and_by_write_rows(
     } == {name: sorted(points) for name, points in wanted.items()}
 
 
+@pytest.mark.parametrize("values", [[1.0, 2.0, -3.0], [1.0, math.nan, 2.0**53]])
+def test_series_of_integers_takes_floats_that_are_whole(
+    database: Database, values: list[float]
+) -> None:
+    with_existing(database)
+    times = TIMES + np.timedelta64(10, "D")
+    wide = pd.DataFrame({"i": values}, index=times)
+    long = {"t": times + np.timedelta64(10, "D"), "h": ["i"] * 3, "v": values}
+    before = stored(database)["i"]
+    load(wide, database.url)
+    load(long, database.url, time="t", series="{h}")
+    there = [int(value) for value in values if not math.isnan(value)]
+    found = [value for _, value in stored(database)["i"]][len(before) :]
+    assert found == there * 2
+    assert {type(value) for value in found} == {int}
+
+
 def test_whole_frame_is_checked_before_its_first_row_leaves(database: Database) -> None:
     with_existing(database)
     before = stored(database)
@@ -337,7 +356,7 @@ def test_whole_frame_is_checked_before_its_first_row_leaves(database: Database) 
 
 def test_columns_of_two_types_for_one_new_series_are_refused(database: Database) -> None:
     data = {"t": [1], "h": ["a"], "x": [1], "y": [1.5]}
-    with pytest.raises(ColumnError, match=r"column 'y': .*type integer, .*type float"):
+    with pytest.raises(ColumnError, match=r"column 'y': .*type integer, and 1\.5 is no"):
         load(data, database.url, time="t", series=lambda h, column: f"{h}{column[:0]}")
     assert stored(database) == {}
 
