@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-import siridb_fast.writer.writer
+import siridb_fast.writer.engine
 from siridb_fast import NANOSECOND
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.states import PackageEvent
@@ -30,7 +30,7 @@ BUFFER_POINTS = 64  # of a series, in a server with the usual buffer_size
 @contextmanager
 def no_sockets() -> Iterator[None]:
     """Give no writer that is opened meanwhile a socket; `NOWHERE` is a URL for them."""
-    with mock.patch.object(siridb_fast.writer.writer, "Engine", NullEngine):
+    with mock.patch.object(siridb_fast.writer.engine, "Engine", NullEngine):
         yield
 
 
