@@ -238,7 +238,7 @@ def test_type_of_an_existing_series_is_respected_or_cast(
 ) -> None:
     with siridb_fast.connect(seconds.url) as client:
         client.insert({"v": [[START - 1, 1]]})
-    path = write_table(tmp_path / "c.parquet", {"ts": [START], "v": [2.0]})
+    path = write_table(tmp_path / "c.parquet", {"ts": [START], "v": [2.5]})
     for options in ([], ["--dry-run"]):
         error = run_command("load", path, "--time", "ts", *options, url=seconds.url, code=2).stderr
         assert "'v'" in error
