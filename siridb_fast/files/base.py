@@ -6,8 +6,8 @@ Sizes are bytes. This module knows nothing of a file format, nor of pyarrow.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self, get_args
@@ -32,7 +32,8 @@ class ReadOptions:
     """What to read of a file, validated.
 
     ``columns`` are read and no others, in this order (None: all). ``names`` are the columns that
-    name series: they come dictionary-encoded, with int32 codes. ``time`` is the time column.
+    name series: they come dictionary-encoded, with int32 codes; ``optional`` ones need not be
+    there (`for_columns`). ``time`` is the time column.
     ``batch_bytes`` is the size of decoded batches that is aimed at, ``pass_bytes`` what may be in
     memory of all columns that are read at one time; wider files are read in several passes.
 
@@ -46,6 +47,7 @@ class ReadOptions:
 
     columns: tuple[str, ...] | None = None
     names: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     time: str | None = None
     skip_bad: bool = False
@@ -77,6 +79,15 @@ class ReadOptions:
                 raise ConfigError(
                     f"{name} is an integer from 1 to {MAX_BATCH_BYTES:,}, got {size}"
                 )
+
+    def for_columns(self, there: Collection[str]) -> Self:
+        """Return the options for a file of these columns, without optional ones it lacks."""
+        absent = {name for name in self.optional if name not in there}
+        if not absent:
+            return self
+        columns = self.columns and tuple(name for name in self.columns if name not in absent)
+        names = tuple(name for name in self.names if name not in absent)
+        return replace(self, columns=columns, names=names, optional=())
 
     def _settle_time(self) -> None:
         columns = _texts("time_columns", self.time_columns)

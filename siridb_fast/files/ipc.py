@@ -53,6 +53,7 @@ class IpcTable(TableFile):
             content = pa.py_buffer(b"" if self._map is None else self._map)
             self._source = pa.BufferReader(content)
             self._schema = self._open(None).schema
+        self._options = options = options.for_columns(self._schema.names)
         columns = read_columns(self._schema, options, path)
         self.left_out = nested_columns(self._schema, options)
         self.schema = encoded_schema(self._schema, columns, options.names)

@@ -57,6 +57,7 @@ class ParquetTable(TableFile):
             self.size = path.stat().st_size
             self._metadata = pq.read_metadata(path)
             arrow = self._metadata.schema.to_arrow_schema()
+        self._options = options = options.for_columns(arrow.names)
         columns = read_columns(arrow, options, path)
         self.left_out = nested_columns(arrow, options)
         self._texts = [name for name in options.names if _is_text(arrow.field(name).type)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from siridb_fast.errors import ColumnError
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.loading.frames.base import Frame
-from siridb_fast.loading.name_template import COLUMN
+from siridb_fast.loading.name_template import COLUMN, NameTemplate
 from siridb_fast.loading.options import LoadOptions
 
 __all__ = ["ColumnRoles", "find_roles"]
@@ -18,7 +18,8 @@ __all__ = ["ColumnRoles", "find_roles"]
 class ColumnRoles:
     """What the columns of a frame are. Without ``keys`` it is wide: one series for each value.
 
-    ``series`` has what ``{column}`` stands for, of each of the values. ``mixed`` are the
+    ``series`` has what ``{column}`` stands for, of each of the values; ``template`` makes the
+    names, of it and of the labels in ``keys``. ``mixed`` are the
     values that are numbers of some series and texts of others, with how numbers are written.
     """
 
@@ -26,6 +27,7 @@ class ColumnRoles:
     keys: tuple[str, ...]
     values: tuple[str, ...]
     series: Mapping[str, str]
+    template: NameTemplate
     mixed: Mapping[str, Dialect] = field(default_factory=dict)
 
     def columns(self) -> Iterator[tuple[str, str]]:
@@ -33,13 +35,21 @@ class ColumnRoles:
         return ((name, self.series[name]) for name in self.values)
 
 
-def find_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
+def find_roles(
+    frame: Frame, options: LoadOptions, template: NameTemplate | None = None
+) -> ColumnRoles:
     """Return which columns are what.
+
+    Args:
+        frame: That has them.
+        options: Of the load.
+        template: In place of that of the options.
 
     Raises:
         ColumnError: A column is not there, cannot be found, or would be two things at once.
     """
-    keys = options.name_template.fields
+    template = template or options.name_template
+    keys = template.fields
     there = {*frame.names, *frame.index_names}
     for key in keys:
         _require(frame, there, key, "the template of series names")
@@ -57,8 +67,9 @@ def find_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
         _require(frame, there, name, "values")
     if not values:
         raise ColumnError(f"there is no column of values beside {_listed((time, *keys))}")
-    _check_roles(frame, options, time, keys, values)
-    return ColumnRoles(time, keys, values, _series_of(frame, values))
+    roles = ColumnRoles(time, keys, values, _series_of(frame, values), template)
+    _check_roles(frame, roles)
+    return roles
 
 
 def _series_of(frame: Frame, values: tuple[str, ...]) -> dict[str, str]:
@@ -89,10 +100,8 @@ def _only_time(frame: Frame, keys: tuple[str, ...]) -> str:
     )
 
 
-def _check_roles(
-    frame: Frame, options: LoadOptions, time: str, keys: tuple[str, ...], values: tuple[str, ...]
-) -> None:
-    template = options.name_template
+def _check_roles(frame: Frame, roles: ColumnRoles) -> None:
+    time, keys, values, template = roles.time, roles.keys, roles.values, roles.template
     if time in keys:
         raise ColumnError(f"column {time!r} is the time, so it cannot name series too")
     if time in values:

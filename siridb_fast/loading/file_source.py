@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,9 +18,11 @@ from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError, FileError
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.open import ReadOptions, TableFile, find_files, open_file
+from siridb_fast.files.path_labels import path_labels
 from siridb_fast.loading.column_roles import ColumnRoles, find_roles
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.frames.arrow_frame import ArrowFrame
+from siridb_fast.loading.name_template import NameTemplate
 from siridb_fast.loading.odd_units import refuse_odd_unit
 from siridb_fast.loading.options import LoadOptions
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["FileProgress", "FileSource"]
+
+Labels = Mapping[str, str | None]
 
 logger = logging.getLogger("siridb_fast")
 
@@ -99,26 +103,33 @@ class FileSource:
 
     def __iter__(self) -> Iterator[FilePortion]:
         for file in self.files:
-            with open_file(file, self._options_of(file)) as table:
+            labels = self._labels_of(file)
+            with open_file(file, self._options_of(file, tuple(labels))) as table:
                 self._passes_behind, self._passes = 0, 1
                 self._current = table
                 self._note_left_out(file, table)
                 if table.dialect is not None:
                     self.dialects.setdefault(str(table.dialect), []).append(file)
                 try:
-                    yield from self._portions(file, table)
+                    yield from self._portions(file, table, labels)
                 finally:
                     self._current = None
                     self.bad_lines += table.bad_lines
                     self.first_bad.extend(table.first_bad)
             self._size_before += file.stat().st_size
 
-    def _options_of(self, file: Path) -> ReadOptions:
-        # It is read as it was when it began.
+    def _labels_of(self, file: Path) -> Labels:
+        # What the template may take from its path.
+        fields = self._options.name_template.fields
+        return {name: label for name, label in path_labels(file).items() if name in fields}
+
+    def _options_of(self, file: Path, optional: tuple[str, ...]) -> ReadOptions:
+        # It is read as it was when it began. A column goes before what is said by the path.
+        options = replace(self._read_options, optional=optional)
         noted = "" if self._progress is None else self._progress.dialect_of(file)
         if not noted:
-            return self._read_options
-        return replace(self._read_options, dialect=Dialect.from_json(json.loads(noted)))
+            return options
+        return replace(options, dialect=Dialect.from_json(json.loads(noted)))
 
     def _note_left_out(self, file: Path, table: TableFile) -> None:
         for name in table.left_out:
@@ -126,9 +137,9 @@ class FileSource:
                 logger.warning("%s: column %r is nested, and left out", file, name)
                 self.left_out[name] = None
 
-    def _portions(self, file: Path, table: TableFile) -> Iterator[FilePortion]:
+    def _portions(self, file: Path, table: TableFile, labels: Labels) -> Iterator[FilePortion]:
         # Of the rows that are not delivered; those that may be stored are portions of their own.
-        passes = self._plan(file, table)
+        passes = self._plan(file, table, labels)
         progress = self._progress
         row, started = 0, 0
         if progress is not None:
@@ -150,14 +161,15 @@ class FileSource:
         portion.is_last = True
         yield portion
 
-    def _plan(self, file: Path, table: TableFile) -> list[Pass]:
+    def _plan(self, file: Path, table: TableFile, labels: Labels) -> list[Pass]:
         # Return the passes over the file.
         options = self._options
         found = None if table.dialect is None else table.dialect.time
         if options.time is None and found is not None:
             options = replace(options, time=found.name)
         try:
-            roles = find_roles(ArrowFrame(_table(table.schema)), options)
+            template = _bound(options.name_template, labels, table.schema.names)
+            roles = find_roles(ArrowFrame(_table(table.schema)), options, template)
             roles = replace(roles, mixed=_mixed(table, roles))
         except ColumnError as exc:
             raise FileError(exc.text, file=str(file)) from None
@@ -177,6 +189,15 @@ class FileSource:
             self._passes_behind = number
             for batch in table.batches(max(0, start - current.first), current.columns):
                 yield current, batch
+
+
+def _bound(template: NameTemplate, labels: Labels, columns: Sequence[str]) -> NameTemplate:
+    # With what the path says, where no column does.
+    said = {name: label for name, label in labels.items() if name not in columns}
+    for name, label in said.items():
+        if label is None:
+            raise ColumnError(f"the template of series names: the path has no value of {name!r}")
+    return template.bound({name: label for name, label in said.items() if label is not None})
 
 
 def _mixed(table: TableFile, roles: ColumnRoles) -> dict[str, Dialect]:

@@ -91,6 +91,8 @@ class FrameReader:
         """
         if roles is None:
             roles = find_roles(frame, self._options)
+        if roles.template is not self._names.template:  # as of the next file
+            self._names = SeriesNames(roles.template)
         timed = self._timed(roles.time, frame.cells(roles.time))
         cells = len(frame) * len(roles.values)
         if roles.keys:

@@ -6,7 +6,7 @@ Knows nothing of frames: it is given the labels of a row.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from string import Formatter
 from typing import Any
 
@@ -47,15 +47,25 @@ class NameTemplate:
             )
         self.uses_column = COLUMN in fields
         self.fields = tuple(dict.fromkeys(field for field in fields if field != COLUMN))
+        self._bound: dict[str, str] = {}  # fields that are the same for all rows
 
     def __repr__(self) -> str:
         return f"<NameTemplate {self._given!r}>"
 
     @property
     def constant(self) -> str | None:
-        """The name, where it is the same for all."""
-        is_constant = not self.fields and not self.uses_column and self._call is None
-        return self.name("", ()) if is_constant else None
+        """The name, where it is said to be the same for all."""
+        is_said = not self.fields and not self._bound and not self.uses_column
+        return self.name("", ()) if is_said and self._call is None else None
+
+    def bound(self, labels: Mapping[str, str]) -> NameTemplate:
+        """Return the same template with these fields taken from here, not from columns."""
+        if not labels:
+            return self
+        template = NameTemplate(self._given)
+        template.fields = tuple(field for field in self.fields if field not in labels)
+        template._bound = {**self._bound, **labels}
+        return template
 
     def name(self, column: str, labels: Sequence[Any]) -> str:
         """Return the name of a series.
@@ -67,7 +77,7 @@ class NameTemplate:
         Raises:
             ConfigError: A label cannot be formatted so, or the function gives no str.
         """
-        values = dict(zip(self.fields, labels, strict=True))
+        values = {**self._bound, **dict(zip(self.fields, labels, strict=True))}
         if self.uses_column:
             values[COLUMN] = column
         if self._call is not None:

@@ -50,7 +50,7 @@ class SeriesNames:
     """
 
     def __init__(self, template: NameTemplate) -> None:
-        self._template = template
+        self.template = template
         self._names: dict[tuple[Any, ...], str] = {}
         # Of each column those that came last, if all of them are texts.
         self._last: dict[str, tuple[Sequence[tuple[Any, ...]], list[str]]] = {}
@@ -71,7 +71,7 @@ class SeriesNames:
         Raises:
             ColumnError: A name cannot be made, or the server would not take it; names the row.
         """
-        if not self._template.uses_column:
+        if not self.template.uses_column:
             column = ""
         last, found = self._last.get(column, (None, []))
         if labels == last and _are_texts(labels):  # as the next rows of a file have, most often
@@ -96,7 +96,7 @@ class SeriesNames:
         index: int,
     ) -> str:
         try:
-            name = self._template.name(column, list(map(_as_text, combination)))
+            name = self.template.name(column, list(map(_as_text, combination)))
             raw_series_name(name)
         except ConfigError as exc:
             raise ColumnError(str(exc), index=first_row(index)) from None

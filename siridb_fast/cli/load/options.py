@@ -47,8 +47,8 @@ SeriesOption = Annotated[
     typer.Option(
         metavar="TEMPLATE",
         help="How series are named, with columns in braces: '{host}.{metric}'. {column} "
-        "stands for the name of the value column. Without it, each column of values is a "
-        "series.",
+        "stands for the name of the value column; {file}, {stem}, {folder} and keys of "
+        "partitions come from the path. Without it, each column of values is a series.",
         show_default=False,
     ),
 ]

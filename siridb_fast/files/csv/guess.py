@@ -74,6 +74,7 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
     if not rows:
         return Dialect(encoding=encoding, delimiter=delimiter, comment=comment)
     layout = find_layout(rows, csv, _comments(text, delimiter, comment, rows[-1].line), file)
+    given = given.for_columns(layout.names)
     columns = _columns(layout, given)
     plain = {name: cells for name, cells in columns.items() if name not in given.names}
     nulls = csv.nulls or guess_nulls(_without(plain, given))

@@ -52,6 +52,7 @@ class CsvTable(TableFile):
         self.size = found.st_size
         self._known_size = found.st_size if stat.S_ISREG(found.st_mode) else None
         self.dialect = settled_dialect(path, options)
+        self._options = options = options.for_columns(self.dialect.names)
         self._columns = CsvColumns(self.dialect, options)
         self._line_map = LineMap()
         self._first_line = 1  # of points
