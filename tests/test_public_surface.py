@@ -29,9 +29,9 @@ SURFACE = {
     "Failure": "error points series",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """
-        bytes changed changed_points expired expired_series in_doubt in_doubt_points is_complete
-        missing packages points rejected rejected_points require_complete rows seconds series
-        spooled""",
+        bytes changed changed_points cut expired expired_series in_doubt in_doubt_points
+        is_complete missing new_series packages points rejected rejected_points require_complete
+        rows seconds series spooled""",
     "SeriesHandle": "append name",
     "SiriDBAsyncConnection": "close connect connected insert query query_arrays",
     "SiriDBClient": """

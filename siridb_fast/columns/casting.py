@@ -18,6 +18,7 @@ from siridb_fast.errors import ColumnError
 __all__ = [
     "EXACT_INTEGERS",
     "cast_values",
+    "count_cut",
     "fitted_column",
     "is_exact_as_float",
     "other_type",
@@ -62,6 +63,22 @@ def cast_values(name: str, values: object, series_type: str) -> NumpyArray:
             index = int(bad.argmax())
             raise ColumnError(f"{array[index]} is no 64-bit integer", series=name, index=index)
     return array.astype(np.int64)
+
+
+def count_cut(values: NumpyArray, series_type: str) -> int:
+    """Return how many numbers `cast_values` changes: fractions, and integers that are no doubles.
+
+    Args:
+        values: Shape (n,), of numbers or texts; texts are not counted.
+        series_type: Of the series.
+    """
+    if series_type == "integer" and values.dtype.kind == "f":
+        numbers = values[~np.isnan(values)]
+        return int((numbers != np.trunc(numbers)).sum())
+    if series_type == "float" and values.dtype.kind in "iu":
+        large = values[(values > EXACT_INTEGERS) | (values < -EXACT_INTEGERS)]
+        return sum(int(float(value)) != value for value in large.tolist())
+    return 0
 
 
 def fitted_column(

@@ -5,7 +5,7 @@ Knows nothing of packages, connections, event loops or clocks; a future and time
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -66,7 +66,9 @@ class Report:
     Of a load also: the ``rows`` that were read, how many ``series`` they are of, how many cells
     were ``missing`` and left out, and how many points are older than what the database keeps:
     ``expired``, of ``expired_series`` (the first 20). The server acknowledges those and drops
-    them.
+    them. ``new_series`` are the series that were not there before, counted by their types; ``cut``
+    are the values that ``on_type="cast"`` changed: fractions of series of integers, and integers
+    that are not exact as floats.
     """
 
     points: int
@@ -85,6 +87,8 @@ class Report:
     spooled: int = 0
     changed: tuple[Failure, ...] = ()
     changed_points: int = 0
+    new_series: Mapping[str, int] = field(default_factory=dict, hash=False)
+    cut: int = 0
 
     @property
     def is_complete(self) -> bool:

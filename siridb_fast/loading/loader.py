@@ -242,6 +242,7 @@ class Loader:
         self, progress: asyncio.Task[None], exc: BaseException | None = None
     ) -> Report:
         timeout = leaving_timeout(self._options.delivery_timeout, exc)
+        new_series, cut = self._writer.new_series, self._writer.cut
         report = await self._writer.close(timeout)
         known = report.points + report.changed_points + report.in_doubt_points
         self.has_stored = known > 0
@@ -257,6 +258,8 @@ class Loader:
             missing=self._missing,
             expired=self._expiry.points,
             expired_series=self._expiry.series,
+            new_series=new_series,
+            cut=cut,
         )
 
     async def _keep_reporting_progress(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.casting import (
+    count_cut,
     fitted_column,
     is_exact_as_float,
     refuse_fractions,
@@ -72,6 +74,8 @@ class ColumnIntake:
         self._on_type = on_type
         self._may_be_whole = may_be_whole
         self._last_turn = 0
+        self.new_series: Counter[str] = Counter()  # by type, of those that were checked
+        self.cut = 0  # values that a cast changes, of those that were checked
 
     async def take(
         self, points: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery
@@ -131,9 +135,17 @@ class ColumnIntake:
         await self.resolve_types([name for one in points for name in names_of(one)])
         for one in points:
             if isinstance(one, PointColumn):
-                self.fitted(self._coalescer.series(one.name), one)
+                self._require_column_fit(self._coalescer.series(one.name), one)
             else:
                 self._require_mixed_fit(one)
+
+    def _require_column_fit(self, series: Series, column: PointColumn) -> None:
+        type_ = self._coalescer.type_of(series)
+        self.fitted(series, column)
+        if type_ is None:
+            self.new_series[column.type] += 1
+        elif type_ != column.type:
+            self.cut += count_cut(column.shown_values, type_)
 
     def _require_mixed_fit(self, mixed: MixedRows) -> None:
         others: dict[str, list[int]] = {}
@@ -142,11 +154,14 @@ class ColumnIntake:
             type_ = self._coalescer.type_of(series)
             if type_ is None:
                 self._coalescer.pin(series, mixed.type)
+                self.new_series[mixed.type] += 1
             elif type_ != mixed.type:
                 others.setdefault(type_, []).append(code)
         for type_, codes in others.items():
             may_cast, may_be_whole = self._on_type == "cast", self._may_be_whole
             require_cast(mixed, codes, type_, may_cast=may_cast, may_be_whole=may_be_whole)
+            if isinstance(mixed.values, np.ndarray):
+                self.cut += count_cut(mixed.values[np.isin(mixed.codes, codes)], type_)
 
     async def resolve_types(self, names: Sequence[str]) -> list[Series]:
         """Wait until the types of series are known to be the database's; return the series."""

@@ -55,6 +55,17 @@ class LoadWriter(BatchWriter):
         """
         await self._require_intake().require_fit(points)
 
+    @property
+    def new_series(self) -> dict[str, int]:
+        """How many series that were checked are new, by type."""
+        intake = self._column_intake
+        return {} if intake is None else dict(intake.new_series)
+
+    @property
+    def cut(self) -> int:
+        """How many values that were checked a cast changes."""
+        return 0 if self._column_intake is None else self._column_intake.cut
+
     def hasten(self, is_hasty: bool) -> None:
         """Send what is fast for a server without waiting for more, or no longer."""
         engine = self._check_open()

@@ -86,6 +86,8 @@ def test_wide_file_is_a_series_for_each_column(
     assert rows["files"] == "1"
     assert rows["rows"] == "4"
     assert rows["series"] == "3"
+    kinds = "2 of floats, 1 of texts" if ".csv" in suffix else "1 of floats, 1 of integers, 1 of"
+    assert rows["new series"].startswith(kinds)
     assert rows["points delivered"] == "12"
     assert rows["missing cells"] == "0"
     assert done.stderr == ""

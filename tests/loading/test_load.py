@@ -340,6 +340,21 @@ def test_series_of_integers_takes_floats_that_are_whole(
     assert {type(value) for value in found} == {int}
 
 
+def test_report_counts_new_series_by_type_and_what_a_cast_cuts(database: Database) -> None:
+    with_existing(database)
+    times = TIMES + np.timedelta64(10, "D")
+    wide = pd.DataFrame({"i": [1.0, 2.5, math.nan], "x": [1, 2, 3], "y": list("abc")}, index=times)
+    report = load(wide, database.url, on_type="cast")
+    assert report.new_series == {"integer": 1, "string": 1}
+    assert report.cut == 1
+    long = {"t": np.tile(times, 2), "h": ["i"] * 3 + ["z"] * 3, "v": [0.5, 1.5, 2.0] * 2}
+    report = load(long, database.url, time="t", series="{h}", on_type="cast")
+    assert report.new_series == {"float": 1}
+    assert report.cut == 2
+    floats = pd.DataFrame({"f": [1, 2**60, LARGE]}, index=times)
+    assert load(floats, database.url, on_type="cast").cut == 1
+
+
 def test_whole_frame_is_checked_before_its_first_row_leaves(database: Database) -> None:
     with_existing(database)
     before = stored(database)

@@ -6,6 +6,7 @@ Knows nothing of how points are read or sent.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from itertools import islice
 from typing import TypeAlias
 
@@ -33,6 +34,7 @@ from siridb_fast.loading.survey import Survey
 
 __all__ = ["new_bar", "print_dialects", "print_report", "print_survey"]
 
+SHOWN_TYPES = {"float": "floats", "integer": "integers", "string": "texts"}
 SHOWN_SERIES = 10
 SHOWN_BAD_LINES = 3
 PLAUSIBLE = np.datetime64("1990-01-01"), np.timedelta64(366, "D")  # from then to a year from now
@@ -75,12 +77,14 @@ def print_report(report: Report, source: FileSource) -> None:
         ("files", len(source.files)),
         ("rows", report.rows),
         ("series", report.series),
+        *_new_series(report.new_series),
         ("points delivered", report.points),
         ("seconds", f"{report.seconds:.2f}"),
         ("points/s", f"{rate:,.0f}"),
         ("bytes sent", f"{report.bytes:,} ({decimal(report.bytes)})"),
         ("missing cells", report.missing),
         *_unless_0("bad lines left out", source.bad_lines),
+        *_unless_0("values cut", report.cut),
         *_unless_0("not delivered", report.rejected_points),
         *_unless_0("in doubt", report.in_doubt_points),
         *_unless_0("changed", report.changed_points),
@@ -91,6 +95,12 @@ def print_report(report: Report, source: FileSource) -> None:
     _warn_of_expired(report.expired, report.expired_series)
     for failure in (*report.rejected, *report.in_doubt, *report.changed)[:SHOWN_BAD_LINES]:
         warn(str(failure))
+
+
+def _new_series(types: Mapping[str, int]) -> Figures:
+    # A type is that of a series for good.
+    counts = [f"{count:,} of {SHOWN_TYPES[type_]}" for type_, count in sorted(types.items())]
+    return [("new series", ", ".join(counts))] if counts else []
 
 
 def print_dialects(source: FileSource) -> None:
