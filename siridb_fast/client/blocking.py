@@ -331,8 +331,9 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         max_rate: Points a second at most, so that others get served too.
         timeout: Seconds to connect and log in; by default as `SiriDBClient.connect` does.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
-        types: Of columns of CSV files: ``"float"``, ``"integer"``, ``"string"``, ``"bool"`` or
-            ``"time"``; by default what their first lines look like.
+        types: Of columns: ``"float"``, ``"integer"``, ``"string"``, ``"bool"``, ``"time"`` or
+            ``"mixed"`` (numbers of some series and texts of others); by default what they are, and
+            in CSV files what the first lines look like.
         skip_bad: Leave out bad lines of CSV files.
         delimiter: Of CSV files; ``" "`` is any run of blanks. It is found by default, as are the
             next ones.

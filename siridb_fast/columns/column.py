@@ -8,6 +8,7 @@ viewed, not copied, and never modified.
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from siridb_fast.columns._arrays import Kind
 from siridb_fast.columns._points import PointColumn
+from siridb_fast.columns.decimals import without_decimals
 from siridb_fast.columns.rules import MISSING, ColumnRules
 from siridb_fast.columns.time_units import ATTOSECONDS, SECOND, UNITS
 from siridb_fast.errors import ColumnError
@@ -45,6 +47,8 @@ def is_missing(value: object) -> bool:
         return True
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return bool(np.isnat(value))
+    if isinstance(value, Decimal):
+        return value.is_nan()
     return type(value).__name__ in ("NAType", "NaTType")  # of pandas, which need not be there
 
 
@@ -55,7 +59,7 @@ def point_column(name: str, timestamps: object, values: object, rules: ColumnRul
         name: Of the series; 1 to 65,534 bytes of UTF-8 without NUL.
         timestamps: Shape (n,), any integer dtype in the database's precision, or datetime64.
         values: Shape (n,), any integer dtype, float16, float32, float64, bool, str or object
-            (str).
+            (str; or decimals, which become floats).
         rules: What to do about missing values and precision.
 
     Raises:
@@ -64,6 +68,8 @@ def point_column(name: str, timestamps: object, values: object, rules: ColumnRul
     raw_name = raw_series_name(name)
     times = one_dimension(name, "timestamps", timestamps)
     items = one_dimension(name, "values", values)
+    if items.dtype.kind == "O":
+        items = without_decimals(name, items)
     if len(times) != len(items):
         raise ColumnError(f"{len(times)} timestamps but {len(items)} values", series=name)
     integers, scale = _integer_timestamps(name, times, rules)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.errors import ColumnError
 from siridb_fast.protocol._wire import MAX_PAYLOAD
+from siridb_fast.protocol.builtin_values import decimal_value
 
 __all__ = ["plain_array", "plain_timestamp", "plain_value", "shown_integer"]
 
@@ -37,6 +39,8 @@ def plain_value(name: str, value: Any, index: int | None) -> float | int | bytes
         return None
     if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)):
         value = value.item()
+    if isinstance(value, Decimal):
+        return decimal_value(value)
     if isinstance(value, float):
         return float(value)
     if isinstance(value, int):

@@ -19,7 +19,7 @@ from siridb_fast.files.csv.given import CsvGiven, check_character
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MAX_ROWS", "ColumnType", "ReadOptions", "TableFile"]
+__all__ = ["MAX_ROWS", "ColumnType", "ReadOptions", "TableFile", "settled_types"]
 
 MAX_ROWS = 1_048_576
 MAX_BATCH_BYTES = 1 << 30  # the offsets of Arrow strings have 31 bits
@@ -38,11 +38,11 @@ class ReadOptions:
     memory of all columns that are read at one time; wider files are read in several passes.
 
     For CSV alone: ``types`` of columns (a column without one is what the dialect says, numbers are
-    floats), ``delimiter`` (None: it is guessed), ``csv``: what else is
-    said of its text, and ``skip_bad`` to leave bad lines out and count them, where the first one
-    otherwise is an error. ``time_columns`` are the columns that hold the time, if several do;
-    ``time`` is then the name of the one column that comes of them. ``unit`` is that of times that
-    are numbers. With a ``dialect`` nothing is guessed.
+    floats; of other files they are only checked to be there), ``delimiter`` (None: it is guessed),
+    ``csv``: what else is said of its text, and ``skip_bad`` to leave bad lines out and count them,
+    where the first one otherwise is an error. ``time_columns`` are the columns that hold the time,
+    if several do; ``time`` is then the name of the one column that comes of them. ``unit`` is that
+    of times that are numbers. With a ``dialect`` nothing is guessed.
     """
 
     columns: tuple[str, ...] | None = None
@@ -65,8 +65,7 @@ class ReadOptions:
             if not self.columns:
                 raise ConfigError("columns names at least one column, got none")
         object.__setattr__(self, "names", _texts("names", self.names))
-        object.__setattr__(self, "types", MappingProxyType(self._settled_types()))
-        self._check_types()
+        object.__setattr__(self, "types", settled_types(self.types, self.names))
         if self.time is not None and not isinstance(self.time, str):
             raise ConfigError(f"time is the name of a column, got {self.time!r}")
         self._settle_time()
@@ -97,18 +96,27 @@ class ReadOptions:
         if columns:
             object.__setattr__(self, "time", joined_name(columns))
 
-    def _settled_types(self) -> dict[str, ColumnType]:
-        names = {"int": "integer", "str": "string"}  # as Python calls them
-        return {column: names.get(kind, kind) for column, kind in self.types.items()}  # type: ignore[misc]
 
-    def _check_types(self) -> None:
-        known = get_args(ColumnType)
-        for column, kind in self.types.items():
-            if kind not in known:
-                expected = ", ".join(known)
-                raise ConfigError(f"the type of column {column!r} is one of {expected}: {kind!r}")
-            if column in self.names and kind != "string":
-                raise ConfigError(f"column {column!r} names series, its type is string: {kind!r}")
+def settled_types(types: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:
+    """Return the types of columns under the names they have here.
+
+    Args:
+        types: Of columns.
+        names: Columns that name series.
+
+    Raises:
+        ConfigError: There is no such type, or a column that names series is no text.
+    """
+    called = {"int": "integer", "str": "string"}  # as Python calls them
+    found = {column: called.get(kind, kind) for column, kind in types.items()}
+    known = get_args(ColumnType)
+    for column, kind in found.items():
+        if kind not in known:
+            expected = ", ".join(known)
+            raise ConfigError(f"the type of column {column!r} is one of {expected}: {kind!r}")
+        if column in names and kind != "string":
+            raise ConfigError(f"column {column!r} names series, its type is string: {kind!r}")
+    return MappingProxyType(found)
 
 
 class TableFile(ABC):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from siridb_fast.errors import ColumnError
 from siridb_fast.files.csv.dialect import Dialect
@@ -11,7 +11,7 @@ from siridb_fast.loading.frames.base import Frame
 from siridb_fast.loading.name_template import COLUMN, NameTemplate
 from siridb_fast.loading.options import LoadOptions
 
-__all__ = ["ColumnRoles", "find_roles"]
+__all__ = ["ColumnRoles", "find_roles", "find_typed_roles", "require_keys", "with_types"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class ColumnRoles:
     ``series`` has what ``{column}`` stands for, of each of the values; ``template`` makes the
     names, of it and of the labels in ``keys``. ``mixed`` are the
     values that are numbers of some series and texts of others, with how numbers are written.
+    ``types`` are what was said of columns that are yet to be converted.
     """
 
     time: str
@@ -29,6 +30,7 @@ class ColumnRoles:
     series: Mapping[str, str]
     template: NameTemplate
     mixed: Mapping[str, Dialect] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield each column of values, and what ``{column}`` stands for."""
@@ -70,6 +72,48 @@ def find_roles(
     roles = ColumnRoles(time, keys, values, _series_of(frame, values), template)
     _check_roles(frame, roles)
     return roles
+
+
+def find_typed_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
+    """Return the same of a frame that is there as a whole, with what was said of its columns.
+
+    Raises:
+        ColumnError: As `find_roles`; or a type is of a column that is not there.
+    """
+    for name in options.types:
+        _require(frame, {*frame.names, *frame.index_names}, name, "types")
+    return with_types(find_roles(frame, options), options.types)
+
+
+def with_types(roles: ColumnRoles, types: Mapping[str, str]) -> ColumnRoles:
+    """Return the roles of columns that are not of the types that were said of them yet.
+
+    Raises:
+        ColumnError: A column of values is said to be one of times, or is mixed without columns
+            that name series.
+    """
+    if not types:
+        return roles
+    for name in roles.values:
+        if types.get(name) == "time":
+            raise ColumnError(f"column {name!r} is said to be of times, so it cannot be a value")
+    mixed = {name: Dialect() for name in roles.values if types.get(name) == "mixed"}
+    require_keys(mixed, roles.keys)
+    found = {name: "string" if kind == "mixed" else kind for name, kind in types.items()}
+    return replace(roles, mixed=mixed, types=found)
+
+
+def require_keys(mixed: Collection[str], keys: Collection[str]) -> None:
+    """Refuse mixed columns where none names series: a series cannot have both.
+
+    Raises:
+        ColumnError: Names them.
+    """
+    if mixed and not keys:
+        raise ColumnError(
+            f"columns {[*mixed]} are numbers of some series and texts of others; "
+            "a template with the columns that name the series tells them apart (series=, --series)"
+        )
 
 
 def _series_of(frame: Frame, values: tuple[str, ...]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from siridb_fast.errors import ColumnError, FileError
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.open import ReadOptions, TableFile, find_files, open_file
 from siridb_fast.files.path_labels import path_labels
-from siridb_fast.loading.column_roles import ColumnRoles, find_roles
+from siridb_fast.loading.column_roles import ColumnRoles, find_roles, require_keys, with_types
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.frames.arrow_frame import ArrowFrame
 from siridb_fast.loading.name_template import NameTemplate
@@ -170,7 +170,10 @@ class FileSource:
         try:
             template = _bound(options.name_template, labels, table.schema.names)
             roles = find_roles(ArrowFrame(_table(table.schema)), options, template)
-            roles = replace(roles, mixed=_mixed(table, roles))
+            if table.dialect is None:
+                roles = with_types(roles, options.types)
+            else:
+                roles = replace(roles, mixed=_mixed(table.dialect, roles))
         except ColumnError as exc:
             raise FileError(exc.text, file=str(file)) from None
         columns_of_passes = table.passes((roles.time, *roles.keys), roles.values)
@@ -200,17 +203,9 @@ def _bound(template: NameTemplate, labels: Labels, columns: Sequence[str]) -> Na
     return template.bound({name: label for name, label in said.items() if label is not None})
 
 
-def _mixed(table: TableFile, roles: ColumnRoles) -> dict[str, Dialect]:
-    # Without columns that name series there is one series to a column: it cannot have both.
-    dialect = table.dialect
-    if dialect is None:
-        return {}
+def _mixed(dialect: Dialect, roles: ColumnRoles) -> dict[str, Dialect]:
     found = {name: dialect for name in roles.values if dialect.kinds.get(name) == "mixed"}
-    if found and not roles.keys:
-        raise ColumnError(
-            f"columns {[*found]} are numbers of some series and texts of others; "
-            "a template with the columns that name the series tells them apart (series=, --series)"
-        )
+    require_keys(found, roles.keys)
     return found
 
 

@@ -19,9 +19,10 @@ from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import ColumnError
 from siridb_fast.files.csv.dialect import Dialect
-from siridb_fast.loading.column_roles import ColumnRoles, find_roles
+from siridb_fast.loading.column_roles import ColumnRoles, find_typed_roles
 from siridb_fast.loading.frames.base import Cells, Coded, Frame
 from siridb_fast.loading.frames.cells import time_cells, value_cells
+from siridb_fast.loading.frames.typed import typed_cells
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.series_names import SeriesNames, combine_labels
 
@@ -90,16 +91,18 @@ class FrameReader:
             ColumnError: Names column, series and row.
         """
         if roles is None:
-            roles = find_roles(frame, self._options)
+            roles = find_typed_roles(frame, self._options)
         if roles.template is not self._names.template:  # as of the next file
             self._names = SeriesNames(roles.template)
-        timed = self._timed(roles.time, frame.cells(roles.time))
+        timed = self._timed(roles.time, _cells(frame, roles, roles.time))
         cells = len(frame) * len(roles.values)
         if roles.keys:
             mixed = self._mixed(frame, roles, timed)
             return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)))
         columns = [
-            self._column(self._names.names(series, [()])[0], name, frame.cells(name), timed)
+            self._column(
+                self._names.names(series, [()])[0], name, _cells(frame, roles, name), timed
+            )
             for name, series in roles.columns()
         ]
         points = sum(points for _, points in columns)
@@ -112,6 +115,9 @@ class FrameReader:
         Raises:
             ColumnError: Names series and index.
         """
+        if self._options.types:
+            first = next(iter(self._options.types))
+            raise ColumnError(f"types: there is no column {first!r}; the data has series by name")
         found: list[PointColumn] = []
         rows = points = 0
         for name, times, values in columns:
@@ -195,7 +201,7 @@ class FrameReader:
         mixed = []
         for name, series in roles.columns():
             rows = _Rows(name, self._names.names(series, labels, first_row), codes, timed)
-            cells, dialect = frame.cells(name), roles.mixed.get(name)
+            cells, dialect = _cells(frame, roles, name), roles.mixed.get(name)
             if dialect is None:
                 mixed.append(self._mixed_column(cells, rows))
             else:
@@ -261,6 +267,11 @@ class FrameReader:
             return replace(mixed, column=rows.column)
         there = timed.rows if mixed.rows is None else timed.rows[mixed.rows]
         return replace(mixed, rows=there, column=rows.column)
+
+
+def _cells(frame: Frame, roles: ColumnRoles, name: str) -> Cells:
+    kind = roles.types.get(name)
+    return typed_cells(name, frame.cells(name), None if kind == "time" else kind)
 
 
 def _is_whole(values: NumpyArray) -> bool:

@@ -11,6 +11,7 @@ from siridb_fast.columns.rules import ColumnRules, MissingPolicy, PrecisionLossP
 from siridb_fast.columns.time_units import UNITS, Unit
 from siridb_fast.connection.config import OnDoubt
 from siridb_fast.errors import ConfigError
+from siridb_fast.files.base import settled_types
 from siridb_fast.files.csv.dialect import Fold, joined_name
 from siridb_fast.files.csv.given import CsvGiven, check_character
 from siridb_fast.loading.name_template import NameTemplate
@@ -115,6 +116,7 @@ class LoadOptions:
         object.__setattr__(self, "name_template", NameTemplate(self.series))
         object.__setattr__(self, "time", _settled_time(self.time))
         object.__setattr__(self, "csv", self._csv())
+        object.__setattr__(self, "types", settled_types(self.types, self.name_template.fields))
         if isinstance(self.values, str):
             object.__setattr__(self, "values", (self.values,))
         if self.values is not None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-__all__ = ["builtin_of"]
+__all__ = ["builtin_of", "decimal_value"]
 
 
 def builtin_of(value: object) -> Any:
     """Return a value of a subclass of a built-in type, or a scalar of numpy, as that type.
 
+    A `Decimal` is a float, as in every other door.
+
     Raises:
-        TypeError: It is neither.
+        TypeError: It is none of these.
     """
     for kind in (float, int, str, bytes, list, tuple, dict):
         if isinstance(value, kind):
@@ -24,7 +28,14 @@ def builtin_of(value: object) -> Any:
         return int(value)
     if isinstance(value, np.floating):
         return float(value)
+    if isinstance(value, Decimal):
+        return decimal_value(value)
     raise TypeError(f"qpack has no type for {type(value).__module__}.{type(value).__qualname__}")
+
+
+def decimal_value(value: Decimal) -> float:
+    """Return the nearest float; NaN of either kind is NaN."""
+    return math.nan if value.is_nan() else float(value)
 
 
 def _exactly(kind: type, value: Any) -> Any:

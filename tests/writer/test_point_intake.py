@@ -4,7 +4,6 @@ import datetime as dt
 import enum
 import math
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,6 @@ from tests.writer.point_intakes import (
 NAN = math.nan
 
 BAD_VALUES = [
-    (Decimal("1.5"), "of type Decimal"),
     (object(), "of type object"),
     ([1.5], "of type list"),
     (np.array([1.5]), "of type ndarray"),

@@ -79,9 +79,10 @@ TypesOption = Annotated[
     typer.Option(
         "--type",
         metavar="COLUMN=KIND",
-        help="What is in a column of a CSV file: float, integer, string, bool, time, or "
+        help="What is in a column: float, integer, string, bool, time, or "
         "mixed: numbers of some series and texts of others. "
-        "Without it, what its first lines look like; numbers are floats.",
+        "Without it, what the file says; in CSV files, what the first lines look like, where "
+        "numbers are floats.",
         show_default=False,
     ),
 ]

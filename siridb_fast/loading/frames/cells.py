@@ -18,6 +18,7 @@ from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.scalars import plain_timestamp, shown_integer
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.frames.base import Cells
+from siridb_fast.protocol.builtin_values import decimal_value
 
 __all__ = ["time_cells", "value_cells"]
 
@@ -164,7 +165,9 @@ def _number(name: str, value: Any, row: int, *, is_float: bool) -> float | int:
                 f"column {name!r}: {shown_integer(number)} is no 64-bit integer", index=row
             )
         return number
-    if isinstance(value, (float, np.floating, Decimal)):
+    if isinstance(value, Decimal):
+        return decimal_value(value)
+    if isinstance(value, (float, np.floating)):
         return float(value)
     raise ColumnError(
         f"column {name!r}: a value is a number, bool or text, all of one kind, got {value!r} of "

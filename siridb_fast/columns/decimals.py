@@ -1,0 +1,46 @@
+"""Python's `Decimal` among values: a float, as it is in every other door."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from siridb_fast.errors import ColumnError
+from siridb_fast.protocol.builtin_values import decimal_value
+
+__all__ = ["without_decimals"]
+
+EXACT_INTEGERS = 2**53
+NUMBERS = (Decimal, float, int, np.floating, np.integer)
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+def without_decimals(name: str, values: NumpyArray) -> NumpyArray:
+    """Return objects of which some are decimals, and all are numbers or None, as floats.
+
+    What has no decimals, or something else too, comes back as it is.
+
+    Raises:
+        ColumnError: An integer among them is not exact as a float; names series and index.
+    """
+    items = values.tolist()
+    if not any(isinstance(item, Decimal) for item in items):
+        return values
+    if not all(item is None or isinstance(item, NUMBERS) for item in items):
+        return values
+    for index, item in enumerate(items):
+        if isinstance(item, (int, np.integer)) and abs(int(item)) > EXACT_INTEGERS:
+            raise ColumnError(
+                f"{item} is among decimals, and not exact as a float", series=name, index=index
+            )
+    return np.array([_float(item) for item in items], np.float64)
+
+
+def _float(item: Any) -> float:
+    if item is None:
+        return math.nan
+    return decimal_value(item) if isinstance(item, Decimal) else float(item)
