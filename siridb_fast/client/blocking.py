@@ -335,6 +335,8 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
             ``"mixed"`` (numbers of some series and texts of others); by default what they are, and
             in CSV files what the first lines look like.
         skip_bad: Leave out bad lines of CSV files.
+        skip_bad_files: Leave out files that cannot be loaded by their heads, with a warning: empty
+            ones, and those without the column of times or another one that is named.
         delimiter: Of CSV files; ``" "`` is any run of blanks. It is found by default, as are the
             next ones.
         decimal: The decimal sign of the numbers in CSV files, ``"."`` or ``","``.

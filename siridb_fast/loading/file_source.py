@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,11 +18,11 @@ from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError, FileError
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.open import ReadOptions, TableFile, find_files, open_file
-from siridb_fast.files.path_labels import path_labels
-from siridb_fast.loading.column_roles import ColumnRoles, find_roles, require_keys, with_types
+from siridb_fast.loading.column_roles import ColumnRoles
+from siridb_fast.loading.file_heads import FileHeads
+from siridb_fast.loading.file_roles import as_table, file_roles, labels_of
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.frames.arrow_frame import ArrowFrame
-from siridb_fast.loading.name_template import NameTemplate
 from siridb_fast.loading.odd_units import refuse_odd_unit
 from siridb_fast.loading.options import LoadOptions
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["FileProgress", "FileSource"]
-
-Labels = Mapping[str, str | None]
 
 logger = logging.getLogger("siridb_fast")
 
@@ -82,9 +80,15 @@ class FileSource:
         self._progress = progress
         self._options = options
         self._read_options = _read_options(options)
+        self._heads = FileHeads(options.types)
         self._size_before = 0
         self._passes_behind, self._passes = 0, 1  # of the current file
         self._current: TableFile | None = None
+
+    @property
+    def skipped(self) -> Mapping[Path, FileError]:
+        """The files that were left out, and why."""
+        return self._heads.skipped
 
     @property
     def bad_so_far(self) -> int:
@@ -102,34 +106,52 @@ class FileSource:
         return self._size_before + behind // self._passes
 
     def __iter__(self) -> Iterator[FilePortion]:
+        if len(self.files) > 1:
+            self._look_at_heads()
         for file in self.files:
-            labels = self._labels_of(file)
-            with open_file(file, self._options_of(file, tuple(labels))) as table:
+            if file in self._heads.skipped:
+                continue
+            with self._open(file) as table:
                 self._passes_behind, self._passes = 0, 1
                 self._current = table
                 self._note_left_out(file, table)
                 if table.dialect is not None:
                     self.dialects.setdefault(str(table.dialect), []).append(file)
                 try:
-                    yield from self._portions(file, table, labels)
+                    yield from self._portions(file, table)
                 finally:
                     self._current = None
                     self.bad_lines += table.bad_lines
                     self.first_bad.extend(table.first_bad)
             self._size_before += file.stat().st_size
 
-    def _labels_of(self, file: Path) -> Labels:
-        # What the template may take from its path.
-        fields = self._options.name_template.fields
-        return {name: label for name, label in path_labels(file).items() if name in fields}
+    def _look_at_heads(self) -> None:
+        self._heads.look_at(self.files, self._opened, skips=self._options.skip_bad_files)
+        for file, exc in self._heads.skipped.items():
+            logger.warning("%s, and the file is left out", exc)
+            self._size_before += file.stat().st_size
 
-    def _options_of(self, file: Path, optional: tuple[str, ...]) -> ReadOptions:
+    def _open(self, file: Path) -> TableFile:
         # It is read as it was when it began. A column goes before what is said by the path.
+        optional = tuple(labels_of(file, self._options.name_template))
         options = replace(self._read_options, optional=optional)
+        dialect = self._heads.dialects.get(file)
         noted = "" if self._progress is None else self._progress.dialect_of(file)
-        if not noted:
-            return options
-        return replace(options, dialect=Dialect.from_json(json.loads(noted)))
+        if noted:
+            dialect = Dialect.from_json(json.loads(noted))
+        return open_file(file, options if dialect is None else replace(options, dialect=dialect))
+
+    def _opened(self, file: Path) -> tuple[TableFile, ColumnRoles]:
+        table = self._open(file)
+        try:
+            return table, self._roles(file, table)
+        except FileError:
+            table.close()
+            raise
+
+    def _roles(self, file: Path, table: TableFile) -> ColumnRoles:
+        options = self._options
+        return file_roles(file, table, options, labels_of(file, options.name_template))
 
     def _note_left_out(self, file: Path, table: TableFile) -> None:
         for name in table.left_out:
@@ -137,9 +159,9 @@ class FileSource:
                 logger.warning("%s: column %r is nested, and left out", file, name)
                 self.left_out[name] = None
 
-    def _portions(self, file: Path, table: TableFile, labels: Labels) -> Iterator[FilePortion]:
+    def _portions(self, file: Path, table: TableFile) -> Iterator[FilePortion]:
         # Of the rows that are not delivered; those that may be stored are portions of their own.
-        passes = self._plan(file, table, labels)
+        passes = self._plan(file, table)
         progress = self._progress
         row, started = 0, 0
         if progress is not None:
@@ -161,21 +183,9 @@ class FileSource:
         portion.is_last = True
         yield portion
 
-    def _plan(self, file: Path, table: TableFile, labels: Labels) -> list[Pass]:
+    def _plan(self, file: Path, table: TableFile) -> list[Pass]:
         # Return the passes over the file.
-        options = self._options
-        found = None if table.dialect is None else table.dialect.time
-        if options.time is None and found is not None:
-            options = replace(options, time=found.name)
-        try:
-            template = _bound(options.name_template, labels, table.schema.names)
-            roles = find_roles(ArrowFrame(_table(table.schema)), options, template)
-            if table.dialect is None:
-                roles = with_types(roles, options.types)
-            else:
-                roles = replace(roles, mixed=_mixed(table.dialect, roles))
-        except ColumnError as exc:
-            raise FileError(exc.text, file=str(file)) from None
+        roles = self._heads.with_kinds(table, self._roles(file, table))
         columns_of_passes = table.passes((roles.time, *roles.keys), roles.values)
         last = len(columns_of_passes) - 1
         return [
@@ -192,21 +202,6 @@ class FileSource:
             self._passes_behind = number
             for batch in table.batches(max(0, start - current.first), current.columns):
                 yield current, batch
-
-
-def _bound(template: NameTemplate, labels: Labels, columns: Sequence[str]) -> NameTemplate:
-    # With what the path says, where no column does.
-    said = {name: label for name, label in labels.items() if name not in columns}
-    for name, label in said.items():
-        if label is None:
-            raise ColumnError(f"the template of series names: the path has no value of {name!r}")
-    return template.bound({name: label for name, label in said.items() if label is not None})
-
-
-def _mixed(dialect: Dialect, roles: ColumnRoles) -> dict[str, Dialect]:
-    found = {name: dialect for name in roles.values if dialect.kinds.get(name) == "mixed"}
-    require_keys(found, roles.keys)
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +250,7 @@ class FilePortion:
         try:
             self._check_unit(reader.rules.time_precision)
             points = reader.read(
-                ArrowFrame(_table(self.batch.schema, self.batch)), self.current.roles
+                ArrowFrame(as_table(self.batch.schema, self.batch)), self.current.roles
             )
         except ColumnError as exc:
             raise self._in_file(exc) from None
@@ -324,12 +319,6 @@ def _cut(batch: Any, rows: int) -> Iterator[Any]:
         yield batch.slice(rows)
     else:
         yield batch
-
-
-def _table(schema: pa.Schema, *batches: pa.RecordBatch) -> pa.Table:
-    import pyarrow as pa  # of the extra; a file is open already
-
-    return pa.Table.from_batches(batches, schema)
 
 
 def _no_rows(table: TableFile, columns: tuple[str, ...]) -> Any:

@@ -47,7 +47,7 @@ class NameTemplate:
             )
         self.uses_column = COLUMN in fields
         self.fields = tuple(dict.fromkeys(field for field in fields if field != COLUMN))
-        self._bound: dict[str, str] = {}  # fields that are the same for all rows
+        self.bound_labels: Mapping[str, str] = {}  # fields that are the same for all rows
 
     def __repr__(self) -> str:
         return f"<NameTemplate {self._given!r}>"
@@ -55,7 +55,7 @@ class NameTemplate:
     @property
     def constant(self) -> str | None:
         """The name, where it is said to be the same for all."""
-        is_said = not self.fields and not self._bound and not self.uses_column
+        is_said = not self.fields and not self.bound_labels and not self.uses_column
         return self.name("", ()) if is_said and self._call is None else None
 
     def bound(self, labels: Mapping[str, str]) -> NameTemplate:
@@ -64,7 +64,7 @@ class NameTemplate:
             return self
         template = NameTemplate(self._given)
         template.fields = tuple(field for field in self.fields if field not in labels)
-        template._bound = {**self._bound, **labels}
+        template.bound_labels = {**self.bound_labels, **labels}
         return template
 
     def name(self, column: str, labels: Sequence[Any]) -> str:
@@ -77,7 +77,7 @@ class NameTemplate:
         Raises:
             ConfigError: A label cannot be formatted so, or the function gives no str.
         """
-        values = {**self._bound, **dict(zip(self.fields, labels, strict=True))}
+        values = {**self.bound_labels, **dict(zip(self.fields, labels, strict=True))}
         if self.uses_column:
             values[COLUMN] = column
         if self._call is not None:

@@ -60,6 +60,7 @@ class LoadKeywords(TypedDict, total=False):
     progress: bool | Callable[[Progress], object]
     types: Mapping[str, str]
     skip_bad: bool
+    skip_bad_files: bool
     delimiter: str | None
     decimal: str | None
     thousands: str | None
@@ -96,6 +97,7 @@ class LoadOptions:
     progress: bool | Callable[[Progress], object] = False
     types: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
+    skip_bad_files: bool = False
     delimiter: str | None = None
     decimal: str | None = None
     thousands: str | None = None
@@ -125,6 +127,8 @@ class LoadOptions:
                 raise ConfigError("values names no column")
         if self.unit not in (None, *UNITS):
             raise ConfigError(f"unit is 's', 'ms', 'us' or 'ns', got {self.unit!r}")
+        if not isinstance(self.skip_bad_files, bool):
+            raise ConfigError(f"skip_bad_files is true or false, got {self.skip_bad_files!r}")
         if not isinstance(self.progress, bool) and not callable(self.progress):
             raise ConfigError(f"progress is a bool or a function, got {self.progress!r}")
         try:

@@ -42,6 +42,7 @@ from siridb_fast.cli.load.options import (
     RestartOption,
     ResumeOption,
     SeriesOption,
+    SkipBadFilesOption,
     SkipBadOption,
     TimeOption,
     TimePrecisionOption,
@@ -91,6 +92,7 @@ def load(
     time_zone: TimeZoneOption = None,
     fold: FoldOption = None,
     skip_bad: SkipBadOption = False,
+    skip_bad_files: SkipBadFilesOption = False,
     cast: CastOption = False,
     floor: FloorOption = False,
     resume: ResumeOption = False,
@@ -130,6 +132,7 @@ def load(
         time_zone=time_zone,
         fold=fold,  # type: ignore[arg-type] # it is validated
         skip_bad=skip_bad,
+        skip_bad_files=skip_bad_files,
         on_type="cast" if cast else "error",
         on_precision_loss="floor" if floor else "error",
         max_buffered=max_memory * MIB,

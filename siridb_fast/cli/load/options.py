@@ -17,6 +17,7 @@ __all__ = [
     "RestartOption",
     "ResumeOption",
     "SeriesOption",
+    "SkipBadFilesOption",
     "SkipBadOption",
     "TimeOption",
     "TimePrecisionOption",
@@ -88,6 +89,14 @@ TypesOption = Annotated[
 ]
 SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out bad lines of CSV files, and count them.")
+]
+SkipBadFilesOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-files",
+        help="Leave out files that cannot be loaded by their heads: empty ones, and those "
+        "without the column of times or another one that is named.",
+    ),
 ]
 CastOption = Annotated[
     bool,

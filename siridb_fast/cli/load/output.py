@@ -74,7 +74,8 @@ def print_report(report: Report, source: FileSource) -> None:
     rate = report.points / report.seconds if report.seconds else 0.0
     title = "Loaded" if report.is_complete else "Loaded in part"
     figures: Figures = [
-        ("files", len(source.files)),
+        ("files", len(source.files) - len(source.skipped)),
+        *_unless_0("files left out", len(source.skipped)),
         ("rows", report.rows),
         ("series", report.series),
         *_new_series(report.new_series),
@@ -113,7 +114,8 @@ def print_survey(survey: Survey, source: FileSource) -> None:
     """Print what a load would write."""
     limits = _limits(survey)
     figures: Figures = [
-        ("files", len(source.files)),
+        ("files", len(source.files) - len(source.skipped)),
+        *_unless_0("files left out", len(source.skipped)),
         ("rows", survey.rows),
         ("series", len(survey.types)),
         ("points", survey.points),
@@ -175,6 +177,10 @@ def _warn_of_left_out(source: FileSource) -> None:
         warn(f"column {name!r} is nested, and was left out")
     if len(source.left_out) > SHOWN_BAD_LINES:
         warn(f"{len(source.left_out) - SHOWN_BAD_LINES:,} nested columns more were left out")
+    for fault in [*source.skipped.values()][:SHOWN_BAD_LINES]:
+        warn(f"left out: {fault}")
+    if len(source.skipped) > SHOWN_BAD_LINES:
+        warn(f"{len(source.skipped) - SHOWN_BAD_LINES:,} files more were left out")
     for fault in source.first_bad[:SHOWN_BAD_LINES]:
         warn(f"left out: {fault}")
     if source.bad_lines > SHOWN_BAD_LINES:
