@@ -102,9 +102,10 @@ class Dialect:
         parts += [] if self.decimal == "." else ["decimal comma"]
         parts += [] if self.thousands is None else [f"thousands {self.thousands!r}"]
         lines = "1 line" if self.skip_rows == 1 else f"{self.skip_rows} lines"
-        parts += [f"{lines} above the header"] if self.skip_rows else []
+        below = "header" if self.has_header else "data"
+        parts += [f"{lines} above the {below}"] if self.skip_rows else []
         parts += [] if self.comment is None else [f"comments {self.comment!r}"]
-        parts += [] if self.has_header else ["no header"]
+        parts += [] if self.has_header or self.skip_rows else ["no header"]
         parts += ["a row of units"] if self.has_units_row else []
         parts += [f"missing values {' '.join(map(repr, self.nulls))}"] if self.nulls else []
         parts += [] if self.time is None else [_time_text(self.time)]

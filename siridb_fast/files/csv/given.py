@@ -53,6 +53,12 @@ class CsvGiven:
     time_zone: str | None = None
     fold: Fold | None = None
 
+    @property
+    def says_layout(self) -> bool:
+        """Tell whether something is said of where header and data are."""
+        of_layout = (self.skip_rows, self.header, self.units_row)
+        return bool(self.column_names) or any(said is not None for said in of_layout)
+
     def __post_init__(self) -> None:
         if self.decimal not in (None, ".", ","):
             raise ConfigError(f"decimal is '.' or ',', got {self.decimal!r}")

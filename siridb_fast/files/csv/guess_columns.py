@@ -49,6 +49,7 @@ UNITS = {
     *("volts", "rpm", "dB", "dBm", "TS", "RN", "mps", "kph", "mph", "pH", "NTU", "J", "kJ", "MJ"),
     *("N", "Ohm", "ohm", "percent", "unitless"),
 }
+LOGGER = "TOA5"  # which files of Campbell's data loggers begin with
 SAMPLE_ROWS = 200  # that show which columns are of values
 
 
@@ -78,6 +79,8 @@ def find_layout(
         FileError: Two lines may be the header.
     """
     count = columns_of(rows[-SAMPLE_ROWS:])
+    if rows and rows[0].fields[:1] == [LOGGER] and not given.says_layout:
+        return _layout_of_logger(rows, count, file)
     first = _first_of_data(rows, count)
     header = _header_of(rows, first, count, given)
     skip = given.skip_rows or 0
@@ -93,6 +96,13 @@ def find_layout(
         skip = rows[header].line - 1
     names = given.column_names or tuple(rows[header].fields)
     return Layout(_settled(names, body, count, file), body, skip, True, has_units)
+
+
+def _layout_of_logger(rows: Sequence[Row], count: int, file: str) -> Layout:
+    # The station, names, units, and how values were made of readings: Min, Avg.
+    body = rows[4:]
+    names = tuple(rows[1].fields) if len(rows) > 1 else ()
+    return Layout(_settled(names, body, count, file), body, 4, False, False)
 
 
 def cells_of(layout: Layout, index: int, nulls: Collection[str]) -> list[Cell]:
