@@ -68,6 +68,29 @@ def by_frame_reference(
     return Entrant(name, columns * wide.rows, wide.frame, lambda frame: run(insert_all(frame)))
 
 
+def peak_of_load(path: Path, *options: str) -> float:
+    """Load a file by the command line, and return the most bytes that were resident."""
+    for left in path.parent.glob("siridb-load*"):
+        left.unlink()  # the manifest of an earlier load
+    return _peak_of(_load_process(path, *options))
+
+
+def _load_process(path: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-I", "-S", CHILD, COMMAND, "load", path, *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _peak_of(process: subprocess.Popen[str]) -> float:
+    output, _ = process.communicate("go\n")
+    figures = json.loads(output)
+    assert figures["code"] == 0
+    return float(figures["peak"])
+
+
 def by_command(name: str, url: str, long: Long, folder: Path, peaks: list[float]) -> Entrant:
     """Load a Parquet file of a folder by the command line; collects its most resident bytes."""
     write, path = long.file_writer(), folder / "ticks.parquet"
@@ -77,17 +100,9 @@ def by_command(name: str, url: str, long: Long, folder: Path, peaks: list[float]
         for left in folder.iterdir():  # what an earlier lap left, its manifest too
             left.unlink()
         write(lap, path)
-        return subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-I", "-S", CHILD, COMMAND, "load", path, *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        return _load_process(path, *options)
 
     def send(process: subprocess.Popen[str]) -> None:
-        output, _ = process.communicate("go\n")
-        figures = json.loads(output)
-        assert figures["code"] == 0
-        peaks.append(figures["peak"])
+        peaks.append(_peak_of(process))
 
     return Entrant(name, long.points, make, send)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from siridb_fast.errors import FileError
 from siridb_fast.files.base import TableFile
 from siridb_fast.files.csv.given import CsvGiven
-from siridb_fast.files.csv.lines import LineMap, record_lines, records_end
+from siridb_fast.files.csv.lines import LineMap, record_lines, whole_records
 from siridb_fast.files.csv.text_blocks import TextBlocks
 from siridb_fast.files.csv.typed_blocks import TypedBlocks
 from siridb_fast.files.open import ReadOptions, open_file
@@ -351,8 +351,9 @@ def test_records_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
     assert lines.tolist() == np.cumsum([1, *heights])[:-1].tolist()
     assert after == 1 + sum(heights)
     for cut in range(len(text) + 1):
-        end = records_end(text[:cut], ",")
+        end, ends = whole_records(text[:cut], ",")
         assert text[:end] in {b"".join(pieces(rows)[:count]) for count in range(len(rows) + 1)}
+        assert ends == text[:end].count(b"\n")
 
 
 def pieces(rows: list[list[str]]) -> list[bytes]:

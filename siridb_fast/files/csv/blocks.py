@@ -16,7 +16,7 @@ import pyarrow as pa
 from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_schema import reading
 from siridb_fast.files.csv.dialect import Dialect
-from siridb_fast.files.csv.lines import count_ends, has_open_quote, records_end
+from siridb_fast.files.csv.lines import has_open_quote, whole_records
 from siridb_fast.files.csv.plain_text import TextCleaner, blank_lines, drop_records
 from siridb_fast.files.paths import compression
 
@@ -85,10 +85,9 @@ class CsvBlocks:
         while data := self._read(max(self._block_bytes, len(text))):
             text += data  # in place, if nobody else has it
             del data
-            end = records_end(text, self._delimiter)
+            end, ends = whole_records(text, self._delimiter)
             if end:
                 block, text = text[:end], text[end:]
-                ends = count_ends(block)
                 yield Block(self._cleaner.clean(block), line, ends)
                 del block  # it may be as large as all else
                 line += ends

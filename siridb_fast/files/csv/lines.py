@@ -14,7 +14,9 @@ from bisect import bisect_right
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LineMap", "count_ends", "has_open_quote", "record_lines", "records_end"]
+from siridb_fast.files._records import scan_records
+
+__all__ = ["LineMap", "count_ends", "has_open_quote", "record_lines", "whole_records"]
 
 QUOTE, NEWLINE, RETURN = b'"\n\r'
 MAX_BREAKS = 1 << 20
@@ -22,18 +24,21 @@ MAX_BREAKS = 1 << 20
 Offsets = npt.NDArray[np.int64]
 
 
-def count_ends(text: bytes) -> int:
+def count_ends(text: bytes | memoryview) -> int:
     """Return how many lines end in a text; five times as fast as ``bytes.count``."""
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == NEWLINE))
 
 
-def records_end(text: bytes, delimiter: str) -> int:
-    """Return the bytes up to the end of the last whole record; 0 if there is none."""
-    last = text.rfind(b"\n") + 1
-    if last == 0 or b'"' not in text:
-        return last
-    ends = _record_ends(np.frombuffer(text, np.uint8), delimiter)
-    return int(ends[-1]) + 1 if len(ends) else 0
+def whole_records(text: bytes, delimiter: str) -> tuple[int, int]:
+    """Return the bytes up to the end of the last whole record, and how many lines they have.
+
+    Without a whole record that is (0, 0).
+    """
+    if b'"' in text:
+        end, lines, _ = scan_records(text, ord(delimiter))
+        return end, lines
+    end = text.rfind(b"\n") + 1
+    return end, count_ends(memoryview(text)[:end])
 
 
 def record_lines(text: bytes, delimiter: str, first_line: int) -> tuple[Offsets, int]:
@@ -57,7 +62,7 @@ def record_lines(text: bytes, delimiter: str, first_line: int) -> tuple[Offsets,
 
 def has_open_quote(text: bytes, delimiter: str) -> bool:
     """Return whether the text, from the beginning of a record, ends within quotes."""
-    return b'"' in text and len(_quotes(np.frombuffer(text, np.uint8), ord(delimiter))) % 2 == 1
+    return b'"' in text and scan_records(text, ord(delimiter))[2]
 
 
 class LineMap:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from siridb_fast.files.csv.dialect import Dialect
-from siridb_fast.files.csv.lines import record_lines, records_end
+from siridb_fast.files.csv.lines import record_lines, whole_records
 
 __all__ = ["TextCleaner", "blank_lines", "drop_records"]
 
@@ -58,6 +58,6 @@ def drop_records(text: bytes, count: int, delimiter: str) -> tuple[bytes, bytes]
             end += 1
         start = end
         end = text.find(b"\n", start) + 1 or len(text)
-        while end < len(text) and records_end(text[start:end], delimiter) != end - start:
+        while end < len(text) and whole_records(text[start:end], delimiter)[0] != end - start:
             end = text.find(b"\n", end) + 1 or len(text)
     return text[:end], text[end:]

@@ -32,7 +32,7 @@ from siridb_fast.files.csv.faults import (
 )
 from siridb_fast.files.csv.lines import record_lines
 from siridb_fast.files.csv.numbers import plain_numbers, without_nulls
-from siridb_fast.files.csv.times import read_times
+from siridb_fast.files.csv.times import is_of_integers, read_times
 from siridb_fast.files.csv.values import MISSING, Conversion, convert, is_plain, without_rows
 
 __all__ = ["ReadBlock", "TextBlocks", "field_names", "finished", "has_large"]
@@ -111,7 +111,7 @@ class TextBlocks:
         if time is not None:
             missing = (*MISSING, *self._dialect.nulls)
             times = read_times(array, time, kind, missing=missing)  # type: ignore[arg-type]
-            return Conversion(times.values, times.bad, is_plain(array, kind), times.reason)
+            return Conversion(times.values, times.bad, reason=times.reason)
         done = convert(array, kind, every=self._options.skip_bad)
         if not self._columns.has_guessed_floats(name):
             return done
@@ -142,9 +142,18 @@ class TextBlocks:
             else:
                 text = done.reason(row) + SKIP_HINT * self._may_leave_out(line)
             faults.append(Fault(line, text, name))
-        is_direct = done.is_direct and plain.null_count == given.null_count
+        is_direct = done.is_direct or self._is_direct_time(plain, name)
+        is_direct = is_direct and plain.null_count == given.null_count
         is_guessed = self._columns.has_guessed_floats(name)
         return done, faults, is_direct and not (is_guessed and has_large(done.values))
+
+    def _is_direct_time(self, texts: pa.Array, name: str) -> bool:
+        kind, time = self._columns.kinds[name], self._columns.time_of(name)
+        if time is None:
+            return False
+        if time.form == "epoch":
+            return is_of_integers(time, kind) and is_plain(texts, "integer")
+        return time.form == "iso" and is_plain(texts, kind)
 
     def _fault(self, given: str, plain: str, name: str, line: int) -> str:
         if self._columns.has_guessed_floats(name) and is_rounded(plain):

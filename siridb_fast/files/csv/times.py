@@ -22,7 +22,16 @@ from siridb_fast.files.csv.time_forms import form_program
 from siridb_fast.files.csv.time_reasons import time_reason
 from siridb_fast.files.csv.time_zones import utc_times
 
-__all__ = ["TimeKind", "Times", "joined_texts", "read_times", "statuses_of", "time_kind"]
+__all__ = [
+    "TimeKind",
+    "Times",
+    "is_of_integers",
+    "joined_texts",
+    "read_times",
+    "statuses_of",
+    "time_kind",
+    "units_of",
+]
 
 TimeKind = Literal["integer", "ns", "us"]
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
@@ -83,6 +92,18 @@ def time_kind(texts: pa.Array, time: TimeFormat) -> TimeKind:
     if time.form == "epoch" and time.unit is None:
         return "integer"
     return "us" if (statuses_of(texts, time) == Status.TOO_LATE).any() else "ns"
+
+
+def is_of_integers(time: TimeFormat, kind: str) -> bool:
+    """Tell whether times of a kind may come as integers: all of them, or some have decimals."""
+    if time.form != "epoch" or len(time.columns) > 1:
+        return False
+    return time.unit is None or DECIMALS[kind] >= DECIMALS[time.unit]
+
+
+def units_of(time: TimeFormat, kind: str) -> int:
+    """Return how many units of a kind are one unit of the integers that times come as."""
+    return 1 if time.unit is None else int(10 ** (DECIMALS[kind] - DECIMALS[time.unit]))
 
 
 def joined_texts(columns: Sequence[pa.Array]) -> pa.Array:

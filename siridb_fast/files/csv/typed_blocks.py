@@ -29,6 +29,7 @@ from siridb_fast.files.csv.text_blocks import (
     finished,
     has_large,
 )
+from siridb_fast.files.csv.times import is_of_integers, units_of
 from siridb_fast.files.csv.values import (
     ARROW_TYPES,
     MISSING,
@@ -39,6 +40,7 @@ from siridb_fast.files.csv.values import (
 __all__ = ["TypedBlocks"]
 
 MAX_BLOCK = (1 << 31) - 1
+MAX_TIME = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,8 @@ class TypedBlocks:
     def _is_text_only(self, name: str) -> bool:
         kind, time = self._columns.kinds[name], self._columns.time_of(name)
         if time is not None:
-            is_number = time.form == "epoch" and kind == "integer"
-            return time is not self._dialect.time or not (is_number or self._is_plain_iso(time))
+            is_direct = is_of_integers(time, kind) or self._is_plain_iso(time)
+            return time is not self._dialect.time or not is_direct
         return kind in ("float", "integer") and self._dialect.thousands is not None
 
     def _is_plain_iso(self, time: TimeFormat) -> bool:
@@ -142,6 +144,9 @@ class TypedBlocks:
         kind = self._columns.kinds[name]
         if name in self._columns.options.names:
             return pa.string() if self._dialect.nulls else NAMES_TYPE
+        time = self._columns.time_of(name)
+        if time is not None and time.form == "epoch":
+            return pa.int64()
         if kind in TIMES and not self._columns.are_zoned:
             return pa.timestamp(kind)
         return ARROW_TYPES[kind]
@@ -173,12 +178,9 @@ class TypedBlocks:
         return done.values
 
     def _others(self, array: pa.Array, name: str) -> pa.Array:
-        kind = self._columns.kinds[name]
-        if self._columns.time_of(name) is not None:
-            lowest = pc.min(array.view(pa.int64())).as_py()
-            if lowest is not None and lowest < 0:
-                raise _NotDirect  # it is before 1970, and named so
-            return array.view(ARROW_TYPES[kind])
+        kind, time = self._columns.kinds[name], self._columns.time_of(name)
+        if time is not None:
+            return _times(array.view(pa.int64()), time, kind)
         if kind == "string" and self._dialect.nulls:
             return without_nulls(array, self._dialect)
         return array
@@ -186,6 +188,17 @@ class TypedBlocks:
 
 class _NotDirect(Exception):
     """A block is to be read as texts."""
+
+
+def _times(integers: pa.Array, time: TimeFormat, kind: str) -> pa.Array:
+    # What is no time of SiriDB is found among the texts, and named.
+    lowest, highest = pc.min_max(integers).as_py().values()
+    factor = units_of(time, kind)
+    if lowest is not None and not 0 <= lowest <= highest <= MAX_TIME // factor:
+        raise _NotDirect
+    if factor > 1:
+        integers = pc.multiply(integers, factor)
+    return integers.view(ARROW_TYPES[kind])
 
 
 def _parsed(text: bytes, plan: _Plan) -> pa.RecordBatch:
