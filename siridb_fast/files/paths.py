@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from siridb_fast.errors import FileError
+from siridb_fast.files.lake_tables import refuse_lake_tables
 
 __all__ = ["COMPRESSIONS", "FORMATS", "compression", "file_format", "find_files"]
 
@@ -32,7 +33,8 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
     A folder stands for the files of known formats in it and below, hidden ones left out; ``**``
     and ``~`` are understood. The order is that of ``paths``, sorted within each. Raises
-    `FileError` for what does not exist, holds no such file or has no known suffix.
+    `FileError` for what does not exist, holds no such file, has no known suffix, or is of a table
+    of Delta Lake or Iceberg.
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
@@ -40,6 +42,7 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     for path in paths:
         for file in _expand(path):
             found.setdefault(file.resolve(), file)
+    refuse_lake_tables({file.parent: None for file in found.values()})
     return [*found.values()]
 
 

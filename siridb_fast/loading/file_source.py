@@ -286,13 +286,9 @@ class FilePortion:
 
 
 def _read_options(options: LoadOptions) -> ReadOptions:
-    keys = options.name_template.fields
-    columns = None
-    if options.values is not None and options.time_name is not None:
-        columns = tuple(dict.fromkeys((options.time_name, *keys, *options.values)))
     return ReadOptions(
-        columns=columns,
-        names=keys,
+        columns=options.columns,
+        names=options.name_template.fields,
         time_columns=options.time_columns,
         types=options.types,
         skip_bad=options.skip_bad,

@@ -159,6 +159,14 @@ class LoadOptions:
         """The column of times, or what several columns of files become."""
         return joined_name(self.time_columns) if self.time_columns else None
 
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """All columns that are read, if they are said."""
+        if self.values is None or self.time_name is None:
+            return None
+        fields = self.name_template.fields
+        return tuple(dict.fromkeys((self.time_name, *fields, *self.values)))
+
     def rules(self, time_precision: int | None) -> ColumnRules:
         """Return the rules for reading points into a database of this precision."""
         return ColumnRules(

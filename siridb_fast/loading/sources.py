@@ -18,7 +18,13 @@ from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
-from siridb_fast.loading.frames.arrow_frame import arrow_frames, arrow_values, is_arrow
+from siridb_fast.loading.frames.arrow_frame import (
+    arrow_frames,
+    arrow_values,
+    dataset_reader,
+    is_arrow,
+    is_dataset,
+)
 from siridb_fast.loading.frames.base import ArrayFrame, Cells, Frame
 from siridb_fast.loading.frames.pandas_frame import PandasFrame, is_pandas
 from siridb_fast.loading.options import LoadOptions
@@ -107,8 +113,8 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
     """Yield what is to be loaded.
 
     Args:
-        data: A frame of pandas, Polars or Arrow, a structured array, a dict of columns (if
-            ``time`` is given) or of ``name: (timestamps, values)``; the path of a file, of a
+        data: A frame of pandas, Polars or Arrow, a dataset or scanner of pyarrow, a structured
+            array, a dict of columns (if ``time`` is given) or of ``name: (timestamps, values)``; the path of a file, of a
             folder or a pattern; or an iterable of such frames or of ``(name, timestamps,
             values)``.
         options: Of the load.
@@ -122,7 +128,7 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
     if isinstance(data, (str, os.PathLike)):
         yield from FileSource([data], options)
         return
-    frames = _frames(data)
+    frames = _frames(data, options)
     if frames is not None:
         yield from _stream(frames)
         return
@@ -162,7 +168,7 @@ def _of_item(item: Any, number: int, options: LoadOptions) -> Iterator[Portion]:
             else portion
         )
         return
-    frames = _frames(item)
+    frames = _frames(item, options)
     if frames is None:
         raise ColumnError(
             f"item {number} is neither a frame nor (name, timestamps, values): "
@@ -172,8 +178,10 @@ def _of_item(item: Any, number: int, options: LoadOptions) -> Iterator[Portion]:
         yield FramePortion(frame, None, number)
 
 
-def _frames(data: Any) -> Iterator[Frame] | None:
+def _frames(data: Any, options: LoadOptions) -> Iterator[Frame] | None:
     # None: it is no frame, and no stream of Arrow data
+    if is_dataset(data):
+        return arrow_frames(dataset_reader(data, options.columns))
     if is_pandas(data):
         return iter([PandasFrame(data)])
     if isinstance(data, np.ndarray) and data.dtype.names:

@@ -6,7 +6,7 @@ pyarrow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +17,50 @@ from siridb_fast.loading.frames.base import Cells, Coded, coded_array, text_name
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ArrowFrame", "arrow_cells", "arrow_coded", "arrow_frames", "arrow_values", "is_arrow"]
+__all__ = [
+    "ArrowFrame",
+    "arrow_cells",
+    "arrow_coded",
+    "arrow_frames",
+    "arrow_values",
+    "dataset_reader",
+    "is_arrow",
+    "is_dataset",
+]
 
 LEAST_ROWS = 65_536  # of a frame that is made of the smaller batches of a stream
+READ_AHEAD = 2  # batches of a dataset
 UNITS_OF_DATES = {"date32[day]": "D", "date64[ms]": "ms"}
 
 
 def is_arrow(data: object) -> bool:
     """Tell whether something can be read as an Arrow table, batch or stream."""
     return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+
+
+def is_dataset(data: object) -> bool:
+    """Tell whether it is a dataset or a scanner of pyarrow, without importing pyarrow."""
+    return any(base.__module__ == "pyarrow._dataset" for base in type(data).__mro__)
+
+
+def dataset_reader(data: Any, columns: Sequence[str] | None) -> Any:
+    """Return the stream of a dataset or a scanner, of which little is read ahead.
+
+    Args:
+        data: The dataset or scanner.
+        columns: Of a dataset, to read; None: all.
+
+    Raises:
+        ColumnError: One of them is not there.
+    """
+    if not hasattr(data, "scanner"):
+        return data.to_reader()
+    for name in columns or ():
+        if name not in data.schema.names:
+            raise ColumnError(f"there is no column {name!r}; there are {data.schema.names}")
+    given = None if columns is None else list(columns)
+    scanner = data.scanner(columns=given, batch_readahead=READ_AHEAD, fragment_readahead=1)
+    return scanner.to_reader()
 
 
 def arrow_frames(data: Any) -> Iterator[ArrowFrame]:
