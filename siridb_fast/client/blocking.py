@@ -305,17 +305,19 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
               stream; a numpy structured array; a dict of columns, if ``time`` names one of them;
             - a dict ``{name: (timestamps, values)}``;
             - the path of a file (Parquet, Feather, Arrow, CSV), of a folder, or a pattern;
+            - a dataset or a scanner of pyarrow;
             - an iterable of frames, or of ``(name, timestamps, values)``. It is read in another
               thread, a few items ahead, so that it may be longer than memory.
 
             Nothing of it is modified.
         target: A URL, a client, its ``config``, or None for ``SIRIDB_URL``.
         time: The column of times: dates of any unit and time zone (those without one are UTC),
-            Python's datetime, or integers. By default the index or the only column of dates. Of
+            Python's datetime, text, or numbers. By default the index or the only column of dates. Of
             CSV files also several: of a date and a time, or of year, month, day and hour.
         series: How series are named: a template of columns, as ``"{host}.{metric}"``, or a
             function whose arguments are named as columns are. ``{column}`` stands for the name of
-            the value column. By default that name alone: a wide frame.
+            the value column; of files ``{file}``, ``{stem}``, ``{folder}`` and keys of partitions
+            come from the path. By default that name alone: a wide frame.
         values: The columns of values. By default all that are neither times nor in ``series``.
         unit: Of times that are integers: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``; by default the
             database's precision.

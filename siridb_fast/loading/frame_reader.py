@@ -21,13 +21,14 @@ from siridb_fast.errors import ColumnError
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.loading.column_roles import ColumnRoles, find_typed_roles
 from siridb_fast.loading.frames.base import Cells, Coded, Frame
-from siridb_fast.loading.frames.cells import time_cells, value_cells
+from siridb_fast.loading.frames.cells import are_texts, time_cells, value_cells
 from siridb_fast.loading.frames.typed import typed_cells
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.series_names import SeriesNames, combine_labels
 
 if TYPE_CHECKING:
     from siridb_fast.loading.series_kinds import SeriesKinds
+    from siridb_fast.loading.text_times import TextTimes
 
 __all__ = ["FramePoints", "FrameReader"]
 
@@ -79,6 +80,7 @@ class FrameReader:
         self.rules = self._rules = options.rules(time_precision)
         self._names = SeriesNames(options.name_template)
         self._series_kinds: SeriesKinds | None = None
+        self._text_times: TextTimes | None = None
 
     def read(self, frame: Frame, roles: ColumnRoles | None = None) -> FramePoints:
         """Return the points of a frame.
@@ -142,6 +144,8 @@ class FrameReader:
             integers = cells.values.view(np.int64)
             if are_plain(integers, self._rules):
                 return _Timed(integers, None)
+        if are_texts(cells):
+            cells = self._texts_as_times(name, cells)
         cells = time_cells(name, cells, self._options.unit, self._rules)
         rows = None
         times = cells.values
@@ -158,6 +162,15 @@ class FrameReader:
         except ColumnError as exc:
             raise _in_column(exc, f"column {name!r}", None, rows) from None
         return _Timed(timestamps, rows)
+
+    def _texts_as_times(self, name: str, cells: Cells) -> Cells:
+        if self._text_times is None:
+            try:
+                from siridb_fast.loading.text_times import TextTimes  # needs pyarrow
+            except ImportError:
+                return Cells(cells.values.astype(np.str_))  # is refused
+            self._text_times = TextTimes(self._options)
+        return self._text_times.cells(name, cells)
 
     def _is_own_unit(self, times: NumpyArray) -> bool:
         # int64 in the database's precision: nothing to convert
@@ -271,7 +284,10 @@ class FrameReader:
 
 def _cells(frame: Frame, roles: ColumnRoles, name: str) -> Cells:
     kind = roles.types.get(name)
-    return typed_cells(name, frame.cells(name), None if kind == "time" else kind)
+    is_exact = name == roles.time or kind in ("integer", "string")
+    return typed_cells(
+        name, frame.cells(name, is_exact=is_exact), None if kind == "time" else kind
+    )
 
 
 def _is_whole(values: NumpyArray) -> bool:

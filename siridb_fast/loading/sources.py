@@ -114,9 +114,9 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
 
     Args:
         data: A frame of pandas, Polars or Arrow, a dataset or scanner of pyarrow, a structured
-            array, a dict of columns (if ``time`` is given) or of ``name: (timestamps, values)``; the path of a file, of a
-            folder or a pattern; or an iterable of such frames or of ``(name, timestamps,
-            values)``.
+            array, a dict of columns (if ``time`` is given) or of ``name: (timestamps, values)``;
+            the path of a file, of a folder or a pattern; or an iterable of such frames or of
+            ``(name, timestamps, values)``.
         options: Of the load.
 
     Raises:

@@ -121,9 +121,10 @@ class ArrowFrame:
             if types.is_timestamp(schema.field(i).type) or types.is_date(schema.field(i).type)
         )
 
-    def cells(self, name: str) -> Cells:
+    def cells(self, name: str, *, is_exact: bool = False) -> Cells:
         """Return a column."""
-        return arrow_cells(name, self._table.column(self._positions[name]))
+        column = self._table.column(self._positions[name])
+        return arrow_cells(name, column, is_exact=is_exact)
 
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""
@@ -136,8 +137,8 @@ class ArrowFrame:
         return series if series and name.rstrip("_") == series.rstrip("_") else name
 
 
-def arrow_cells(name: str, column: Any) -> Cells:
-    """Return an Arrow array as numbers, times or objects.
+def arrow_cells(name: str, column: Any, *, is_exact: bool = False) -> Cells:
+    """Return an Arrow array as numbers, times or objects; decimals as floats, unless exact.
 
     Raises:
         ColumnError: It is of a type that is none of these.
@@ -149,6 +150,8 @@ def arrow_cells(name: str, column: Any) -> Cells:
     if pa.types.is_dictionary(array.type):
         array = _decoded(array)
     if pa.types.is_decimal(array.type):
+        if is_exact:
+            return Cells(array.to_numpy(zero_copy_only=False))
         array = array.cast(pa.float64())
     missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):

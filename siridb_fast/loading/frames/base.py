@@ -67,8 +67,8 @@ class Frame(Protocol):
     def __len__(self) -> int:
         """Return how many rows there are."""
 
-    def cells(self, name: str) -> Cells:
-        """Return a column.
+    def cells(self, name: str, *, is_exact: bool = False) -> Cells:
+        """Return a column; decimals as floats, or as objects if it is to be exact.
 
         Raises:
             ColumnError: It is of a type that is neither a number nor a time nor text.
@@ -118,7 +118,7 @@ class ArrayFrame:
         """Of the columns of datetime64."""
         return tuple(name for name, array in self._columns.items() if array.dtype.kind == "M")
 
-    def cells(self, name: str) -> Cells:
+    def cells(self, name: str, *, is_exact: bool = False) -> Cells:
         """Return a column."""
         array = self._columns[name]
         if isinstance(array, np.ma.MaskedArray):

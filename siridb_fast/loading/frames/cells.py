@@ -18,9 +18,10 @@ from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.scalars import plain_timestamp, shown_integer
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.frames.base import Cells
+from siridb_fast.loading.frames.float_times import float_times, nanoseconds_of
 from siridb_fast.protocol.builtin_values import decimal_value
 
-__all__ = ["time_cells", "value_cells"]
+__all__ = ["are_texts", "time_cells", "value_cells"]
 
 FIRST_TOO_LARGE = 2**63
 
@@ -60,8 +61,8 @@ def time_cells(name: str, cells: Cells, unit: str | None, rules: ColumnRules) ->
 
     Args:
         name: Of the column.
-        cells: Integers, floats that are whole, datetime64, or objects such as datetime.
-        unit: Of integers; None: the database's precision.
+        cells: Integers, floats, datetime64, or objects such as datetime and Decimal.
+        unit: Of numbers; None: the database's precision, and they are whole.
         rules: What to do about precision.
 
     Raises:
@@ -76,13 +77,23 @@ def time_cells(name: str, cells: Cells, unit: str | None, rules: ColumnRules) ->
     if values.dtype.kind == "O":
         return _object_times(name, cells, unit, rules)
     if values.dtype.kind == "f":
-        values, missing = _whole(name, cells)
+        values, missing = _whole(name, cells, unit)
+        if values.dtype.kind == "M":
+            return Cells(values, missing)
     elif values.dtype.kind not in "iu":
         raise ColumnError(
             f"column {name!r}: times are integers or dates, got {values.dtype}"
-            + ("; convert text with pandas.to_datetime" if values.dtype.kind in "USTO" else "")
+            + ("; text is read by pyarrow, which is missing" if values.dtype.kind in "UST" else "")
         )
     return Cells(_with_unit(name, values, unit), missing)
+
+
+def are_texts(cells: Cells) -> bool:
+    """Tell whether all cells that are there are text, and some are."""
+    if cells.values.dtype.kind != "O":
+        return cells.values.dtype.kind in "UT"
+    types = {type(value) for value in cells.values.tolist() if not is_missing(value)}
+    return bool(types) and all(issubclass(type_, str) for type_ in types)
 
 
 def _with_unit(name: str, values: NumpyArray, unit: str | None) -> NumpyArray:
@@ -93,8 +104,9 @@ def _with_unit(name: str, values: NumpyArray, unit: str | None) -> NumpyArray:
     return integers if unit is None else integers.view(f"M8[{unit}]")
 
 
-def _whole(name: str, cells: Cells) -> tuple[NumpyArray, NumpyArray]:
-    # Integers that became floats because some are missing, as they do in pandas.
+def _whole(name: str, cells: Cells, unit: str | None) -> tuple[NumpyArray, NumpyArray]:
+    # Integers that became floats because some are missing, as they do in pandas; or times with
+    # a fraction, as datetime64.
     values = cells.values.astype(np.float64)
     missing = np.isnan(values)
     if cells.missing is not None:
@@ -102,10 +114,12 @@ def _whole(name: str, cells: Cells) -> tuple[NumpyArray, NumpyArray]:
     numbers = np.where(missing, 0.0, values)
     is_bad = (np.abs(numbers) > EXACT_INTEGERS) | (numbers != np.trunc(numbers))
     if is_bad.any():
+        if unit is not None:
+            return float_times(name, values, missing, unit), missing
         row = int(is_bad.argmax())
         raise ColumnError(
             f"column {name!r}: the time {values[row]} is a float with a fraction, or too large to "
-            "be exact; times are integers or dates",
+            "be exact; unit= (--unit) says what it is of",
             index=row,
         )
     return numbers.astype(np.int64), missing
@@ -127,12 +141,25 @@ def _object_times(name: str, cells: Cells, unit: str | None, rules: ColumnRules)
 
 
 def _as_time(given: Any, unit: str | None) -> Any:
+    if isinstance(given, (float, Decimal)):
+        return _as_number(given, unit)
     is_integer = isinstance(given, (int, np.integer))
     if unit is not None and is_integer and not isinstance(given, (bool, np.timedelta64)):
         return np.int64(given).view(f"M8[{unit}]")
     if isinstance(given, date) and not isinstance(given, datetime):
         return np.datetime64(given, "D")
     return given
+
+
+def _as_number(given: float | Decimal, unit: str | None) -> Any:
+    if given == int(given):
+        return _as_time(int(given), unit)
+    if unit is None:
+        raise ColumnError(f"the time {given} has a fraction; unit= (--unit) says what it is of")
+    try:
+        return np.int64(nanoseconds_of(given, unit)).view("M8[ns]")
+    except ValueError as exc:
+        raise ColumnError(str(exc)) from None
 
 
 def _object_values(name: str, cells: Cells) -> Cells:

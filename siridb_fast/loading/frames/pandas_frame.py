@@ -63,13 +63,15 @@ class PandasFrame:
         index = tuple(name for name in self.index_names if _is_time(self._column(name)))
         return index or tuple(name for name in self._positions if _is_time(self._column(name)))
 
-    def cells(self, name: str) -> Cells:
+    def cells(self, name: str, *, is_exact: bool = False) -> Cells:
         """Return a column."""
         column = self._column(name)
+        if _is_period(column):
+            column = _start_of(column)
         if _is_arrow(column):
             from siridb_fast.loading.frames.arrow_frame import arrow_cells  # needs pyarrow
 
-            return arrow_cells(name, column.array.__arrow_array__())
+            return arrow_cells(name, column.array.__arrow_array__(), is_exact=is_exact)
         if _is_time(column):
             return Cells(column.array.asi8.view(f"M8[{column.array.unit}]"))
         if isinstance(column.dtype, np.dtype):
@@ -122,7 +124,16 @@ def _free_name(name: str, columns: Container[str]) -> str:
 
 
 def _is_time(column: Any) -> bool:
-    return bool(column.dtype.kind == "M")
+    return bool(column.dtype.kind == "M") or _is_period(column)
+
+
+def _is_period(column: Any) -> bool:
+    return type(column.dtype).__name__ == "PeriodDtype"
+
+
+def _start_of(periods: Any) -> Any:
+    # A period is a time span; its points are those of its start.
+    return getattr(periods, "dt", periods).to_timestamp(how="start")
 
 
 def _is_arrow(column: Any) -> bool:
