@@ -312,8 +312,8 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
             Nothing of it is modified.
         target: A URL, a client, its ``config``, or None for ``SIRIDB_URL``.
         time: The column of times: dates of any unit and time zone (those without one are UTC),
-            Python's datetime, text, or numbers. By default the index or the only column of dates. Of
-            CSV files also several: of a date and a time, or of year, month, day and hour.
+            Python's datetime, text, or numbers. By default the index or the only column of dates.
+            Of CSV files also several: of a date and a time, or of year, month, day and hour.
         series: How series are named: a template of columns, as ``"{host}.{metric}"``, or a
             function whose arguments are named as columns are. ``{column}`` stands for the name of
             the value column; of files ``{file}``, ``{stem}``, ``{folder}`` and keys of partitions
@@ -350,7 +350,7 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         column_names: Names of the columns of CSV files, in place of those of a header.
         units_row: Whether a line of units follows the header.
         nulls: Texts that stand for a missing value in CSV files, beside the usual ones.
-        time_format: Of times in CSV files: ``"iso"``, ``"epoch"``, or a format of `strptime`.
+        time_format: Of times that are text: ``"iso"``, ``"epoch"``, or a format of `strptime`.
         time_zone: An IANA name, of times that name no zone; UTC by default.
         fold: Which of the two a local time is that exists twice: ``"earlier"``, ``"later"``, or
             ``"error"``, the default.
