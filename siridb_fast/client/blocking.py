@@ -334,8 +334,9 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         timeout: Seconds to connect and log in; by default as `SiriDBClient.connect` does.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
         types: Of columns: ``"float"``, ``"integer"``, ``"string"``, ``"bool"``, ``"time"`` or
-            ``"mixed"`` (numbers of some series and texts of others); by default what they are, and
-            in CSV files what the first lines look like.
+            ``"mixed"`` (numbers of some series and texts of others); of durations and times of day
+            ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``: their number, as a float. By default what they
+            are, and in CSV files what the first lines look like.
         skip_bad: Leave out bad lines of CSV files.
         skip_bad_files: Leave out files that cannot be loaded by their heads, with a warning: empty
             ones, and those without the column of times or another one that is named.

@@ -24,7 +24,7 @@ __all__ = ["MAX_ROWS", "ColumnType", "ReadOptions", "TableFile", "settled_types"
 MAX_ROWS = 1_048_576
 MAX_BATCH_BYTES = 1 << 30  # the offsets of Arrow strings have 31 bits
 MIB = 1024 * 1024
-ColumnType = Literal["float", "integer", "string", "bool", "time", "mixed"]
+ColumnType = Literal["float", "integer", "string", "bool", "time", "mixed", "s", "ms", "us", "ns"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

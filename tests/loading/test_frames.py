@@ -196,7 +196,7 @@ def test_times_that_are_too_fine_are_cut_on_request() -> None:
         (["a", "b", "c\0d"], "NUL"),
         (pa.array([[1], [2], [3]]), "list<item: int64>"),
         (pa.array([{"a": 1}] * 3), "struct"),
-        (pa.array([dt.time(1)] * 3), "time64"),
+        (pa.array([dt.time(1)] * 3), "timedelta64"),
         (pa.array([b"a"] * 3), "binary"),
         (pd.interval_range(0, 3), "Interval"),
         (pd.DataFrame({"a": [1, 2, 3], "b": 1}), "a frame of 2"),

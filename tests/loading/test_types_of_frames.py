@@ -38,6 +38,11 @@ GOOD: list[tuple[str, Any, list[Any]]] = [
     ("string", pa.array([True, False, None]), ["true", "false"]),
     ("string", pa.array([dt.date(2024, 3, 1)] * 3), ["2024-03-01"] * 3),
     ("string", pa.array(["a", "", None]), ["a", ""]),
+    ("s", pa.array([dt.timedelta(hours=1), None, dt.timedelta(0.5)]), [3600.0, 43200.0]),
+    ("ms", pa.array([1500, None, 1], pa.duration("us")), [1.5, 0.001]),
+    ("ns", pa.array([1, 2, None], pa.duration("s")), [1e9, 2e9]),
+    ("s", pa.array([dt.time(1, 30, 0, 500_000)] * 3), [5400.5] * 3),
+    ("s", pa.array([1, 2, 3], pa.time32("s")), [1.0, 2.0, 3.0]),
 ]
 BAD = [
     ("integer", pa.array([1.0, 2.5, 3.0]), "2.5 is no integer", 1),
@@ -46,7 +51,9 @@ BAD = [
     ("integer", pa.array(["1", "1_000", "3"]), "'1_000' is no integer", 1),
     ("float", pa.array([1, 2**53 + 1, 3]), f"{2**53 + 1} is no float", 1),
     ("float", pa.array(["1", "1,5", "3"]), "'1,5' is no float", 1),
-    ("float", pa.array([dt.date(2024, 3, 1)] * 3), "is no float", 0),
+    ("float", pa.array([dt.date(2024, 3, 1)] * 3), "is no float", None),
+    ("float", pa.array([dt.timedelta(1)] * 3), "is no float", None),
+    ("s", pa.array([1, 2, 3]), "no duration", None),
     ("bool", pa.array([0, 1, 2]), "2 is no bool", 2),
     ("bool", pa.array(["yes", "no", "no"]), "'yes' is no bool", 0),
     ("time", pa.array([dt.date(2024, 3, 1)] * 3), "'a' is said to be of times", None),
@@ -114,6 +121,12 @@ def test_type_of_a_column_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_type_that_does_not_exist_is_an_error_before_anything_is_read() -> None:
     with pytest.raises(ConfigError, match="'flaot'"):
         read(pa.table({"t": TIMES, "a": TIMES}), time="t", types={"a": "flaot"})
+
+
+def test_csv_files_have_no_durations(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", pa.table({"t": TIMES, "a": TIMES}))
+    with pytest.raises(FileError, match="durations"):
+        read(path, time="t", types={"a": "s"})
 
 
 def test_times_that_are_text_are_integers_if_it_is_said() -> None:

@@ -81,7 +81,8 @@ TypesOption = Annotated[
         "--type",
         metavar="COLUMN=KIND",
         help="What is in a column: float, integer, string, bool, time, or "
-        "mixed: numbers of some series and texts of others. "
+        "mixed: numbers of some series and texts of others; of durations and times of day, s, ms, "
+        "us or ns: their number, as a float. "
         "Without it, what the file says; in CSV files, what the first lines look like, where "
         "numbers are floats.",
         show_default=False,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_schema import check_columns, reading, sliced
 from siridb_fast.files.base import ReadOptions, TableFile
@@ -51,6 +52,7 @@ class CsvTable(TableFile):
             found = path.stat()
         self.size = found.st_size
         self._known_size = found.st_size if stat.S_ISREG(found.st_mode) else None
+        _refuse_durations(options, path)
         self.dialect = settled_dialect(path, options)
         self._options = options = options.for_columns(self.dialect.names)
         self._columns = CsvColumns(self.dialect, options)
@@ -171,6 +173,13 @@ class CsvTable(TableFile):
     def _error(self, fault: Fault) -> FileError:
         path = str(self.path)
         return FileError(fault.text, file=path, line=fault.line, column=fault.column)
+
+
+def _refuse_durations(options: ReadOptions, path: Path) -> None:
+    for name, kind in options.types.items():
+        if kind in UNITS:
+            text = f"type {kind!r} is of durations, which CSV files have none of; try 'float'"
+            raise FileError(text, file=str(path), column=name)
 
 
 def _gathered(batches: Iterator[pa.RecordBatch], max_bytes: int) -> Iterator[pa.RecordBatch]:

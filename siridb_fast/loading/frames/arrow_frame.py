@@ -159,6 +159,10 @@ def arrow_cells(name: str, column: Any, *, is_exact: bool = False) -> Cells:
         integer = pa.int32() if pa.types.is_date32(array.type) else pa.int64()
         integers = _numbers(array.view(integer)).astype(np.int64, copy=False)
         return Cells(integers.view(f"M8[{unit}]"), missing)
+    if pa.types.is_duration(array.type) or pa.types.is_time(array.type):
+        integer = pa.int32() if pa.types.is_time32(array.type) else pa.int64()
+        integers = _numbers(array.view(integer)).astype(np.int64, copy=False)
+        return Cells(integers.view(f"m8[{array.type.unit}]"), missing)
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
         return Cells(_numbers(array), missing)
     if pa.types.is_boolean(array.type):

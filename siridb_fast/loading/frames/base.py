@@ -30,7 +30,7 @@ NumpyArray = np.ndarray[Any, np.dtype[Any]]
 class Cells:
     """One column. ``missing`` is bool, of the same shape: beside NaN, NaT and None. None: nowhere.
 
-    ``values`` are numbers, bool, datetime64 or objects, shape (n,).
+    ``values`` are numbers, bool, datetime64, timedelta64 or objects, shape (n,).
     """
 
     values: NumpyArray

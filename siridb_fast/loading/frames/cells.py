@@ -38,6 +38,11 @@ def value_cells(name: str, cells: Cells, rules: ColumnRules) -> Cells:
     """
     if cells.values.dtype.kind == "O":
         cells = _object_values(name, cells)
+    elif cells.values.dtype.kind == "m":
+        raise ColumnError(
+            f"column {name!r} is of type {cells.values.dtype}; types= (--type {name}=s) stores "
+            "durations and times of day as numbers of s, ms, us or ns"
+        )
     elif cells.values.dtype.kind not in "iufbUST":
         raise ColumnError(
             f"column {name!r} is of type {cells.values.dtype}; values are numbers, bool or text, "

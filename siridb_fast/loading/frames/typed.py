@@ -15,8 +15,10 @@ import numpy as np
 
 from siridb_fast.columns.casting import EXACT_INTEGERS
 from siridb_fast.columns.column import is_missing
+from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.frames.base import Cells
+from siridb_fast.loading.frames.durations import duration_cells
 from siridb_fast.protocol.builtin_values import decimal_value
 
 __all__ = ["typed_cells"]
@@ -32,15 +34,33 @@ def typed_cells(name: str, cells: Cells, kind: str | None) -> Cells:
     Args:
         name: Of the column.
         cells: Of any type.
-        kind: ``"float"``, ``"integer"``, ``"bool"`` (which is stored as 0 and 1) or ``"string"``.
+        kind: ``"float"``, ``"integer"``, ``"bool"`` (which is stored as 0 and 1), ``"string"``; or
+            the unit of durations.
 
     Raises:
         ColumnError: A cell has no counterpart in the type; names the row.
     """
     if kind is None:
         return cells
+    if kind in UNITS:
+        return duration_cells(name, cells, kind)
+    if cells.values.dtype.kind in "mM":
+        return _of_times(name, cells, kind)
     values = _converted_at_once(cells.values, kind)
     return _converted(name, cells, kind) if values is None else Cells(values, cells.missing)
+
+
+def _of_times(name: str, cells: Cells, kind: str) -> Cells:
+    # As text they are what ISO 8601 writes.
+    if kind != "string" or cells.values.dtype.kind == "m":
+        raise ColumnError(
+            f"column {name!r} is of type {cells.values.dtype}, which is no {kind}, as types= "
+            "(--type) says"
+        )
+    missing = np.isnat(cells.values)
+    if cells.missing is not None:
+        missing |= cells.missing
+    return Cells(np.datetime_as_string(cells.values).astype(object), missing)
 
 
 def _converted_at_once(values: NumpyArray, kind: str) -> NumpyArray | None:
