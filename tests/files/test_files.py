@@ -316,7 +316,7 @@ def test_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
         ({"columns": "ts"}, "columns is a tuple of column names, got 'ts'"),
         ({"names": ("a", "a")}, "names each column once"),
         ({"names": (1,)}, "names is a tuple of column names"),
-        ({"types": {"a": "double"}}, "'a' is one of .*, mixed: 'double'"),
+        ({"types": {"a": "double"}}, "'a' is one of .*, ns: 'double'"),
         ({"types": {"a": "float"}, "names": ("a",)}, "'a' names series, its type is string"),
         ({"time": 1}, "time is the name of a column"),
         ({"skip_bad": 1}, "skip_bad is true or false"),
