@@ -71,7 +71,8 @@ def pandas_frame(points: Points, precision: int, form: Form = "wide") -> pandas.
 
     unit = TimePrecision(precision).unit
     if form == "long":
-        names, codes, times, values = _long(points)
+        # in the type that pandas gives codes, which it would copy otherwise
+        names, codes, times, values = _long(points, np.min_scalar_type(-max(1, len(points))))
         return pd.DataFrame(
             {
                 "series": pd.Categorical.from_codes(codes, _pandas_names(names)),
@@ -138,7 +139,7 @@ def require_pyarrow() -> None:
 def _long_table(points: Points, unit: str) -> pyarrow.Table:
     import pyarrow as pa
 
-    names, codes, times, values = _long(points)
+    names, codes, times, values = _long(points, np.dtype(np.int32))
     series = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, pa.string()))
     arrays = [series, _arrow_times(times, unit), _arrow_values(values, None)]
     return pa.table(arrays, names=["series", "time", "value"])
@@ -267,10 +268,12 @@ def _scatter(name: str, values: NumpyArray, row_numbers: NumpyArray, rows: int) 
     return Column(name, column, is_missing)
 
 
-def _long(points: Points) -> tuple[list[str], NumpyArray, NumpyArray, NumpyArray]:
+def _long(
+    points: Points, codes_type: np.dtype[Any]
+) -> tuple[list[str], NumpyArray, NumpyArray, NumpyArray]:
     names = list(points)
     lengths = [len(times) for times, _ in points.values()]
-    codes = np.repeat(np.arange(len(names), dtype=np.int32), lengths)
+    codes = np.repeat(np.arange(len(names), dtype=codes_type), lengths)
     times = np.concatenate([np.empty(0, np.int64), *(times for times, _ in points.values())])
     filled = {name: values for name, (_, values) in points.items() if len(values)}
     dtype = _common_dtype(filled)
@@ -306,7 +309,8 @@ def _common_dtype(columns: dict[str, NumpyArray]) -> np.dtype[Any]:
 def _pandas_times(times: NumpyArray, unit: str) -> Any:
     import pandas as pd
 
-    return pd.DatetimeIndex(times.view(f"M8[{unit}]")).tz_localize("UTC")
+    # Integers are times of UTC, and taken in place; dates would be copied twice.
+    return pd.DatetimeIndex(times, dtype=pd.DatetimeTZDtype(unit, "UTC"), copy=False)
 
 
 def _pandas_names(names: Sequence[str | bytes]) -> Any:
