@@ -21,7 +21,8 @@ class ColumnRoles:
     ``series`` has what ``{column}`` stands for, of each of the values; ``template`` makes the
     names, of it and of the labels in ``keys``. ``mixed`` are the
     values that are numbers of some series and texts of others, with how numbers are written.
-    ``types`` are what was said of columns that are yet to be converted.
+    ``types`` are what was said of columns that are yet to be converted. ``levels`` are the labels
+    that the template takes from the names of columns, if these have several levels.
     """
 
     time: str
@@ -31,6 +32,7 @@ class ColumnRoles:
     template: NameTemplate
     mixed: Mapping[str, Dialect] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield each column of values, and what ``{column}`` stands for."""
@@ -51,10 +53,8 @@ def find_roles(
         ColumnError: A column is not there, cannot be found, or would be two things at once.
     """
     template = template or options.name_template
-    keys = template.fields
     there = {*frame.names, *frame.index_names}
-    for key in keys:
-        _require(frame, there, key, "the template of series names")
+    keys = tuple(field for field in template.fields if field in there)
     time = options.time_name
     if time is None:
         time = _only_time(frame, keys)
@@ -69,7 +69,9 @@ def find_roles(
         _require(frame, there, name, "values")
     if not values:
         raise ColumnError(f"there is no column of values beside {_listed((time, *keys))}")
-    roles = ColumnRoles(time, keys, values, _series_of(frame, values), template)
+    levels = _levels_of(frame, values, [one for one in template.fields if one not in there])
+    series = _series_of(frame, values)
+    roles = ColumnRoles(time, keys, values, series, template, levels=levels)
     _check_roles(frame, roles)
     return roles
 
@@ -114,6 +116,20 @@ def require_keys(mixed: Collection[str], keys: Collection[str]) -> None:
             f"columns {[*mixed]} are numbers of some series and texts of others; "
             "a template with the columns that name the series tells them apart (series=, --series)"
         )
+
+
+def _levels_of(
+    frame: Frame, values: tuple[str, ...], fields: list[str]
+) -> dict[str, dict[str, str]]:
+    # What the template takes from the names of the columns of values.
+    if not fields:
+        return {}
+    levels = {name: frame.levels_of(name) for name in values}
+    for one in fields:
+        if not all(one in of_name for of_name in levels.values()):
+            what = "the template of series names"
+            _require(frame, {*frame.names, *frame.index_names}, one, what)
+    return {name: {one: of_name[one] for one in fields} for name, of_name in levels.items()}
 
 
 def _series_of(frame: Frame, values: tuple[str, ...]) -> dict[str, str]:
@@ -162,7 +178,7 @@ def _check_roles(frame: Frame, roles: ColumnRoles) -> None:
             f"series={template.constant!r} is one name for all, but there is a column of that "
             f"name; '{{{template.constant}}}' stands for what is in it"
         )
-    if len(values) > 1 and not template.uses_column:
+    if len(values) > 1 and not template.uses_column and not roles.levels:
         raise ColumnError(
             f"the columns {_listed(values)} would all go to the same series; put {{{COLUMN}}} "
             "in the template, or choose one with values="

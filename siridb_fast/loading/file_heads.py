@@ -100,7 +100,8 @@ class FileHeads:
 
 def _key(roles: ColumnRoles, name: str, series: str) -> SeriesKey:
     template = roles.template
-    labels = tuple(sorted(template.bound_labels.items()))
+    levels = roles.levels.get(name, {})
+    labels = tuple(sorted({**template.bound_labels, **levels}.items()))
     column = name if roles.keys else series if template.uses_column else ""
     return column, labels, roles.keys
 

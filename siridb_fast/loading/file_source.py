@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["FileProgress", "FileSource"]
+
+LEVEL = re.compile(r"column_\d+")
 
 logger = logging.getLogger("siridb_fast")
 
@@ -133,7 +136,9 @@ class FileSource:
 
     def _open(self, file: Path) -> TableFile:
         # It is read as it was when it began. A column goes before what is said by the path.
-        optional = tuple(labels_of(file, self._options.name_template))
+        template = self._options.name_template
+        levels = filter(LEVEL.fullmatch, template.fields)  # of the names of columns
+        optional = (*labels_of(file, template), *levels)
         options = replace(self._read_options, optional=optional)
         dialect = self._heads.dialects.get(file)
         noted = "" if self._progress is None else self._progress.dialect_of(file)

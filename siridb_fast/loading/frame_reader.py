@@ -79,6 +79,7 @@ class FrameReader:
         self._options = options
         self.rules = self._rules = options.rules(time_precision)
         self._names = SeriesNames(options.name_template)
+        self._names_of_columns: dict[str, SeriesNames] = {}  # whose names have several levels
         self._series_kinds: SeriesKinds | None = None
         self._text_times: TextTimes | None = None
 
@@ -96,17 +97,16 @@ class FrameReader:
             roles = find_typed_roles(frame, self._options)
         if roles.template is not self._names.template:  # as of the next file
             self._names = SeriesNames(roles.template)
+            self._names_of_columns = {}
         timed = self._timed(roles.time, _cells(frame, roles, roles.time))
         cells = len(frame) * len(roles.values)
         if roles.keys:
             mixed = self._mixed(frame, roles, timed)
             return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)))
-        columns = [
-            self._column(
-                self._names.names(series, [()])[0], name, _cells(frame, roles, name), timed
-            )
-            for name, series in roles.columns()
-        ]
+        columns = []
+        for name, series in roles.columns():
+            series_name = self._names_of(roles, name).names(series, [()])[0]
+            columns.append(self._column(series_name, name, _cells(frame, roles, name), timed))
         points = sum(points for _, points in columns)
         written = [column for column, there in columns if there]
         return FramePoints(len(frame), written, [], cells - points)
@@ -138,6 +138,14 @@ class FrameReader:
             rows += len(times.values)
             points += there
         return FramePoints(rows, found, [], rows - points)
+
+    def _names_of(self, roles: ColumnRoles, name: str) -> SeriesNames:
+        labels = roles.levels.get(name)
+        if labels is None:
+            return self._names
+        if name not in self._names_of_columns:
+            self._names_of_columns[name] = SeriesNames(roles.template.bound(labels))
+        return self._names_of_columns[name]
 
     def _timed(self, name: str, cells: Cells) -> _Timed:
         if cells.missing is None and self._is_own_unit(cells.values):
@@ -213,7 +221,8 @@ class FrameReader:
 
         mixed = []
         for name, series in roles.columns():
-            rows = _Rows(name, self._names.names(series, labels, first_row), codes, timed)
+            names = self._names_of(roles, name).names(series, labels, first_row)
+            rows = _Rows(name, names, codes, timed)
             cells, dialect = _cells(frame, roles, name), roles.mixed.get(name)
             if dialect is None:
                 mixed.append(self._mixed_column(cells, rows))

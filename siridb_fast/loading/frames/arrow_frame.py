@@ -6,13 +6,22 @@ pyarrow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from siridb_fast.errors import ColumnError
-from siridb_fast.loading.frames.base import Cells, Coded, coded_array, text_names
+from siridb_fast.loading.frames.base import (
+    Cells,
+    Coded,
+    coded_array,
+    joined_name,
+    levels_by_name,
+    text_names,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +38,7 @@ __all__ = [
 ]
 
 LEAST_ROWS = 65_536  # of a frame that is made of the smaller batches of a stream
+TUPLE = re.compile(r"\('.*\)")
 READ_AHEAD = 2  # batches of a dataset
 UNITS_OF_DATES = {"date32[day]": "D", "date64[ms]": "ms"}
 
@@ -36,6 +46,16 @@ UNITS_OF_DATES = {"date32[day]": "D", "date64[ms]": "ms"}
 def is_arrow(data: object) -> bool:
     """Tell whether something can be read as an Arrow table, batch or stream."""
     return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+
+
+def _tuple_of(name: str) -> object:
+    # "('a', 'max')" → ('a', 'max')
+    if not TUPLE.fullmatch(name):
+        return name
+    try:
+        return ast.literal_eval(name)
+    except (SyntaxError, ValueError):
+        return name
 
 
 def is_dataset(data: object) -> bool:
@@ -131,10 +151,20 @@ class ArrowFrame:
         return arrow_coded(name, self._table.column(self._positions[name]))
 
     def series_of(self, name: str) -> str:
-        """Return what `query_arrow` says of a series that is called as the times are: "time_"."""
+        """Return what the column is called by who wrote it.
+
+        `query_arrow` calls the series "time" "time_", and pandas writes names of several levels as
+        Python writes a tuple.
+        """
         metadata = self._table.schema.field(self._positions[name]).metadata or {}
         series: str = metadata.get(b"series", b"").decode(errors="replace")
-        return series if series and name.rstrip("_") == series.rstrip("_") else name
+        if series and name.rstrip("_") == series.rstrip("_"):
+            return series
+        return joined_name(_tuple_of(name))
+
+    def levels_of(self, name: str) -> Mapping[str, str]:
+        """Return the parts of a name that pandas wrote as a tuple."""
+        return levels_by_name(_tuple_of(name))
 
 
 def arrow_cells(name: str, column: Any, *, is_exact: bool = False) -> Cells:

@@ -19,7 +19,16 @@ from siridb_fast.columns.casting import EXACT_INTEGERS
 from siridb_fast.columns.column import is_missing
 from siridb_fast.errors import ColumnError
 
-__all__ = ["ArrayFrame", "Cells", "Coded", "Frame", "coded_array", "text_names"]
+__all__ = [
+    "ArrayFrame",
+    "Cells",
+    "Coded",
+    "Frame",
+    "coded_array",
+    "joined_name",
+    "levels_by_name",
+    "text_names",
+]
 
 FINE_UNITS = ("ns", "ps", "fs", "as")  # finer than Python's datetime
 
@@ -80,6 +89,9 @@ class Frame(Protocol):
     def series_of(self, name: str) -> str:
         """Return the series that a column is said to hold, which may have another name."""
 
+    def levels_of(self, name: str) -> Mapping[str, str]:
+        """Return the parts of a column's name of several levels, by level; none if it has one."""
+
 
 class ArrayFrame:
     """A numpy structured array, or a dict of arrays of one length."""
@@ -134,6 +146,10 @@ class ArrayFrame:
         """Return the column's name: nothing else is said."""
         return name
 
+    def levels_of(self, name: str) -> Mapping[str, str]:
+        """Return nothing: names have one level."""
+        return {}
+
 
 def coded_array(name: str, values: NumpyArray, missing: NumpyArray | None = None) -> Coded:
     """Return an array as labels; bytes of a numpy array are text.
@@ -173,20 +189,38 @@ def _labels(different: NumpyArray) -> list[Any]:
     return list(coarse.tolist() if is_same else different)
 
 
+def levels_by_name(label: object, names: Sequence[object] = ()) -> Mapping[str, str]:
+    """Return the parts of a name of several levels, as ``column_0`` … and by the levels' names."""
+    if not isinstance(label, tuple):
+        return {}
+    parts = list(map(_text_name, label))
+    named = {str(name): part for name, part in zip(names, parts, strict=False) if name is not None}
+    return {f"column_{number}": part for number, part in enumerate(parts)} | named
+
+
 def text_names(labels: Sequence[object] | Mapping[Any, object]) -> tuple[str, ...]:
     """Return the names of columns as text; the parts of a name of several levels with dots.
+
+    Empty parts at the end are left out: pandas has them where an index became a column.
 
     Raises:
         ColumnError: Two columns have one name, or a name is bytes that are not UTF-8.
     """
-    names = tuple(
-        ".".join(map(_text_name, label)) if isinstance(label, tuple) else _text_name(label)
-        for label in labels
-    )
+    names = tuple(map(joined_name, labels))
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ColumnError(f"two columns have the name {twice!r}")
     return names
+
+
+def joined_name(label: object) -> str:
+    """Return the name of a column as text."""
+    if not isinstance(label, tuple):
+        return _text_name(label)
+    parts = list(map(_text_name, label))
+    while len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    return ".".join(parts)
 
 
 def _text_name(label: object) -> str:

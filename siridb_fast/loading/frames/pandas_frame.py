@@ -5,12 +5,12 @@ The caller's frame is never modified, and read in place where numpy can.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
 
-from siridb_fast.loading.frames.base import Cells, Coded, coded_array, text_names
+from siridb_fast.loading.frames.base import Cells, Coded, coded_array, levels_by_name, text_names
 
 __all__ = ["PandasFrame", "is_pandas"]
 
@@ -93,6 +93,12 @@ class PandasFrame:
     def series_of(self, name: str) -> str:
         """Return the column's name: nothing else is said."""
         return name
+
+    def levels_of(self, name: str) -> Mapping[str, str]:
+        """Return the parts of a column's name of several levels."""
+        if name not in self._positions:
+            return {}
+        return levels_by_name(self._labels[self._positions[name]], self._frame.columns.names)
 
     def _column(self, name: str) -> Any:
         if name in self._positions:
