@@ -12,6 +12,7 @@ import signal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fix_loop import LOOPS, run
 
@@ -26,6 +27,10 @@ SERVER_FIXTURES = {"server", "own_database"}  # the others of fix_server are mad
 
 
 def pytest_configure() -> None:
+    # On a busy machine any example may take long.
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("siridb_fast", deadline=None, suppress_health_check=slow)
+    settings.load_profile("siridb_fast")
     # A run in the background, or under nohup, has signals ignored, and so would its programs.
     for number, handler in USUAL_HANDLERS.items():
         if signal.getsignal(number) is signal.SIG_IGN:

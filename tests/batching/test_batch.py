@@ -88,7 +88,7 @@ def test_a_batch_knows_its_series_and_their_points() -> None:
         max_size=20,
     )
 )
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 def test_halves_are_cut_until_each_series_is_alone_byte_for_byte(lengths: dict[str, int]) -> None:
     batch = batch_of(lengths)
     batch.seal()

@@ -310,6 +310,4 @@ class CoalescerMachine(RuleBasedStateMachine):
 
 
 TestCoalescer = CoalescerMachine.TestCase
-TestCoalescer.settings = settings(
-    max_examples=examples(150), stateful_step_count=40, deadline=None
-)
+TestCoalescer.settings = settings(max_examples=examples(150), stateful_step_count=40)

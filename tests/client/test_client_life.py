@@ -141,8 +141,8 @@ async def test_log_in_waits_while_the_server_loads() -> None:
         await respond(peer, await peer.read_package())
 
     async with ScriptedServer(loading) as server:
-        client = scripted_client(server, timeout=0.02)
-        asyncio.get_running_loop().call_later(0.1, is_loaded.set)
+        client = scripted_client(server, timeout=0.5)
+        asyncio.get_running_loop().call_later(1.0, is_loaded.set)
         assert await client.connect() == [None]
         assert await client.insert(LISTS)
         await close(client)

@@ -111,7 +111,7 @@ cells = st.tuples(
 
 
 @given(st.lists(cells, min_size=1, max_size=20), st.sampled_from(["keep", "drop", "error"]))
-@settings(max_examples=examples(300), deadline=None, database=None)
+@settings(max_examples=examples(300), database=None)
 def test_each_point_is_sent_dropped_or_refused(cells: list[Any], on_missing: Any) -> None:
     kept = [c for c in cells if on_missing != "drop" or c[1] == c[1]]
     bad = [

@@ -148,7 +148,7 @@ def test_bytes_of_a_package(timestamps: list[int], values: list[Any], expected: 
     st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-70, 70), min_size=1, max_size=1100),
     st.sampled_from([0, 2**31 - 5, 2**40]),
 )
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 def test_integers_are_never_longer_than_the_widest_of_their_block(
     values: list[int], start: int
 ) -> None:

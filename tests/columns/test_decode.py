@@ -82,7 +82,7 @@ def as_lists(arrays: Any) -> dict[str, list[list[Any]]]:
 
 
 @given(st.dictionaries(names, points, max_size=4))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 def test_arrays_hold_what_unpackb_reads(series: dict[str, list[Any]]) -> None:
     raw = answer(series)
     assert as_lists(decode_points(raw)) == unpackb(raw, "utf-8")
@@ -203,7 +203,7 @@ def test_every_cut_and_every_changed_byte_gives_arrays_or_an_error() -> None:
 
 
 @given(st.binary(max_size=80).map(lambda raw: b"\xfd\x81a\xfc" + raw))
-@settings(max_examples=examples(500), deadline=None)
+@settings(max_examples=examples(500))
 def test_random_bytes_give_arrays_or_an_error(raw: bytes) -> None:
     assert outcome(raw) in ("refused", "read")
 

@@ -34,7 +34,7 @@ def contents(package: Payload) -> dict[str, list[Any]]:
     ),
     st.integers(200, 20_000),
 )
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 def test_every_point_is_in_one_package_in_order(lengths: dict[str, int], max_bytes: int) -> None:
     found: dict[str, list[Any]] = {}
     points = 0

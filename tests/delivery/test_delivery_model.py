@@ -267,7 +267,7 @@ def do(model: Model, step: tuple[Any, ...]) -> None:
     st.lists(STEPS, max_size=25),
     st.booleans(),
 )
-@settings(max_examples=examples(250), deadline=None)
+@settings(max_examples=examples(250))
 def test_whatever_happens_each_point_has_one_fate_which_is_true(
     on_doubt: str, spool: str | None, is_safe: bool, steps: list[tuple[Any, ...]], is_mended: bool
 ) -> None:

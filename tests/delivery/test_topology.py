@@ -237,6 +237,7 @@ async def test_replay_of_a_spool_asks_the_server_that_got_the_package(
             answer = pair.second.api.query("dbtest", "list servers uuid, online")
             (gone,) = [uuid for uuid, is_online in answer["servers"] if not is_online]
             assert [row.server for row in reader.packages() if row.is_sent] == [gone]
+        options["wait_for_server"] = LONG  # for the balancer to find out which of them is there
         async with BatchWriter(url, **options) as writer:  # the next day
             await writer.write_arrays("marker", *COLUMN)
             await asyncio.wait_for(is_stored(pair.second, "marker"), LONG)

@@ -133,7 +133,7 @@ def two_databases(draw: st.DrawFn) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("form", [wide, long])
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(data=two_databases())
 def test_what_is_left_is_the_multiset_difference(form: Any, data: tuple[Any, Any]) -> None:
     ours, theirs = data

@@ -287,7 +287,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), suppress_health_check=list(HealthCheck))
 @given(ROWS)
 def test_any_rows_arrive_by_load_and_by_write_rows(
     database: Database, rows: list[tuple[int, int, int | None]]

@@ -29,7 +29,7 @@ from siridb_fast.writer.options import WriterOptions
 from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
-EXIT_TIMEOUT = 30.0
+EXIT_TIMEOUT = 120.0
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 

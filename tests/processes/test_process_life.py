@@ -13,7 +13,7 @@ import siridb_fast
 from tests.fix_server import Database
 
 FIRST = 1_600_000_000_000_000_000
-EXIT_TIMEOUT = 30.0
+EXIT_TIMEOUT = 120.0
 
 
 def count(database: Database, name: str) -> int:

@@ -106,7 +106,7 @@ def test_bytes_of_every_edge(value: object, expected: str) -> None:
 
 
 @given(values)
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 def test_any_value_packs_like_the_reference_and_comes_back(value: Any) -> None:
     packed = packb(value)
     assert packed == qpack.packb(value) == reference_qpack.pack(value)
@@ -226,7 +226,7 @@ def test_every_cut_and_every_changed_byte_gives_a_value_or_an_error() -> None:
 
 
 @given(st.binary(max_size=64))
-@settings(max_examples=examples(500), deadline=None)
+@settings(max_examples=examples(500))
 def test_random_bytes_give_a_value_or_an_error(raw: bytes) -> None:
     try:
         unpackb(raw)

@@ -225,4 +225,4 @@ class Peer(RuleBasedStateMachine):
 
 
 TestPeer = Peer.TestCase
-TestPeer.settings = settings(max_examples=examples(50), stateful_step_count=40, deadline=None)
+TestPeer.settings = settings(max_examples=examples(50), stateful_step_count=40)
