@@ -319,6 +319,8 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
             the value column; of files ``{file}``, ``{stem}``, ``{folder}`` and keys of partitions
             come from the path. By default that name alone: a wide frame.
         values: The columns of values. By default all that are neither times nor in ``series``.
+        ignore: Columns that are not read. One that no point can come of, as a list or bytes, is an
+            error if it is neither ignored nor left out of ``values``.
         unit: Of times that are integers: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``; by default the
             database's precision.
         on_missing: NaN, None, NaT, NA and nulls: ``"drop"`` leaves out the cell, or the row

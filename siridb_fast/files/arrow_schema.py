@@ -37,9 +37,12 @@ def read_columns(schema: pa.Schema, options: ReadOptions, path: Path) -> list[st
     check_columns(schema.names, options, path)
     if options.columns is None:
         nested = nested_columns(schema, options)
-        flat = [name for name in schema.names if name not in nested]
+        unread = {*nested, *options.ignore}
+        flat = [name for name in schema.names if name not in unread]
         if not flat:
-            raise FileError("all columns are nested, and cannot be read", file=str(path))
+            raise FileError(
+                "all columns are nested or ignored, and cannot be read", file=str(path)
+            )
         return flat
     for name in options.columns:
         if _is_nested(kind := schema.field(name).type):
@@ -48,11 +51,15 @@ def read_columns(schema: pa.Schema, options: ReadOptions, path: Path) -> list[st
     return [*options.columns]
 
 
-def nested_columns(schema: pa.Schema, options: ReadOptions) -> tuple[str, ...]:
-    """Return the names of the columns that are left out because they are nested."""
+def nested_columns(schema: pa.Schema, options: ReadOptions) -> dict[str, str]:
+    """Return the columns that are not read because they are nested, and their types."""
     if options.columns is not None:
-        return ()  # a nested one that is asked for is an error
-    return tuple(field.name for field in schema if _is_nested(field.type))
+        return {}  # a nested one that is asked for is an error
+    return {
+        field.name: str(field.type)
+        for field in schema
+        if _is_nested(field.type) and field.name not in options.ignore
+    }
 
 
 def check_columns(names: list[str], options: ReadOptions, path: Path) -> None:

@@ -33,7 +33,8 @@ class ReadOptions:
 
     ``columns`` are read and no others, in this order (None: all). ``names`` are the columns that
     name series: they come dictionary-encoded, with int32 codes; ``optional`` ones need not be
-    there (`for_columns`). ``time`` is the time column.
+    there (`for_columns`). ``time`` is the time column. Of all columns, those to ``ignore`` are not
+    read.
     ``batch_bytes`` is the size of decoded batches that is aimed at, ``pass_bytes`` what may be in
     memory of all columns that are read at one time; wider files are read in several passes.
 
@@ -48,6 +49,7 @@ class ReadOptions:
     columns: tuple[str, ...] | None = None
     names: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     time: str | None = None
     skip_bad: bool = False
@@ -65,6 +67,7 @@ class ReadOptions:
             if not self.columns:
                 raise ConfigError("columns names at least one column, got none")
         object.__setattr__(self, "names", _texts("names", self.names))
+        object.__setattr__(self, "ignore", _texts("ignore", self.ignore))
         object.__setattr__(self, "types", settled_types(self.types, self.names))
         if self.time is not None and not isinstance(self.time, str):
             raise ConfigError(f"time is the name of a column, got {self.time!r}")
@@ -130,7 +133,9 @@ class TableFile(ABC):
     schema: pa.Schema  # what the batches have
     size: int  # bytes on disk
     rows: int | None = None  # of the whole file; None where only reading shows it (CSV, streams)
-    left_out: Sequence[str] = ()  # columns that are nested; none if columns are chosen
+    left_out: Mapping[str, str] = MappingProxyType(
+        {}
+    )  # nested columns that are not read, and types
     dialect: Dialect | None = None  # how a CSV file is read
     bad_lines: int = 0  # left out so far (CSV with ``skip_bad``)
     first_bad: Sequence[FileError] = ()  # what was wrong with the first few of them

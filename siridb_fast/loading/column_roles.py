@@ -62,7 +62,8 @@ def find_roles(
     if time in frame.shared_names:
         raise ColumnError(f"time={time!r} is both a column and the index; rename one of them")
     if options.values is None:
-        values = tuple(name for name in frame.names if name != time and name not in keys)
+        others = {time, *keys, *options.ignored}
+        values = tuple(name for name in frame.names if name not in others)
     else:
         values = tuple(options.values)
     for name in values:

@@ -14,6 +14,7 @@ from siridb_fast.files.path_labels import path_labels
 from siridb_fast.loading.column_roles import ColumnRoles, find_roles, require_keys, with_types
 from siridb_fast.loading.frames.arrow_frame import ArrowFrame
 from siridb_fast.loading.name_template import NameTemplate
+from siridb_fast.loading.odd_columns import odd_columns, refuse_odd_columns
 from siridb_fast.loading.options import LoadOptions
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def file_roles(file: Path, table: TableFile, options: LoadOptions, labels: Label
         template = _bound(options.name_template, labels, table.schema.names)
         roles = find_roles(ArrowFrame(as_table(table.schema)), options, template)
         if dialect is None:
+            nested = table.left_out if options.values is None else {}
+            odd = odd_columns(table.schema, roles.values, options.types)
+            refuse_odd_columns({**nested, **odd})
             return with_types(roles, options.types)
         return replace(roles, mixed=_mixed(dialect, roles))
     except ColumnError as exc:

@@ -79,7 +79,6 @@ class FileSource:
         self.bad_lines = 0
         self.first_bad: list[FileError] = []
         self.dialects: dict[str, list[Path]] = {}  # how CSV files are read, and which files
-        self.left_out: dict[str, None] = {}  # columns that are nested
         self._progress = progress
         self._options = options
         self._read_options = _read_options(options)
@@ -117,7 +116,6 @@ class FileSource:
             with self._open(file) as table:
                 self._passes_behind, self._passes = 0, 1
                 self._current = table
-                self._note_left_out(file, table)
                 if table.dialect is not None:
                     self.dialects.setdefault(str(table.dialect), []).append(file)
                 try:
@@ -157,12 +155,6 @@ class FileSource:
     def _roles(self, file: Path, table: TableFile) -> ColumnRoles:
         options = self._options
         return file_roles(file, table, options, labels_of(file, options.name_template))
-
-    def _note_left_out(self, file: Path, table: TableFile) -> None:
-        for name in table.left_out:
-            if name not in self.left_out:
-                logger.warning("%s: column %r is nested, and left out", file, name)
-                self.left_out[name] = None
 
     def _portions(self, file: Path, table: TableFile) -> Iterator[FilePortion]:
         # Of the rows that are not delivered; those that may be stored are portions of their own.
@@ -294,6 +286,7 @@ def _read_options(options: LoadOptions) -> ReadOptions:
     return ReadOptions(
         columns=options.columns,
         names=options.name_template.fields,
+        ignore=options.ignored,
         time_columns=options.time_columns,
         types=options.types,
         skip_bad=options.skip_bad,

@@ -20,9 +20,10 @@ from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import ColumnError
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.loading.column_roles import ColumnRoles, find_typed_roles
-from siridb_fast.loading.frames.base import Cells, Coded, Frame
-from siridb_fast.loading.frames.cells import are_texts, time_cells, value_cells
+from siridb_fast.loading.frames.base import Cells, Coded, Frame, OddColumnError
+from siridb_fast.loading.frames.cells import VALUE_KINDS, are_texts, time_cells, value_cells
 from siridb_fast.loading.frames.typed import typed_cells
+from siridb_fast.loading.odd_columns import refuse_odd_columns
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.series_names import SeriesNames, combine_labels
 
@@ -104,9 +105,9 @@ class FrameReader:
             mixed = self._mixed(frame, roles, timed)
             return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)))
         columns = []
-        for name, series in roles.columns():
-            series_name = self._names_of(roles, name).names(series, [()])[0]
-            columns.append(self._column(series_name, name, _cells(frame, roles, name), timed))
+        for name, values in _values(frame, roles).items():
+            series = self._names_of(roles, name).names(roles.series[name], [()])[0]
+            columns.append(self._column(series, name, values, timed))
         points = sum(points for _, points in columns)
         written = [column for column, there in columns if there]
         return FramePoints(len(frame), written, [], cells - points)
@@ -220,10 +221,10 @@ class FrameReader:
             return row if timed.rows is None else int(timed.rows[row])
 
         mixed = []
-        for name, series in roles.columns():
-            names = self._names_of(roles, name).names(series, labels, first_row)
+        for name, cells in _values(frame, roles).items():
+            names = self._names_of(roles, name).names(roles.series[name], labels, first_row)
             rows = _Rows(name, names, codes, timed)
-            cells, dialect = _cells(frame, roles, name), roles.mixed.get(name)
+            dialect = roles.mixed.get(name)
             if dialect is None:
                 mixed.append(self._mixed_column(cells, rows))
             else:
@@ -289,6 +290,22 @@ class FrameReader:
             return replace(mixed, column=rows.column)
         there = timed.rows if mixed.rows is None else timed.rows[mixed.rows]
         return replace(mixed, rows=there, column=rows.column)
+
+
+def _values(frame: Frame, roles: ColumnRoles) -> dict[str, Cells]:
+    # Of all columns, or one error for all that no points can come of.
+    values: dict[str, Cells] = {}
+    odd: dict[str, str] = {}
+    for name in roles.values:
+        try:
+            values[name] = _cells(frame, roles, name)
+        except OddColumnError as exc:
+            odd[name] = exc.kind
+            continue
+        if values[name].values.dtype.kind not in VALUE_KINDS:
+            odd[name] = str(values[name].values.dtype)
+    refuse_odd_columns(odd)
+    return values
 
 
 def _cells(frame: Frame, roles: ColumnRoles, name: str) -> Cells:

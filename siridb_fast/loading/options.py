@@ -46,6 +46,7 @@ class LoadKeywords(TypedDict, total=False):
     time: str | Sequence[str] | None
     series: str | Callable[..., str] | None
     values: str | Sequence[str] | None
+    ignore: str | Sequence[str]
     unit: Unit | None
     on_missing: MissingPolicy
     on_precision_loss: PrecisionLossPolicy
@@ -83,6 +84,7 @@ class LoadOptions:
     time: str | Sequence[str] | None = None
     series: str | Callable[..., str] | None = None
     values: str | Sequence[str] | None = None
+    ignore: str | Sequence[str] = ()
     unit: Unit | None = None
     on_missing: MissingPolicy = "drop"
     on_precision_loss: PrecisionLossPolicy = "error"
@@ -112,6 +114,7 @@ class LoadOptions:
     time_zone: str | None = None
     fold: Fold | None = None
     csv: CsvGiven = field(init=False)
+    ignored: tuple[str, ...] = field(init=False)
     name_template: NameTemplate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,6 +128,9 @@ class LoadOptions:
             object.__setattr__(self, "values", tuple(map(str, self.values)))
             if not self.values:
                 raise ConfigError("values names no column")
+        ignored = (self.ignore,) if isinstance(self.ignore, str) else tuple(self.ignore)
+        object.__setattr__(self, "ignored", ignored)
+        self._check_ignored()
         if self.unit not in (None, *UNITS):
             raise ConfigError(f"unit is 's', 'ms', 'us' or 'ns', got {self.unit!r}")
         if not isinstance(self.skip_bad_files, bool):
@@ -136,6 +142,14 @@ class LoadOptions:
         except ValueError as exc:
             raise ConfigError(str(exc)) from None
 
+    def _check_ignored(self) -> None:
+        used = {*self.time_columns, *self.name_template.fields, *(self.values or ())}
+        for name in self.ignored:
+            if not isinstance(name, str):
+                raise ConfigError(f"ignore names columns, got {name!r}")
+            if name in used:
+                raise ConfigError(f"column {name!r} is to be ignored, and to be read too")
+
     @classmethod
     def of(cls, keywords: LoadKeywords) -> LoadOptions:
         """Return the options that a caller gives.
@@ -143,7 +157,7 @@ class LoadOptions:
         Raises:
             ConfigError: One makes no sense, or is none.
         """
-        allowed = cls.__dataclass_fields__.keys() - {"name_template", "csv"}
+        allowed = cls.__dataclass_fields__.keys() - {"name_template", "csv", "ignored"}
         unknown = keywords.keys() - allowed
         if unknown:
             raise ConfigError(f"a load has no option {min(unknown)!r}")

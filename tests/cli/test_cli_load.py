@@ -190,11 +190,13 @@ def test_bad_line_is_named_and_nothing_behind_it_is_loaded(
     assert stored_points(seconds.url) == {}
 
 
-def test_nested_column_is_left_out_and_named(seconds: Database, tmp_path: Path) -> None:
+def test_nested_column_is_left_out_on_request(seconds: Database, tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"ts": [1, 2], "a": [0.5, 1.5], "tags": [["x"], ["y"]]}), path)
-    done = run_command("load", path, "--time", "ts", url=seconds.url)
-    assert "Warning: column 'tags' is nested, and was left out" in done.stderr
+    error = run_command("load", path, "--time", "ts", url=seconds.url, code=2).stderr
+    assert "'tags' (list<" in error
+    assert "--ignore" in error
+    run_command("load", path, "--time", "ts", "--ignore", "tags", url=seconds.url)
     with siridb_fast.connect(seconds.url) as client:
         assert client.query("list series name")["series"] == [["a"]]
 

@@ -208,6 +208,8 @@ def test_nested_columns_are_left_out_and_refused_if_asked_for(tmp_path: Path, na
         assert file.schema.names == ["ts"]
         assert list(file.left_out) == ["tags", "place"]
         assert rows_of(file) == [{"ts": 1}, {"ts": 2}]
+    with open_file(tmp_path / name, ReadOptions(ignore=("tags",))) as file:
+        assert list(file.left_out) == ["place"]
     with pytest.raises(FileError, match=r"column 'tags': the column is nested \(list"):
         open_file(tmp_path / name, ReadOptions(columns=("ts", "tags")))
 

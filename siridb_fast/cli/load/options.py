@@ -12,6 +12,7 @@ __all__ = [
     "CastOption",
     "DryRunOption",
     "FloorOption",
+    "IgnoreOption",
     "MaxMemoryOption",
     "PathsArgument",
     "RestartOption",
@@ -58,6 +59,14 @@ ValuesOption = Annotated[
     typer.Option(
         metavar="COLUMN",
         help="A column of values; may be given several times. Without it, all other columns.",
+        show_default=False,
+    ),
+]
+IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="A column that is not read; may be given several times.",
         show_default=False,
     ),
 ]

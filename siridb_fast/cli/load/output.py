@@ -173,10 +173,6 @@ def _print(title: str, figures: Figures) -> None:
 
 
 def _warn_of_left_out(source: FileSource) -> None:
-    for name in list(source.left_out)[:SHOWN_BAD_LINES]:
-        warn(f"column {name!r} is nested, and was left out")
-    if len(source.left_out) > SHOWN_BAD_LINES:
-        warn(f"{len(source.left_out) - SHOWN_BAD_LINES:,} nested columns more were left out")
     for fault in [*source.skipped.values()][:SHOWN_BAD_LINES]:
         warn(f"left out: {fault}")
     if len(source.skipped) > SHOWN_BAD_LINES:

@@ -86,6 +86,7 @@ class CsvColumns:
         time = self.dialect.time
         parts = () if time is None or self.joined is None else time.columns
         own = [name for name in self.dialect.names if name]
+        own = [name for name in own if name not in self.options.ignore]
         kept = (name for name in own if name not in parts or name in self.options.names)
         return [*([] if self.joined is None else [self.joined]), *kept]
 

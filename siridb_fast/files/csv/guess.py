@@ -137,7 +137,9 @@ def _columns(layout: Layout, given: ReadOptions) -> dict[str, list[Cell]]:
     return {
         name: cells_of(layout, index, given.csv.nulls)
         for index, name in enumerate(layout.names)
-        if name and (given.columns is None or name in (*given.columns, *given.time_columns))
+        if name
+        and name not in given.ignore
+        and (given.columns is None or name in (*given.columns, *given.time_columns))
     }
 
 

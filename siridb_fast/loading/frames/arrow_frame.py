@@ -17,6 +17,7 @@ from siridb_fast.errors import ColumnError
 from siridb_fast.loading.frames.base import (
     Cells,
     Coded,
+    OddColumnError,
     coded_array,
     joined_name,
     levels_by_name,
@@ -202,9 +203,7 @@ def arrow_cells(name: str, column: Any, *, is_exact: bool = False) -> Cells:
         return Cells(np.zeros(len(array)), np.ones(len(array), np.bool_))
     if _is_text(array.type):
         return Cells(array.to_numpy(zero_copy_only=False), missing)
-    raise ColumnError(
-        f"column {name!r} is of type {array.type}; points have numbers, bool or text"
-    )
+    raise OddColumnError(name, str(array.type))
 
 
 def arrow_values(name: str, data: Any) -> Cells:

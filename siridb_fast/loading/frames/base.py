@@ -24,6 +24,7 @@ __all__ = [
     "Cells",
     "Coded",
     "Frame",
+    "OddColumnError",
     "coded_array",
     "joined_name",
     "levels_by_name",
@@ -33,6 +34,15 @@ __all__ = [
 FINE_UNITS = ("ns", "ps", "fs", "as")  # finer than Python's datetime
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+class OddColumnError(ColumnError):
+    """A column is of a type that no point can come of, whatever is in it."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        text = f"column {name!r} is of type {kind}; points have numbers, bool or text"
+        super().__init__(text)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,10 @@ from siridb_fast.loading.frames.base import Cells
 from siridb_fast.loading.frames.float_times import float_times, nanoseconds_of
 from siridb_fast.protocol.builtin_values import decimal_value
 
-__all__ = ["are_texts", "time_cells", "value_cells"]
+__all__ = ["VALUE_KINDS", "are_texts", "time_cells", "value_cells"]
 
 FIRST_TOO_LARGE = 2**63
+VALUE_KINDS = "iufbUSTO"  # of numpy's dtypes
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -43,7 +44,7 @@ def value_cells(name: str, cells: Cells, rules: ColumnRules) -> Cells:
             f"column {name!r} is of type {cells.values.dtype}; types= (--type {name}=s) stores "
             "durations and times of day as numbers of s, ms, us or ns"
         )
-    elif cells.values.dtype.kind not in "iufbUST":
+    elif cells.values.dtype.kind not in VALUE_KINDS:
         raise ColumnError(
             f"column {name!r} is of type {cells.values.dtype}; values are numbers, bool or text, "
             "and values= names the columns that have them"
