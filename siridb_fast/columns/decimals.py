@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +24,7 @@ def without_decimals(name: str, values: NumpyArray) -> NumpyArray:
     What has no decimals, or something else too, comes back as it is.
 
     Raises:
-        ColumnError: An integer among them is not exact as a float; names series and index.
+        ColumnError: A whole number among them is not exact as a float; names series and index.
     """
     items = values.tolist()
     if not any(isinstance(item, Decimal) for item in items):
@@ -37,10 +36,15 @@ def without_decimals(name: str, values: NumpyArray) -> NumpyArray:
             raise ColumnError(
                 f"{item} is among decimals, and not exact as a float", series=name, index=index
             )
-    return np.array([_float(item) for item in items], np.float64)
+    floats = np.full(len(items), np.nan)
+    for index, item in enumerate(items):
+        if item is not None:
+            floats[index] = _float(name, item, index)
+    return floats
 
 
-def _float(item: Any) -> float:
-    if item is None:
-        return math.nan
-    return decimal_value(item) if isinstance(item, Decimal) else float(item)
+def _float(name: str, item: Any, index: int) -> float:
+    try:
+        return decimal_value(item) if isinstance(item, Decimal) else float(item)
+    except ValueError as exc:
+        raise ColumnError(str(exc), series=name, index=index) from None

@@ -40,7 +40,10 @@ def plain_value(name: str, value: Any, index: int | None) -> float | int | bytes
     if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)):
         value = value.item()
     if isinstance(value, Decimal):
-        return decimal_value(value)
+        try:
+            return decimal_value(value)
+        except ValueError as exc:
+            raise ColumnError(str(exc), series=name, index=index) from None
     if isinstance(value, float):
         return float(value)
     if isinstance(value, int):

@@ -10,6 +10,8 @@ import numpy as np
 
 __all__ = ["builtin_of", "decimal_value"]
 
+EXACT_INTEGERS = 2**53  # up to here every integer is a float
+
 
 def builtin_of(value: object) -> Any:
     """Return a value of a subclass of a built-in type, or a scalar of numpy, as that type.
@@ -18,6 +20,7 @@ def builtin_of(value: object) -> Any:
 
     Raises:
         TypeError: It is none of these.
+        ValueError: A decimal is a whole number that no float is equal to.
     """
     for kind in (float, int, str, bytes, list, tuple, dict):
         if isinstance(value, kind):
@@ -34,8 +37,17 @@ def builtin_of(value: object) -> Any:
 
 
 def decimal_value(value: Decimal) -> float:
-    """Return the nearest float; NaN of either kind is NaN."""
-    return math.nan if value.is_nan() else float(value)
+    """Return the nearest float; NaN of either kind is NaN.
+
+    Raises:
+        ValueError: It is a whole number that no float is equal to.
+    """
+    if value.is_nan():
+        return math.nan
+    number = float(value)
+    if abs(number) >= EXACT_INTEGERS and number != value == value.to_integral_value():
+        raise ValueError(f"{value} is a whole number that no float is equal to")
+    return number
 
 
 def _exactly(kind: type, value: Any) -> Any:

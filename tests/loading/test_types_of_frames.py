@@ -105,6 +105,22 @@ def test_what_is_not_of_the_type_is_named(
     assert row is None or f"row {row}" in str(in_file.value)
 
 
+@pytest.mark.parametrize("make", FRAMES)
+def test_whole_decimal_that_no_float_is_equal_to_is_an_error(
+    make: Callable[[pa.Table], Any],
+) -> None:
+    values = [Decimal(1), Decimal(2**53 + 1), None]
+    data = make(pa.table({"t": TIMES, "a": pa.array(values, pa.decimal128(38, 2))}))
+    with pytest.raises(ColumnError, match=r"no float is equal to.*--type a=integer") as caught:
+        read(data, time="t")
+    assert caught.value.index == 1
+    assert read(data, time="t", types={"a": "int"}) == {"a": [(1, 1), (2, 2**53 + 1)]}
+    with pytest.raises(ColumnError, match="no float is equal to"):
+        siridb_fast.encode_insert({"a": (np.array(TIMES[:2]), np.array(values[:2]))})
+    with pytest.raises(ValueError, match="no float is equal to"):
+        siridb_fast.encode_insert({"a": [[1, values[1]]]})
+
+
 def test_type_of_a_column_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     table = pa.table({"t": TIMES, "a": [1, 2, 3]})
     options: dict[str, Any] = {"time": "t", "types": {"b": "float"}}

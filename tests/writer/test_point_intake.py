@@ -4,6 +4,7 @@ import datetime as dt
 import enum
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ BAD_VALUES = [
     (np.ma.masked, "missing"),
     (2**63, "no 64-bit integer"),
     (-(2**63) - 1, "no 64-bit integer"),
+    (Decimal(2**53 + 1), "no float is equal to"),
     (10**5000, "no 64-bit integer"),
     (np.uint64(2**63), "no 64-bit integer"),
     ("a\0b", "NUL"),

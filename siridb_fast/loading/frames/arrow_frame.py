@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from siridb_fast.columns.casting import EXACT_INTEGERS
 from siridb_fast.errors import ColumnError
 from siridb_fast.loading.frames.base import (
     Cells,
@@ -23,6 +24,7 @@ from siridb_fast.loading.frames.base import (
     levels_by_name,
     text_names,
 )
+from siridb_fast.loading.frames.cells import exact_decimal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -183,7 +185,7 @@ def arrow_cells(name: str, column: Any, *, is_exact: bool = False) -> Cells:
     if pa.types.is_decimal(array.type):
         if is_exact:
             return Cells(array.to_numpy(zero_copy_only=False))
-        array = array.cast(pa.float64())
+        array = _as_floats(name, array)
     missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
         unit = UNITS_OF_DATES.get(str(array.type)) or array.type.unit
@@ -204,6 +206,14 @@ def arrow_cells(name: str, column: Any, *, is_exact: bool = False) -> Cells:
     if _is_text(array.type):
         return Cells(array.to_numpy(zero_copy_only=False), missing)
     raise OddColumnError(name, str(array.type))
+
+
+def _as_floats(name: str, decimals: Any) -> Any:
+    floats = decimals.cast(_pyarrow().float64())
+    found = floats.to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(np.abs(found) >= EXACT_INTEGERS).tolist():
+        exact_decimal(name, decimals[row].as_py(), row)
+    return floats
 
 
 def arrow_values(name: str, data: Any) -> Cells:

@@ -21,7 +21,7 @@ from siridb_fast.loading.frames.base import Cells
 from siridb_fast.loading.frames.float_times import float_times, nanoseconds_of
 from siridb_fast.protocol.builtin_values import decimal_value
 
-__all__ = ["VALUE_KINDS", "are_texts", "time_cells", "value_cells"]
+__all__ = ["VALUE_KINDS", "are_texts", "exact_decimal", "time_cells", "value_cells"]
 
 FIRST_TOO_LARGE = 2**63
 VALUE_KINDS = "iufbUSTO"  # of numpy's dtypes
@@ -185,6 +185,19 @@ def _object_values(name: str, cells: Cells) -> Cells:
     return Cells(numbers, missing)
 
 
+def exact_decimal(name: str, value: Decimal, row: int) -> float:
+    """Return a decimal as a float.
+
+    Raises:
+        ColumnError: It is a whole number that no float is equal to; names the row.
+    """
+    try:
+        return decimal_value(value)
+    except ValueError as exc:
+        remedy = f"types= (--type {name}=integer) takes it as it is"
+        raise ColumnError(f"column {name!r}: {exc}; {remedy}", index=row) from None
+
+
 def _number(name: str, value: Any, row: int, *, is_float: bool) -> float | int:
     if isinstance(value, (int, np.integer, np.bool_)):
         number = int(value)
@@ -199,7 +212,7 @@ def _number(name: str, value: Any, row: int, *, is_float: bool) -> float | int:
             )
         return number
     if isinstance(value, Decimal):
-        return decimal_value(value)
+        return exact_decimal(name, value, row)
     if isinstance(value, (float, np.floating)):
         return float(value)
     raise ColumnError(
