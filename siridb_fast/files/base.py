@@ -32,9 +32,9 @@ class ReadOptions:
     """What to read of a file, validated.
 
     ``columns`` are read and no others, in this order (None: all). ``names`` are the columns that
-    name series: they come dictionary-encoded, with int32 codes; ``optional`` ones need not be
-    there (`for_columns`). ``time`` is the time column. Of all columns, those to ``ignore`` are not
-    read.
+    name series: they come dictionary-encoded, with int32 codes. Of these and of ``types``,
+    ``optional`` ones need not be there (`for_columns`). ``time`` is the time column. Of all
+    columns, those to ``ignore`` are not read.
     ``batch_bytes`` is the size of decoded batches that is aimed at, ``pass_bytes`` what may be in
     memory of all columns that are read at one time; wider files are read in several passes.
 
@@ -89,7 +89,8 @@ class ReadOptions:
             return self
         columns = self.columns and tuple(name for name in self.columns if name not in absent)
         names = tuple(name for name in self.names if name not in absent)
-        return replace(self, columns=columns, names=names, optional=())
+        types = {name: kind for name, kind in self.types.items() if name not in absent}
+        return replace(self, columns=columns, names=names, types=types, optional=())
 
     def _settle_time(self) -> None:
         columns = _texts("time_columns", self.time_columns)
@@ -149,6 +150,11 @@ class TableFile(ABC):
     def bytes_read(self) -> int:
         """Bytes on disk that were read, for a progress bar; compressed ones where they are."""
         return self.size * self._next_row // self.rows if self.rows else self.size
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """What was said of columns that it has."""
+        return self._options.types
 
     def passes(self, common: Sequence[str], values: Sequence[str]) -> list[tuple[str, ...]]:
         """Return the values of each pass over the file, in all of which ``common`` are read too.

@@ -38,6 +38,7 @@ class FileHeads:
         self.dialects: dict[Path, Dialect] = {}
         self.skipped: dict[Path, FileError] = {}
         self._said = frozenset(types)
+        self._seen: set[str] = set()  # of these
         self._kinds: dict[SeriesKey, dict[str, Path]] = {}  # and the first file that has each
 
     def look_at(self, files: Sequence[Path], opened: Opener, *, skips: bool) -> None:
@@ -49,7 +50,7 @@ class FileHeads:
             skips: Leave out those that cannot be loaded, unless none can.
 
         Raises:
-            FileError: A file cannot be loaded.
+            FileError: A file cannot be loaded, or none has a column whose type was said.
         """
         for file in files:
             try:
@@ -62,6 +63,9 @@ class FileHeads:
                 self.skipped[file] = exc
         if self.skipped and len(self.skipped) == len(files):
             raise next(iter(self.skipped.values()))
+        for name in sorted(self._said - self._seen):
+            text = f"there is no column {name!r}, nor in the other files; types= (--type) names it"
+            raise FileError(text, file=str(files[0]))
 
     def with_kinds(self, table: TableFile, roles: ColumnRoles) -> ColumnRoles:
         """Return roles in which integers become floats where another file has floats."""
@@ -74,6 +78,7 @@ class FileHeads:
         return replace(roles, types={**roles.types, **floats}) if floats else roles
 
     def _add(self, file: Path, table: TableFile, roles: ColumnRoles, opened: Opener) -> None:
+        self._seen.update(table.types)
         if table.dialect is not None:
             self.dialects[file] = table.dialect
         found: list[tuple[SeriesKey, str]] = []

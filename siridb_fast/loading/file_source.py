@@ -136,7 +136,8 @@ class FileSource:
         # It is read as it was when it began. A column goes before what is said by the path.
         template = self._options.name_template
         levels = filter(LEVEL.fullmatch, template.fields)  # of the names of columns
-        optional = (*labels_of(file, template), *levels)
+        types = self._options.types if len(self.files) > 1 else ()  # some file has to have them
+        optional = (*labels_of(file, template), *levels, *types)
         options = replace(self._read_options, optional=optional)
         dialect = self._heads.dialects.get(file)
         noted = "" if self._progress is None else self._progress.dialect_of(file)

@@ -108,6 +108,17 @@ def test_texts_in_one_file_and_numbers_in_another_are_an_error(
     assert len(read(tmp_path, **options, types={"x": kind})) == (2 if "h," in one else 1)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather"])
+def test_type_is_of_those_files_that_have_the_column(tmp_path: Path, suffix: str) -> None:
+    write_table(tmp_path / f"a{suffix}", {"ts": [1, 2], "x": [1, 2]})
+    write_table(tmp_path / f"b{suffix}", {"ts": [1, 2], "state": [5, 6]})
+    types = {"x": "float", "state": "string"}
+    found = read(tmp_path, 0, time="ts", types=types)
+    assert found == {"x": [(1, 1.0), (2, 2.0)], "state": [(1, "5"), (2, "6")]}
+    with pytest.raises(FileError, match="no column 'z', nor in the other files"):
+        read(tmp_path, 0, time="ts", types={"z": "float"})
+
+
 def test_column_without_values_in_one_csv_file_is_what_it_is_in_another(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("ts,x\n1,\n")
     (tmp_path / "b.csv").write_text("ts,x\n2,on\n")
