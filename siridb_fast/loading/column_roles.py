@@ -58,6 +58,8 @@ def find_roles(
     time = options.time_name
     if time is None:
         time = _only_time(frame, keys)
+    if time not in there and len(options.time_columns) > 1:
+        raise ColumnError("time: only of CSV files a time may be in several columns")
     _require(frame, there, time, "time")
     if time in frame.shared_names:
         raise ColumnError(f"time={time!r} is both a column and the index; rename one of them")

@@ -59,7 +59,7 @@ class FileHeads:
                     self._add(file, table, roles, opened)
             except FileError as exc:
                 if not skips:
-                    raise
+                    raise _with_remedy(exc, len(files)) from None
                 self.skipped[file] = exc
         if self.skipped and len(self.skipped) == len(files):
             raise next(iter(self.skipped.values()))
@@ -103,6 +103,14 @@ class FileHeads:
                 raise _of_other_type(file, name, kind, other, is_long=bool(key[2]))
 
 
+def _with_remedy(exc: FileError, files: int) -> FileError:
+    # What is wrong with a file as a whole; of a line, other options say how it is read.
+    if files == 1 or exc.line is not None or "--" in exc.text:
+        return exc
+    text = f"{exc.text}; skip_bad_files=True (--skip-bad-files) leaves such files out"
+    return FileError(text, file=exc.file, column=exc.column)
+
+
 def _key(roles: ColumnRoles, name: str, series: str) -> SeriesKey:
     template = roles.template
     levels = roles.levels.get(name, {})
@@ -140,6 +148,8 @@ def _of_other_type(file: Path, name: str, kind: str, other: Path, *, is_long: bo
     ways = f"types={{{name!r}: 'string'}} (--type {name}=string) takes both as texts"
     if is_long:
         ways += ", 'mixed' if they are of different series"
+    else:
+        ways += "; {stem} in the template (series=, --series) gives each file a series of its own"
     return FileError(
         f"the column has {here}, and {there} in {other}; {ways}", file=str(file), column=name
     )

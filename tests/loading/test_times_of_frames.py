@@ -143,6 +143,12 @@ def test_period_is_the_time_of_its_start(periods: pd.PeriodIndex, seconds: list[
         assert [timestamp for timestamp, _ in read(frame, 0)["v"]] == expected
 
 
+def test_time_in_several_columns_is_of_csv_files_alone() -> None:
+    table = pa.table({"d": ["2024-03-01"], "t": ["00:00"], "v": [1]})
+    with pytest.raises(ColumnError, match="only of CSV files"):
+        read(table, time=["d", "t"])
+
+
 def test_texts_of_times_are_stored(database: Database, tmp_path: Path) -> None:
     table = pa.table({"t": ["2024-03-01T00:00:00Z", "2024-03-01T00:00:01Z"], "v": [0.5, 1.5]})
     pq.write_table(table, tmp_path / "a.parquet")
