@@ -47,7 +47,7 @@ class FileHeads:
         Args:
             files: Of the load.
             opened: Opens one, and says which of its columns are what.
-            skips: Leave out those that cannot be loaded, unless none can.
+            skips: Leave out those that cannot be loaded.
 
         Raises:
             FileError: A file cannot be loaded, or none has a column whose type was said.
@@ -61,9 +61,7 @@ class FileHeads:
                 if not skips:
                     raise _with_remedy(exc, len(files)) from None
                 self.skipped[file] = exc
-        if self.skipped and len(self.skipped) == len(files):
-            raise next(iter(self.skipped.values()))
-        for name in sorted(self._said - self._seen):
+        for name in sorted(self._said - self._seen) if len(self.skipped) < len(files) else ():
             text = f"there is no column {name!r}, nor in the other files; types= (--type) names it"
             raise FileError(text, file=str(files[0]))
 

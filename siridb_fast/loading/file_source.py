@@ -40,6 +40,10 @@ logger = logging.getLogger("siridb_fast")
 class FileProgress(Protocol):
     """Notes how far a file is; rows count from the start of its first pass."""
 
+    @property
+    def has_done(self) -> bool:
+        """Tell whether files of the load were loaded before, and are left out."""
+
     def dialect_of(self, file: Path) -> str:
         """Return how it was read when it began, as JSON; '' where it begins now."""
 
@@ -108,7 +112,7 @@ class FileSource:
         return self._size_before + behind // self._passes
 
     def __iter__(self) -> Iterator[FilePortion]:
-        if len(self.files) > 1:
+        if len(self.files) > 1 or self._options.skip_bad_files:
             self._look_at_heads()
         for file in self.files:
             if file in self._heads.skipped:
@@ -128,6 +132,9 @@ class FileSource:
 
     def _look_at_heads(self) -> None:
         self._heads.look_at(self.files, self._opened, skips=self._options.skip_bad_files)
+        has_done = self._progress is not None and self._progress.has_done
+        if len(self._heads.skipped) == len(self.files) and not has_done:
+            raise next(iter(self._heads.skipped.values()))
         for file, exc in self._heads.skipped.items():
             logger.warning("%s, and the file is left out", exc)
             self._size_before += file.stat().st_size

@@ -84,6 +84,11 @@ class Manifests:
         """Of their SQLite files."""
         return [manifest.path for manifest in self._manifests.values()]
 
+    @property
+    def has_done(self) -> bool:
+        """Tell whether some of the files were loaded before."""
+        return bool(self.done)
+
     def dialect_of(self, file: Path) -> str:
         """Return how a file is read of which something is loaded, as it was noted; else ''."""
         return self._of(file).dialect_of(file)

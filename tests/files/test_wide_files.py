@@ -184,6 +184,8 @@ class Noted:
         self.passes = ""
         self.calls: list[tuple[str, int]] = []
 
+    has_done = False
+
     def dialect_of(self, file: Path) -> str:
         return ""
 

@@ -53,6 +53,20 @@ def test_files_that_are_left_out_are_counted(database: Database, tmp_path: Path)
     assert stored_points(database.url)["a"].total() == 2
 
 
+def test_load_that_goes_on_leaves_out_the_files_that_it_left_out_before(
+    database: Database, tmp_path: Path
+) -> None:
+    write_table(tmp_path / "a.csv", {"ts": T, "a": [0.5, 1.5]})
+    (tmp_path / "b.csv").write_text("")
+    arguments = (tmp_path, "--time", "ts", "--unit", "s", "--resume", "--skip-bad-files")
+    for _ in range(2):
+        run_command("load", *arguments, url=database.url)
+    assert stored_points(database.url)["a"].total() == 2
+    (tmp_path / "b.csv").write_text(f"ts,a\n{START + 2},2.5\n")
+    run_command("load", *arguments, url=database.url)
+    assert stored_points(database.url)["a"].total() == 3
+
+
 def test_nothing_but_bad_files_is_an_error(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.csv").write_text("")
