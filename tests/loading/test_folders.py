@@ -101,6 +101,12 @@ def test_series_has_one_type_over_all_files(
     }
 
 
+def test_booleans_of_one_csv_file_are_floats_where_another_has_floats(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("ts,x\n1,true\n2,false\n")
+    (tmp_path / "b.csv").write_text("ts,x\n3,0.5\n")
+    assert read(tmp_path, 0, time="ts") == {"x": [(1, 1.0), (2, 0.0), (3, 0.5)]}
+
+
 TEXTS_AND_NUMBERS = [
     ("a.csv", "ts,x\n1,1.5\n", "b.csv", "ts,x\n2,on\n", "--type x=string.*{stem}"),
     ("a.csv", "ts,x\n1,on\n", "b.csv", "ts,x\n2,1.5\n", "has numbers, and texts in"),
