@@ -60,7 +60,7 @@ def each_once(rows: int = ROWS) -> Counter[tuple[int, int]]:
 
 FAILURES: dict[str, tuple[list[str], int]] = {
     "a type that the series has not": (["--type", "v=string"], 2),
-    "a type that the first line has not": (["--type", "v=float", "--type", "ts=string"], 2),
+    "a type that the first line has not": (["--type", "v=float", "--type", "ts=bool"], 2),
     "a column that is not there": (["--values", "w"], 2),
 }
 
