@@ -26,6 +26,9 @@ def without_decimals(name: str, values: NumpyArray) -> NumpyArray:
     Raises:
         ColumnError: A whole number among them is not exact as a float; names series and index.
     """
+    first = next((item for item in values if item is not None), None)
+    if not isinstance(first, NUMBERS):
+        return values  # most objects are texts
     items = values.tolist()
     if not any(isinstance(item, Decimal) for item in items):
         return values

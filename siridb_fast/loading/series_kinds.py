@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from siridb_fast.errors import ColumnError
+from siridb_fast.files.arrow_constants import arrow_null, arrow_texts
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.guess_mixed import NO_STATES
 from siridb_fast.files.csv.numbers import plain_numbers
@@ -60,14 +61,14 @@ class SeriesKinds:
         given = pa.array(texts, pa.string())
         plain = pc.utf8_trim_whitespace(plain_numbers(given, dialect))
         are_numbers = _is_true(pc.match_substring_regex(plain, NUMBER))
-        words = pa.array([*MISSING, *NO_STATES, *dialect.nulls], pa.string())
+        words = arrow_texts([*MISSING, *NO_STATES, *dialect.nulls])
         tells = ~_is_true(pc.is_in(plain, value_set=words)) & _is_true(given.is_valid())
         self._settle(names, codes, are_numbers, tells)
         kinds = np.array([self._has_texts.get(name, False) for name in names], np.bool_)
         of_texts = kinds[codes] if len(names) else np.zeros(len(codes), np.bool_)
         _refuse_texts(names, codes, texts, tells & ~are_numbers & ~of_texts)
         are_numbers &= ~of_texts
-        numbers = pc.if_else(pa.array(are_numbers), plain, pa.scalar(None, pa.string()))
+        numbers = pc.if_else(pa.array(are_numbers), plain, arrow_null(pa.string()))
         return Split(
             numbers.cast(pa.float64()).to_numpy(zero_copy_only=False),
             are_numbers,

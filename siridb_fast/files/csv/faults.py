@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
+from siridb_fast.files.arrow_constants import arrow_texts
 from siridb_fast.files.csv.guess_numbers import is_number
 from siridb_fast.files.csv.values import EXPECTED, convert
 
@@ -55,7 +55,7 @@ def unfit_value(text: str, name: str, kind: str, *, may_leave_out: bool) -> str:
         may_leave_out: Other lines fit, so that leaving this one out is some help.
     """
     reason = f"expected {EXPECTED[kind]}, got {_shown(text)}"
-    if kind == "integer" and not convert(pa.array([text]), "float").bad:
+    if kind == "integer" and not convert(arrow_texts([text]), "float").bad:
         return (
             f"{reason}; to go on: types={{{name!r}: 'float'}} (--type {name}=float) for all of "
             "the file: what is stored of it as integers is to be dropped first"

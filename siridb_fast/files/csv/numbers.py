@@ -9,13 +9,14 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from siridb_fast.files.arrow_constants import arrow_null, arrow_texts
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.guess_numbers import Reading
 
 __all__ = ["plain_numbers", "without_nulls"]
 
-MARK = "not a number: "
-NO_TEXT = pa.scalar(None, pa.string())
+MARK, NOTHING = arrow_texts(["not a number: ", ""])
+NO_TEXT = arrow_null(pa.string())
 
 
 def without_nulls(texts: pa.Array, dialect: Dialect) -> pa.Array:
@@ -23,7 +24,7 @@ def without_nulls(texts: pa.Array, dialect: Dialect) -> pa.Array:
     if not dialect.nulls:
         return texts
     trimmed = pc.utf8_trim_whitespace(texts)
-    is_missing = pc.is_in(trimmed, value_set=pa.array(dialect.nulls, pa.string()))
+    is_missing = pc.is_in(trimmed, value_set=arrow_texts(dialect.nulls))
     return pc.if_else(is_missing, NO_TEXT, texts)
 
 
@@ -41,4 +42,4 @@ def plain_numbers(texts: pa.Array, dialect: Dialect) -> pa.Array:
     has_digits = pc.match_substring_regex(trimmed, r"\d")
     is_number = pc.match_substring_regex(trimmed, f"^(?:{reading.pattern})$")
     is_fine = pc.or_(is_number, pc.invert(has_digits))  # a word may stand for a missing one
-    return pc.if_else(is_fine, plain, pc.binary_join_element_wise(MARK, texts, ""))
+    return pc.if_else(is_fine, plain, pc.binary_join_element_wise(MARK, texts, NOTHING))

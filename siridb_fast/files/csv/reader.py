@@ -36,8 +36,8 @@ SMALLEST_BLOCK = 64
 FIRST_BLOCK = 256 * 1024  # shows the kinds of times
 MAX_THREADS = 4
 WIDE = 500  # columns, from which on a block of the usual size has too few rows
-WIDE_FACTOR = 4
-FEW_ROWS = 300  # of a batch, which costs much for each column
+WIDE_FACTOR = 2
+FEW_ROWS = 200  # of a batch, which costs much for each column
 
 
 class CsvTable(TableFile):

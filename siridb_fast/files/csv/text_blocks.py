@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from siridb_fast.errors import FileError
+from siridb_fast.files.arrow_constants import arrow_scalar, arrow_values
 from siridb_fast.files.csv.blocks import Block
 from siridb_fast.files.csv.columns import CsvColumns
 from siridb_fast.files.csv.faults import (
@@ -95,7 +96,7 @@ class TextBlocks:
                 tidied.add(name)
         is_good = ~np.isin(texts.lines, [*faults])
         if not is_good.all():
-            arrays = [array.filter(pa.array(is_good)) for array in arrays]
+            arrays = [array.filter(arrow_values(is_good)) for array in arrays]
         batch = finished(dict(zip(self._columns.names, arrays, strict=True)), self._columns)
         in_order = [faults[line] for line in sorted(faults)]
         return ReadBlock(batch, texts.lines[is_good], in_order), tidied
@@ -243,7 +244,7 @@ def rounded_rows(texts: pa.Array, values: pa.Array) -> list[int]:
     """Return the rows whose integers are not exact as floats."""
     if not has_large(values):
         return []
-    is_large = pc.greater_equal(pc.abs(values), EXACT_FLOATS)
+    is_large = pc.greater_equal(pc.abs(values), arrow_scalar(EXACT_FLOATS))
     is_integer = pc.match_substring_regex(texts, r"^\s*[+-]?[0-9]+\s*$")
     rows = np.flatnonzero(pc.and_(is_large, is_integer).fill_null(False))
     return [row for row in rows.tolist() if is_rounded(texts[row].as_py())]

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-import pyarrow as pa
 
 from siridb_fast.files._time_texts import Status
+from siridb_fast.files.arrow_constants import arrow_texts
 from siridb_fast.files.csv.dialect import TimeFormat
 from siridb_fast.files.csv.times import statuses_of
 
@@ -81,7 +81,7 @@ def _best(texts: Sequence[str], forms: Iterable[str], least: float) -> list[str]
 
 def _count(texts: Sequence[str], form: str) -> int:
     # A time that no database holds is one all the same: its row is bad then.
-    statuses = statuses_of(pa.array(texts, pa.string()), TimeFormat(columns=(), form=form))
+    statuses = statuses_of(arrow_texts(texts), TimeFormat(columns=(), form=form))
     return len(texts) - int(np.isin(statuses, REFUSED).sum())
 
 

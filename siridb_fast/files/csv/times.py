@@ -17,6 +17,12 @@ import pyarrow.compute as pc
 
 from siridb_fast.files._time_numbers import read_epoch
 from siridb_fast.files._time_texts import Status, read_form, read_iso
+from siridb_fast.files.arrow_constants import (
+    arrow_null,
+    arrow_scalar,
+    arrow_texts,
+    arrow_values,
+)
 from siridb_fast.files.csv.dialect import TimeFormat
 from siridb_fast.files.csv.time_forms import form_program
 from siridb_fast.files.csv.time_reasons import time_reason
@@ -80,7 +86,9 @@ def read_times(
     if time.form != "epoch" and time.zone != "UTC":
         times = _in_utc(times, statuses, time, DECIMALS[kind])
     is_null = statuses >= Status.MISSING
-    values = pa.array(times, mask=is_null if is_null.any() else None)
+    values = arrow_values(times)
+    if is_null.any():
+        values = pc.if_else(arrow_values(is_null), arrow_null(values.type), values)
     if kind != "integer":
         values = values.view(pa.timestamp(kind, "UTC"))
     bad = np.flatnonzero(statuses >= FIRST_BAD).tolist() if values.null_count else []
@@ -108,7 +116,9 @@ def units_of(time: TimeFormat, kind: str) -> int:
 
 def joined_texts(columns: Sequence[pa.Array]) -> pa.Array:
     """Return the texts of several columns, with a blank between them; null where one is."""
-    return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, " ")
+    if len(columns) == 1:
+        return columns[0]
+    return pc.binary_join_element_wise(*columns, arrow_scalar(" "))
 
 
 def statuses_of(texts: pa.Array, time: TimeFormat) -> npt.NDArray[np.uint8]:
@@ -159,11 +169,11 @@ def _set_missing(
     texts: pa.Array, statuses: npt.NDArray[np.uint8], missing: Collection[str], time: TimeFormat
 ) -> None:
     # Mostly none of the words is a time, and only what is no time is looked at.
-    words = pa.array({word.strip() for word in missing}, pa.string())
+    words = arrow_texts({word.strip() for word in missing})
     is_time = bool((statuses_of(words, time) < Status.MISSING).any())
     rows = np.flatnonzero(statuses != Status.MISSING if is_time else statuses >= FIRST_BAD)
     if len(rows):
-        trimmed = pc.utf8_trim_whitespace(texts.take(pa.array(rows)))
+        trimmed = pc.utf8_trim_whitespace(texts.take(arrow_values(rows)))
         is_missing = pc.is_in(trimmed, value_set=words)
         statuses[rows[is_missing.to_numpy(zero_copy_only=False)]] = Status.MISSING
 

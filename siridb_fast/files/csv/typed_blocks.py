@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from siridb_fast.files.arrow_constants import arrow_scalar
 from siridb_fast.files.csv.blocks import Block
 from siridb_fast.files.csv.columns import NAMES_TYPE, CsvColumns
 from siridb_fast.files.csv.dialect import TimeFormat
@@ -197,7 +198,7 @@ def _times(integers: pa.Array, time: TimeFormat, kind: str) -> pa.Array:
     if lowest is not None and not 0 <= lowest <= highest <= MAX_TIME // factor:
         raise _NotDirect
     if factor > 1:
-        integers = pc.multiply(integers, factor)
+        integers = pc.multiply(integers, arrow_scalar(factor))
     return integers.view(ARROW_TYPES[kind])
 
 

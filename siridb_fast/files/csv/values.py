@@ -15,8 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from siridb_fast.files.arrow_constants import arrow_null, arrow_texts, arrow_values
 
 __all__ = [
     "EXPECTED",
@@ -109,7 +112,7 @@ def without_nan(values: pa.Array) -> pa.Array:
     is_nan = pc.is_nan(values)
     if not pc.any(is_nan).as_py():
         return values
-    return pc.if_else(is_nan, pa.scalar(None, values.type), values)
+    return pc.if_else(is_nan, arrow_null(values.type), values)
 
 
 def failing(texts: pa.Array, to_kind: Convert, *, every: bool, start: int = 0) -> list[int]:
@@ -139,14 +142,14 @@ def _converter(kind: str) -> Convert:
 def _tidied(texts: pa.Array) -> pa.Array:
     """Return the texts without blanks around them and plus signs; null for `MISSING`."""
     trimmed = pc.utf8_trim_whitespace(texts)
-    is_missing = pc.is_in(trimmed, value_set=pa.array(MISSING))
-    present = pc.if_else(is_missing, pa.scalar(None, pa.string()), trimmed)
+    is_missing = pc.is_in(trimmed, value_set=arrow_texts(MISSING))
+    present = pc.if_else(is_missing, arrow_null(pa.string()), trimmed)
     return pc.replace_substring_regex(present, r"^\+([\d.])", r"\1")
 
 
 def without_rows(texts: pa.Array, rows: list[int]) -> pa.Array:
     """Return a column that is null in some rows."""
     is_bad = pc.is_in(
-        pa.array(range(len(texts)), pa.int64()), value_set=pa.array(rows, pa.int64())
+        arrow_values(np.arange(len(texts))), value_set=arrow_values(np.array(rows, np.int64))
     )
-    return pc.if_else(is_bad, pa.scalar(None, texts.type), texts)
+    return pc.if_else(is_bad, arrow_null(texts.type), texts)
