@@ -62,6 +62,7 @@ class _Plan:
     read: csv.ReadOptions
     parse: csv.ParseOptions
     convert: csv.ConvertOptions
+    convert_words: csv.ConvertOptions  # of text that may have words for missing numbers
 
 
 class TypedBlocks:
@@ -104,6 +105,20 @@ class TypedBlocks:
         has_texts = any(types[name] in (pa.string(), NAMES_TYPE) for name in self._columns.fields)
         kinds = {n: kind for n, kind in self._columns.kinds.items() if n not in as_texts}
         floats = [name for name, kind in kinds.items() if kind == "float"]
+        # pyarrow builds a table of them for each column of each block: few, where there are none.
+        words = [] if has_texts else MISSING
+        convert, convert_words = (
+            csv.ConvertOptions(
+                check_utf8=False,
+                column_types=types,
+                include_columns=self._columns.fields,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                null_values=["", *some, *self._dialect.nulls],
+                decimal_point=self._dialect.decimal,
+            )
+            for some in ([], words)
+        )
         return _Plan(
             as_texts,
             floats,
@@ -115,15 +130,8 @@ class TypedBlocks:
                 column_names=names,
             ),
             csv.ParseOptions(delimiter=self._dialect.delimiter, newlines_in_values=True),
-            csv.ConvertOptions(
-                check_utf8=False,
-                column_types=types,
-                include_columns=self._columns.fields,
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-                null_values=[*([""] if has_texts else MISSING), *self._dialect.nulls],
-                decimal_point=self._dialect.decimal,
-            ),
+            convert,
+            convert_words,
         )
 
     def _is_time(self, name: str) -> bool:
@@ -157,7 +165,7 @@ class TypedBlocks:
         if plan.guessed and _may_have_large(batch.select(plan.guessed)):
             self._refuse_large(batch, plan)
         changed = {name: self._by_text(batch, name) for name in plan.as_texts}
-        if b"n" in text or b"N" in text:
+        if _may_have_words(text):
             changed |= {name: without_nan(batch.column(name)) for name in plan.floats}
         for name in plan.others:
             changed[name] = self._others(batch.column(name), name)
@@ -207,7 +215,7 @@ def _parsed(text: bytes, plan: _Plan) -> pa.RecordBatch:
         pa.py_buffer(text),
         read_options=plan.read,
         parse_options=plan.parse,
-        convert_options=plan.convert,
+        convert_options=plan.convert_words if _may_have_words(text) else plan.convert,
     )
     batches = table.to_batches()
     if len(batches) != 1:
@@ -220,6 +228,11 @@ def _may_have_large(batch: pa.RecordBatch) -> bool:
     """Tell whether columns of floats may have large ones, looking at all of them at once."""
     body = np.frombuffer(pa.ipc.read_message(batch.serialize()).body, np.float64)
     return not (len(body) and body.max() < EXACT_FLOATS and body.min() > -EXACT_FLOATS)
+
+
+def _may_have_words(text: bytes) -> bool:
+    # All words of `MISSING` have one of them, and so has NaN.
+    return b"n" in text or b"N" in text
 
 
 def _is_utf_8(text: bytes) -> bool:
