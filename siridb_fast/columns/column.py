@@ -21,7 +21,14 @@ from siridb_fast.columns.rules import MISSING, ColumnRules
 from siridb_fast.columns.time_units import ATTOSECONDS, SECOND, UNITS
 from siridb_fast.errors import ColumnError
 
-__all__ = ["is_array", "is_missing", "one_dimension", "point_column", "raw_series_name"]
+__all__ = [
+    "is_array",
+    "is_missing",
+    "one_dimension",
+    "plain_column",
+    "point_column",
+    "raw_series_name",
+]
 
 MAX_NAME_BYTES = 65_534
 KINDS = {
@@ -86,6 +93,29 @@ def point_column(name: str, timestamps: object, values: object, rules: ColumnRul
         denominator=scale.denominator, timestamp_bits=32 if rules.time_precision == SECOND else 63,
         is_datetime=times.dtype.kind == "M", floors=rules.on_precision_loss == "floor",
         on_missing=MISSING[rules.on_missing],
+    )  # fmt: skip
+
+
+def plain_column(
+    name: str, timestamps: NumpyArray, values: NumpyArray, rules: ColumnRules
+) -> PointColumn:
+    """Return the column of one series, of arrays that are known to need no conversion.
+
+    Args:
+        name: Of the series; 1 to 65,534 bytes of UTF-8 without NUL.
+        timestamps: int64, shape (n,), in the database's precision.
+        values: int64 or float64, shape (n,), in the machine's byte order.
+        rules: What to do about missing values.
+
+    Raises:
+        ColumnError: Of the name.
+    """
+    kind = Kind.FLOAT64 if values.dtype.kind == "f" else Kind.INT64
+    return PointColumn(
+        name, raw_series_name(name), timestamps, values, Kind.INT64, kind, False, False,
+        shown_timestamps=timestamps, shown_values=values, numerator=1, denominator=1,
+        timestamp_bits=32 if rules.time_precision == SECOND else 63, is_datetime=False,
+        floors=rules.on_precision_loss == "floor", on_missing=MISSING[rules.on_missing],
     )  # fmt: skip
 
 

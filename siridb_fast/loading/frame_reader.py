@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siridb_fast.columns._points import PointColumn
-from siridb_fast.columns.column import point_column, raw_series_name
+from siridb_fast.columns.column import plain_column, point_column, raw_series_name
 from siridb_fast.columns.rows import PLAIN_TYPES, MixedRows, are_plain, has_nan, mixed_points
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import UNITS
@@ -81,6 +81,7 @@ class FrameReader:
         self.rules = self._rules = options.rules(time_precision)
         self._names = SeriesNames(options.name_template)
         self._names_of_columns: dict[str, SeriesNames] = {}  # whose names have several levels
+        self._wide_names: dict[tuple[str, str], str] = {}
         self._series_kinds: SeriesKinds | None = None
         self._text_times: TextTimes | None = None
 
@@ -98,7 +99,7 @@ class FrameReader:
             roles = find_typed_roles(frame, self._options)
         if roles.template is not self._names.template:  # as of the next file
             self._names = SeriesNames(roles.template)
-            self._names_of_columns = {}
+            self._names_of_columns, self._wide_names = {}, {}
         timed = self._timed(roles.time, _cells(frame, roles, roles.time))
         cells = len(frame) * len(roles.values)
         if roles.keys:
@@ -106,7 +107,7 @@ class FrameReader:
             return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)))
         columns = []
         for name, values in _values(frame, roles).items():
-            series = self._names_of(roles, name).names(roles.series[name], [()])[0]
+            series = self._name_of(roles, name)
             columns.append(self._column(series, name, values, timed))
         points = sum(points for _, points in columns)
         written = [column for column, there in columns if there]
@@ -139,6 +140,13 @@ class FrameReader:
             rows += len(times.values)
             points += there
         return FramePoints(rows, found, [], rows - points)
+
+    def _name_of(self, roles: ColumnRoles, column: str) -> str:
+        # Of the series of a column.
+        key = column, roles.series[column]
+        if key not in self._wide_names:
+            self._wide_names[key] = self._names_of(roles, column).names(key[1], [()])[0]
+        return self._wide_names[key]
 
     def _names_of(self, roles: ColumnRoles, name: str) -> SeriesNames:
         labels = roles.levels.get(name)
@@ -196,6 +204,10 @@ class FrameReader:
         self, series: str, name: str, cells: Cells, timed: _Timed
     ) -> tuple[PointColumn, int]:
         # and how many points it has
+        if cells.missing is None and timed.rows is None and cells.values.dtype in PLAIN_TYPES:
+            column = plain_column(series, timed.timestamps, cells.values, self._rules)
+            if _is_whole(cells.values):
+                return column, len(column)
         try:
             cells = value_cells(name, cells, self._rules)
         except ColumnError as exc:

@@ -40,7 +40,7 @@ def refuse_odd_unit(times: pa.Array, time: TimeFormat, time_precision: int | Non
     for timestamp in pc.min_max(times).as_py().values():
         likely = None if timestamp is None else likely_precision(timestamp)
         if likely is not None and likely != time_precision:
-            row = pc.index(times, timestamp).as_py()
+            row = times.to_pylist().index(timestamp)
             raise ColumnError(
                 _text(time.name, timestamp, likely, TimePrecision(time_precision)), index=row
             )

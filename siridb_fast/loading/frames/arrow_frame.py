@@ -178,7 +178,11 @@ def arrow_cells(name: str, column: Any, *, is_exact: bool = False) -> Cells:
     """
     pa = _pyarrow()
     array = _one_array(column)
-    if isinstance(array.type, pa.BaseExtensionType):
+    type_ = array.type
+    if type_.id in (pa.lib.Type_DOUBLE, pa.lib.Type_INT64) and len(array) and not array.null_count:
+        dtype = np.float64 if type_.id == pa.lib.Type_DOUBLE else np.int64
+        return Cells(np.frombuffer(array.buffers()[1], dtype, len(array), 8 * array.offset))
+    if isinstance(type_, pa.BaseExtensionType):
         array = array.storage
     if pa.types.is_dictionary(array.type):
         array = _decoded(array)
