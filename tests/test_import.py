@@ -76,8 +76,8 @@ def test_import_brings_nothing_that_is_not_used(code: str) -> None:
     assert imported(code) & set(UNUSED[code].split()) == set()
 
 
-def test_csv_files_are_read_without_pandas() -> None:
-    # pyarrow imports it for each constant: 0.3 seconds, and 46 MB.
+def test_csv_files_of_numbers_are_read_without_pandas() -> None:
+    # pyarrow imports it for each constant: 0.3 seconds, and 46 MB. Texts become objects by it.
     code = """
         from pathlib import Path
         from siridb_fast import SiriDBError
@@ -88,8 +88,10 @@ def test_csv_files_are_read_without_pandas() -> None:
         for path in Path("tests/files/cases").glob("*.csv"):
             options = LoadOptions()
             try:
-                for portion in FileSource([path], options):
-                    read += portion.read(FrameReader(options, 0)).rows
+                source = FileSource([path], options)
+                for portion in source:
+                    if "string" not in map(str, portion.batch.schema.types):
+                        read += portion.read(FrameReader(options, 0)).rows
             except SiriDBError:
                 pass  # most are to be read with options
         assert read > 50

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from siridb_fast.errors import ColumnError
-from siridb_fast.files.arrow_constants import arrow_null, arrow_texts
+from siridb_fast.files.arrow_constants import arrow_null, arrow_texts, arrow_values
+from siridb_fast.files.arrow_masks import are_true
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.guess_mixed import NO_STATES
 from siridb_fast.files.csv.numbers import plain_numbers
@@ -68,7 +69,7 @@ class SeriesKinds:
         of_texts = kinds[codes] if len(names) else np.zeros(len(codes), np.bool_)
         _refuse_texts(names, codes, texts, tells & ~are_numbers & ~of_texts)
         are_numbers &= ~of_texts
-        numbers = pc.if_else(pa.array(are_numbers), plain, arrow_null(pa.string()))
+        numbers = pc.if_else(arrow_values(are_numbers), plain, arrow_null(pa.string()))
         return Split(
             numbers.cast(pa.float64()).to_numpy(zero_copy_only=False),
             are_numbers,
@@ -103,5 +104,4 @@ def _refuse_texts(
 
 
 def _is_true(found: pa.Array) -> NumpyArray:
-    array: NumpyArray = found.fill_null(False).to_numpy(zero_copy_only=False)
-    return array
+    return are_true(found)

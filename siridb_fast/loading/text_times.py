@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from siridb_fast.errors import ColumnError, FileError
+from siridb_fast.files.arrow_masks import are_missing
 from siridb_fast.files.csv.dialect import TimeFormat
 from siridb_fast.files.csv.guess_numbers import Cell
 from siridb_fast.files.csv.guess_times import settle_time
@@ -60,7 +61,7 @@ class TextTimes:
         integers = times.values.view(pa.int64()).fill_null(0).to_numpy()
         missing = None
         if times.values.null_count:
-            missing = times.values.is_null().to_numpy(zero_copy_only=False)
+            missing = are_missing(times.values)
         return Cells(integers if kind == "integer" else integers.view(f"M8[{kind}]"), missing)
 
     def _format(self, name: str, texts: pa.Array) -> TimeFormat:

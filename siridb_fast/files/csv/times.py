@@ -23,6 +23,7 @@ from siridb_fast.files.arrow_constants import (
     arrow_texts,
     arrow_values,
 )
+from siridb_fast.files.arrow_masks import are_missing, are_true
 from siridb_fast.files.csv.dialect import TimeFormat
 from siridb_fast.files.csv.time_forms import form_program
 from siridb_fast.files.csv.time_reasons import time_reason
@@ -147,7 +148,7 @@ def _read(
             directives, arguments = _program(time.form)
             read_form(directives, arguments, offsets, data, per_second, first, times, statuses)
     if texts.null_count:
-        statuses[~texts.is_valid().to_numpy(zero_copy_only=False)] = Status.MISSING
+        statuses[are_missing(texts)] = Status.MISSING
     return times, statuses
 
 
@@ -175,7 +176,7 @@ def _set_missing(
     if len(rows):
         trimmed = pc.utf8_trim_whitespace(texts.take(arrow_values(rows)))
         is_missing = pc.is_in(trimmed, value_set=words)
-        statuses[rows[is_missing.to_numpy(zero_copy_only=False)]] = Status.MISSING
+        statuses[rows[are_true(is_missing)]] = Status.MISSING
 
 
 def _in_utc(

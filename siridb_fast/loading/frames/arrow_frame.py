@@ -15,6 +15,7 @@ import numpy as np
 
 from siridb_fast.columns.casting import EXACT_INTEGERS
 from siridb_fast.errors import ColumnError
+from siridb_fast.files.arrow_masks import are_missing, are_true
 from siridb_fast.loading.frames.base import (
     Cells,
     Coded,
@@ -190,7 +191,7 @@ def arrow_cells(name: str, column: Any, *, is_exact: bool = False) -> Cells:
         if is_exact:
             return Cells(array.to_numpy(zero_copy_only=False))
         array = _as_floats(name, array)
-    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    missing = are_missing(array) if array.null_count else None
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
         unit = UNITS_OF_DATES.get(str(array.type)) or array.type.unit
         integer = pa.int32() if pa.types.is_date32(array.type) else pa.int64()
@@ -203,8 +204,7 @@ def arrow_cells(name: str, column: Any, *, is_exact: bool = False) -> Cells:
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
         return Cells(_numbers(array), missing)
     if pa.types.is_boolean(array.type):
-        filled = array.fill_null(False) if missing is not None else array
-        return Cells(filled.to_numpy(zero_copy_only=False), missing)
+        return Cells(are_true(array), missing)
     if pa.types.is_null(array.type):
         return Cells(np.zeros(len(array)), np.ones(len(array), np.bool_))
     if _is_text(array.type):
@@ -242,7 +242,7 @@ def arrow_coded(name: str, column: Any) -> Coded:
     array = _one_array(column)
     codes = _numbers(array.indices).astype(np.int32, copy=bool(array.null_count))
     if array.null_count:
-        codes[array.is_null().to_numpy(zero_copy_only=False)] = -1
+        codes[are_missing(array)] = -1
     return _without_null_labels(codes, array.dictionary.to_pylist())
 
 
