@@ -15,10 +15,11 @@ from importlib import import_module
 TYPE_CHECKING = False  # true for type checkers; without an import of typing
 
 if TYPE_CHECKING:
-    from siridb_fast.client.blocking import BlockingClient, BlockingDelivery, BlockingWriter, load
+    from siridb_fast.client.blocking import BlockingClient, BlockingDelivery, BlockingWriter
     from siridb_fast.client.client import SiriDBClient
     from siridb_fast.client.connect import connect
     from siridb_fast.client.create_database import create_database
+    from siridb_fast.client.load_data import load
     from siridb_fast.client.siridb_connector import (
         SiriDBAsyncConnection,
         SiriDBProtocol,
@@ -138,10 +139,11 @@ __all__ = [
 ]
 
 HOMES = {  # each public name below its module
-    "client.blocking": "BlockingClient BlockingDelivery BlockingWriter load",
+    "client.blocking": "BlockingClient BlockingDelivery BlockingWriter",
     "client.client": "SiriDBClient",
     "client.connect": "connect",
     "client.create_database": "create_database",
+    "client.load_data": "load",
     "client.siridb_connector": """
         SiriDBAsyncConnection SiriDBProtocol async_connect async_server_info""",
     "client.siridb_connector_blocking": "SiriDBConnection",

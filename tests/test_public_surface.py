@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import siridb_fast
-from siridb_fast import BatchWriter, BlockingWriter
+from siridb_fast import BatchWriter, BlockingClient, BlockingWriter, SiriDBClient
 from siridb_fast.writer._point_intake import SeriesHandle
 from siridb_fast.writer._ticker import Ticker
 
@@ -16,11 +16,12 @@ SURFACE = {
         close drain flush open series stats ticker time_precision
         write write_arrays write_many write_rows write_tick""",
     "BlockingClient": """
-        close config connected insert insert_packed load
+        close config connected from_config insert insert_packed is_closed load
         query query_arrays query_arrow query_frame writer""",
     "BlockingDelivery": "is_done wait",
     "BlockingWriter": """
-        close flush series stats ticker write write_arrays write_many write_tick""",
+        close drain flush series stats ticker time_precision
+        write write_arrays write_many write_rows write_tick""",
     "Config": """
         dbname hosts inactive_time keepalive keepalive_interval max_answer max_wait_retry
         on_doubt password ssl timeout username window""",
@@ -50,6 +51,8 @@ SURFACE = {
         packages packages_in_flight rejected retries series settled slow spooled unsafe written""",
     "Ticker": "names write write_block",
 }
+OPENED_BY_CONSTRUCTOR = {"connect", "from_url", "open", "wait_closed"}  # or within `close`
+TWINS = [(BlockingWriter, BatchWriter), (BlockingClient, SiriDBClient)]
 WRITE_PARAMETERS = ["series", "timestamp", "value"]
 OF_ERRORS = "points_inserted retriable"
 
@@ -99,6 +102,19 @@ def test_method_has_a_signature(name: str) -> None:
     owner: Any = CLASSES[name]
     for method in filter(callable, (getattr(owner, one) for one in sorted(shown(owner)))):
         assert inspect.signature(method)
+
+
+@pytest.mark.parametrize(("blocking", "twin"), TWINS)
+def test_blocking_class_has_all_that_its_twin_has(blocking: type, twin: type) -> None:
+    assert shown(blocking) == shown(twin) - OPENED_BY_CONSTRUCTOR
+
+
+@pytest.mark.parametrize(("blocking", "twin"), TWINS)
+def test_blocking_method_takes_what_its_twin_takes(blocking: Any, twin: Any) -> None:
+    for name in sorted(shown(blocking) - {"from_config", "writer"}):  # they have options more
+        if callable(getattr(blocking, name)):
+            own, other = (inspect.signature(getattr(one, name)) for one in (blocking, twin))
+            assert list(own.parameters) == list(other.parameters), name
 
 
 @pytest.mark.parametrize("owner", [BatchWriter, BlockingWriter])

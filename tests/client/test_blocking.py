@@ -72,6 +72,15 @@ def test_blocking_client_does_what_the_client_does(database: Database) -> None:
     siri.close()
 
 
+def test_blocking_client_is_made_of_the_config_of_another(database: Database) -> None:
+    with connect(database.url) as siri:
+        twin = BlockingClient.from_config(siri.config)
+    with twin:
+        assert twin.query(COUNT) == {}
+        assert not twin.is_closed
+    assert twin.is_closed
+
+
 def test_connect_takes_all_hosts_and_options_of_a_url(
     database: Database, unused_port: int
 ) -> None:
@@ -108,14 +117,18 @@ def test_blocking_writer_takes_all_that_the_writer_takes(database: Database) -> 
         writer.write_tick(2, {"single": 2.0, "other": 1})
         writer.series("single").append(3, 3.0)
         writer.ticker(["x", "y"]).write(1, np.array([1.0, 2.0]))
+        writer.drain()
+        rows = writer.write_rows(["r", "s"], np.array([0, 1, 0]), np.arange(3), np.arange(3.0))
+        assert rows.wait().points == 3
+        assert writer.time_precision == siridb_fast.NANOSECOND
         many = writer.write_many({"m": (np.arange(5), np.arange(5))})
         large = writer.write_arrays("large", np.arange(100_000), np.ones(100_000))
         report = writer.flush()
-        assert (report.points, report.is_complete) == (6 + 5 + 100_000, True)
+        assert (report.points, report.is_complete) == (6 + 3 + 5 + 100_000, True)
         assert (many.wait().points, large.wait().points) == (5, 100_000)
         assert large.is_done
         assert writer.stats().delivered == report.points
-    expected = {"single": 3, "other": 1, "x": 1, "y": 1, "m": 5, "large": 100_000}
+    expected = {"single": 3, "other": 1, "x": 1, "y": 1, "r": 2, "s": 1, "m": 5, "large": 100_000}
     assert counted(database) == expected
 
 

@@ -11,10 +11,11 @@ from tests.fix_server import Database
 
 PLAIN_CALLS = ("write", "write_tick", "series", "ticker")
 METHODS = {
-    "BlockingClient": "close config connected insert insert_packed load query query_arrays "
-    "query_arrow query_frame writer",
+    "BlockingClient": "close config connected from_config insert insert_packed is_closed load "
+    "query query_arrays query_arrow query_frame writer",
     "BlockingDelivery": "is_done wait",
-    "BlockingWriter": "close flush series stats ticker write write_arrays write_many write_tick",
+    "BlockingWriter": "close drain flush series stats ticker time_precision write write_arrays "
+    "write_many write_rows write_tick",
     "SiriDBClient": "close config connect connected from_config from_url insert insert_packed "
     "is_closed load open query query_arrays query_arrow query_frame wait_closed writer",
     "SiriDBConnection": "close insert query query_arrays query_arrow query_frame writer",
