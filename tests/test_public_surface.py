@@ -32,7 +32,7 @@ SURFACE = {
     "Report": """
         bytes changed changed_points cut expired expired_series in_doubt in_doubt_points
         is_complete missing new_series packages points rejected rejected_points require_complete
-        rows seconds series spooled""",
+        rows seconds series spooled unnamed""",
     "SeriesHandle": "append name",
     "SiriDBAsyncConnection": "close connect connected insert query query_arrays",
     "SiriDBClient": """

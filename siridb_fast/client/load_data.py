@@ -62,6 +62,8 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         skip_bad: Leave out bad lines of CSV files.
         skip_bad_files: Leave out files that cannot be loaded by their heads, with a warning: empty
             ones, and those without the column of times or another one that is named.
+        skip_unnamed: Leave out rows where a label of their series is missing, and count them
+            (``report.unnamed``); by default the first one is an error.
         delimiter: Of CSV files; ``" "`` is any run of blanks. It is found by default, as are the
             next ones.
         decimal: The decimal sign of the numbers in CSV files, ``"."`` or ``","``.

@@ -66,9 +66,10 @@ class Report:
     Of a load also: the ``rows`` that were read, how many ``series`` they are of, how many cells
     were ``missing`` and left out, and how many points are older than what the database keeps:
     ``expired``, of ``expired_series`` (the first 20). The server acknowledges those and drops
-    them. ``new_series`` are the series that were not there before, counted by their types; ``cut``
-    are the values that ``on_type="cast"`` changed: fractions of series of integers, and integers
-    that are not exact as floats.
+    them. ``new_series`` are the series that were not there before, counted by their types;
+    ``unnamed`` the rows that were left out because a label of their series is missing; ``cut`` the
+    values that ``on_type="cast"`` changed: fractions of series of integers, and integers that are
+    not exact as floats.
     """
 
     points: int
@@ -89,6 +90,7 @@ class Report:
     changed_points: int = 0
     new_series: Mapping[str, int] = field(default_factory=dict, hash=False)
     cut: int = 0
+    unnamed: int = 0
 
     @property
     def is_complete(self) -> bool:

@@ -6,7 +6,7 @@ wrong is named by column, series and row. Runs in any thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class FramePoints:
     columns: list[PointColumn]
     mixed: list[MixedRows]
     missing: int  # cells that are left out
+    unnamed: int = 0  # rows that are left out, as a label is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,11 @@ class FrameReader:
         timed = self._timed(roles.time, _cells(frame, roles, roles.time))
         cells = len(frame) * len(roles.values)
         if roles.keys:
-            mixed = self._mixed(frame, roles, timed)
-            return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)))
+            keys = {key: frame.coded(key) for key in roles.keys}
+            timed, unnamed = self._named(keys, timed)
+            mixed = self._mixed(frame, roles, keys, timed)
+            cells -= unnamed * len(roles.values)
+            return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)), unnamed)
         columns = []
         for name, values in _values(frame, roles).items():
             series = self._name_of(roles, name)
@@ -225,8 +229,29 @@ class FrameReader:
 
     # ---- long
 
-    def _mixed(self, frame: Frame, roles: ColumnRoles, timed: _Timed) -> list[MixedRows]:
-        codes, labels = combine_labels([self._key(frame, key, timed) for key in roles.keys])
+    def _named(self, keys: Mapping[str, Coded], timed: _Timed) -> tuple[_Timed, int]:
+        # The rows that have all labels, and how many have not.
+        unnamed = [timed.of(coded.codes) < 0 for coded in keys.values()]
+        is_unnamed = np.logical_or.reduce(unnamed)
+        rows = np.flatnonzero(~is_unnamed)
+        if len(rows) == len(is_unnamed):
+            return timed, 0
+        if not self._options.skip_unnamed:
+            row = int(is_unnamed.argmax())
+            key = next(key for key, where in zip(keys, unnamed, strict=True) if where[row])
+            raise ColumnError(
+                f"column {key!r}: the label is missing, so the series has no name; "
+                "skip_unnamed=True (--skip-unnamed) leaves out such rows",
+                index=row if timed.rows is None else int(timed.rows[row]),
+            )
+        left = rows if timed.rows is None else timed.rows[rows]
+        return _Timed(timed.timestamps[rows], left), len(is_unnamed) - len(rows)
+
+    def _mixed(
+        self, frame: Frame, roles: ColumnRoles, keys: Mapping[str, Coded], timed: _Timed
+    ) -> list[MixedRows]:
+        named = [Coded(timed.of(coded.codes), coded.labels) for coded in keys.values()]
+        codes, labels = combine_labels(named)
 
         def first_row(code: int) -> int:
             row = int((codes == code).argmax())
@@ -242,17 +267,6 @@ class FrameReader:
             else:
                 mixed += self._numbers_and_texts(cells, rows, dialect)
         return mixed
-
-    def _key(self, frame: Frame, key: str, timed: _Timed) -> Coded:
-        coded = frame.coded(key)
-        codes = timed.of(coded.codes)
-        if len(codes) and codes.min() < 0:
-            row = int((codes < 0).argmax())
-            row = row if timed.rows is None else int(timed.rows[row])
-            raise ColumnError(
-                f"column {key!r}: the label is missing, so the series has no name", index=row
-            )
-        return Coded(codes, coded.labels)
 
     def _mixed_column(self, cells: Cells, rows: _Rows) -> MixedRows:
         cells = value_cells(rows.column, cells, self._rules)

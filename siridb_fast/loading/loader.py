@@ -74,7 +74,7 @@ class Loader:
         self._writer = LoadWriter(
             target, unit=options.unit, **options.for_writer(), on_error=self._on_failure
         )
-        self._rows = self._missing = self._rows_done = 0
+        self._rows = self._missing = self._unnamed = self._rows_done = 0
         self._total_rows: int | None = None
         self.has_stored = False  # a point, or it may have
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()
@@ -194,6 +194,7 @@ class Loader:
         self._total_rows = portion.total_rows
         self._rows += points.rows
         self._missing += points.missing
+        self._unnamed += points.unnamed
         if portion.maybe_stored:
             missing = await not_stored(points, self._writer.query_arrays, self._reader.rules)
             await self._while_progressing(self._writer.take(missing.columns, delivery))
@@ -256,6 +257,7 @@ class Loader:
             rows=self._rows,
             series=self._writer.stats().series,
             missing=self._missing,
+            unnamed=self._unnamed,
             expired=self._expiry.points,
             expired_series=self._expiry.series,
             new_series=new_series,

@@ -62,6 +62,7 @@ class LoadKeywords(TypedDict, total=False):
     types: Mapping[str, str]
     skip_bad: bool
     skip_bad_files: bool
+    skip_unnamed: bool
     delimiter: str | None
     decimal: str | None
     thousands: str | None
@@ -100,6 +101,7 @@ class LoadOptions:
     types: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
     skip_bad_files: bool = False
+    skip_unnamed: bool = False
     delimiter: str | None = None
     decimal: str | None = None
     thousands: str | None = None
@@ -133,8 +135,9 @@ class LoadOptions:
         self._check_ignored()
         if self.unit not in (None, *UNITS):
             raise ConfigError(f"unit is 's', 'ms', 'us' or 'ns', got {self.unit!r}")
-        if not isinstance(self.skip_bad_files, bool):
-            raise ConfigError(f"skip_bad_files is true or false, got {self.skip_bad_files!r}")
+        for name in ("skip_bad_files", "skip_unnamed"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} is true or false, got {getattr(self, name)!r}")
         if not isinstance(self.progress, bool) and not callable(self.progress):
             raise ConfigError(f"progress is a bool or a function, got {self.progress!r}")
         try:

@@ -25,7 +25,7 @@ class Survey:
     """What a load would write: found by reading all of it, without sending anything."""
 
     def __init__(self) -> None:
-        self.rows = self.points = self.missing = self.expired = 0
+        self.rows = self.points = self.missing = self.unnamed = self.expired = 0
         self.first: int | None = None
         self.last: int | None = None
         self.types: dict[str, str] = {}
@@ -37,6 +37,7 @@ class Survey:
         """Take note of a portion."""
         self.rows += points.rows
         self.missing += points.missing
+        self.unnamed += points.unnamed
         for column in points.columns:
             timestamps, _ = column.plain()  # of those that are not missing
             self._add(len(timestamps), timestamps)

@@ -7,7 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from siridb_fast import ColumnError, ConfigError
+from siridb_fast import SECOND, ColumnError, ConfigError
+from siridb_fast.loading.frame_reader import FrameReader
+from siridb_fast.loading.frames.pandas_frame import PandasFrame
 from siridb_fast.loading.name_template import NameTemplate
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.series_names import SeriesNames
@@ -214,6 +216,22 @@ def test_columns_of_different_labels_make_every_combination_that_is_there() -> N
         for i, (host, metric) in enumerate(rows)
         for column, extra in (("low", 0), ("high", 0.5))
     }
+
+
+def test_rows_without_a_label_are_left_out_on_request() -> None:
+    data = {
+        "t": [1, 2, None, 4, 5, 6],
+        "host": ["a", None, None, "b", "a", "b"],
+        "metric": ["x", "x", "x", "x", None, "x"],
+        "v": [1.5, 2.5, 3.5, None, 5.5, 6.5],
+    }
+    options = LoadOptions(time="t", series="{host}.{metric}", skip_unnamed=True)
+    points = FrameReader(options, SECOND).read(PandasFrame(pd.DataFrame(data)))
+    assert (points.rows, points.unnamed, points.missing) == (6, 2, 2)
+    (mixed,) = points.mixed
+    found = [mixed.names[code] for code in mixed.codes.tolist()]
+    assert list(zip(found, list(mixed.values), strict=True)) == [("a.x", 1.5), ("b.x", 6.5)]
+    assert [mixed.row(index) for index in range(2)] == [0, 5]
 
 
 @pytest.mark.parametrize(

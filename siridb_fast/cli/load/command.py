@@ -45,6 +45,7 @@ from siridb_fast.cli.load.options import (
     SeriesOption,
     SkipBadFilesOption,
     SkipBadOption,
+    SkipUnnamedOption,
     TimeOption,
     TimePrecisionOption,
     TypesOption,
@@ -95,6 +96,7 @@ def load(
     fold: FoldOption = None,
     skip_bad: SkipBadOption = False,
     skip_bad_files: SkipBadFilesOption = False,
+    skip_unnamed: SkipUnnamedOption = False,
     cast: CastOption = False,
     floor: FloorOption = False,
     resume: ResumeOption = False,
@@ -136,6 +138,7 @@ def load(
         fold=fold,  # type: ignore[arg-type] # it is validated
         skip_bad=skip_bad,
         skip_bad_files=skip_bad_files,
+        skip_unnamed=skip_unnamed,
         on_type="cast" if cast else "error",
         on_precision_loss="floor" if floor else "error",
         max_buffered=max_memory * MIB,

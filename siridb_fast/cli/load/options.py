@@ -20,6 +20,7 @@ __all__ = [
     "SeriesOption",
     "SkipBadFilesOption",
     "SkipBadOption",
+    "SkipUnnamedOption",
     "TimeOption",
     "TimePrecisionOption",
     "TypesOption",
@@ -106,6 +107,13 @@ SkipBadFilesOption = Annotated[
         "--skip-bad-files",
         help="Leave out files that cannot be loaded by their heads: empty ones, and those "
         "without the column of times or another one that is named.",
+    ),
+]
+SkipUnnamedOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unnamed",
+        help="Leave out rows where a label of their series is missing, and count them.",
     ),
 ]
 CastOption = Annotated[

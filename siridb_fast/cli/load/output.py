@@ -85,6 +85,7 @@ def print_report(report: Report, source: FileSource) -> None:
         ("bytes sent", f"{report.bytes:,} ({decimal(report.bytes)})"),
         ("missing cells", report.missing),
         *_unless_0("bad lines left out", source.bad_lines),
+        *_unless_0("rows without a label", report.unnamed),
         *_unless_0("values cut", report.cut),
         *_unless_0("not delivered", report.rejected_points),
         *_unless_0("in doubt", report.in_doubt_points),
@@ -120,6 +121,7 @@ def print_survey(survey: Survey, source: FileSource) -> None:
         ("series", len(survey.types)),
         ("points", survey.points),
         ("missing cells", survey.missing),
+        *_unless_0("rows without a label", survey.unnamed),
         *_unless_0("bad lines left out", source.bad_lines),
     ]
     if limits is not None:
