@@ -41,6 +41,7 @@ from siridb_fast.files.csv.values import (
 __all__ = ["TypedBlocks"]
 
 MAX_BLOCK = (1 << 31) - 1
+COLUMNS_AT_ONCE = 500  # that are copied to be looked at together
 MAX_TIME = (1 << 63) - 1
 
 
@@ -162,8 +163,10 @@ class TypedBlocks:
 
     def _finished(self, batch: pa.RecordBatch, plan: _Plan, text: bytes) -> pa.RecordBatch:
         # The columns as they are to be; there may be thousands: most are left alone.
-        if plan.guessed and _may_have_large(batch.select(plan.guessed)):
-            self._refuse_large(batch, plan)
+        for first in range(0, len(plan.guessed), COLUMNS_AT_ONCE):
+            some = plan.guessed[first : first + COLUMNS_AT_ONCE]
+            if _may_have_large(batch.select(some)) and any(map(has_large, batch.select(some))):
+                raise _NotDirect  # among them may be integers that are rounded
         changed = {name: self._by_text(batch, name) for name in plan.as_texts}
         if _may_have_words(text):
             changed |= {name: without_nan(batch.column(name)) for name in plan.floats}
@@ -174,10 +177,6 @@ class TypedBlocks:
             return batch if batch.schema.names == names else batch.select(names)
         arrays = {name: changed[name] if name in changed else batch.column(name) for name in names}
         return finished(arrays, self._columns)
-
-    def _refuse_large(self, batch: pa.RecordBatch, plan: _Plan) -> None:
-        if any(has_large(batch.column(name)) for name in plan.guessed):
-            raise _NotDirect  # among them may be integers that are rounded
 
     def _by_text(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         texts = self._columns.texts(pa.Table.from_batches([batch]), name)
