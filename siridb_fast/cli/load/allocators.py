@@ -22,10 +22,15 @@ def keep_memory_small() -> None:
     Otherwise both keep all that they once had, and a load of a large file takes up to twice the
     memory that it ever uses at one time.
     """
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for what no pool is passed to
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "mimalloc")  # if no pool is passed to it
     import pyarrow as pa  # of the extra
 
-    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        pool = pa.mimalloc_memory_pool()
+    except NotImplementedError:  # it was built without
+        pool = pa.system_memory_pool()
+    pa.set_memory_pool(pool)
     with contextlib.suppress(AttributeError, OSError, TypeError):
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGE)
