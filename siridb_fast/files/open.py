@@ -1,4 +1,4 @@
-"""Files of tables → Arrow record batches: Parquet, Arrow IPC (Feather), CSV.
+"""Files of tables → Arrow record batches: Parquet, Arrow IPC (Feather), CSV, JSON.
 
 Here is only what a caller needs; each format has a module of its own, which imports pyarrow and
 is imported when the first file is opened. Memory is bounded by ``batch_bytes``, not by the file.
@@ -48,6 +48,10 @@ def _open(path: Path, kind: str, options: ReadOptions) -> TableFile:
         from siridb_fast.files.ipc import IpcTable
 
         return IpcTable(path, options)
+    if kind in ("ndjson", "json"):
+        from siridb_fast.files.json.reader import JsonTable
+
+        return JsonTable(path, options, is_array=kind == "json")
     from siridb_fast.files.csv.reader import CsvTable
 
     return CsvTable(path, options)

@@ -24,7 +24,11 @@ FORMATS = {
     ".arrows": "ipc",
     ".csv": "csv",
     ".tsv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".json": "json",
 }
+TEXTS = {"csv", "ndjson", "json"}  # which may be compressed as a whole
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
 
 
@@ -47,10 +51,10 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def file_format(path: Path) -> str | None:
-    """Return "parquet", "ipc" or "csv", by the suffix; None if it is not known."""
+    """Return "parquet", "ipc", "csv", "ndjson" or "json", by the suffix; None if it is unknown."""
     inner = path if compression(path) is None else path.with_suffix("")
     kind = FORMATS.get(inner.suffix.lower())
-    return kind if kind == "csv" or inner is path else None
+    return kind if kind in TEXTS or inner is path else None
 
 
 def compression(path: Path) -> str | None:

@@ -49,10 +49,11 @@ def file_roles(file: Path, table: TableFile, options: LoadOptions, labels: Label
     try:
         template = _bound(options.name_template, labels, table.schema.names)
         roles = find_roles(ArrowFrame(as_table(table.schema)), options, template)
+        nested = table.left_out if options.values is None else {}
+        of_types = dialect is None
+        odd = odd_columns(table.schema, roles.values, options.types) if of_types else {}
+        refuse_odd_columns({**nested, **odd})
         if dialect is None:
-            nested = table.left_out if options.values is None else {}
-            odd = odd_columns(table.schema, roles.values, options.types)
-            refuse_odd_columns({**nested, **odd})
             return with_types(roles, options.types)
         return replace(roles, mixed=_mixed(dialect, roles))
     except ColumnError as exc:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-__all__ = ["Dialect", "Fold", "TimeFormat", "Unit", "joined_name"]
+__all__ = ["Dialect", "Fold", "TimeFormat", "Unit", "joined_name", "time_text"]
 
 Unit = Literal["s", "ms", "us", "ns"]
 Fold = Literal["error", "earlier", "later"]
@@ -108,7 +108,7 @@ class Dialect:
         parts += [] if self.has_header or self.skip_rows else ["no header"]
         parts += ["a row of units"] if self.has_units_row else []
         parts += [f"missing values {' '.join(map(repr, self.nulls))}"] if self.nulls else []
-        parts += [] if self.time is None else [_time_text(self.time)]
+        parts += [] if self.time is None else [time_text(self.time)]
         parts += self._odd_fields()
         return ", ".join([*parts, self.encoding.upper()])
 
@@ -135,7 +135,8 @@ class Dialect:
         return cls(**{**found, **texts, "time": time})
 
 
-def _time_text(time: TimeFormat) -> str:
+def time_text(time: TimeFormat) -> str:
+    """Return how times are read, for people."""
     columns = "columns" if len(time.columns) > 1 else "column"
     where = f"{columns} {', '.join(map(repr, time.columns))}"
     if time.form == "epoch":

@@ -1,0 +1,1 @@
+"""Files of JSON: an object a line, or an array of objects."""
