@@ -35,8 +35,8 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
 def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Return the files that are meant by files, folders and glob patterns, none of them twice.
 
-    A folder stands for the files of known formats in it and below, hidden ones left out; ``**``
-    and ``~`` are understood. The order is that of ``paths``, sorted within each. Raises
+    A folder stands for the files of known formats in it and below, hidden ones left out, and
+    ``.json`` where there are others; ``**`` and ``~`` are understood. The order is that of ``paths``, sorted within each. Raises
     `FileError` for what does not exist, holds no such file, has no known suffix, or is of a table
     of Delta Lake or Iceberg.
     """
@@ -81,7 +81,8 @@ def _in_folder(folder: Path) -> list[Path]:
     found = sorted(path for path in found if file_format(path) is not None)
     if not found:
         raise FileError(f"the folder holds no file with one of {_suffixes()}", file=str(folder))
-    return found
+    tables = [path for path in found if file_format(path) != "json"]
+    return tables or found  # beside tables, a file of JSON tells something of them
 
 
 def _matching(pattern: Path) -> list[Path]:
@@ -100,4 +101,4 @@ def _known(path: Path) -> Path:
 
 def _suffixes() -> str:
     compressions = " ".join(COMPRESSIONS)
-    return f"{' '.join(FORMATS)} (and behind .csv or .tsv: {compressions})"
+    return f"{' '.join(FORMATS)} (and behind those of text: {compressions})"

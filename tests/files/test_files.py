@@ -268,6 +268,10 @@ def test_files_are_found_by_path_folder_and_pattern(
         "x/c.parquet",
         "x/y/d.feather",
         "x/e.txt",
+        "x/about.json",
+        "z/f.json",
+        "z/g.ndjson.gz",
+        "j/h.json",
         ".h.csv",
         ".g/h.csv",
     ):
@@ -278,13 +282,20 @@ def test_files_are_found_by_path_folder_and_pattern(
     def found(*paths: str | os.PathLike[str]) -> list[str]:
         return [path.relative_to(tmp_path).as_posix() for path in find_files(paths)]
 
-    everything = ["a.CSV.GZ", "b.csv", "x/c.parquet", "x/y/d.feather"]
+    everything = ["a.CSV.GZ", "b.csv", "x/c.parquet", "x/y/d.feather", "z/g.ndjson.gz"]
     assert found(tmp_path) == everything
     assert found("~") == everything
     assert found(str(tmp_path / "*.csv")) == ["b.csv"]
     assert found("~/**/*.[pf]*") == ["x/c.parquet", "x/y/d.feather"]
-    assert found("~/x", tmp_path / "b.csv", tmp_path) == [*everything[2:], "b.csv", "a.CSV.GZ"]
+    assert found("~/x", tmp_path / "b.csv", tmp_path) == [
+        *everything[2:4],
+        "b.csv",
+        "a.CSV.GZ",
+        everything[4],
+    ]
     assert found(tmp_path / ".h.csv") == [".h.csv"]
+    assert found(tmp_path / "j") == ["j/h.json"]  # there is nothing else
+    assert found(tmp_path / "z/f.json", tmp_path / "z") == ["z/f.json", "z/g.ndjson.gz"]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ PathsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH...",
-        help="Parquet, Feather, Arrow and CSV files (.csv, .tsv, also .gz, .zst, .bz2), "
+        help="Parquet, Feather, Arrow, CSV (.csv, .tsv) and JSON files (.ndjson, .jsonl, .json), "
+        "the text ones also in .gz, .zst, .bz2; "
         "folders of them, patterns such as 'data/*.parquet'.",
     ),
 ]
