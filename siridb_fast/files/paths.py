@@ -36,9 +36,9 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Return the files that are meant by files, folders and glob patterns, none of them twice.
 
     A folder stands for the files of known formats in it and below, hidden ones left out, and
-    ``.json`` where there are others; ``**`` and ``~`` are understood. The order is that of ``paths``, sorted within each. Raises
-    `FileError` for what does not exist, holds no such file, has no known suffix, or is of a table
-    of Delta Lake or Iceberg.
+    ``.json`` where there are others; ``**`` and ``~`` are understood. The order is that of
+    ``paths``, sorted within each. Raises `FileError` for what does not exist, holds no such file,
+    has no known suffix, or is of a table of Delta Lake or Iceberg.
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
@@ -51,7 +51,7 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def file_format(path: Path) -> str | None:
-    """Return "parquet", "ipc", "csv", "ndjson" or "json", by the suffix; None if it is unknown."""
+    """Return "parquet", "ipc", "csv", "ndjson" or "json", by the suffix; None: it is unknown."""
     inner = path if compression(path) is None else path.with_suffix("")
     kind = FORMATS.get(inner.suffix.lower())
     return kind if kind in TEXTS or inner is path else None

@@ -35,9 +35,9 @@ def whole_records(text: bytes, delimiter: str) -> tuple[int, int]:
     Without a whole record that is (0, 0).
     """
     if b'"' in text:
-        end, lines, _ = scan_records(text, ord(delimiter))
-        return end, lines
-    end = text.rfind(b"\n") + 1
+        end, _ = scan_records(text, ord(delimiter))
+    else:
+        end = text.rfind(b"\n") + 1
     return end, count_ends(memoryview(text)[:end])
 
 
@@ -62,7 +62,7 @@ def record_lines(text: bytes, delimiter: str, first_line: int) -> tuple[Offsets,
 
 def has_open_quote(text: bytes, delimiter: str) -> bool:
     """Return whether the text, from the beginning of a record, ends within quotes."""
-    return b'"' in text and scan_records(text, ord(delimiter))[2]
+    return b'"' in text and scan_records(text, ord(delimiter))[1]
 
 
 class LineMap:

@@ -150,8 +150,10 @@ class CsvTable(TableFile):
     def _read(self) -> Iterator[pa.RecordBatch]:
         # Yield the good rows of each block.
         # Blocks of many columns are large: no more of them at a time than have to be.
-        threads = 1 if self._factor > 1 else min(MAX_THREADS, pa.cpu_count())
-        for block in in_order(self._read_block, self._bodies(), threads, threads - 1):
+        is_wide = self._factor > 1
+        threads = 1 if is_wide else min(MAX_THREADS, pa.cpu_count())
+        ahead = 0 if is_wide else threads + 1  # so that no thread waits for the next
+        for block in in_order(self._read_block, self._bodies(), threads, ahead):
             if block.faults:
                 self._report(block.faults)
             self._line_map.add(block.lines)
