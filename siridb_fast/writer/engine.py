@@ -25,14 +25,10 @@ from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.durability import SentinelTracker, clock_of
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.repeats import Repeats
-from siridb_fast.delivery.report import Failure, OpenDelivery, Report
+from siridb_fast.delivery.report import Failure, Report
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.states import PackageState, Policy
-from siridb_fast.errors import (
-    ConfigError,
-    RequestTimeout,
-    WriterClosedError,
-)
+from siridb_fast.errors import ConfigError, RequestTimeout, WriterClosedError
 from siridb_fast.query.database_facts import DatabaseFacts
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.admission import Admission
@@ -98,7 +94,7 @@ class Engine:
             coalescer,
             self.queries.series_types,
             casts=options.on_type == "cast",
-            on_refused=self.fail,
+            on_refused=self._accounts.book_failure,
             on_resolved=self.check,
             on_new=self._on_new_series,
             on_changed=self._on_types_changed,
@@ -165,7 +161,7 @@ class Engine:
             self.waiters,
             self._options.full_package_bytes,
             notify=self.check,
-            fail=self.fail,
+            fail=self._accounts.book_failure,
         )
 
     # ---- life
@@ -251,14 +247,16 @@ class Engine:
             self._send_queue,
             self._dispatcher,
             max_buffered=self._options.max_buffered,
-            fail=self.fail,
+            fail=self._accounts.book_failure,
             notify=self.notify,
         )
         await self._spool.open(self._config.dbname, UNITS[self.time_precision], servers)
 
     def start(self, intake: ColumnIntake) -> None:
         """Take points from now on; the ``intake`` knows the types that series have."""
-        refitter = Refitter(intake, self._packages, fail=self.fail, notify=self.notify)
+        refitter = Refitter(
+            intake, self._packages, fail=self._accounts.book_failure, notify=self.notify
+        )
         self._refitter = refitter
         self._dispatcher.on_outdated = refitter.start
         self._type_resolver.keep_checking()
@@ -269,10 +267,6 @@ class Engine:
         self._accounts.start()
         self._coalescer.open(self._accounts.buffer_points)
         self.notify()
-
-    def fail(self, failure: Failure, waiting: list[tuple[OpenDelivery, int]]) -> None:
-        """Book points that will not be delivered, also in the deliveries that wait for them."""
-        self._accounts.book_failure(failure, waiting)
 
     def stop(self) -> None:
         """Close the connections; book whatever is left as not delivered."""
