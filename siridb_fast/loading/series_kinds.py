@@ -61,9 +61,9 @@ class SeriesKinds:
         """
         given = pa.array(texts, pa.string())
         plain = pc.utf8_trim_whitespace(plain_numbers(given, dialect))
-        are_numbers = _is_true(pc.match_substring_regex(plain, NUMBER))
+        are_numbers = are_true(pc.match_substring_regex(plain, NUMBER))
         words = arrow_texts([*MISSING, *NO_STATES, *dialect.nulls])
-        tells = ~_is_true(pc.is_in(plain, value_set=words)) & _is_true(given.is_valid())
+        tells = ~are_true(pc.is_in(plain, value_set=words)) & are_true(given.is_valid())
         self._settle(names, codes, are_numbers, tells)
         kinds = np.array([self._has_texts.get(name, False) for name in names], np.bool_)
         of_texts = kinds[codes] if len(names) else np.zeros(len(codes), np.bool_)
@@ -73,7 +73,7 @@ class SeriesKinds:
         return Split(
             numbers.cast(pa.float64()).to_numpy(zero_copy_only=False),
             are_numbers,
-            of_texts & _is_true(given.is_valid()),
+            of_texts & are_true(given.is_valid()),
         )
 
     def _settle(
@@ -101,7 +101,3 @@ def _refuse_texts(
             series=names[codes[row]],
             index=row,
         )
-
-
-def _is_true(found: pa.Array) -> NumpyArray:
-    return are_true(found)

@@ -12,7 +12,7 @@ from siridb_fast.files._time_texts cimport (
     Status,
     Text,
     digit_at,
-    trim,
+    take,
 )
 
 cdef enum:
@@ -33,10 +33,8 @@ def read_epoch(
     cdef Text text
     with nogil:
         for row in range(times.shape[0]):
-            text.at = &data[0] + offsets[row]
-            text.end = &data[0] + offsets[row + 1]
             times[row] = 0
-            statuses[row] = trim(&text)
+            statuses[row] = take(&text, &data[0], &offsets[0], row)
             if statuses[row] == LOCAL:
                 statuses[row] = _number(&text, shift, &times[row])
 

@@ -31,6 +31,15 @@ cdef struct Text:
     const uint8_t* end
 
 
+cdef inline Status take(
+    Text* text, const uint8_t* data, const int32_t* offsets, Py_ssize_t row
+) noexcept nogil:
+    # The text of a row without blanks around it: `LOCAL` if there is any.
+    text.at = data + offsets[row]
+    text.end = data + offsets[row + 1]
+    return trim(text)
+
+
 cdef inline Status trim(Text* text) noexcept nogil:
     cdef int width = blank(text.at, text.end)
     while width:

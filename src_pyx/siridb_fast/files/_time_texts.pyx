@@ -48,10 +48,8 @@ def read_iso(
     cdef Moment moment
     with nogil:
         for row in range(times.shape[0]):
-            text.at = &data[0] + offsets[row]
-            text.end = &data[0] + offsets[row + 1]
             times[row] = 0
-            statuses[row] = trim(&text)
+            statuses[row] = take(&text, &data[0], &offsets[0], row)
             if statuses[row] == LOCAL:
                 statuses[row] = _iso(&text, &moment)
             if statuses[row] == LOCAL:
@@ -74,10 +72,8 @@ def read_form(
     cdef Moment moment
     with nogil:
         for row in range(times.shape[0]):
-            text.at = &data[0] + offsets[row]
-            text.end = &data[0] + offsets[row + 1]
             times[row] = 0
-            statuses[row] = trim(&text)
+            statuses[row] = take(&text, &data[0], &offsets[0], row)
             if statuses[row] == LOCAL:
                 statuses[row] = _form(&text, &moment, directives, arguments)
             if statuses[row] == LOCAL:
