@@ -52,6 +52,7 @@ class JsonBlocks:
         self.path = path
         self.what = "a file of JSON" if is_array else "a file of JSON lines"
         self._block_bytes = block_bytes
+        self._offset = 0
         self._is_array = is_array
         codec = compression(path)
         with reading(path, self.what):
@@ -62,13 +63,14 @@ class JsonBlocks:
     @property
     def bytes_read(self) -> int:
         """The offset in the file, of the compressed bytes if it is compressed."""
-        return 0 if self._file.closed else int(self._file.tell())
+        return self._offset
 
     def __iter__(self) -> Iterator[JsonBlock]:
         return self._of_array() if self._is_array else self._of_lines()
 
     def close(self) -> None:
         """Close the file."""
+        self._note_offset()
         self._stream.close()
         self._file.close()
 
@@ -96,6 +98,7 @@ class JsonBlocks:
     def _objects(self) -> list[object]:
         with reading(self.path, self.what):
             text = self._stream.read().removeprefix(BOM)
+        self._note_offset()
         try:
             found = json.loads(text)
         except ValueError as exc:
@@ -110,7 +113,12 @@ class JsonBlocks:
     def _read(self, size: int) -> bytes:
         with reading(self.path, self.what):
             data: bytes = self._stream.read(size)
+        self._note_offset()
         return data
+
+    def _note_offset(self) -> None:
+        if not self._file.closed:
+            self._offset = int(self._file.tell())
 
 
 def _block(text: bytes, first: int) -> JsonBlock:

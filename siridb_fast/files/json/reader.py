@@ -7,7 +7,8 @@ column of times that are texts is read as one of a CSV file. This module needs p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ __all__ = ["JsonTable"]
 
 TYPES = {"float": pa.float64(), "integer": pa.int64(), "string": pa.string(), "bool": pa.bool_()}
 SHOWN_BAD = 10
+Fault = tuple[str, str | None]  # what is wrong with an object, and in which field
 SAMPLE = 1000  # objects that show how times are written
 
 
@@ -72,16 +74,18 @@ class JsonTable(TableFile):
             self._settle(first)
         finally:
             self._source.close()
+        self._source = self._open()
 
     @property
     def bytes_read(self) -> int:
         """The offset in the file."""
-        return self._source.bytes_read or self.size
+        return self._source.bytes_read
 
     def batches(
         self, start: int = 0, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Yield the batches from row ``start`` on; the rows before it are read as well."""
+        self._source.close()
         self._source = self._open()
         self._line_map, self.bad_lines, self.first_bad = LineMap(), 0, []
         schema = chosen(self.schema, columns)
@@ -112,16 +116,15 @@ class JsonTable(TableFile):
 
     def _settle(self, block: JsonBlock) -> None:
         block, found = self._table(block, None)
-        self._options = self._options.for_columns([*found.schema.names, *self._said()])
         self._fields = {field.name: _read_type(field.type) for field in found.schema}
-        self._fields |= {name: TYPES[kind] for name, kind in self._said().items()}
+        self._add_said()
         self._kinds = {name: str(type_) for name, type_ in self._fields.items()}
         block, table = self._table(block, pa.schema(self._fields))
         time = self._settle_time(table, block)
         self.dialect = JsonDialect(names=tuple(self._fields), time=time, is_array=self._is_array)
         types = {name: self._type(name) for name in self._fields}
         if time is not None:
-            self._time_kind = time_kind(_texts(table.column(time.name)), time)
+            self._time_kind = time_kind(_texts(_array(table, time.name)), time)
             types[time.name] = TIMES.get(self._time_kind, pa.int64())
         self._fields = {
             name: self._fields[name] if time and name == time.name else type_
@@ -133,9 +136,22 @@ class JsonTable(TableFile):
         self.left_out = nested_columns(schema, self._options)
         self.schema = encoded_schema(schema, columns, self._options.names)
 
-    def _said(self) -> dict[str, str]:
+    def _add_said(self) -> None:
+        # What is said of fields, also of those that come later.
         types = self._options.types
-        return {name: kind for name, kind in types.items() if kind in TYPES}
+        if odd := [name for name, kind in types.items() if kind not in {*TYPES, "time"}]:
+            text = f"types: {types[odd[0]]!r} of {odd[0]!r} is nothing that a file of JSON has"
+            raise FileError(text, file=str(self.path))
+        later = [name for name in types if name not in self._fields and self._has_field(name)]
+        self._options = self._options.for_columns([*self._fields, *later])
+        said = self._options.types.items()
+        there = {*self._fields, *later}
+        self._fields |= {n: TYPES[kind] for n, kind in said if kind in TYPES and n in there}
+
+    def _has_field(self, name: str) -> bool:
+        key = json.dumps(name, ensure_ascii=False).encode()
+        with closing(self._open()) as source:
+            return any(key in one for block in source for one in block.objects)
 
     def _type(self, name: str) -> pa.DataType:
         # Numbers are floats, but for labels and what is said.
@@ -158,7 +174,7 @@ class JsonTable(TableFile):
         return settle_time(maybe, asked, options.csv, options.unit, str(self.path))
 
     def _cells(self, table: pa.Table, name: str, block: JsonBlock) -> list[Cell]:
-        texts = _texts(table.column(name).slice(0, SAMPLE)).to_pylist()
+        texts = _texts(_array(table, name).slice(0, SAMPLE)).to_pylist()
         rows = zip(texts, block.lines.tolist(), strict=False)
         return [Cell(text.strip(), line) for text, line in rows if text and text.strip()]
 
@@ -166,10 +182,18 @@ class JsonTable(TableFile):
 
     def _read(self, block: JsonBlock) -> pa.RecordBatch:
         block, table = self._table(block, pa.schema(self._fields))
-        self._refuse_rounded(table, block)
-        arrays = {name: self._column(table, name) for name in table.schema.names}
-        if self.dialect.time is not None:
-            block, arrays = self._with_times(self.dialect.time, arrays, block)
+        arrays = {name: _array(table, name) for name in table.schema.names}
+        faults = self._rounded(arrays, block)
+        if (time := self.dialect.time) is not None:
+            missing = (*MISSING, *self._options.csv.nulls)
+            times = read_times(_texts(arrays[time.name]), time, self._time_kind, missing=missing)
+            arrays[time.name] = times.values
+            faults |= {row: (times.reason(row), time.name) for row in times.bad}
+        if faults:
+            is_good = np.ones(len(block.objects), np.bool_)
+            is_good[[*faults]] = False
+            arrays = {name: array.filter(arrow_values(is_good)) for name, array in arrays.items()}
+            block = self._without(block, faults)
         self._line_map.add(block.lines)
         return pa.RecordBatch.from_pydict(arrays)
 
@@ -179,19 +203,21 @@ class JsonTable(TableFile):
             return block, _parsed(block, schema)
         except pa.ArrowInvalid as exc:
             kinds = self._kinds if schema is not None else _kinds_of(block.objects)
-            block = self._without_bad(block, str(exc), kinds)
+            found = ((row, fault_of(text, kinds)) for row, text in enumerate(block.objects))
+            faults = {row: fault for row, fault in found if fault is not None}
+            if not faults:
+                reason = f"not JSON that can be read: {exc}"
+                raise FileError(reason, file=str(self.path)) from exc
+            block = self._without(block, faults)
             with reading(self.path, "a file of JSON"):
                 return block, _parsed(block, schema)
 
-    def _without_bad(self, block: JsonBlock, reason: str, kinds: dict[str, str]) -> JsonBlock:
-        faults = [fault_of(text, kinds) for text in block.objects]
-        bad = [row for row, fault in enumerate(faults) if fault is not None]
-        if not bad:
-            raise FileError(f"not JSON that can be read: {reason}", file=str(self.path))
-        for row in bad:
-            text, column = faults[row] or ("", None)
+    def _without(self, block: JsonBlock, faults: Mapping[int, Fault]) -> JsonBlock:
+        for row in sorted(faults):
+            text, column = faults[row]
             self._report(text, int(block.lines[row]), column)
-        return _left(block, bad)
+        there = np.delete(np.arange(len(block.objects)), [*faults])
+        return JsonBlock([block.objects[row] for row in there.tolist()], block.lines[there])
 
     def _report(self, text: str, line: int, column: str | None) -> None:
         if self._is_array:
@@ -205,41 +231,23 @@ class JsonTable(TableFile):
         if len(self.first_bad) < SHOWN_BAD:
             self.first_bad.append(error)
 
-    def _refuse_rounded(self, table: pa.Table, block: JsonBlock) -> None:
-        said = self._said()
+    def _rounded(self, arrays: Mapping[str, pa.Array], block: JsonBlock) -> dict[int, Fault]:
+        # The integers that no float is equal to, where nobody said what they are.
+        faults: dict[int, Fault] = {}
         for name, type_ in self._fields.items():
-            if type_ != pa.float64() or name in said:
+            if type_ != pa.float64() or name in self._options.types or not has_large(arrays[name]):
                 continue
-            array = self._column(table, name)
-            if has_large(array):
-                self._refuse_rounded_in(name, array, block)
+            numbers = np.abs(np.nan_to_num(arrays[name].fill_null(0.0).to_numpy()))
+            for row in np.flatnonzero(numbers >= EXACT_FLOATS).tolist():
+                value = json.loads(block.objects[row]).get(name)
+                if isinstance(value, int) and int(float(value)) != value:
+                    faults[row] = rounded_value(str(value), name), name
+        return faults
 
-    def _refuse_rounded_in(self, name: str, array: pa.Array, block: JsonBlock) -> None:
-        numbers = np.abs(np.nan_to_num(array.fill_null(0.0).to_numpy()))
-        for row in np.flatnonzero(numbers >= EXACT_FLOATS).tolist():
-            value = json.loads(block.objects[row]).get(name)
-            if isinstance(value, int) and int(float(value)) != value:
-                text = rounded_value(str(value), name)
-                raise FileError(text, file=str(self.path), line=int(block.lines[row]))
 
-    def _with_times(
-        self, time: TimeFormat, arrays: dict[str, pa.Array], block: JsonBlock
-    ) -> tuple[JsonBlock, dict[str, pa.Array]]:
-        missing = (*MISSING, *self._options.csv.nulls)
-        times = read_times(_texts(arrays[time.name]), time, self._time_kind, missing=missing)
-        for row in times.bad:
-            self._report(times.reason(row), int(block.lines[row]), time.name)
-        arrays = {**arrays, time.name: times.values}
-        if times.bad:
-            block = _left(block, times.bad)
-            mask = np.ones(len(times.values), np.bool_)
-            mask[times.bad] = False
-            arrays = {key: array.filter(arrow_values(mask)) for key, array in arrays.items()}
-        return block, arrays
-
-    def _column(self, table: pa.Table, name: str) -> pa.Array:
-        array = table.column(name).combine_chunks()
-        return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
+def _array(table: pa.Table, name: str) -> pa.Array:
+    chunks = table.column(name).combine_chunks()
+    return chunks if isinstance(chunks, pa.Array) else pa.concat_arrays(chunks.chunks)
 
 
 def _parsed(block: JsonBlock, schema: pa.Schema | None) -> pa.Table:
@@ -264,21 +272,12 @@ def _read_type(type_: pa.DataType) -> pa.DataType:
     return pa.float64() if pa.types.is_null(type_) else type_
 
 
-def _texts(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _texts(array: pa.Array) -> pa.Array:
     """Return texts, or numbers as the texts that they are."""
-    values = column.to_pylist()
-    there = [value is not None for value in values]
-    texts = arrow_texts(["" if value is None else str(value) for value in values])
-    return (
-        texts
-        if all(there)
-        else pc.if_else(arrow_values(np.array(there)), texts, arrow_null(pa.string()))
-    )
-
-
-def _left(block: JsonBlock, bad: Sequence[int]) -> JsonBlock:
-    there = np.delete(np.arange(len(block.objects)), bad)
-    return JsonBlock([block.objects[row] for row in there.tolist()], block.lines[there])
+    if array.type == pa.string():
+        return array
+    numbers = arrow_texts([str(number) for number in array.fill_null(0).to_pylist()])
+    return pc.if_else(array.is_valid(), numbers, arrow_null(pa.string()))
 
 
 def _kinds_of(objects: Sequence[bytes]) -> dict[str, str]:
