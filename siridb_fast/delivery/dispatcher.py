@@ -19,6 +19,7 @@ from siridb_fast.concurrency.backoff import Backoff
 from siridb_fast.concurrency.rate_limit import RateLimit
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
+from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.doubt import DoubtResolver
 from siridb_fast.delivery.durability import SentinelTracker
 from siridb_fast.delivery.package import InsertResponse, Package, Part
@@ -77,7 +78,9 @@ class Dispatcher:
         self._delivery_timeout = delivery_timeout
         self._rate_limit = RateLimit(max_rate)
         self._on_checked = on_checked
-        self._doubt_resolver = DoubtResolver(cluster, packages, queries, self.on_looked_up, notify)
+        self._doubt_resolver = DoubtResolver(
+            cluster, packages, queries, self._receivers_of, self.on_looked_up, notify
+        )
         self.sentinels: SentinelTracker | None = None  # None: what is acknowledged is delivered
         self.on_outdated: Callable[[Package], None] = lambda _: None  # have it `Packages.refit`
         self.disk_queue: DiskQueue | None = None  # None: packages are in memory only
@@ -246,8 +249,7 @@ class Dispatcher:
             self.on_outdated(package)
             return False
         package.sent_at = time.monotonic()
-        if self.sentinels is not None:
-            package.receivers = self.sentinels.receivers(connection)
+        package.receivers = self._receivers_of(connection)
         try:
             connection.send_for(
                 InsertResponse(self, package, connection),
@@ -267,6 +269,10 @@ class Dispatcher:
         self._packages.move(package, E.SENT)
         self._pause_after(package)
         return True
+
+    def _receivers_of(self, connection: Connection) -> tuple[ServerProcess, ...]:
+        # The processes that may lose what is sent to a server, or found there.
+        return () if self.sentinels is None else self.sentinels.receivers(connection)
 
     def _is_rate_paused(self) -> bool:
         return self._rate_limit.until > self._loop.time()
@@ -338,8 +344,6 @@ class Dispatcher:
         self._packages.move(package, E.MISSING)
 
     def _on_found(self, package: Package) -> None:
-        if self.sentinels is not None and package.connection is not None:
-            package.receivers = self.sentinels.receivers(package.connection)  # they may lose it
         package.deadline = self._loop.time() + self._delivery_timeout
         self._packages.move(package, E.FOUND)
 

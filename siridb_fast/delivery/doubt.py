@@ -126,6 +126,7 @@ class DoubtResolver:
         cluster: Where they were sent.
         packages: All of the writer.
         queries: Asks the servers.
+        receivers_of: Returns the processes that may lose what is found over a connection.
         on_looked_up: Called once with each package that is still in doubt when its look-up ends,
             and what became of it: found, missing, partly found (then it has its parts), or late.
         notify: Called after that.
@@ -136,12 +137,14 @@ class DoubtResolver:
         cluster: Cluster,
         packages: Packages,
         queries: ServerQueries,
+        receivers_of: Callable[[Connection], tuple[ServerProcess, ...]],
         on_looked_up: Callable[[Package, PackageEvent], None],
         notify: Callable[[], None],
     ) -> None:
         self._cluster = cluster
         self._packages = packages
         self._queries = queries
+        self._receivers_of = receivers_of
         self._on_looked_up = on_looked_up
         self._notify = notify
         self._witnesses = WitnessFinder(cluster, queries)
@@ -232,6 +235,7 @@ class DoubtResolver:
         if not connections:
             return None
         lookup.note({one.process for one in connections})
+        receivers = self._receivers_of(connections[0])  # those of now: one may end meanwhile
         is_new = witnesses.is_alone and _is_new(connections[0], package.connection)
         may_be_busy = not is_new and self._cluster.loop.time() < lookup.busy_until
         async with self._query_lock if may_be_busy else nullcontext():
@@ -249,7 +253,7 @@ class DoubtResolver:
         lookup.has_progress = True
         is_sure = is_new or (look.is_stored and not notes)
         if is_sure or (is_idle and _are_equal(look.missing, before)):
-            package.connection = connections[0]
+            package.connection, package.receivers = connections[0], receivers
             return _event_of(package, arrays, look)
         return None
 

@@ -281,6 +281,22 @@ def test_whatever_happens_each_point_has_one_fate_which_is_true(
     model.check()
 
 
+def test_part_that_was_found_before_the_server_restarted_is_looked_up_again() -> None:
+    # The disk did not take the parts before that.
+    model = Model(spool="always", is_safe=True)
+    model.write(("a", 1))
+    model.write(("b", 1), ("c", 1))
+    model.disk.error = SpoolError("full")
+    model.cut(1, "part")
+    model.loop.advance(1.0)
+    assert len(model.packages.in_state(S.SPLITTING)) == 1
+    model.restart()
+    model.mend()
+    model.close()
+    assert model.stored == {("a", 1): 1, ("b", 1): 1, ("c", 1): 1}
+    model.check()
+
+
 def finish(model: Model) -> None:
     """Let everything work again, and close."""
     if not model.closed:

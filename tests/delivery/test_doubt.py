@@ -64,7 +64,12 @@ async def look_up(
         packages.move(package, event)
 
     resolver = DoubtResolver(
-        cluster, packages, ServerQueries(cluster), on_looked_up, notify=lambda: None
+        cluster,
+        packages,
+        ServerQueries(cluster),
+        lambda _: (),
+        on_looked_up,
+        notify=lambda: None,
     )
     for batch in batches:
         package = packages.add(batch, PackageState.READY, cluster.loop.time() + 20)
