@@ -116,7 +116,7 @@ def require_keys(mixed: Collection[str], keys: Collection[str]) -> None:
     """
     if mixed and not keys:
         raise ColumnError(
-            f"columns {[*mixed]} are numbers of some series and texts of others; "
+            f"numbers of some series and texts of others are in {_listed([*mixed])}; "
             "a template with the columns that name the series tells them apart (series=, --series)"
         )
 

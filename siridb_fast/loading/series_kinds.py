@@ -20,7 +20,8 @@ from siridb_fast.files.arrow_masks import are_true
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.guess_mixed import NO_STATES
 from siridb_fast.files.csv.numbers import plain_numbers
-from siridb_fast.files.csv.values import MISSING, NUMBER
+from siridb_fast.files.csv.text_blocks import rounded_rows
+from siridb_fast.files.csv.values import MISSING, NUMBER, convert
 
 __all__ = ["SeriesKinds", "Split"]
 
@@ -70,8 +71,12 @@ class SeriesKinds:
         _refuse_texts(names, codes, texts, tells & ~are_numbers & ~of_texts)
         are_numbers &= ~of_texts
         numbers = pc.if_else(arrow_values(are_numbers), plain, arrow_null(pa.string()))
+        values = convert(numbers, "float")
+        if bad := [*values.bad, *rounded_rows(numbers, values.values)]:
+            text = f"the number {texts[bad[0]]!r} has no float that is equal to it"
+            raise ColumnError(text, series=names[codes[bad[0]]], index=bad[0])
         return Split(
-            numbers.cast(pa.float64()).to_numpy(zero_copy_only=False),
+            values.values.to_numpy(zero_copy_only=False),
             are_numbers,
             of_texts & are_true(given.is_valid()),
         )

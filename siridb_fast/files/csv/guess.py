@@ -71,6 +71,9 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
     below = _below(text, csv.skip_rows or 0)
     delimiter = given.delimiter or guess_delimiter(below, comment, _first(path))
     rows = _sample(rows_of(text, delimiter, comment, csv.skip_rows or 0), max_cells)
+    if not rows and csv.skip_rows and text.strip():
+        skip = csv.skip_rows
+        raise FileError(f"skip_rows={skip} (--skip-rows {skip}) leaves no line of it", file=file)
     if not rows:
         return Dialect(encoding=encoding, delimiter=delimiter, comment=comment)
     layout = find_layout(rows, csv, _comments(text, delimiter, comment, rows[-1].line), file)

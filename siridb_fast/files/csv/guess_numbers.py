@@ -6,6 +6,7 @@ the user has to say which. Pure functions over the fields of columns.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from functools import cache
 from siridb_fast.errors import FileError
 from siridb_fast.files.csv.given import CsvGiven
 
-__all__ = ["Cell", "Reading", "is_number", "settle_numbers"]
+__all__ = ["Cell", "Reading", "beyond_floats", "is_number", "settle_numbers"]
 
 BLANKS = " \u00a0\u202f\u2009"
 SHAPES = str.maketrans("23456789", "11111111")  # numbers of one shape have the same readings
@@ -85,6 +86,15 @@ READINGS = (
 def is_number(text: str) -> bool:
     """Tell whether a text is a number, however it is read."""
     return _any_reading().fullmatch(text) is not None
+
+
+def beyond_floats(text: str) -> str | None:
+    """Return what is wrong with a number that no float is as large as; None if it is none."""
+    try:
+        is_beyond = math.isinf(float(text)) and any(map(str.isdigit, text))
+    except ValueError:
+        return None
+    return f"the number {text!r} is larger than all floats" if is_beyond else None
 
 
 def settle_numbers(

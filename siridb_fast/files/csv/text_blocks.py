@@ -20,6 +20,7 @@ from pyarrow import csv
 
 from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_constants import arrow_scalar, arrow_values
+from siridb_fast.files.arrow_masks import are_true
 from siridb_fast.files.csv.blocks import Block
 from siridb_fast.files.csv.columns import CsvColumns
 from siridb_fast.files.csv.faults import (
@@ -31,6 +32,7 @@ from siridb_fast.files.csv.faults import (
     rounded_value,
     unfit_value,
 )
+from siridb_fast.files.csv.guess_numbers import beyond_floats
 from siridb_fast.files.csv.lines import record_lines
 from siridb_fast.files.csv.numbers import plain_numbers, without_nulls
 from siridb_fast.files.csv.times import is_of_integers, read_times
@@ -160,6 +162,8 @@ class TextBlocks:
         if self._columns.has_guessed_floats(name) and is_rounded(plain):
             return rounded_value(plain.strip(), name)
         kind = self._columns.kinds[name]
+        if kind == "float" and (beyond := beyond_floats(plain)) is not None:
+            return beyond + SKIP_HINT * self._may_leave_out(line)
         fault = unfit_value(given, name, kind, may_leave_out=self._may_leave_out(line))
         is_of_many = bool(self._columns.options.names) and kind == "float"
         return fault + (mixed_hint(name) if is_of_many else "")
@@ -246,7 +250,7 @@ def rounded_rows(texts: pa.Array, values: pa.Array) -> list[int]:
         return []
     is_large = pc.greater_equal(pc.abs(values), arrow_scalar(EXACT_FLOATS))
     is_integer = pc.match_substring_regex(texts, r"^\s*[+-]?[0-9]+\s*$")
-    rows = np.flatnonzero(pc.and_(is_large, is_integer).fill_null(False))
+    rows = np.flatnonzero(are_true(is_large) & are_true(is_integer))
     return [row for row in rows.tolist() if is_rounded(texts[row].as_py())]
 
 

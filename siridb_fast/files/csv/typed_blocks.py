@@ -58,7 +58,7 @@ class _Plan:
 
     as_texts: frozenset[str]
     floats: list[str]
-    guessed: list[str]
+    guessed: frozenset[str]
     others: list[str]
     read: csv.ReadOptions
     parse: csv.ParseOptions
@@ -123,7 +123,7 @@ class TypedBlocks:
         return _Plan(
             as_texts,
             floats,
-            [name for name in floats if self._columns.has_guessed_floats(name)],
+            frozenset(filter(self._columns.has_guessed_floats, floats)),
             [name for name, kind in kinds.items() if kind == "string" or self._is_time(name)],
             csv.ReadOptions(
                 use_threads=False,  # other blocks are read meanwhile
@@ -163,10 +163,12 @@ class TypedBlocks:
 
     def _finished(self, batch: pa.RecordBatch, plan: _Plan, text: bytes) -> pa.RecordBatch:
         # The columns as they are to be; there may be thousands: most are left alone.
-        for first in range(0, len(plan.guessed), COLUMNS_AT_ONCE):
-            some = plan.guessed[first : first + COLUMNS_AT_ONCE]
-            if _may_have_large(batch.select(some)) and any(map(has_large, batch.select(some))):
-                raise _NotDirect  # among them may be integers that are rounded
+        for first in range(0, len(plan.floats), COLUMNS_AT_ONCE):
+            some = plan.floats[first : first + COLUMNS_AT_ONCE]
+            if _may_have_large(batch.select(some)) and any(
+                _is_odd(batch.column(name), name in plan.guessed) for name in some
+            ):
+                raise _NotDirect
         changed = {name: self._by_text(batch, name) for name in plan.as_texts}
         if _may_have_words(text):
             changed |= {name: without_nan(batch.column(name)) for name in plan.floats}
@@ -227,6 +229,11 @@ def _may_have_large(batch: pa.RecordBatch) -> bool:
     """Tell whether columns of floats may have large ones, looking at all of them at once."""
     body = np.frombuffer(pa.ipc.read_message(batch.serialize()).body, np.float64)
     return not (len(body) and body.max() < EXACT_FLOATS and body.min() > -EXACT_FLOATS)
+
+
+def _is_odd(array: pa.Array, is_guessed: bool) -> bool:
+    # Among them may be integers that are rounded, or numbers that became infinite.
+    return has_large(array) and (is_guessed or pc.any(pc.is_inf(array)).as_py())
 
 
 def _may_have_words(text: bytes) -> bool:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from siridb_fast.files.arrow_constants import arrow_null, arrow_texts, arrow_values
+from siridb_fast.files.arrow_masks import are_true
 
 __all__ = [
     "EXPECTED",
@@ -74,12 +75,16 @@ def convert(texts: pa.Array, kind: str, *, every: bool = True) -> Conversion:
         return Conversion(texts, [], is_direct=True)
     to_kind = _converter(kind)
     if (values := _attempt(to_kind, texts)) is not None:
-        return Conversion(without_nan(values), [], is_direct=True)
+        bad = _beyond(texts, values)
+        return Conversion(without_nan(without_rows(values, bad)), bad, is_direct=True)
     texts = _tidied(texts)
     bad = failing(texts, to_kind, every=every)
     if bad:
         texts = without_rows(texts, bad if every else [*range(bad[0], len(texts))])
-    return Conversion(without_nan(to_kind(texts)), bad)
+    values = to_kind(texts)
+    if beyond := _beyond(texts, values):
+        bad, values = sorted({*bad, *beyond}), without_rows(values, beyond)
+    return Conversion(without_nan(values), bad)
 
 
 def decide_type(texts: pa.Array) -> str:
@@ -128,6 +133,17 @@ def failing(texts: pa.Array, to_kind: Convert, *, every: bool, start: int = 0) -
     return bad + failing(texts.slice(half), to_kind, every=every, start=start + half)
 
 
+def _beyond(texts: pa.Array, values: pa.Array) -> list[int]:
+    """Return the rows whose numbers are beyond all floats, which become infinite."""
+    if not pa.types.is_floating(values.type):
+        return []
+    is_infinite = are_true(pc.is_inf(values))
+    if not is_infinite.any():
+        return []
+    has_digits = are_true(pc.match_substring_regex(texts, r"\d"))
+    return [int(row) for row in np.flatnonzero(is_infinite & has_digits)]
+
+
 def _attempt(to_kind: Convert, texts: pa.Array) -> pa.Array | None:
     try:
         return to_kind(texts)
@@ -149,6 +165,8 @@ def _tidied(texts: pa.Array) -> pa.Array:
 
 def without_rows(texts: pa.Array, rows: list[int]) -> pa.Array:
     """Return a column that is null in some rows."""
+    if not rows:
+        return texts
     is_bad = pc.is_in(
         arrow_values(np.arange(len(texts))), value_set=arrow_values(np.array(rows, np.int64))
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
+
+from siridb_fast.files.csv.guess_numbers import beyond_floats
 
 __all__ = ["fault_of"]
 
@@ -29,7 +32,9 @@ def fault_of(text: bytes, kinds: Mapping[str, str]) -> tuple[str, str | None] | 
         kinds: Of each column that is known, as Arrow calls its type.
     """
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_fields, parse_float=_float)
+    except UnicodeDecodeError:
+        return "the line is not UTF-8 text", None
     except ValueError as exc:
         return f"not JSON: {exc}", None
     if not isinstance(found, dict):
@@ -43,6 +48,20 @@ def fault_of(text: bytes, kinds: Mapping[str, str]) -> tuple[str, str | None] | 
         if value is not None and not _fits(value, kinds[name]):
             return f"expected {EXPECTED[kinds[name]]}, got {_shown(value)}", name
     return None
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the field {twice!r} is there twice")
+    return dict(pairs)
+
+
+def _float(text: str) -> float:
+    if (beyond := beyond_floats(text)) is not None:
+        raise ValueError(beyond)
+    return float(text)
 
 
 def _fits(value: object, kind: str) -> bool:

@@ -201,13 +201,13 @@ class JsonTable(TableFile):
         # The objects that are good, and their fields.
         try:
             return block, _parsed(block, schema)
-        except pa.ArrowInvalid as exc:
+        except (pa.ArrowInvalid, UnicodeDecodeError) as exc:
             kinds = self._kinds if schema is not None else _kinds_of(block.objects)
             found = ((row, fault_of(text, kinds)) for row, text in enumerate(block.objects))
             faults = {row: fault for row, fault in found if fault is not None}
             if not faults:
-                reason = f"not JSON that can be read: {exc}"
-                raise FileError(reason, file=str(self.path)) from exc
+                row, reason = _unreadable(block, schema, exc)
+                faults = {row: (f"not JSON that can be read: {reason}", None)}
             block = self._without(block, faults)
             with reading(self.path, "a file of JSON"):
                 return block, _parsed(block, schema)
@@ -255,6 +255,8 @@ def _parsed(block: JsonBlock, schema: pa.Schema | None) -> pa.Table:
     if not block.objects:
         return (schema or pa.schema([])).empty_table()
     text = block.text
+    if not text.isascii():
+        text.decode()  # pyarrow does not look
     return arrow_json.read_json(
         pa.BufferReader(text),
         arrow_json.ReadOptions(use_threads=False, block_size=len(text) + 1),
@@ -263,6 +265,18 @@ def _parsed(block: JsonBlock, schema: pa.Schema | None) -> pa.Table:
             unexpected_field_behavior="infer" if schema is None else "error",
         ),
     )
+
+
+def _unreadable(
+    block: JsonBlock, schema: pa.Schema | None, error: Exception
+) -> tuple[int, Exception]:
+    """Return the first object that pyarrow does not take, and why."""
+    for row in range(len(block.objects)):
+        try:
+            _parsed(JsonBlock(block.objects[row : row + 1], block.lines[row : row + 1]), schema)
+        except pa.ArrowInvalid as exc:
+            return row, exc
+    raise error
 
 
 def _read_type(type_: pa.DataType) -> pa.DataType:

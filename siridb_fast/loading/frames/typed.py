@@ -17,6 +17,7 @@ from siridb_fast.columns.casting import EXACT_INTEGERS
 from siridb_fast.columns.column import is_missing
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import ColumnError
+from siridb_fast.files.csv.guess_numbers import beyond_floats
 from siridb_fast.loading.frames.base import Cells
 from siridb_fast.loading.frames.durations import duration_cells
 from siridb_fast.protocol.builtin_values import decimal_value
@@ -117,6 +118,8 @@ def _as_float(value: Any) -> float:
     _require_number(value)
     if isinstance(value, int) and abs(value) > EXACT_INTEGERS:
         raise ValueError  # it would be another number
+    if isinstance(value, str) and beyond_floats(value):
+        raise ValueError
     return decimal_value(value) if isinstance(value, Decimal) else float(value)
 
 
