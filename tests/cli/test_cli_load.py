@@ -350,6 +350,16 @@ def test_file_that_is_none_is_named(seconds: Database, tmp_path: Path, suffix: s
         assert str(path) in run_command("load", path, url=seconds.url, code=2).stderr
 
 
+@pytest.mark.parametrize("text", ["ts,v\n1767225601,\n", '{"ts": 1767225601, "v": null}\n'])
+def test_file_whose_values_are_all_missing_does_not_end_well(
+    seconds: Database, tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / ("a.csv" if text.startswith("ts") else "a.ndjson")
+    path.write_text(text)
+    done = run_command("load", path, "--time", "ts", url=seconds.url, code=3)
+    assert "no point was loaded: all values are missing" in done.stderr
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather"])
 def test_file_without_rows_is_loaded(seconds: Database, tmp_path: Path, suffix: str) -> None:
     columns = {"ts": np.array([], np.int64), "host": np.array([], str), "v": np.array([], float)}

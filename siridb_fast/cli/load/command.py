@@ -209,8 +209,9 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
         bar.close()
         _print_report(report, source)
         _warn_of_times(loader)
-        if source.bad_lines and not report.rows and start is not Start.RESUME:
-            warn("no line was loaded: all were left out")
+        if not report.points and start is not Start.RESUME and (report.rows or source.bad_lines):
+            missing = "no point was loaded: all values are missing"
+            warn(missing if report.rows else "no line was loaded: all were left out")
             raise typer.Exit(ExitCode.INCOMPLETE)
 
 
