@@ -48,8 +48,8 @@ WITH_PLOT = ("query", "bench")
 EPILOG = (
     "Exit codes: 0 all is well; 1 the server or the connection failed, or bench could not remove "
     "what it had written; 2 wrong usage or bad input; 3 load could not deliver some of the "
-    "points, or none of the rows had one, or spool could not read some of its packages; 130 stopped by Ctrl+C; 143 stopped by "
-    "SIGTERM."
+    "points, or none of the rows had one, or spool could not read some of its packages; 130 "
+    "stopped by Ctrl+C; 143 stopped by SIGTERM."
 )
 
 

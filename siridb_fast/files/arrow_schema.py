@@ -23,6 +23,7 @@ __all__ = [
     "encoded_schema",
     "guarded",
     "nested_columns",
+    "one_array",
     "read_columns",
     "reading",
     "sliced",
@@ -105,6 +106,12 @@ def width(kind: pa.DataType) -> int:
         return int(kind.bit_width) + 1
     except ValueError:  # of no fixed width
         return 8 * (TEXT_BYTES + 4) + 1
+
+
+def one_array(table: pa.Table, name: str) -> pa.Array:
+    """Return a column of a table as one array."""
+    chunks = table.column(name).combine_chunks()
+    return chunks if isinstance(chunks, pa.Array) else pa.concat_arrays(chunks.chunks)
 
 
 def sliced(batch: pa.RecordBatch, batch_bytes: int) -> Iterator[pa.RecordBatch]:

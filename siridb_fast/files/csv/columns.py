@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from siridb_fast.files._time_texts import Status
+from siridb_fast.files.arrow_schema import one_array
 from siridb_fast.files.base import ReadOptions
 from siridb_fast.files.csv.dialect import Dialect, TimeFormat
 from siridb_fast.files.csv.numbers import plain_numbers, without_nulls
@@ -76,8 +77,8 @@ class CsvColumns:
         """Return the texts of a column, or of the columns that a time is of."""
         time = self.time_of(name)
         if time is None or len(time.columns) == 1:
-            return _array(table, name)
-        parts = [without_nulls(_array(table, part), self.dialect) for part in time.columns]
+            return one_array(table, name)
+        parts = [without_nulls(one_array(table, part), self.dialect) for part in time.columns]
         return joined_texts(parts)
 
     def _names(self) -> list[str]:
@@ -107,7 +108,7 @@ class CsvColumns:
             return "string"  # whoever knows the series tells them apart
         if given is not None or kind in ("bool", "string"):
             return str(kind)
-        texts = without_nulls(_array(table, name), dialect)
+        texts = without_nulls(one_array(table, name), dialect)
         return decide_type(plain_numbers(texts, dialect))
 
     def _kind_of_time(self, texts: pa.Array, time: TimeFormat) -> TimeKind:
@@ -122,8 +123,3 @@ class CsvColumns:
 def _are_zoned(statuses: npt.NDArray[np.uint8]) -> bool | None:
     is_zoned, is_local = (bool((statuses == one).any()) for one in (Status.ZONED, Status.LOCAL))
     return None if is_zoned and is_local else is_zoned
-
-
-def _array(table: pa.Table, name: str) -> pa.Array:
-    chunks = table.column(name).combine_chunks()
-    return chunks if isinstance(chunks, pa.Array) else pa.concat_arrays(chunks.chunks)

@@ -23,6 +23,7 @@ from siridb_fast.files.arrow_schema import (
     encoded,
     encoded_schema,
     nested_columns,
+    one_array,
     read_columns,
     reading,
     sliced,
@@ -35,14 +36,14 @@ from siridb_fast.files.csv.guess_times import settle_time
 from siridb_fast.files.csv.lines import LineMap
 from siridb_fast.files.csv.text_blocks import EXACT_FLOATS, has_large
 from siridb_fast.files.csv.times import read_times, time_kind
-from siridb_fast.files.csv.values import MISSING, TIMES
+from siridb_fast.files.csv.values import ARROW_TYPES, MISSING, TIMES
 from siridb_fast.files.json.blocks import JsonBlock, JsonBlocks
 from siridb_fast.files.json.dialect import JsonDialect
 from siridb_fast.files.json.faults import fault_of
 
 __all__ = ["JsonTable"]
 
-TYPES = {"float": pa.float64(), "integer": pa.int64(), "string": pa.string(), "bool": pa.bool_()}
+TYPES = {kind: ARROW_TYPES[kind] for kind in ("float", "integer", "string", "bool")}
 SHOWN_BAD = 10
 Fault = tuple[str, str | None]  # what is wrong with an object, and in which field
 SAMPLE = 1000  # objects that show how times are written
@@ -124,7 +125,7 @@ class JsonTable(TableFile):
         self.dialect = JsonDialect(names=tuple(self._fields), time=time, is_array=self._is_array)
         types = {name: self._type(name) for name in self._fields}
         if time is not None:
-            self._time_kind = time_kind(_texts(_array(table, time.name)), time)
+            self._time_kind = time_kind(_texts(one_array(table, time.name)), time)
             types[time.name] = TIMES.get(self._time_kind, pa.int64())
         self._fields = {
             name: self._fields[name] if time and name == time.name else type_
@@ -174,7 +175,7 @@ class JsonTable(TableFile):
         return settle_time(maybe, asked, options.csv, options.unit, str(self.path))
 
     def _cells(self, table: pa.Table, name: str, block: JsonBlock) -> list[Cell]:
-        texts = _texts(_array(table, name).slice(0, SAMPLE)).to_pylist()
+        texts = _texts(one_array(table, name).slice(0, SAMPLE)).to_pylist()
         rows = zip(texts, block.lines.tolist(), strict=False)
         return [Cell(text.strip(), line) for text, line in rows if text and text.strip()]
 
@@ -182,7 +183,7 @@ class JsonTable(TableFile):
 
     def _read(self, block: JsonBlock) -> pa.RecordBatch:
         block, table = self._table(block, pa.schema(self._fields))
-        arrays = {name: _array(table, name) for name in table.schema.names}
+        arrays = {name: one_array(table, name) for name in table.schema.names}
         faults = self._rounded(arrays, block)
         if (time := self.dialect.time) is not None:
             missing = (*MISSING, *self._options.csv.nulls)
@@ -243,11 +244,6 @@ class JsonTable(TableFile):
                 if isinstance(value, int) and int(float(value)) != value:
                     faults[row] = rounded_value(str(value), name), name
         return faults
-
-
-def _array(table: pa.Table, name: str) -> pa.Array:
-    chunks = table.column(name).combine_chunks()
-    return chunks if isinstance(chunks, pa.Array) else pa.concat_arrays(chunks.chunks)
 
 
 def _parsed(block: JsonBlock, schema: pa.Schema | None) -> pa.Table:
