@@ -156,12 +156,14 @@ def test_query(contest: Contest) -> None:
             "query_arrays": lambda: ours.query_arrays(query),
             "query_arrow": lambda: ours.query_arrow(query),
             "query_frame": lambda: ours.query_frame(query),
+            "long frame": lambda: ours.query_frame(query, form="long"),
             "reference": by_reference,
         }
         values = [
             contestants["query_arrays"]()["stored"][1],
             contestants["query_arrow"]()["stored"].to_numpy(),
             contestants["query_frame"]()["stored"].to_numpy(),
+            contestants["long frame"]()["value"].to_numpy(),
             by_reference()["stored"][:, 1],
         ]
         assert all(np.array_equal(found, expected) for found in values)
@@ -173,3 +175,10 @@ def test_query(contest: Contest) -> None:
             QUERY_POINTS,
             ours=name,
         )
+    contest.row(
+        'query_frame of 1 M points, form="long", TCP / query_arrow',
+        "ns/point",
+        QUERY_POINTS,
+        ours="long frame",
+        reference="query_arrow",
+    )
