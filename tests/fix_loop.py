@@ -25,7 +25,7 @@ def run(test: Coroutine[object, object, object], factory: LoopFactory) -> None:
     assert not unhandled, unhandled
 
 
-async def eventually(condition: Callable[[], bool], timeout: float = 5) -> None:
+async def eventually(condition: Callable[[], bool], timeout: float = 30) -> None:
     """Let the event loop run until the condition is true."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 - nobody announces it
