@@ -31,6 +31,7 @@ from siridb_fast.query.server_queries import ServerQueries
 from tests.fix_loop import eventually
 from tests.fix_server import Database
 
+IN_TIME = 3.0  # seconds in which a busy machine delivers a point
 FIRST = 1_600_000_000_000_000_000
 NAN = float("nan")
 Points = dict[str, list[list[Any]]]
@@ -270,12 +271,13 @@ async def test_package_that_hung_until_its_time_was_over_is_sent_again_if_it_is_
     own_database: Database, fast_retry: None
 ) -> None:
     server = own_database.server
-    async with BatchWriter(own_database.url, linger=0.01, delivery_timeout=1.0) as writer:
+    async with BatchWriter(own_database.url, linger=0.01, delivery_timeout=IN_TIME) as writer:
         writer.write("a", FIRST, 0.5)
         await writer.flush()
         server.pause()
         writer.write("a", FIRST + 1, 1.5)
-        await asyncio.sleep(1.5)  # now it is looked up
+        await eventually(lambda: writer.stats().packages_in_flight == 1)
+        await eventually(lambda: writer.stats().packages_in_flight == 0)  # now it is looked up
         server.kill()
         await asyncio.to_thread(server.start)
         report = await writer.flush(30)
@@ -309,7 +311,7 @@ async def test_doubt_that_nobody_settles_is_reported_in_the_end(
     monkeypatch: pytest.MonkeyPatch, own_database: Database
 ) -> None:
     monkeypatch.setattr(siridb_fast.delivery.doubt, "LOOKUP_TIMEOUT", 0.3)
-    writer = BatchWriter(own_database.url, linger=0.01, delivery_timeout=0.3)
+    writer = BatchWriter(own_database.url, linger=0.01, delivery_timeout=IN_TIME)
     await writer.open()
     writer.write("a", FIRST, 0.5)
     await writer.flush()
@@ -317,7 +319,7 @@ async def test_doubt_that_nobody_settles_is_reported_in_the_end(
     writer.write("a", FIRST, 1.5)
     await eventually(lambda: writer.stats().packages_in_flight == 1)
     own_database.server.kill()
-    report = await writer.flush(timeout=10)
+    report = await writer.flush(timeout=60)
     assert report.in_doubt_points == 1
     assert (await writer.close()).is_complete
 

@@ -136,7 +136,7 @@ async def test_points_that_another_pool_has_lost_are_sent_again(
 async def test_point_is_safe_only_when_the_server_says_so(
     own_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with BatchWriter(own_database.url, durability="safe", delivery_timeout=0.5) as writer:
+    async with BatchWriter(own_database.url, durability="safe", delivery_timeout=3.0) as writer:
         writer.write("a", FIRST, 0.5)
         await writer.flush()
         monkeypatch.setattr(

@@ -98,9 +98,9 @@ def text_of(end: str, kind: str, series: str) -> str:
         text, action = BLOCKING, action.replace("WAITING", "time.sleep(60)")
     action = action.replace("; pass", "")
     if end == "return" or "forked" in end:  # or it would wait for a server for 120 seconds
-        text = text.replace("**options", "delivery_timeout=1, **options")
+        text = text.replace("**options", "delivery_timeout=3, **options")
     if end == "exception":
-        text = text.replace("**options", "delivery_timeout=1, **options")
+        text = text.replace("**options", "delivery_timeout=3, **options")
     return textwrap.dedent(START.replace("SERIES", series) + text.replace("END", action) + use)
 
 
