@@ -16,7 +16,12 @@ from hypothesis import HealthCheck, settings
 
 from tests.fix_loop import LOOPS, run
 
-pytest_plugins = ["tests.fix_balancer", "tests.fix_connection", "tests.fix_server"]
+pytest_plugins = [
+    "tests.fix_balancer",
+    "tests.fix_connection",
+    "tests.fix_server",
+    "tests.fix_state",
+]
 
 USUAL_HANDLERS: dict[signal.Signals, Any] = {
     signal.SIGHUP: signal.SIG_DFL,

@@ -5,6 +5,7 @@ Knows the forms that points of frames have; how they are compared is in `missing
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,28 @@ __all__ = ["not_stored"]
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
 
-async def not_stored(points: FramePoints, ask: Ask, rules: ColumnRules) -> FramePoints:
+async def not_stored(
+    points: FramePoints,
+    ask: Ask,
+    rules: ColumnRules,
+    is_new: Callable[[str], bool] = lambda _: False,
+) -> FramePoints:
     """Return those of the points that the database does not hold.
 
     Args:
         points: In the database's precision.
         ask: Runs a select and returns its answer as arrays.
         rules: How the points were read.
+        is_new: Tells whether a series has no points but those that this load has sent.
     """
     ours = _by_series(points)
-    columns = [
-        point_column(name, ours[name][0][missing], ours[name][1][missing], rules)
-        for name, missing in (await missing_points(ours, ask)).items()
-    ]
+    new = {name for name in ours if is_new(name)}
+    asked = {name: pair for name, pair in ours.items() if name not in new}
+    missing = await missing_points(asked, ask)
+    columns = []
+    for name, (timestamps, values) in ours.items():
+        which = slice(None) if name in new else missing[name]
+        columns.append(point_column(name, timestamps[which], values[which], rules))
     return FramePoints(points.rows, columns, [], points.missing)
 
 

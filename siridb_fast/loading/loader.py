@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.concurrency.waiting import wait_while_progressing
 from siridb_fast.concurrency.workers import WorkThread
-from siridb_fast.connection.config import Target
+from siridb_fast.connection.config import Target, config_of
 from siridb_fast.delivery.report import Delivery, Failure, OpenDelivery, Report
 from siridb_fast.errors import (
     ColumnError,
@@ -32,7 +33,10 @@ from siridb_fast.errors import (
     SiriDBError,
 )
 from siridb_fast.loading.already_stored import not_stored
+from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.expiry import Expiry
+from siridb_fast.loading.file_locks import FileLocks
+from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.options import LoadOptions, Progress
 from siridb_fast.loading.sources import Portion
@@ -71,6 +75,7 @@ class Loader:
 
     def __init__(self, target: Target, options: LoadOptions) -> None:
         self._options = options
+        self._config = config_of(target)
         self._writer = LoadWriter(
             target, unit=options.unit, **options.for_writer(), on_error=self._on_failure
         )
@@ -93,12 +98,24 @@ class Loader:
     async def load(self, source: Iterable[Portion]) -> Report:
         """Send all points of a source and wait until their fate is known.
 
+        No other load reads the same files into the same database meanwhile.
+
         Raises:
+            FileError: Another load does.
             ColumnError: A portion cannot be sent as it is; what came before it is delivered.
             DeliveryError: Not all points were delivered; has the report.
             RequestTimeout: No server took or answered anything for ``delivery_timeout`` seconds.
         """
         await self._open()
+        try:
+            locks = await self._lock(source)
+        except BaseException:
+            await self._leave()
+            raise
+        with locks:
+            return await self._load(source)
+
+    async def _load(self, source: Iterable[Portion]) -> Report:
         progress = asyncio.get_running_loop().create_task(self._keep_reporting_progress())
         try:
             await self._send_all(source)
@@ -122,12 +139,22 @@ class Loader:
             survey.expired, survey.expired_series = self._expiry.points, self._expiry.series
             survey.time_precision = self._writer.time_precision
         finally:
-            await self._writer.close()
-            await self._reading.close(READ_TIMEOUT)
-            await self._noting.close(READ_TIMEOUT)
+            await self._leave()
         return survey
 
     # ---- inside
+
+    async def _lock(self, source: Iterable[Portion]) -> FileLocks | nullcontext[None]:
+        if not isinstance(source, FileSource):
+            return nullcontext()
+        config, servers = self._config, await self._writer.servers()
+        return FileLocks(source.files, DatabaseId.of(config.dbname, config.hosts, servers))
+
+    async def _leave(self) -> None:
+        # With nothing sent.
+        await self._writer.close()
+        await self._reading.close(READ_TIMEOUT)
+        await self._noting.close(READ_TIMEOUT)
 
     async def _check(self, points: FramePoints) -> None:
         await self._while_progressing(self._writer.require_fit([*points.columns, *points.mixed]))
@@ -196,7 +223,9 @@ class Loader:
         self._missing += points.missing
         self._unnamed += points.unnamed
         if portion.maybe_stored:
-            missing = await not_stored(points, self._writer.query_arrays, self._reader.rules)
+            missing = await not_stored(
+                points, self._writer.query_arrays, self._reader.rules, self._writer.is_new
+            )
             await self._while_progressing(self._writer.take(missing.columns, delivery))
         return delivery
 

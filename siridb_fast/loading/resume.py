@@ -1,17 +1,21 @@
-"""Which files of a load are to be loaded, from where on: from the manifests beside them."""
+"""Which files of a load are to be loaded, from where on: from the manifest, or by comparing.
+
+A file of which nothing is noted, though a load is to go on, was perhaps loaded by another user or
+by a container that is gone; one that was changed since has other rows than those that are noted.
+Of both, each point is compared with the database before it is sent: all their rows may be stored.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 from typing import Self
 
 from siridb_fast.errors import FileError
-from siridb_fast.loading.manifest import MANIFEST_NAME, Manifest
+from siridb_fast.loading.manifest import EVERY_ROW, Entry, Manifest
 
-__all__ = ["Manifests", "Start"]
+__all__ = ["KnownFiles", "Start"]
 
 
 class Start(Enum):
@@ -19,54 +23,37 @@ class Start(Enum):
 
     FRESH = "fresh"  # there must be none
     RESUME = "resume"  # go on where it ended
+    COMPARE = "compare"  # load what the database does not have, whatever is noted
     RESTART = "restart"  # load all of them again
 
 
-class Manifests:
-    """The manifests of some files, which may lie in several folders.
+class KnownFiles:
+    """The files of a load, and how far each of them is.
 
     Args:
         files: All that are meant.
-        job: What `job_key` gives.
+        manifest: Of the load; it is closed with this.
         start: What becomes of files that are known.
-        hosts: Of the database.
-        servers: The uuids of its servers, if they are known.
 
     Raises:
-        FileError: A file was loaded before and ``start`` is `Start.FRESH`; or it has changed
-            since, or the manifest cannot be written.
+        FileError: A file was loaded before and ``start`` is `Start.FRESH`; or the manifest cannot
+            be written.
     """
 
-    def __init__(
-        self,
-        files: Sequence[Path],
-        job: str,
-        start: Start,
-        hosts: Sequence[str] = (),
-        servers: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, files: Sequence[Path], manifest: Manifest, start: Start) -> None:
+        self._manifest = manifest
         self._start = start
         self._may_withdraw = start is Start.RESTART  # nothing of it is known to be stored
+        self._compared: set[Path] = set()
         self.has_begun = False  # with points that leave
-        self._stack = ExitStack()
-        self._manifests: dict[Path, Manifest] = {}
         self.done: list[Path] = []
         self.todo: list[Path] = []
-        self.unknown: list[Path] = []  # of those to do
+        self.unknown: list[Path] = []  # of those to do, where others may be known
+        self.changed: list[Path] = []  # of those to do
         try:
-            for file in files:
-                folder = file.parent
-                if folder not in self._manifests:
-                    manifest = Manifest(
-                        folder / MANIFEST_NAME, job, ", ".join(sorted(hosts)), servers
-                    )
-                    self._manifests[folder] = self._stack.enter_context(manifest)
-                self._sort(file)
-            if start is Start.RESTART:
-                for folder, manifest in self._manifests.items():
-                    manifest.restart([file for file in files if file.parent == folder])
+            self._look_at(files)
         except BaseException:
-            self._stack.close()
+            manifest.close()
             raise
 
     def __enter__(self) -> Self:
@@ -77,12 +64,7 @@ class Manifests:
             if self._may_withdraw:
                 self._end_restart(is_kept=self.has_begun)
         finally:
-            self._stack.close()
-
-    @property
-    def paths(self) -> list[Path]:
-        """Of their SQLite files."""
-        return [manifest.path for manifest in self._manifests.values()]
+            self._manifest.close()
 
     @property
     def has_done(self) -> bool:
@@ -91,20 +73,28 @@ class Manifests:
 
     def dialect_of(self, file: Path) -> str:
         """Return how a file is read of which something is loaded, as it was noted; else ''."""
-        return self._of(file).dialect_of(file)
+        return "" if file in self._compared else self._manifest.dialect_of(file)
 
     def begin(self, file: Path, passes: str = "", dialect: str = "") -> tuple[int, int]:
-        """Begin with a file; return up to which row it is stored, and up to which it may be."""
-        entry = self._of(file).claim(file, passes, dialect)
-        return entry.delivered, entry.started
+        """Begin with a file; return up to which row it is stored, and up to which it may be.
+
+        Raises:
+            FileError: It is known since another load of it has ended.
+        """
+        is_anew = file in self._compared
+        entry = self._manifest.claim(file, passes, dialect, is_anew=is_anew)
+        if self._start is Start.FRESH:
+            _refuse_known(file, entry)
+        if entry.is_changed:
+            self._compared.add(file)
+        return (0, EVERY_ROW) if file in self._compared else (entry.delivered, entry.started)
 
     def start(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are about to leave."""
         if not self.has_begun and self._may_withdraw:
-            for manifest in self._manifests.values():
-                manifest.begin_restart()
+            self._manifest.begin_restart()
         self.has_begun = True
-        self._of(file).start(file, rows)
+        self._manifest.start(file, EVERY_ROW if file in self._compared else rows)
 
     def deliver(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are stored.
@@ -113,11 +103,11 @@ class Manifests:
         """
         if self._may_withdraw:
             self._end_restart(is_kept=True)
-        self._of(file).deliver(file, rows)
+        self._manifest.deliver(file, rows)
 
     def finish(self, file: Path) -> None:
         """Note that all of a file is stored."""
-        self._of(file).finish(file)
+        self._manifest.finish(file)
 
     def note_nothing_stored(self) -> None:
         """Note that no point was stored: what was known before a load anew stands."""
@@ -125,26 +115,47 @@ class Manifests:
             self._end_restart(is_kept=False)
             self.has_begun = False
 
+    def _look_at(self, files: Sequence[Path]) -> None:
+        if self._start is Start.RESTART:
+            self.todo += files
+            self._manifest.restart(files)
+        elif self._start is Start.COMPARE:
+            self.todo += files
+            self._compared.update(files)
+        else:
+            for file, entry in zip(files, self._manifest.look_up(files), strict=True):
+                self._sort(file, entry)
+            if self._start is Start.RESUME:
+                self._compared.update(self.unknown, self.changed)
+
     def _end_restart(self, *, is_kept: bool) -> None:
         self._may_withdraw = False
-        for manifest in self._manifests.values():
-            if is_kept:
-                manifest.keep_restart()
-            else:
-                manifest.withdraw_restart()
+        if is_kept:
+            self._manifest.keep_restart()
+        else:
+            self._manifest.withdraw_restart()
 
-    def _of(self, file: Path) -> Manifest:
-        return self._manifests[file.parent]
-
-    def _sort(self, file: Path) -> None:
-        entry = None if self._start is Start.RESTART else self._of(file).look_up(file)
-        if entry is None:
+    def _sort(self, file: Path, entry: Entry | None) -> None:
+        if self._start is Start.FRESH:
+            _refuse_known(file, entry)
+        elif entry is None:
             self.unknown.append(file)
-        if entry is not None and self._start is Start.FRESH and (entry.is_done or entry.started):
-            state = "was loaded already" if entry.is_done else "was loaded in part"
-            raise FileError(
-                f"it {state}; --resume loads what is left, --restart loads all of it, which "
-                "stores points twice that are still there",
-                file=str(file),
-            )
-        (self.done if entry is not None and entry.is_done else self.todo).append(file)
+        elif entry.is_changed:
+            self.changed.append(file)
+        elif entry.is_done:
+            self.done.append(file)
+            return
+        self.todo.append(file)
+
+
+def _refuse_known(file: Path, entry: Entry | None) -> None:
+    if entry is None or not (entry.is_done or entry.started):
+        return
+    state = "was loaded already" if entry.is_done else "was loaded in part"
+    if entry.is_changed:
+        state += ", and was changed since"
+    raise FileError(
+        f"it {state}; --resume loads what is left, --restart loads all of it, which stores points "
+        "twice that are still there",
+        file=str(file),
+    )

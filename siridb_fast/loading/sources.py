@@ -109,8 +109,8 @@ class SeriesPortion:
         """Do nothing: nobody has to know."""
 
 
-def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
-    """Yield what is to be loaded.
+def portions(data: Any, options: LoadOptions) -> Iterable[Portion]:
+    """Return what is to be loaded: files as a `FileSource`.
 
     Args:
         data: A frame of pandas, Polars or Arrow, a dataset or scanner of pyarrow, a structured
@@ -122,11 +122,14 @@ def portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
     Raises:
         ColumnError: It is nothing of that.
     """
+    if isinstance(data, (str, os.PathLike)):
+        return FileSource([data], options)
+    return _portions(data, options)
+
+
+def _portions(data: Any, options: LoadOptions) -> Iterator[Portion]:
     if isinstance(data, Mapping):
         yield _of_mapping(data, options)
-        return
-    if isinstance(data, (str, os.PathLike)):
-        yield from FileSource([data], options)
         return
     frames = _frames(data, options)
     if frames is not None:

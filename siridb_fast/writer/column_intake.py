@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -74,7 +73,7 @@ class ColumnIntake:
         self._on_type = on_type
         self._may_be_whole = may_be_whole
         self._last_turn = 0
-        self.new_series: Counter[str] = Counter()  # by type, of those that were checked
+        self.new_series: dict[str, str] = {}  # of those that were checked, and their types
         self.cut = 0  # values that a cast changes, of those that were checked
 
     async def take(
@@ -143,7 +142,7 @@ class ColumnIntake:
         type_ = self._coalescer.type_of(series)
         self.fitted(series, column)
         if type_ is None:
-            self.new_series[column.type] += 1
+            self.new_series[column.name] = column.type
         elif type_ != column.type:
             self.cut += count_cut(column.shown_values, type_)
 
@@ -154,7 +153,7 @@ class ColumnIntake:
             type_ = self._coalescer.type_of(series)
             if type_ is None:
                 self._coalescer.pin(series, mixed.type)
-                self.new_series[mixed.type] += 1
+                self.new_series[name] = mixed.type
             elif type_ != mixed.type:
                 others.setdefault(type_, []).append(code)
         for type_, codes in others.items():

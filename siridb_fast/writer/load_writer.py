@@ -5,6 +5,7 @@ Knows the inside of a writer; knows nothing of frames, files or portions.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Unpack
 
@@ -59,7 +60,12 @@ class LoadWriter(BatchWriter):
     def new_series(self) -> dict[str, int]:
         """How many series that were checked are new, by type."""
         intake = self._column_intake
-        return {} if intake is None else dict(intake.new_series)
+        return {} if intake is None else dict(Counter(intake.new_series.values()))
+
+    def is_new(self, name: str) -> bool:
+        """Tell whether a series that was checked is known not to have existed until then."""
+        intake = self._require_intake()
+        return name in intake.new_series and self._check_open().queries.may_list
 
     @property
     def cut(self) -> int:
@@ -75,6 +81,10 @@ class LoadWriter(BatchWriter):
     async def query_arrays(self, query: str) -> PointArrays:
         """Run a select; see `SiriDBClient.query_arrays`."""
         return await self._check_open().queries.select(query)
+
+    async def servers(self) -> list[str]:
+        """Return the uuids of the database's servers; none if the user may not list them."""
+        return await self._check_open().queries.servers()
 
     async def expirations(self) -> tuple[int | None, int | None]:
         """Return after how long the database forgets numbers and texts; None if it does not.

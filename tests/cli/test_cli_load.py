@@ -258,7 +258,7 @@ def test_dry_run_sends_nothing_and_says_what_it_would(own_database: Database) ->
     before = received(server.url("dbtest"))
     done = run_process("load", path, "--time", "ts", "--dry-run", url=own_database.url)
     assert received(own_database.url) == before
-    assert not (folder / "siridb-load.sqlite").exists()
+    assert manifest_entries(folder) == {}
     rows = figures(done.stdout)
     assert "nothing was sent" in done.stdout
     assert (rows["series"], rows["points"], rows["rows"]) == ("3", "12", "4")

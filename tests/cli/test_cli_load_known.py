@@ -57,7 +57,7 @@ def test_resume_of_what_was_never_begun_loads_all_and_says_so(
     path = write_table(tmp_path / "w.csv", WIDE)
     done = run_command("load", path, "--time", "ts", "--resume", url=seconds.url)
     assert stored_points(seconds.url) == points_of(["temp", "count", "text"], WIDE)
-    assert "loaded from the start" in done.stderr
+    assert "not known from an earlier load; the points that the database has" in done.stderr
 
 
 def test_options_of_the_url_do_not_make_another_load(seconds: Database, tmp_path: Path) -> None:
@@ -67,14 +67,25 @@ def test_options_of_the_url_do_not_make_another_load(seconds: Database, tmp_path
     assert "was loaded already" in done.stderr
 
 
-def test_file_that_changed_since_is_refused(seconds: Database, tmp_path: Path) -> None:
+def test_of_a_file_that_grew_or_was_changed_what_is_new_is_loaded(
+    seconds: Database, tmp_path: Path
+) -> None:
     path = write_table(tmp_path / "w.csv", WIDE)
-    run_command("load", path, "--time", "ts", url=seconds.url)
+    command: list[str | Path] = ["load", path, "--time", "ts"]
+    run_command(*command, url=seconds.url)
     with path.open("a") as file:
-        file.write(f"{START + 9},1,1,a\n")
-    for option in ([], ["--resume"]):
-        done = run_command("load", path, "--time", "ts", *option, url=seconds.url, code=2)
-        assert "it was changed since it was loaded" in done.stderr
+        file.write(f"{START + 9},1.5,1,a\n")
+    done = run_command(*command, url=seconds.url, code=2)
+    assert "was loaded already, and was changed since; --resume" in done.stderr
+    done = run_command(*command, "--resume", url=seconds.url)
+    assert "it was changed since it was loaded, or in part; the points that" in done.stderr
+    path.write_text(path.read_text().replace(f"{START + 9},1.5", f"{START + 9},2.5"))
+    run_command(*command, "--resume", url=seconds.url)
+    expected = points_of(["temp", "count", "text"], WIDE)
+    expected["temp"].update([(START + 9, 1.5), (START + 9, 2.5)])
+    expected["count"].update([(START + 9, 1)])
+    expected["text"].update([(START + 9, "a")])
+    assert stored_points(seconds.url) == expected
 
 
 @pytest.mark.parametrize("content", [None, b"this is no database" * 100])
@@ -82,12 +93,15 @@ def test_manifest_that_cannot_be_written_is_named(
     seconds: Database, tmp_path: Path, content: bytes | None
 ) -> None:
     path = write_table(tmp_path / "w.csv", WIDE)
-    manifest = tmp_path / "siridb-load.sqlite"
+    manifest = tmp_path / "state" / "siridb_fast" / "loads.sqlite"
+    manifest.parent.mkdir(parents=True)
     if content is None:
         manifest.mkdir()
     else:
         manifest.write_bytes(content)
-    done = run_command("load", path, "--time", "ts", url=seconds.url, code=2)
+    command: list[str | Path] = ["load", path, "--time", "ts"]
+    home = str(tmp_path / "state")
+    done = run_command(*command, url=seconds.url, code=2, XDG_STATE_HOME=home)
     assert str(manifest) in done.stderr
     assert stored_points(seconds.url) == {}
 
@@ -107,7 +121,7 @@ def test_file_that_another_process_loads_is_refused(
         os.kill(process.pid, signal.SIGSTOP)
         try:
             done = run_process("load", *options, "--resume", url=own_database.url, code=2)
-            assert f"process {process.pid} is loading it" in done.stderr
+            assert "another load of it into this database is under way" in done.stderr
         finally:
             os.kill(process.pid, signal.SIGCONT)
         process.communicate(timeout=50)

@@ -15,6 +15,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 import siridb_fast
+from siridb_fast.loading.manifest_file import default_path
 from siridb_fast.query.select import quote
 from tests.commands import COMMAND, environment
 
@@ -22,6 +23,7 @@ __all__ = [
     "START",
     "WIDE",
     "Points",
+    "forget_delivered",
     "manifest_entries",
     "points_of",
     "running_load",
@@ -74,8 +76,8 @@ def counted(timestamps: Any, values: Any) -> Counter[tuple[int, Any]]:
 
 
 def manifest_entries(folder: Path) -> dict[str, tuple[int, int, int]]:
-    """Return (delivered, started, is_done) of each file that the manifest of a folder knows."""
-    path = folder / "siridb-load.sqlite"
+    """Return (delivered, started, is_done) of each file of a folder that the manifest knows."""
+    path = default_path()
     if not path.exists():
         return {}
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as base:
@@ -83,7 +85,18 @@ def manifest_entries(folder: Path) -> dict[str, tuple[int, int, int]]:
             rows = base.execute("SELECT file, delivered, started, is_done FROM files").fetchall()
         except sqlite3.OperationalError:  # it is just being made
             return {}
-    return {file: (delivered, started, is_done) for file, delivered, started, is_done in rows}
+    return {
+        Path(file).name: tuple(numbers)
+        for file, *numbers in rows
+        if Path(file).parent == folder.resolve()
+    }
+
+
+def forget_delivered(file: Path) -> None:
+    """Have the manifest say of a file that was loaded that all of its rows may be stored."""
+    with closing(sqlite3.connect(default_path())) as base, base:
+        query = "UPDATE files SET delivered = 0, is_done = 0 WHERE file = ?"
+        assert base.execute(query, [str(file.resolve())]).rowcount == 1
 
 
 @contextmanager

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from siridb_fast.errors import ConfigError, FileError
+from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.file_source import FileSource, _read_options
-from siridb_fast.loading.manifest import job_key
+from siridb_fast.loading.manifest import Manifest, job_key
 from siridb_fast.loading.options import LoadOptions
-from siridb_fast.loading.resume import Manifests, Start
+from siridb_fast.loading.resume import KnownFiles, Start
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"delimiter": ";;"}, "delimiter is one ASCII character"),
@@ -91,28 +92,29 @@ def test_time_may_be_in_several_columns(
 TWO_TIMES = "begin,end,v\n2024-01-01,2024-01-02,1.5\n"
 
 
-def manifests_of(file: Path, start: Start) -> Manifests:
-    return Manifests([file], job_key("db"), start)
+def known(file: Path, start: Start) -> KnownFiles:
+    manifest = Manifest(file.parent / "noted.sqlite", job_key("db"), DatabaseId("db"))
+    return KnownFiles([file], manifest, start)
 
 
 def test_load_that_goes_on_reads_as_it_began(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text(TWO_TIMES)
-    with manifests_of(file, Start.FRESH) as manifests:
-        portions = iter(FileSource([file], LoadOptions(time="end"), manifests))
+    with known(file, Start.FRESH) as files:
+        portions = iter(FileSource([file], LoadOptions(time="end"), files))
         next(portions).on_leaving()
-    with manifests_of(file, Start.RESUME) as manifests:
-        source = FileSource([file], LoadOptions(), manifests)
+    with known(file, Start.RESUME) as files:
+        source = FileSource([file], LoadOptions(), files)
         assert [portion.current.roles.time for portion in source] == ["end"]
 
 
 def test_file_of_which_nothing_left_is_guessed_anew(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text(TWO_TIMES)
-    with manifests_of(file, Start.FRESH) as manifests:
-        next(iter(FileSource([file], LoadOptions(time="end"), manifests)))
-    with manifests_of(file, Start.RESUME) as manifests:
-        assert manifests.dialect_of(file) == ""
+    with known(file, Start.FRESH) as files:
+        next(iter(FileSource([file], LoadOptions(time="end"), files)))
+    with known(file, Start.RESUME) as files:
+        assert files.dialect_of(file) == ""
 
 
 def test_number_that_contradicts_the_guess_is_found_before_the_first_point_leaves(

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from siridb_fast.errors import FileError
-from siridb_fast.loading.manifest import MANIFEST_NAME, Entry, Manifest, job_key
+from siridb_fast.loading.database_id import DatabaseId
+from siridb_fast.loading.manifest import Entry, Manifest, job_key
 from tests.spool.failing_disk import ERRORS, on_disk
 
 JOB = job_key("db", time="ts")
+DATABASE = DatabaseId.of("db", ["host"], ["one"])
+NAME = "noted.sqlite"
 MOST_STATEMENTS = 30  # of one call
 
 
@@ -24,7 +27,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def look_up(manifest: Manifest, file: Path) -> None:
-    manifest.look_up(file)
+    manifest.look_up([file])
 
 
 def claim(manifest: Manifest, file: Path) -> None:
@@ -70,11 +73,11 @@ STEPS: dict[str, tuple[list[Callable[[Manifest, Path], None]], Entry | None]] = 
 def test_call_says_what_is_wrong_and_works_once_the_disk_does(
     file: Path, call: str, error: str
 ) -> None:
-    path = file.parent / MANIFEST_NAME
+    path = file.parent / NAME
     steps, expected = STEPS[call]
     for number in range(MOST_STATEMENTS):
         path.unlink(missing_ok=True)
-        with on_disk(ERRORS[error]) as disk, Manifest(path, JOB) as manifest:
+        with on_disk(ERRORS[error]) as disk, Manifest(path, JOB, DATABASE) as manifest:
             manifest.claim(file)
             manifest.start(file, 8)
             manifest.deliver(file, 5)  # written down with what comes next
@@ -88,8 +91,8 @@ def test_call_says_what_is_wrong_and_works_once_the_disk_does(
                     disk.mend()
                     step(manifest, file)
             disk.mend()
-        with Manifest(path, JOB) as manifest:
-            assert manifest.look_up(file) == expected
+        with Manifest(path, JOB, DATABASE) as manifest:
+            assert manifest.look_up([file]) == [expected]
         if not disk.failures:
             assert number > 0
             return
@@ -98,19 +101,19 @@ def test_call_says_what_is_wrong_and_works_once_the_disk_does(
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_open_and_close_say_what_is_wrong(file: Path, error: str) -> None:
-    path = file.parent / MANIFEST_NAME
+    path = file.parent / NAME
     for number in range(MOST_STATEMENTS):
         path.unlink(missing_ok=True)
         with on_disk(ERRORS[error]) as disk:
             disk.fail_after(number)
             try:
-                with Manifest(path, JOB) as manifest:
+                with Manifest(path, JOB, DATABASE) as manifest:
                     manifest.claim(file)
                     manifest.start(file, 8)
             except FileError as exc:
                 assert exc.file == str(path)  # noqa: PT017 - or none
             disk.mend()
-        with Manifest(path, JOB) as manifest:
+        with Manifest(path, JOB, DATABASE) as manifest:
             assert manifest.claim(file) in (Entry(0, 0, is_done=False), Entry(0, 8, is_done=False))
         if not disk.failures:
             return
@@ -121,8 +124,8 @@ def test_open_and_close_say_what_is_wrong(file: Path, error: str) -> None:
 def test_manifest_that_is_deleted_while_it_is_open_is_made_anew(
     file: Path, call: Callable[[Manifest, Path], None]
 ) -> None:
-    path = file.parent / MANIFEST_NAME
-    with Manifest(path, JOB, "host", ["one"]) as manifest:
+    path = file.parent / NAME
+    with Manifest(path, JOB, DATABASE) as manifest:
         manifest.claim(file)
         manifest.start(file, 8)
         manifest.deliver(file, 7)
@@ -130,15 +133,16 @@ def test_manifest_that_is_deleted_while_it_is_open_is_made_anew(
         call(manifest, file)
         assert path.exists()
         path.unlink()
-    with Manifest(path, JOB, "host", ["one"]) as manifest:
-        assert manifest.look_up(file) == Entry(7, 9 if call is start else 8, is_done=False)
-    assert {name.name for name in file.parent.iterdir()} == {MANIFEST_NAME, file.name}
+    with Manifest(path, JOB, DATABASE) as manifest:
+        rows = 9 if call is start else 8
+        assert manifest.look_up([file]) == [Entry(7, rows, is_done=False)]
+    assert {name.name for name in file.parent.iterdir()} == {NAME, file.name}
 
 
 def test_file_that_takes_the_place_of_a_manifest_is_left(file: Path) -> None:
-    path = file.parent / MANIFEST_NAME
+    path = file.parent / NAME
     away = path.with_name("away")
-    with Manifest(path, JOB) as manifest:
+    with Manifest(path, JOB, DATABASE) as manifest:
         manifest.claim(file)
         path.rename(away)
         path.write_text("another file")
@@ -147,5 +151,5 @@ def test_file_that_takes_the_place_of_a_manifest_is_left(file: Path) -> None:
         assert path.read_text() == "another file"
         away.replace(path)
         manifest.start(file, 8)
-    with Manifest(path, JOB) as manifest:
-        assert manifest.look_up(file) == Entry(0, 8, is_done=False)
+    with Manifest(path, JOB, DATABASE) as manifest:
+        assert manifest.look_up([file]) == [Entry(0, 8, is_done=False)]

@@ -4,8 +4,6 @@ import asyncio
 import csv
 import io
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from siridb_fast.spool.store import Spool
 from siridb_fast.testing import FaultProxy
 from tests.commands import run_command
 from tests.fix_server import Database
-from tests.loading.load_runs import write_table
+from tests.loading.load_runs import forget_delivered, write_table
 from tests.names.points import TIMES, as_points
 
 pytestmark = [pytest.mark.one_loop, pytest.mark.usefixtures("fast_retry")]
@@ -102,8 +100,7 @@ async def test_load_is_resumed_beside_texts_that_are_not_utf_8(
     write_table(file, {"at": [at for at, _ in OURS], "text": [value for _, value in OURS]})
     command: list[str | Path] = ["load", file, "--time", "at"]
     await asyncio.to_thread(run_command, *command, url=database.url)
-    with closing(sqlite3.connect(tmp_path / "siridb-load.sqlite")) as base, base:
-        base.execute("UPDATE files SET delivered = 0, is_done = 0")
+    forget_delivered(file)
     await asyncio.to_thread(run_command, *command, "--resume", url=database.url)
     assert await held(database) == expected(odd_points(), {"text": OURS})
 

@@ -1,9 +1,7 @@
 """Names that mean something elsewhere, by every way into a database: all points arrive, once."""
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from siridb_fast.spool.store import Spool
 from siridb_fast.testing import FaultProxy
 from tests.commands import run_command
 from tests.fix_server import Database
-from tests.loading.load_runs import write_table
+from tests.loading.load_runs import forget_delivered, write_table
 from tests.names.points import KINDS, NAMES, Points, arrays_of, held, points_of
 
 pytestmark = [pytest.mark.one_loop, pytest.mark.usefixtures("fast_retry")]
@@ -241,8 +239,7 @@ async def resumed(database: Database, path: Path, columns: dict[str, Any], *opti
     await load_file(database, path, columns, *options)
     dropped = ",".join(map(quote, NAMES[1::2]))  # "__timeit__" stays
     database.server.api.query(database.name, f"drop series {dropped} set ignore_threshold true")
-    with closing(sqlite3.connect(path.parent / "siridb-load.sqlite")) as base, base:
-        base.execute("UPDATE files SET delivered = 0, is_done = 0")
+    forget_delivered(path)
     await asyncio.to_thread(run_command, "load", path, *options, "--resume", url=database.url)
 
 

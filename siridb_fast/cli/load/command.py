@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import typer
 
@@ -35,9 +36,11 @@ from siridb_fast.cli.load.csv_options import (
 from siridb_fast.cli.load.dialects import dialect_lines
 from siridb_fast.cli.load.options import (
     CastOption,
+    CompareOption,
     DryRunOption,
     FloorOption,
     IgnoreOption,
+    ManifestOption,
     MaxMemoryOption,
     PathsArgument,
     RestartOption,
@@ -58,15 +61,20 @@ from siridb_fast.concurrency.loops import run
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import DeliveryError, SiriDBError, UserAuthError
 from siridb_fast.files.open import find_files
+from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.loader import Loader
-from siridb_fast.loading.manifest import job_key
+from siridb_fast.loading.manifest import Manifest, job_key
+from siridb_fast.loading.manifest_file import default_path
 from siridb_fast.loading.options import LoadOptions
-from siridb_fast.loading.resume import Manifests, Start
+from siridb_fast.loading.resume import KnownFiles, Start
 
 __all__ = ["load"]
 
 MIB = 1024 * 1024
+STARTS = ("--resume", "--compare", "--restart")
+UNKNOWN = "not known from an earlier load"
+CHANGED = "it was changed since it was loaded, or in part"
 HAS_URL = re.compile(r"^(--url=|-u(?=.)).*", re.DOTALL)
 
 
@@ -100,7 +108,9 @@ def load(
     cast: CastOption = False,
     floor: FloorOption = False,
     resume: ResumeOption = False,
+    compare: CompareOption = False,
     restart: RestartOption = False,
+    manifest: ManifestOption = None,
     dry_run: DryRunOption = False,
     max_memory: MaxMemoryOption = 32,
     max_rate: MaxRateOption = None,
@@ -108,12 +118,12 @@ def load(
 ) -> None:
     """Load files into the database.
 
-    What was delivered is written down in siridb-load.sqlite beside the files. After Ctrl+C, an
-    error or a crash, the same command with --resume loads what is missing, and nothing twice.
+    What was delivered is noted (--manifest). After Ctrl+C, an error or a crash, the same command
+    with --resume loads what is missing, and nothing twice.
     """
     keep_memory_small()
-    if resume and restart:
-        raise UsageFault("--resume and --restart exclude each other")
+    if resume + compare + restart > 1:
+        raise UsageFault("--resume, --compare and --restart exclude each other")
     options = LoadOptions(
         timeout=timeout,
         time=time or None,
@@ -148,8 +158,9 @@ def load(
     if dry_run:
         _survey(paths, options, target)
         return
-    start = Start.RESUME if resume else Start.RESTART if restart else Start.FRESH
-    _load(paths, options, target, start)
+    asked = {Start.RESUME: resume, Start.COMPARE: compare, Start.RESTART: restart}
+    start = next((start for start, is_asked in asked.items() if is_asked), Start.FRESH)
+    _load(paths, options, target, start, manifest or default_path())
 
 
 def _types(given: list[str]) -> dict[str, str]:
@@ -172,21 +183,23 @@ def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
     print_survey(survey, source)
 
 
-def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) -> None:
+def _load(
+    paths: list[str], options: LoadOptions, target: Target, start: Start, manifest: Path
+) -> None:
     files = find_files(paths)
     with ExitStack() as stack:
-        hosts = list(map(str, target.config.hosts))
-        job = _job(options, target.config.dbname)
-        servers = run(_servers_of(target))
-        manifests = stack.enter_context(Manifests(files, job, start, hosts, servers))
-        for file in manifests.done:
+        config = target.config
+        database = DatabaseId.of(config.dbname, config.hosts, run(_servers_of(target)))
+        noted = Manifest(manifest, _job(options, config.dbname), database)
+        known = stack.enter_context(KnownFiles(files, noted, start))
+        for file in known.done:
             note(f"{file}: loaded already")
-        if not manifests.todo:
+        if not known.todo:
             return
-        if start is Start.RESUME:
-            for file in manifests.unknown:
-                note(f"{file}: not known from an earlier load, loaded from the start")
-        source = FileSource(manifests.todo, options, manifests)
+        for files, why in ((known.unknown, UNKNOWN), (known.changed, CHANGED)):
+            for file in files:
+                note(f"{file}: {why}; the points that the database has are left out")
+        source = FileSource(known.todo, options, known)
         bar = stack.enter_context(closing(LoadBar(source)))
         loader = Loader(target.config, bar.shown_in(options))
         try:
@@ -196,7 +209,7 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
             if isinstance(exc.report, Report):
                 _print_report(exc.report, source)
             warn(reason_of(exc))
-            _note_how_to_go_on(manifests, loader, start)
+            _note_how_to_go_on(known, loader, start)
             raise typer.Exit(ExitCode.INCOMPLETE) from None
         except (SiriDBError, OSError, KeyboardInterrupt, SystemExit) as exc:
             bar.close()
@@ -204,12 +217,16 @@ def _load(paths: list[str], options: LoadOptions, target: Target, start: Start) 
                 note(line)
             for text in _notes(exc):
                 note(text[0].upper() + text[1:])
-            _note_how_to_go_on(manifests, loader, start)
+            _note_how_to_go_on(known, loader, start)
             raise
         bar.close()
         _print_report(report, source)
         _warn_of_times(loader)
-        if not report.points and start is not Start.RESUME and (report.rows or source.bad_lines):
+        if (
+            not report.points
+            and start not in (Start.RESUME, Start.COMPARE)
+            and (report.rows or source.bad_lines)
+        ):
             missing = "no point was loaded: all values are missing"
             warn(missing if report.rows else "no line was loaded: all were left out")
             raise typer.Exit(ExitCode.INCOMPLETE)
@@ -253,12 +270,12 @@ def _notes(exc: BaseException) -> list[str]:
     return notes
 
 
-def _note_how_to_go_on(manifests: Manifests, loader: Loader, start: Start) -> None:
+def _note_how_to_go_on(known: KnownFiles, loader: Loader, start: Start) -> None:
     # What stores every point once. Of a load that has sent nothing it is the load again.
     _warn_of_times(loader)
     if not loader.has_stored:
-        manifests.note_nothing_stored()
-    if manifests.has_begun or start is Start.RESUME:
+        known.note_nothing_stored()
+    if known.has_begun or start in (Start.RESUME, Start.COMPARE):
         note(_command("--resume"))
     elif start is Start.RESTART:
         note("Nothing was stored anew, and what was delivered before is still noted.")
@@ -272,7 +289,7 @@ def _warn_of_times(loader: Loader) -> None:
 
 def _command(option: str) -> str:
     command, *arguments = sys.argv[1:]
-    repeated = [argument for argument in arguments if argument not in ("--resume", "--restart")]
+    repeated = [argument for argument in arguments if argument not in STARTS]
     shown = ["siridb-fast", command, option, *_without_url(repeated)]
     return f"Go on with: {shlex.join(shown)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,9 +11,11 @@ from siridb_fast.cli.options import Precision
 
 __all__ = [
     "CastOption",
+    "CompareOption",
     "DryRunOption",
     "FloorOption",
     "IgnoreOption",
+    "ManifestOption",
     "MaxMemoryOption",
     "PathsArgument",
     "RestartOption",
@@ -135,13 +138,31 @@ ResumeOption = Annotated[
     typer.Option(
         "--resume",
         help="Go on with a load that was interrupted, exactly where it ended; files that are "
-        "loaded already are left out. Nobody else may write points of the same series and "
-        "times meanwhile.",
+        "loaded already are left out. Of files that are not known here, or were changed since, "
+        "the points are left out that the database has. Nobody else may write points of the same "
+        "series and times meanwhile.",
+    ),
+]
+CompareOption = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="As --resume, and compare all points with the database, whatever is noted of the "
+        "files: after a backup was restored, say.",
     ),
 ]
 RestartOption = Annotated[
     bool,
     typer.Option("--restart", help="Load all again, whatever was loaded of it before."),
+]
+ManifestOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        dir_okay=False,
+        help="The SQLite file in which it is noted what was delivered. By default that of all "
+        "loads of this user, in Linux ~/.local/state/siridb_fast/loads.sqlite.",
+    ),
 ]
 DryRunOption = Annotated[
     bool,
