@@ -17,7 +17,7 @@ from unittest import mock
 
 import siridb_fast.cli
 
-__all__ = ["COMMAND", "environment", "run_command", "run_process"]
+__all__ = ["COMMAND", "environment", "figures", "run_command", "run_process"]
 
 COMMAND = [sys.executable, "-m", "siridb_fast"]
 
@@ -65,6 +65,12 @@ def run_command(
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
+
+
+def figures(text: str) -> dict[str, str]:
+    """Return the rows of the summary."""
+    rows = [line.split("│") for line in text.splitlines() if "│" in line]
+    return {row[1].strip(): row[2].strip() for row in rows}
 
 
 @contextmanager

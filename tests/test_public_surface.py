@@ -30,9 +30,9 @@ SURFACE = {
     "Failure": "error points series",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """
-        bytes changed changed_points cut expired expired_series in_doubt in_doubt_points
-        is_complete missing new_series packages points rejected rejected_points require_complete
-        rows seconds series spooled unnamed""",
+        already_stored bytes changed changed_points cut expired expired_series in_doubt
+        in_doubt_points is_complete missing new_series packages points rejected rejected_points
+        require_complete rows seconds series spooled unnamed""",
     "SeriesHandle": "append name",
     "SiriDBAsyncConnection": "close connect connected insert query query_arrays",
     "SiriDBClient": """

@@ -69,7 +69,8 @@ class Report:
     them. ``new_series`` are the series that were not there before, counted by their types;
     ``unnamed`` the rows that were left out because a label of their series is missing; ``cut`` the
     values that ``on_type="cast"`` changed: fractions of series of integers, and integers that are
-    not exact as floats.
+    not exact as floats; ``already_stored`` the points that were compared with the database, and
+    left out because it has them.
     """
 
     points: int
@@ -91,6 +92,7 @@ class Report:
     new_series: Mapping[str, int] = field(default_factory=dict, hash=False)
     cut: int = 0
     unnamed: int = 0
+    already_stored: int = 0
 
     @property
     def is_complete(self) -> bool:

@@ -16,7 +16,7 @@ from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.delivery.missing_points import Arrays, Ask, missing_points
 from siridb_fast.loading.frame_reader import FramePoints
 
-__all__ = ["not_stored"]
+__all__ = ["arrays_of", "not_stored"]
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -35,7 +35,7 @@ async def not_stored(
         rules: How the points were read.
         is_new: Tells whether a series has no points but those that this load has sent.
     """
-    ours = _by_series(points)
+    ours = arrays_of(points)
     new = {name for name in ours if is_new(name)}
     asked = {name: pair for name, pair in ours.items() if name not in new}
     missing = await missing_points(asked, ask)
@@ -43,11 +43,12 @@ async def not_stored(
     for name, (timestamps, values) in ours.items():
         which = slice(None) if name in new else missing[name]
         columns.append(point_column(name, timestamps[which], values[which], rules))
-    return FramePoints(points.rows, columns, [], points.missing)
+    stored = sum(int((~is_missing).sum()) for is_missing in missing.values())
+    return FramePoints(points.rows, columns, [], points.missing, already_stored=stored)
 
 
-def _by_series(points: FramePoints) -> Arrays:
-    # The points of each series, however often it comes.
+def arrays_of(points: FramePoints) -> Arrays:
+    """Return the timestamps and values of each series, however often it comes."""
     found: dict[str, list[tuple[NumpyArray, NumpyArray]]] = {}
     for column in points.columns:
         timestamps, values = column.plain()

@@ -45,6 +45,7 @@ class FramePoints:
     mixed: list[MixedRows]
     missing: int  # cells that are left out
     unnamed: int = 0  # rows that are left out, as a label is missing
+    already_stored: int = 0  # points that are left out, as the database has them
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class Loader:
         self._writer = LoadWriter(
             target, unit=options.unit, **options.for_writer(), on_error=self._on_failure
         )
-        self._rows = self._missing = self._unnamed = self._rows_done = 0
+        self._rows = self._missing = self._unnamed = self._already_stored = self._rows_done = 0
         self._total_rows: int | None = None
         self.has_stored = False  # a point, or it may have
         self._pending: deque[tuple[Portion, Delivery, int]] = deque()
@@ -226,6 +226,7 @@ class Loader:
             missing = await not_stored(
                 points, self._writer.query_arrays, self._reader.rules, self._writer.is_new
             )
+            self._already_stored += missing.already_stored
             await self._while_progressing(self._writer.take(missing.columns, delivery))
         return delivery
 
@@ -287,6 +288,7 @@ class Loader:
             series=self._writer.stats().series,
             missing=self._missing,
             unnamed=self._unnamed,
+            already_stored=self._already_stored,
             expired=self._expiry.points,
             expired_series=self._expiry.series,
             new_series=new_series,

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import siridb_fast
-from tests.commands import run_command, run_process
+from tests.commands import figures, run_command, run_process
 from tests.fix_server import Database
 from tests.loading.load_runs import (
     START,
@@ -66,12 +66,6 @@ def test_user_who_may_only_insert_loads_dates_as_the_error_says(
         code=2,
     ).stderr
     assert "that of the database is s" in error
-
-
-def figures(text: str) -> dict[str, str]:
-    """Return the rows of the summary."""
-    rows = [line.split("│") for line in text.splitlines() if "│" in line]
-    return {row[1].strip(): row[2].strip() for row in rows}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -81,7 +81,7 @@ def test_database_whose_servers_may_not_be_listed_is_known_by_its_hosts(file: Pa
 
 
 def test_lock_ends_with_the_process_that_has_it(file: Path) -> None:
-    command = [sys.executable, "-c", HOLD, file]
+    command = [sys.executable, "-c", HOLD, str(file)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
@@ -132,7 +132,7 @@ def test_processes_exclude_each_other_without_locks_of_open_files(
 ) -> None:
     # As in systems other than Linux.
     monkeypatch.delattr("fcntl.F_OFD_SETLK")
-    command = [sys.executable, "-c", "import fcntl; del fcntl.F_OFD_SETLK\n" + HOLD, file]
+    command = [sys.executable, "-c", "import fcntl; del fcntl.F_OFD_SETLK\n" + HOLD, str(file)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None

@@ -14,7 +14,7 @@ import pytest
 
 import siridb_fast
 from siridb_fast.query.select import quote
-from tests.commands import run_command
+from tests.commands import figures, run_command
 from tests.fix_server import Database
 from tests.loading.load_runs import START, Points, stored_points, write_table
 
@@ -130,7 +130,8 @@ def test_compare_restores_what_the_database_lost_though_all_is_noted(
     run_command(*command, url=seconds.url)
     remove_later_half(seconds.url, ["f", "i"], columns)
     assert "loaded already" in run_command(*command, "--resume", url=seconds.url).stderr
-    run_command(*command, "--compare", url=seconds.url)
+    done = run_command(*command, "--compare", url=seconds.url)
+    assert figures(done.stdout)["points stored already"] == f"{ROWS:,}"
     assert stored_points(seconds.url) == expected(columns)
     assert "loaded already" in run_command(*command, "--resume", url=seconds.url).stderr
 

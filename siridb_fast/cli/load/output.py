@@ -86,6 +86,7 @@ def print_report(report: Report, source: FileSource) -> None:
         ("missing cells", report.missing),
         *_unless_0("bad lines left out", source.bad_lines),
         *_unless_0("rows without a label", report.unnamed),
+        *_unless_0("points stored already", report.already_stored),
         *_unless_0("values cut", report.cut),
         *_unless_0("not delivered", report.rejected_points),
         *_unless_0("in doubt", report.in_doubt_points),
