@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from siridb_fast.client.client import SiriDBClient
     from siridb_fast.client.connect import connect
     from siridb_fast.client.create_database import create_database
-    from siridb_fast.client.load_data import load
+    from siridb_fast.client.load_data import load, verify
     from siridb_fast.client.siridb_connector import (
         SiriDBAsyncConnection,
         SiriDBProtocol,
@@ -67,7 +67,9 @@ if TYPE_CHECKING:
         UserAuthError,
         WriterClosedError,
     )
+    from siridb_fast.loading.differences import Difference
     from siridb_fast.loading.options import Progress
+    from siridb_fast.loading.verification import Verification
     from siridb_fast.protocol._qpack import packb, unpackb
     from siridb_fast.spool.options import SpoolOptions
     from siridb_fast.writer.writer import BatchWriter
@@ -93,6 +95,7 @@ __all__ = [
     "Delivered",
     "Delivery",
     "DeliveryError",
+    "Difference",
     "Failure",
     "FileError",
     "ForkedError",
@@ -125,6 +128,7 @@ __all__ = [
     "UnknownPackageError",
     "UnpackError",
     "UserAuthError",
+    "Verification",
     "WriterClosedError",
     "async_connect",
     "async_server_info",
@@ -136,6 +140,7 @@ __all__ = [
     "packb",
     "run",
     "unpackb",
+    "verify",
 ]
 
 HOMES = {  # each public name below its module
@@ -143,7 +148,7 @@ HOMES = {  # each public name below its module
     "client.client": "SiriDBClient",
     "client.connect": "connect",
     "client.create_database": "create_database",
-    "client.load_data": "load",
+    "client.load_data": "load verify",
     "client.siridb_connector": """
         SiriDBAsyncConnection SiriDBProtocol async_connect async_server_info""",
     "client.siridb_connector_blocking": "SiriDBConnection",
@@ -163,7 +168,9 @@ HOMES = {  # each public name below its module
         ServerMessageError SiriDBError SpoolError SpoolFullError SpoolLockedError
         TableError UnknownDatabaseError UnknownPackageError UnpackError UserAuthError
         WriterClosedError""",
+    "loading.differences": "Difference",
     "loading.options": "Progress",
+    "loading.verification": "Verification",
     "protocol._qpack": "packb unpackb",
     "spool.options": "SpoolOptions",
     "writer.writer": "BatchWriter",

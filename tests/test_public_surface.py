@@ -17,7 +17,7 @@ SURFACE = {
         write write_arrays write_many write_rows write_tick""",
     "BlockingClient": """
         close config connected from_config insert insert_packed is_closed load
-        query query_arrays query_arrow query_frame writer""",
+        query query_arrays query_arrow query_frame verify writer""",
     "BlockingDelivery": "is_done wait",
     "BlockingWriter": """
         close drain flush series stats ticker time_precision
@@ -27,6 +27,7 @@ SURFACE = {
         on_doubt password ssl timeout username window""",
     "Delivered": "bytes host latency points seconds series",
     "Delivery": "is_done",
+    "Difference": "kind series stored timestamp value",
     "Failure": "error points series",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """
@@ -37,7 +38,7 @@ SURFACE = {
     "SiriDBAsyncConnection": "close connect connected insert query query_arrays",
     "SiriDBClient": """
         close config connect connected from_config from_url insert insert_packed is_closed load
-        open query query_arrays query_arrow query_frame wait_closed writer""",
+        open query query_arrays query_arrow query_frame verify wait_closed writer""",
     "SiriDBConn": """
         MAX_RECONNECT_TIMEOUT MAX_RECONNECT_WAIT_TIME MAX_WRITE_RETRY RECONNECT_ATTEMPT
         close connect insert is_connected query query_arrays wait_closed""",
@@ -50,6 +51,9 @@ SURFACE = {
         buffered buffered_bytes changed bytes delivered fast in_doubt in_flight max_buffered
         packages packages_in_flight rejected retries series settled slow spooled unsafe written""",
     "Ticker": "names write write_block",
+    "Verification": """
+        by_series changed differences doubled expired is_complete missing points repaired rows
+        series time_precision""",
 }
 OPENED_BY_CONSTRUCTOR = {"connect", "from_url", "open", "wait_closed"}  # or within `close`
 TWINS = [(BlockingWriter, BatchWriter), (BlockingClient, SiriDBClient)]

@@ -29,6 +29,7 @@ class Entry:
 
 COMMANDS = {  # in the order of the help
     "load": Entry("load.command", "Load files into the database."),
+    "verify": Entry("load.verify", "Tell whether files are in the database, each point once."),
     "query": Entry("query.command", "Run a query and show, save or draw its answer."),
     "ping": Entry("status", "Ask every server of the URL whether it answers, and how fast."),
     "info": Entry(
@@ -48,8 +49,8 @@ WITH_PLOT = ("query", "bench")
 EPILOG = (
     "Exit codes: 0 all is well; 1 the server or the connection failed, or bench could not remove "
     "what it had written; 2 wrong usage or bad input; 3 load could not deliver some of the "
-    "points, or none of the rows had one, or spool could not read some of its packages; 130 "
-    "stopped by Ctrl+C; 143 stopped by SIGTERM."
+    "points, or none of the rows had one, verify found differences, or spool could not read some "
+    "of its packages; 130 stopped by Ctrl+C; 143 stopped by SIGTERM."
 )
 
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.client.client import SiriDBClient
-from siridb_fast.client.load_data import load
+from siridb_fast.client.load_data import load, verify
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.concurrency.loops import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+    from siridb_fast.loading.verification import Verification
     from siridb_fast.protocol._wire import PayloadBytes
     from siridb_fast.writer._point_intake import SeriesHandle
     from siridb_fast.writer._ticker import Ticker
@@ -159,6 +160,12 @@ class BlockingClient(Unpicklable):
     def load(self, data: object, **options: Unpack[LoadKeywords]) -> Report:
         """Load whole frames, columns or streams of them; see `siridb_fast.load`."""
         return load(data, self, **options)
+
+    def verify(
+        self, data: object, *, repair: bool = False, **options: Unpack[LoadKeywords]
+    ) -> Verification:
+        """Tell whether all of some data is stored, each point once; see `siridb_fast.verify`."""
+        return verify(data, self, repair=repair, **options)
 
     def writer(
         self, *, handle_sigterm: bool = True, **options: Unpack[WriterKeywords]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from siridb_fast.client.binding import ClusterBinding, State
 from siridb_fast.client.database import Database
-from siridb_fast.client.load_data import load_data
+from siridb_fast.client.load_data import load_data, verify_data
 from siridb_fast.client.options import FrameKeywords, InsertKeywords
 from siridb_fast.concurrency.fork import Unpicklable
 from siridb_fast.connection.config import Config, OnDoubt, config_of, describe, parse_url
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+    from siridb_fast.loading.verification import Verification
     from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = ["SiriDBClient"]
@@ -44,8 +45,8 @@ logger = logging.getLogger("siridb_fast")
 class SiriDBClient(Unpicklable):
     """A client of one SiriDB database, with a connection to each server it is given.
 
-    Takes what that of siridb-connector takes. It may be made outside an event loop and belongs to
-    the loop that `connect` runs in; after that loop has ended, another may call `connect`.
+    Takes what that of siridb-connector takes. It belongs to the event loop that `connect` runs in;
+    after that loop has ended, another may call `connect`.
 
     Args:
         username: A user of the database.
@@ -316,9 +317,8 @@ class SiriDBClient(Unpicklable):
 
         Also raises what `query` does.
         """
-        return await self._database.query_arrays(
-            query, time_precision, timeout, all_points=all_points
-        )
+        ask = self._database.query_arrays
+        return await ask(query, time_precision, timeout, all_points=all_points)
 
     async def query_frame(
         self,
@@ -370,17 +370,17 @@ class SiriDBClient(Unpicklable):
         return await self._database.query_arrow(query, time_precision, timeout, options)
 
     async def load(self, data: object, **options: Unpack[LoadKeywords]) -> Report:
-        """Load whole frames, columns or streams of them; see `siridb_fast.load`.
-
-        With connections of its own; the client need not be connected.
-        """
+        """Load frames, columns or files, by connections of its own; see `siridb_fast.load`."""
         return await load_data(data, self, LoadOptions.of(options))
 
-    def writer(self, **options: Unpack[WriterKeywords]) -> BatchWriter:
-        """Return a `BatchWriter` to the same servers; it has connections of its own.
+    async def verify(
+        self, data: object, *, repair: bool = False, **options: Unpack[LoadKeywords]
+    ) -> Verification:
+        """Tell whether all of some data is stored, once; see `siridb_fast.verify`."""
+        return await verify_data(data, self, LoadOptions.of(options), repair=repair)
 
-        ``async with client.writer() as writer: …``. The client need not be connected.
-        """
+    def writer(self, **options: Unpack[WriterKeywords]) -> BatchWriter:
+        """Return a `BatchWriter` to the same servers, which has connections of its own."""
         writer = BatchWriter(self, **options)
         self._writers.add(writer)
         return writer
@@ -392,7 +392,7 @@ class SiriDBClient(Unpicklable):
     async def _request(
         self, type_: int, payload: PayloadBytes, timeout: float, **options: Any
     ) -> Any:
-        cluster, on_doubt = self._binding.here(), self._config.on_doubt
+        options["on_doubt"] = self._config.on_doubt
         return await request_with_failover(
-            cluster, type_, payload, timeout, on_doubt=on_doubt, **options
+            self._binding.here(), type_, payload, timeout, **options
         )

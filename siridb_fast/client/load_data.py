@@ -1,18 +1,23 @@
-"""Loading of frames and files, whose modules are imported when it is first used.
+"""Loading and verifying of frames and files, whose modules are imported when they are first used.
 
 Most programs load nothing, and need not wait for these modules when they start.
 """
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Unpack
 
 from siridb_fast.concurrency.loops import refuse_running_loop, run
 from siridb_fast.connection.config import Target
 from siridb_fast.delivery.report import Report
+from siridb_fast.errors import ColumnError
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
 
-__all__ = ["load", "load_data"]
+if TYPE_CHECKING:
+    from siridb_fast.loading.verification import Verification
+
+__all__ = ["load", "load_data", "verify", "verify_data"]
 
 
 def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -> Report:
@@ -104,3 +109,49 @@ async def load_data(data: object, target: Target, options: LoadOptions) -> Repor
     from siridb_fast.loading.sources import portions
 
     return await Loader(target, options).load(portions(data, options))
+
+
+def verify(
+    data: object, target: Target = None, *, repair: bool = False, **options: Unpack[LoadKeywords]
+) -> Verification:
+    """Tell whether all of some data is in the database, each point once.
+
+    Nobody else may write points of the same series and times meanwhile. The data is read once,
+    and again where it differs; memory is bounded, but for the points of one series.
+
+    Args:
+        data: As `load` takes it; an iterator is refused, for it can be read only once.
+        target: A URL, a client, its ``config``, or None for ``SIRIDB_URL``.
+        repair: Send the points that are missing. What is doubled or changed stays: SiriDB can
+            drop whole series and shards only.
+        options: As of the `load` that is to be verified.
+
+    Returns:
+        A `Verification`: how many points are missing, doubled and changed, and which.
+
+    Raises:
+        ColumnError: Something in the data cannot be stored, or it is an iterator.
+        DeliveryError: Not all that was missing was delivered.
+        FileError: A file cannot be read.
+
+    Example:
+        >>> siridb_fast.verify("2026/*.parquet", url, time="ts").is_complete
+        True
+    """
+    chosen = LoadOptions.of(options)
+    refuse_running_loop("await siridb_fast.SiriDBClient.from_url(url).verify(data)")
+    return run(verify_data(data, target, chosen, repair=repair))
+
+
+async def verify_data(
+    data: object, target: Target, options: LoadOptions, *, repair: bool
+) -> Verification:
+    """Verify data as `siridb_fast.verify` does, on the loop that runs."""
+    from siridb_fast.loading.loader import Loader
+    from siridb_fast.loading.sources import portions
+    from siridb_fast.loading.verification import Verifier
+
+    if isinstance(data, Iterator):
+        raise ColumnError("an iterator can be read only once, and verify reads its data twice")
+    verifier = Verifier(Loader(target, options), lambda: portions(data, options))
+    return await verifier.verify(repairs=repair)

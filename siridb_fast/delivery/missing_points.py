@@ -17,7 +17,15 @@ from siridb_fast.columns.casting import cast_values
 from siridb_fast.errors import SelectLimitError
 from siridb_fast.query.select import name_batches, quote
 
-__all__ = ["Arrays", "Ask", "missing_of", "missing_points", "stored_points"]
+__all__ = [
+    "Arrays",
+    "Ask",
+    "float_keys",
+    "missing_of",
+    "missing_points",
+    "raw_text",
+    "stored_points",
+]
 
 POINTS_AT_ONCE = 500_000  # under the server's usual limit of a million
 UNNAMED = (2**32, 2**63)  # of times: no query may name them
@@ -109,7 +117,7 @@ def _type_of(values: NumpyArray) -> str:
 def _keys(timestamps: NumpyArray, values: NumpyArray) -> NumpyArray:
     # (timestamp, value) of each point, the value as the server keeps it: -0.0 is 0.0, NaN is NaN
     if values.dtype.kind == "f":
-        values = np.where(np.isnan(values), np.nan, values + 0.0).view(np.int64)
+        values = float_keys(values)
     keys = np.empty(len(timestamps), [("timestamp", np.int64), ("value", values.dtype)])
     keys["timestamp"], keys["value"] = timestamps, values
     return keys
@@ -120,13 +128,19 @@ def _numbered(ours: NumpyArray, theirs: NumpyArray) -> tuple[NumpyArray, NumpyAr
     numbers: dict[bytes, int] = {}
     found = []
     for keys in (ours, theirs):
-        texts = map(_raw, keys["value"].tolist())
+        texts = map(raw_text, keys["value"].tolist())
         values = [numbers.setdefault(text, len(numbers)) for text in texts]
         found.append(_keys(keys["timestamp"], np.array(values, np.int64)))
     return found[0], found[1]
 
 
-def _raw(text: str | bytes) -> bytes:
+def float_keys(values: NumpyArray) -> NumpyArray:
+    """Return an int64 for each float: -0.0 is 0.0, and each NaN is the same."""
+    return np.where(np.isnan(values), np.nan, values + 0.0).view(np.int64)
+
+
+def raw_text(text: str | bytes) -> bytes:
+    """Return the bytes of a text."""
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 

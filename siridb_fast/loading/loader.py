@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.rows import SeriesRows, group_rows
+from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.concurrency.waiting import wait_while_progressing
@@ -106,11 +107,11 @@ class Loader:
             DeliveryError: Not all points were delivered; has the report.
             RequestTimeout: No server took or answered anything for ``delivery_timeout`` seconds.
         """
-        await self._open()
+        await self.open()
         try:
             locks = await self._lock(source)
         except BaseException:
-            await self._leave()
+            await self.leave()
             raise
         with locks:
             return await self._load(source)
@@ -130,17 +131,41 @@ class Loader:
 
     async def survey(self, source: Iterable[Portion]) -> Survey:
         """Read and check all of a source, types included, and send nothing."""
-        await self._open()
+        await self.open()
         survey = Survey()
         try:
-            async for _, points in _read_ahead(self._read(source), self._reading):
-                await self._check(points)
+            async for points in self.checked(source):
                 survey.add(points)
             survey.expired, survey.expired_series = self._expiry.points, self._expiry.series
             survey.time_precision = self._writer.time_precision
         finally:
-            await self._leave()
+            await self.leave()
         return survey
+
+    async def checked(self, source: Iterable[Portion]) -> AsyncIterator[FramePoints]:
+        """Yield the points of each portion, which their series can take; it is open.
+
+        Raises:
+            ColumnError: They cannot.
+        """
+        async for _, points in _read_ahead(self._read(source), self._reading):
+            await self._check(points)
+            yield points
+
+    @property
+    def writer(self) -> LoadWriter:
+        """The writer, which asks the database too."""
+        return self._writer
+
+    @property
+    def expired(self) -> int:
+        """How many points that were read are older than what the database keeps."""
+        return self._expiry.points
+
+    @property
+    def rules(self) -> ColumnRules:
+        """By which points are read; it is open."""
+        return self._reader.rules
 
     # ---- inside
 
@@ -150,8 +175,8 @@ class Loader:
         config, servers = self._config, await self._writer.servers()
         return FileLocks(source.files, DatabaseId.of(config.dbname, config.hosts, servers))
 
-    async def _leave(self) -> None:
-        # With nothing sent.
+    async def leave(self) -> None:
+        """Close what `open` has opened, where nothing was sent."""
         await self._writer.close()
         await self._reading.close(READ_TIMEOUT)
         await self._noting.close(READ_TIMEOUT)
@@ -185,7 +210,8 @@ class Loader:
         if not (is_answered or is_in_doubt or self._given_up.done()):
             self._given_up.set_result(None)
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
+        """Connect, and ask the database what it is like."""
         self._given_up = asyncio.get_running_loop().create_future()
         await self._writer.open(self._options.timeout)
         self._reading = WorkThread("siridb_fast load")
@@ -224,7 +250,7 @@ class Loader:
         self._unnamed += points.unnamed
         if portion.maybe_stored:
             missing = await not_stored(
-                points, self._writer.query_arrays, self._reader.rules, self._writer.is_new
+                points, self._writer.query_arrays, self.rules, self._writer.is_new
             )
             self._already_stored += missing.already_stored
             await self._while_progressing(self._writer.take(missing.columns, delivery))

@@ -62,6 +62,11 @@ class LoadWriter(BatchWriter):
         intake = self._column_intake
         return {} if intake is None else dict(Counter(intake.new_series.values()))
 
+    def type_of(self, name: str) -> str:
+        """Return the type of a series that was checked: in the database, or of what came first."""
+        series = self._coalescer.series(name)
+        return self._coalescer.type_of(series) or ""
+
     def is_new(self, name: str) -> bool:
         """Tell whether a series that was checked is known not to have existed until then."""
         intake = self._require_intake()

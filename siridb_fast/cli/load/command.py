@@ -17,44 +17,17 @@ from siridb_fast.cli.connect import Target, target_of
 from siridb_fast.cli.errors import ExitCode, UsageFault, note, reason_of, warn
 from siridb_fast.cli.load.allocators import keep_memory_small
 from siridb_fast.cli.load.bar import LoadBar
-from siridb_fast.cli.load.csv_options import (
-    CommentOption,
-    DecimalOption,
-    DelimiterOption,
-    EncodingOption,
-    FoldOption,
-    HeaderOption,
-    NamesOption,
-    NullsOption,
-    SkipRowsOption,
-    ThousandsOption,
-    TimeFormatOption,
-    TimeZoneOption,
-    UnitsRowOption,
-    split_names,
-)
 from siridb_fast.cli.load.dialects import dialect_lines
 from siridb_fast.cli.load.options import (
-    CastOption,
     CompareOption,
     DryRunOption,
-    FloorOption,
-    IgnoreOption,
     ManifestOption,
     MaxMemoryOption,
     PathsArgument,
     RestartOption,
     ResumeOption,
-    SeriesOption,
-    SkipBadFilesOption,
-    SkipBadOption,
-    SkipUnnamedOption,
-    TimeOption,
-    TimePrecisionOption,
-    TypesOption,
-    UnitOption,
-    ValuesOption,
 )
+from siridb_fast.cli.load.reading import reads_files
 from siridb_fast.cli.options import MaxRateOption, TimeoutOption, UrlOption
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.concurrency.loops import run
@@ -66,7 +39,7 @@ from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.manifest import Manifest, job_key
 from siridb_fast.loading.manifest_file import default_path
-from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.options import LoadKeywords, LoadOptions
 from siridb_fast.loading.resume import KnownFiles, Start
 
 __all__ = ["load"]
@@ -78,35 +51,12 @@ CHANGED = "it was changed since it was loaded, or in part"
 HAS_URL = re.compile(r"^(--url=|-u(?=.)).*", re.DOTALL)
 
 
+@reads_files
 def load(
     *,
     paths: PathsArgument,
     url: UrlOption = None,
-    time: TimeOption = None,
-    series: SeriesOption = None,
-    values: ValuesOption = None,
-    ignore: IgnoreOption = None,
-    unit: UnitOption = None,
-    time_precision: TimePrecisionOption = None,
-    types: TypesOption = None,
-    delimiter: DelimiterOption = None,
-    decimal: DecimalOption = None,
-    thousands: ThousandsOption = None,
-    encoding: EncodingOption = None,
-    skip_rows: SkipRowsOption = None,
-    comment: CommentOption = None,
-    header: HeaderOption = None,
-    names: NamesOption = None,
-    units_row: UnitsRowOption = None,
-    nulls: NullsOption = None,
-    time_format: TimeFormatOption = None,
-    time_zone: TimeZoneOption = None,
-    fold: FoldOption = None,
-    skip_bad: SkipBadOption = False,
-    skip_bad_files: SkipBadFilesOption = False,
-    skip_unnamed: SkipUnnamedOption = False,
-    cast: CastOption = False,
-    floor: FloorOption = False,
+    reading: LoadKeywords,
     resume: ResumeOption = False,
     compare: CompareOption = False,
     restart: RestartOption = False,
@@ -124,36 +74,8 @@ def load(
     keep_memory_small()
     if resume + compare + restart > 1:
         raise UsageFault("--resume, --compare and --restart exclude each other")
-    options = LoadOptions(
-        timeout=timeout,
-        time=time or None,
-        series=series,
-        values=values or None,
-        ignore=ignore or (),
-        unit=None if unit is None else unit.value,
-        time_precision=None if time_precision is None else time_precision.code,
-        types=_types(types or []),
-        delimiter=delimiter,
-        decimal=decimal,
-        thousands=thousands,
-        encoding=encoding,
-        skip_rows=skip_rows,
-        comment=comment,
-        header=header,
-        column_names=split_names(names),
-        units_row=units_row,
-        nulls=nulls or (),
-        time_format=time_format,
-        time_zone=time_zone,
-        fold=fold,  # type: ignore[arg-type] # it is validated
-        skip_bad=skip_bad,
-        skip_bad_files=skip_bad_files,
-        skip_unnamed=skip_unnamed,
-        on_type="cast" if cast else "error",
-        on_precision_loss="floor" if floor else "error",
-        max_buffered=max_memory * MIB,
-        max_rate=max_rate,
-    )
+    sending: LoadKeywords = {"max_buffered": max_memory * MIB, "max_rate": max_rate}
+    options = LoadOptions.of({**reading, **sending, "timeout": timeout})
     target = target_of(url, timeout)
     if dry_run:
         _survey(paths, options, target)
@@ -161,16 +83,6 @@ def load(
     asked = {Start.RESUME: resume, Start.COMPARE: compare, Start.RESTART: restart}
     start = next((start for start, is_asked in asked.items() if is_asked), Start.FRESH)
     _load(paths, options, target, start, manifest or default_path())
-
-
-def _types(given: list[str]) -> dict[str, str]:
-    types = {}
-    for item in given:
-        column, equals, kind = item.rpartition("=")
-        if not equals or not column:
-            raise UsageFault(f"--type: expected COLUMN=KIND, got {item!r}")
-        types[column] = kind
-    return types
 
 
 def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:

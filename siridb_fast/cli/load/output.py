@@ -75,7 +75,7 @@ def print_report(report: Report, source: FileSource) -> None:
     title = "Loaded" if report.is_complete else "Loaded in part"
     figures: Figures = [
         ("files", len(source.files) - len(source.skipped)),
-        *_unless_0("files left out", len(source.skipped)),
+        *unless_0("files left out", len(source.skipped)),
         ("rows", report.rows),
         ("series", report.series),
         *_new_series(report.new_series),
@@ -84,17 +84,17 @@ def print_report(report: Report, source: FileSource) -> None:
         ("points/s", f"{rate:,.0f}"),
         ("bytes sent", f"{report.bytes:,} ({decimal(report.bytes)})"),
         ("missing cells", report.missing),
-        *_unless_0("bad lines left out", source.bad_lines),
-        *_unless_0("rows without a label", report.unnamed),
-        *_unless_0("points stored already", report.already_stored),
-        *_unless_0("values cut", report.cut),
-        *_unless_0("not delivered", report.rejected_points),
-        *_unless_0("in doubt", report.in_doubt_points),
-        *_unless_0("changed", report.changed_points),
+        *unless_0("bad lines left out", source.bad_lines),
+        *unless_0("rows without a label", report.unnamed),
+        *unless_0("points stored already", report.already_stored),
+        *unless_0("values cut", report.cut),
+        *unless_0("not delivered", report.rejected_points),
+        *unless_0("in doubt", report.in_doubt_points),
+        *unless_0("changed", report.changed_points),
     ]
     print_dialects(source)
-    _print(title, figures)
-    _warn_of_left_out(source)
+    print_figures(title, figures)
+    warn_of_left_out(source)
     _warn_of_expired(report.expired, report.expired_series)
     for failure in (*report.rejected, *report.in_doubt, *report.changed)[:SHOWN_BAD_LINES]:
         warn(str(failure))
@@ -117,13 +117,13 @@ def print_survey(survey: Survey, source: FileSource) -> None:
     limits = _limits(survey)
     figures: Figures = [
         ("files", len(source.files) - len(source.skipped)),
-        *_unless_0("files left out", len(source.skipped)),
+        *unless_0("files left out", len(source.skipped)),
         ("rows", survey.rows),
         ("series", len(survey.types)),
         ("points", survey.points),
         ("missing cells", survey.missing),
-        *_unless_0("rows without a label", survey.unnamed),
-        *_unless_0("bad lines left out", source.bad_lines),
+        *unless_0("rows without a label", survey.unnamed),
+        *unless_0("bad lines left out", source.bad_lines),
     ]
     if limits is not None:
         figures += [("first time", f"{limits[0]}Z"), ("last time", f"{limits[1]}Z")]
@@ -133,8 +133,8 @@ def print_survey(survey: Survey, source: FileSource) -> None:
     if len(survey.types) > SHOWN_SERIES:
         figures.append(("", f"and {len(survey.types) - SHOWN_SERIES:,} series more"))
     print_dialects(source)
-    _print("Would load (nothing was sent)", figures)
-    _warn_of_left_out(source)
+    print_figures("Would load (nothing was sent)", figures)
+    warn_of_left_out(source)
     _warn_of_expired(survey.expired, survey.expired_series)
     if limits is not None and not _are_plausible(limits):
         warn("these times are odd; is --unit what it should be?")
@@ -148,7 +148,8 @@ def _first_points(survey: Survey, series: str) -> Figures:
     return [(f"    {np.datetime64(time, unit)}Z", value) for time, value in points]
 
 
-def _unless_0(name: str, count: int) -> Figures:
+def unless_0(name: str, count: int) -> Figures:
+    """Return a figure, unless it is 0."""
     return [(name, count)] if count else []
 
 
@@ -165,7 +166,8 @@ def _are_plausible(limits: tuple[np.datetime64, np.datetime64]) -> bool:
     return bool(limits[0] >= PLAUSIBLE[0] and limits[1] <= now + PLAUSIBLE[1])
 
 
-def _print(title: str, figures: Figures) -> None:
+def print_figures(title: str, figures: Figures) -> None:
+    """Print a table of two columns, names and figures."""
     table = Table(title=title, show_header=False, title_justify="left")
     table.add_column()
     table.add_column(justify="right", overflow="fold")
@@ -175,7 +177,8 @@ def _print(title: str, figures: Figures) -> None:
     Console().print(table)
 
 
-def _warn_of_left_out(source: FileSource) -> None:
+def warn_of_left_out(source: FileSource) -> None:
+    """Say which files and lines were left out, the first of them."""
     for fault in [*source.skipped.values()][:SHOWN_BAD_LINES]:
         warn(f"left out: {fault}")
     if len(source.skipped) > SHOWN_BAD_LINES:
