@@ -10,9 +10,10 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import IO
 from unittest import mock
 
 import siridb_fast.cli
@@ -30,16 +31,30 @@ def environment(url: str | None = None, **changes: str) -> dict[str, str]:
 
 
 def run_process(
-    *arguments: str | Path, url: str | None = None, code: int = 0, **changes: str
+    *arguments: str | Path,
+    url: str | None = None,
+    code: int = 0,
+    given: Path | None = None,
+    **changes: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, in a process; its exit code has to be the expected one."""
+    """Run a command to its end, in a process; its exit code has to be the expected one.
+
+    Its standard input is the file that is ``given``.
+    """
+    with Path(given or os.devnull).open("rb") as stdin:
+        return _run(arguments, environment(url, **changes), code, stdin)
+
+
+def _run(
+    arguments: Sequence[str | Path], variables: dict[str, str], code: int, stdin: IO[bytes]
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
-        env=environment(url, **changes),
+        env=variables,
         capture_output=True,
         text=True,
         timeout=60,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         check=False,
     )
     assert done.returncode == code, done.stdout + done.stderr

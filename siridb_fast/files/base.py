@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 from siridb_fast.errors import ConfigError, FileError
 from siridb_fast.files.csv.dialect import Dialect, Unit, joined_name
 from siridb_fast.files.csv.given import CsvGiven, check_character
+from siridb_fast.files.paths import Format
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,7 @@ class ReadOptions:
     name series: they come dictionary-encoded, with int32 codes. Of these and of ``types``,
     ``optional`` ones need not be there (`for_columns`). ``time`` is the time column. Of all
     columns, those to ``ignore`` are not read.
+    ``format`` is what the file is, whatever its suffix says.
     ``batch_bytes`` is the size of decoded batches that is aimed at, ``pass_bytes`` what may be in
     memory of all columns that are read at one time; wider files are read in several passes.
 
@@ -58,6 +60,7 @@ class ReadOptions:
     time_columns: tuple[str, ...] = ()
     unit: Unit | None = None
     dialect: Dialect | None = None
+    format: Format | None = None
     batch_bytes: int = 8 * MIB
     pass_bytes: int = 64 * MIB
 

@@ -19,16 +19,17 @@ DEFAULTS = ReadOptions()
 
 
 def open_file(path: str | os.PathLike[str], options: ReadOptions = DEFAULTS) -> TableFile:
-    """Open a table file by its suffix; close it, or use it in a ``with`` statement.
+    """Open a table file, by its suffix or as the options say; close it, or use it in ``with``.
 
     Raises `FileError` if the file is not what its suffix says, or lacks a column that the options
     name, and `ImportError` without pyarrow.
     """
     path = Path(path)
-    kind = file_format(path)
+    kind = file_format(path, options.format)
     if kind is None:
         known = " ".join(FORMATS)
-        raise FileError(f"the suffix is not known; known are {known}", file=str(path))
+        text = f"the suffix is not known; known are {known}; format= (--format) says it"
+        raise FileError(text, file=str(path))
     if path.is_dir():
         raise FileError("a folder, where a file was expected", file=str(path))
     return _open(path, kind, options)

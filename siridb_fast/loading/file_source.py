@@ -78,7 +78,7 @@ class FileSource:
         options: LoadOptions,
         progress: FileProgress | None = None,
     ) -> None:
-        self.files = find_files(paths)
+        self.files = find_files(paths, options.format)
         self.size = sum(file.stat().st_size for file in self.files)
         self.bad_lines = 0
         self.first_bad: list[FileError] = []
@@ -301,6 +301,7 @@ def _read_options(options: LoadOptions) -> ReadOptions:
         delimiter=options.delimiter,
         csv=options.csv,
         unit=options.unit,
+        format=options.format,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_args
 
 from siridb_fast.columns.rules import ColumnRules, MissingPolicy, PrecisionLossPolicy, TypePolicy
 from siridb_fast.columns.time_units import UNITS, Unit
@@ -14,6 +14,7 @@ from siridb_fast.errors import ConfigError
 from siridb_fast.files.base import settled_types
 from siridb_fast.files.csv.dialect import Fold, joined_name
 from siridb_fast.files.csv.given import CsvGiven, check_character
+from siridb_fast.files.paths import Format
 from siridb_fast.loading.name_template import NameTemplate
 from siridb_fast.writer.options import Durability
 
@@ -59,6 +60,7 @@ class LoadKeywords(TypedDict, total=False):
     timeout: float | None
     delivery_timeout: float
     progress: bool | Callable[[Progress], object]
+    format: Format | None
     types: Mapping[str, str]
     skip_bad: bool
     skip_bad_files: bool
@@ -98,6 +100,7 @@ class LoadOptions:
     timeout: float | None = None
     delivery_timeout: float = 120.0
     progress: bool | Callable[[Progress], object] = False
+    format: Format | None = None
     types: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
     skip_bad_files: bool = False
@@ -135,6 +138,8 @@ class LoadOptions:
         self._check_ignored()
         if self.unit not in (None, *UNITS):
             raise ConfigError(f"unit is 's', 'ms', 'us' or 'ns', got {self.unit!r}")
+        if self.format is not None and self.format not in (formats := get_args(Format)):
+            raise ConfigError(f"format is one of {', '.join(formats)}, got {self.format!r}")
         for name in ("skip_bad_files", "skip_unnamed"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is true or false, got {getattr(self, name)!r}")

@@ -28,6 +28,7 @@ from siridb_fast.cli.load.options import (
     ResumeOption,
 )
 from siridb_fast.cli.load.reading import reads_files
+from siridb_fast.cli.load.streams import streams_as_files
 from siridb_fast.cli.options import MaxRateOption, TimeoutOption, UrlOption
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.concurrency.loops import run
@@ -77,12 +78,15 @@ def load(
     sending: LoadKeywords = {"max_buffered": max_memory * MIB, "max_rate": max_rate}
     options = LoadOptions.of({**reading, **sending, "timeout": timeout})
     target = target_of(url, timeout)
-    if dry_run:
-        _survey(paths, options, target)
-        return
     asked = {Start.RESUME: resume, Start.COMPARE: compare, Start.RESTART: restart}
     start = next((start for start, is_asked in asked.items() if is_asked), Start.FRESH)
-    _load(paths, options, target, start, manifest or default_path())
+    with streams_as_files(paths, options.format) as (files, folder):
+        if dry_run:
+            _survey(files, options, target)
+            return
+        # Of a copy nothing is noted that anybody could go on with.
+        copies = None if folder is None else folder / "noted.sqlite"
+        _load(files, options, target, start, copies or manifest or default_path())
 
 
 def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
@@ -98,7 +102,7 @@ def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
 def _load(
     paths: list[str], options: LoadOptions, target: Target, start: Start, manifest: Path
 ) -> None:
-    files = find_files(paths)
+    files = find_files(paths, options.format)
     with ExitStack() as stack:
         config = target.config
         database = DatabaseId.of(config.dbname, config.hosts, run(_servers_of(target)))

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from siridb_fast.cli.options import Precision
+from siridb_fast.files.paths import Format
 
 __all__ = [
     "CastOption",
     "CompareOption",
     "DryRunOption",
     "FloorOption",
+    "FormatOption",
     "IgnoreOption",
     "ManifestOption",
     "MaxMemoryOption",
@@ -36,9 +38,13 @@ PathsArgument = Annotated[
     typer.Argument(
         metavar="PATH...",
         help="Parquet, Feather, Arrow, CSV (.csv, .tsv) and JSON files (.ndjson, .jsonl, .json), "
-        "the text ones also in .gz, .zst, .bz2; "
-        "folders of them, patterns such as 'data/*.parquet'.",
+        "the text ones also in .gz, .zst, .bz2, and .zip of one file; "
+        "folders of them, patterns such as 'data/*.parquet'; - is standard input.",
     ),
+]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option(help="What the files are, whatever their suffixes say.", show_default=False),
 ]
 TimeOption = Annotated[
     list[str] | None,

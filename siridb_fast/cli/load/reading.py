@@ -27,6 +27,7 @@ from siridb_fast.cli.load.csv_options import (
 from siridb_fast.cli.load.options import (
     CastOption,
     FloorOption,
+    FormatOption,
     IgnoreOption,
     SeriesOption,
     SkipBadFilesOption,
@@ -72,6 +73,7 @@ def _reading(
     ignore: IgnoreOption = None,
     unit: UnitOption = None,
     time_precision: TimePrecisionOption = None,
+    format: FormatOption = None,  # noqa: A002 - as the option is called
     types: TypesOption = None,
     delimiter: DelimiterOption = None,
     decimal: DecimalOption = None,
@@ -99,6 +101,7 @@ def _reading(
         "ignore": ignore or (),
         "unit": None if unit is None else unit.value,
         "time_precision": None if time_precision is None else time_precision.code,
+        "format": format,
         "types": _types(types or []),
         "delimiter": delimiter,
         "decimal": decimal,

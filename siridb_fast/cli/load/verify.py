@@ -12,6 +12,7 @@ from siridb_fast.cli.errors import ExitCode, shown
 from siridb_fast.cli.load.allocators import keep_memory_small
 from siridb_fast.cli.load.options import PathsArgument
 from siridb_fast.cli.load.reading import reads_files
+from siridb_fast.cli.load.streams import streams_as_files
 from siridb_fast.cli.options import JsonOption, TimeoutOption, UrlOption
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.concurrency.loops import run
@@ -54,16 +55,18 @@ def verify(
     keep_memory_small()
     options = LoadOptions.of({**reading, "timeout": timeout})
     target = target_of(url, timeout)
-    first = FileSource(paths, options)
-    sources = iter([first])
-    verifier = Verifier(
-        Loader(target.config, options), lambda: next(sources, None) or FileSource(paths, options)
-    )
-    found = run(verifier.verify(repairs=repair))
-    if as_json:
-        _print_json(found)
-    else:
-        _print(found, first)
+    with streams_as_files(paths, options.format) as (files, _):
+        first = FileSource(files, options)
+        sources = iter([first])
+        verifier = Verifier(
+            Loader(target.config, options),
+            lambda: next(sources, None) or FileSource(files, options),
+        )
+        found = run(verifier.verify(repairs=repair))
+        if as_json:
+            _print_json(found)
+        else:
+            _print(found, first)
     if not found.is_complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
 

@@ -18,7 +18,7 @@ from siridb_fast.files.arrow_schema import reading
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.lines import has_open_quote, whole_records
 from siridb_fast.files.csv.plain_text import TextCleaner, blank_lines, drop_records
-from siridb_fast.files.paths import compression
+from siridb_fast.files.text_file import TextFile
 
 __all__ = ["Block", "CsvBlocks", "split_header"]
 
@@ -56,23 +56,16 @@ class CsvBlocks:
         self._delimiter = dialect.delimiter
         self._cleaner = TextCleaner(dialect)
         self._block_bytes = block_bytes
-        codec = compression(path)
-        self._is_compressed = codec is not None
-        self._what = "a CSV file" if codec is None else f"a CSV file compressed with {codec}"
-        with reading(path, self._what):
-            self._file = pa.OSFile(str(path))
-            self._stream = (
-                self._file if codec is None else pa.CompressedInputStream(self._file, codec)
-            )
-            if dialect.encoding not in UTF_8:
-                raw = self._stream if codec else pa.PythonFile(_UpTo(self._file, size), "r")
-                self._stream = pa.transcoding_input_stream(raw, dialect.encoding, "utf-8")
-        self._offset = 0
+        self._file = TextFile(path, "a CSV file")
+        self._utf_8: pa.NativeFile | None = None  # of a file in another encoding
+        if dialect.encoding not in UTF_8:
+            raw = pa.PythonFile(_UpTo(self._file, size), "r")
+            self._utf_8 = pa.transcoding_input_stream(raw, dialect.encoding, "utf-8")
 
     @property
     def bytes_read(self) -> int:
         """The offset in the file, of the compressed bytes if it is compressed."""
-        return self._offset
+        return self._file.offset
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks.
@@ -102,25 +95,23 @@ class CsvBlocks:
 
     def close(self) -> None:
         """Close the file."""
-        if not self._file.closed:
-            self._offset = self._file.tell()
-        self._stream.close()
+        if self._utf_8 is not None:
+            self._utf_8.close()
         self._file.close()
 
     def _was_changed(self) -> bool:
         # Return whether it is longer than it was; raise where it is shorter.
         if self._size is None:
             return False
-        with reading(self.path, self._what):
-            size = self._file.size()
-        found = size if self._is_compressed else min(size, self._offset)
+        size = self._file.size
+        found = size if self._file.is_compressed else min(size, self._file.offset)
         if found < self._size:
             reason = (
                 f"the file became shorter while it was read: it had {self._size:,} bytes, "
                 f"and ends after {found:,}; only its whole lines were read"
             )
             raise FileError(reason, file=str(self.path))
-        return size > self._size and not self._is_compressed
+        return size > self._size and not self._file.is_compressed
 
     def _first_bytes(self) -> bytes:
         text = self._read(len(BOM)).removeprefix(BOM)
@@ -130,12 +121,11 @@ class CsvBlocks:
         return blank_lines(text, skipped)
 
     def _read(self, size: int) -> bytes:
+        if self._utf_8 is None:
+            return _read_up_to(self._file, self._size, size)
         try:
-            with reading(self.path, self._what):
-                if self._size is not None and self._stream is self._file:
-                    size = min(size, self._size - self._file.tell())
-                data: bytes = self._stream.read(size)
-                self._offset = self._file.tell()
+            with reading(self.path, self._file.what):
+                data: bytes = self._utf_8.read(size)
         except UnicodeError as exc:
             encoding = self._dialect.encoding
             reason = f"the text is not {encoding}: {exc}; say what it is: encoding= (--encoding)"
@@ -148,21 +138,24 @@ class CsvBlocks:
         return f"the line is longer than {MAX_RECORD:,} bytes"
 
 
+def _read_up_to(file: TextFile, end: int | None, size: int) -> bytes:
+    # What is behind the end that a file had at first is left for the next load.
+    if end is not None and not file.is_compressed:
+        size = min(size, end - file.offset)
+    return file.read(size)
+
+
 class _UpTo:
     """A file that ends where it ended at first."""
 
-    def __init__(self, file: pa.NativeFile, size: int | None) -> None:
+    def __init__(self, file: TextFile, end: int | None) -> None:
         self._file = file
-        self._size = size
+        self._end = end
         self.closed = False
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         """Return the next bytes."""
-        if self._size is not None:
-            left = self._size - self._file.tell()
-            size = left if size < 0 else min(size, left)
-        data: bytes = self._file.read(size)
-        return data
+        return _read_up_to(self._file, self._end, size)
 
     def close(self) -> None:
         """Leave the file to who opened it."""

@@ -69,7 +69,7 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
         csv = given.csv
     comment = guess_comment(text, csv)
     below = _below(text, csv.skip_rows or 0)
-    delimiter = given.delimiter or guess_delimiter(below, comment, _first(path))
+    delimiter = given.delimiter or guess_delimiter(below, comment, _first(path, given))
     rows = _sample(rows_of(text, delimiter, comment, csv.skip_rows or 0), max_cells)
     if not rows and csv.skip_rows and text.strip():
         skip = csv.skip_rows
@@ -103,8 +103,9 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
     )
 
 
-def _first(path: Path) -> str | None:
-    return "\t" if ".tsv" in map(str.lower, path.suffixes[-2:]) else None
+def _first(path: Path, given: ReadOptions) -> str | None:
+    suffixes = path.suffixes[-2:] if given.format is None else [f".{given.format}"]
+    return "\t" if ".tsv" in map(str.lower, suffixes) else None
 
 
 def _below(text: str, skip: int) -> str:

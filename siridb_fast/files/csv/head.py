@@ -1,19 +1,14 @@
-"""The head of a CSV file, decompressed, and the dialect that is settled by it.
-
-This module needs pyarrow, for its decompression (see `siridb_fast.files.open`).
-"""
+"""The head of a CSV file, and the dialect that is settled by it."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
-import pyarrow as pa
-
-from siridb_fast.files.arrow_schema import reading
 from siridb_fast.files.base import ReadOptions
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.guess import HEAD_BYTES, guess_dialect
-from siridb_fast.files.paths import compression
+from siridb_fast.files.text_file import TextFile
 
 __all__ = ["settled_dialect"]
 
@@ -31,12 +26,5 @@ def settled_dialect(path: Path, options: ReadOptions) -> Dialect:
 
 
 def _head(path: Path, size: int) -> bytes:
-    codec = compression(path)
-    what = "a CSV file" if codec is None else f"a CSV file compressed with {codec}"
-    with reading(path, what), pa.OSFile(str(path)) as file:
-        if codec is None:
-            head: bytes = file.read(size)
-        else:
-            with pa.CompressedInputStream(file, codec) as stream:
-                head = stream.read(size)
-    return head
+    with closing(TextFile(path, "a CSV file")) as file:
+        return file.read(size)

@@ -1,7 +1,7 @@
 """The text of JSON files in blocks of whole lines, an object a line.
 
 An array of objects is read as a whole, and becomes lines; its objects count as lines do. This
-module needs pyarrow, for its decompression. It knows nothing of columns.
+module knows nothing of columns.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from siridb_fast.errors import FileError
-from siridb_fast.files.arrow_schema import reading
-from siridb_fast.files.paths import compression
+from siridb_fast.files.text_file import TextFile
 
 __all__ = ["JsonBlock", "JsonBlocks"]
 
@@ -52,31 +50,24 @@ class JsonBlocks:
         self.path = path
         self.what = "a file of JSON" if is_array else "a file of JSON lines"
         self._block_bytes = block_bytes
-        self._offset = 0
         self._is_array = is_array
-        codec = compression(path)
-        with reading(path, self.what):
-            self._file = pa.OSFile(str(path))
-            plain = codec is None
-            self._stream = self._file if plain else pa.CompressedInputStream(self._file, codec)
+        self._file = TextFile(path, self.what)
 
     @property
     def bytes_read(self) -> int:
         """The offset in the file, of the compressed bytes if it is compressed."""
-        return self._offset
+        return self._file.offset
 
     def __iter__(self) -> Iterator[JsonBlock]:
         return self._of_array() if self._is_array else self._of_lines()
 
     def close(self) -> None:
         """Close the file."""
-        self._note_offset()
-        self._stream.close()
         self._file.close()
 
     def _of_lines(self) -> Iterator[JsonBlock]:
-        line, text = 1, self._read(len(BOM)).removeprefix(BOM)
-        while data := self._read(self._block_bytes):
+        line, text = 1, self._file.read(len(BOM)).removeprefix(BOM)
+        while data := self._file.read(self._block_bytes):
             text += data
             end = text.rfind(b"\n") + 1
             if not end and len(text) > MAX_LINE:
@@ -96,9 +87,7 @@ class JsonBlocks:
             yield JsonBlock(raw, np.arange(first + 1, first + 1 + len(some)))
 
     def _objects(self) -> list[object]:
-        with reading(self.path, self.what):
-            text = self._stream.read().removeprefix(BOM)
-        self._note_offset()
+        text = self._file.read().removeprefix(BOM)
         try:
             found = json.loads(text)
         except ValueError as exc:
@@ -109,16 +98,6 @@ class JsonBlocks:
             reason = f"expected an array of objects, got {_kind(found)}"
             raise FileError(reason, file=str(self.path))
         return found
-
-    def _read(self, size: int) -> bytes:
-        with reading(self.path, self.what):
-            data: bytes = self._stream.read(size)
-        self._note_offset()
-        return data
-
-    def _note_offset(self) -> None:
-        if not self._file.closed:
-            self._offset = int(self._file.tell())
 
 
 def _block(text: bytes, first: int) -> JsonBlock:
