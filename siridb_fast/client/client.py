@@ -339,14 +339,13 @@ class SiriDBClient(Unpicklable):
                 floats, NA among integers (``Int64`` then, else ``int64``), None among texts. Of
                 several points of a series at one time, the k-th is in the k-th row of that time.
                 ``"long"``: a row for each point, with columns ``series`` (categorical), ``time``
-                and ``value`` (int64, float64 or text). Columns come in the order in which the
-                query names the series, else in the server's; texts have the dtype that pandas
-                gives them.
+                and ``value`` (int64, float64 or text); of several types ``value_float``,
+                ``value_integer`` and ``value_text``. Columns come in the order in which the query
+                names the series, else in the server's; texts have the dtype of pandas.
             all_points: See `query_arrays`.
 
         Raises:
-            TableError: Texts and numbers, or floats and integers over 2**53, in one long column;
-                or the database's precision is unknown, as the user may not ask for it.
+            TableError: The database's precision is unknown, as the user may not ask for it.
             ImportError: pandas is not installed.
 
         Also raises what `query_arrays` does.

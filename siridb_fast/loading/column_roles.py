@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from siridb_fast.columns.typed_values import SERIES, TIME, TYPED_VALUES, is_long_form
 from siridb_fast.errors import ColumnError
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.loading.frames.base import Frame
@@ -34,6 +35,11 @@ class ColumnRoles:
     types: Mapping[str, str] = field(default_factory=dict)
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    @property
+    def is_typed(self) -> bool:
+        """Tell whether the values are a column for each type, and each row has one of them."""
+        return self.keys == (SERIES,) and TYPED_VALUES.keys() >= {*self.values}
+
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield each column of values, and what ``{column}`` stands for."""
         return ((name, self.series[name]) for name in self.values)
@@ -53,6 +59,8 @@ def find_roles(
         ColumnError: A column is not there, cannot be found, or would be two things at once.
     """
     template = template or options.name_template
+    if _is_written_by_query(frame, options):
+        options, template = replace(options, time=TIME), NameTemplate(f"{{{SERIES}}}")
     there = {*frame.names, *frame.index_names}
     keys = tuple(field for field in template.fields if field in there)
     time = options.time_name
@@ -77,6 +85,11 @@ def find_roles(
     roles = ColumnRoles(time, keys, values, series, template, levels=levels)
     _check_roles(frame, roles)
     return roles
+
+
+def _is_written_by_query(frame: Frame, options: LoadOptions) -> bool:
+    is_said = options.series or options.values or options.time not in (None, TIME)
+    return not is_said and is_long_form(frame.names)
 
 
 def find_typed_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
@@ -181,7 +194,7 @@ def _check_roles(frame: Frame, roles: ColumnRoles) -> None:
             f"series={template.constant!r} is one name for all, but there is a column of that "
             f"name; '{{{template.constant}}}' stands for what is in it"
         )
-    if len(values) > 1 and not template.uses_column and not roles.levels:
+    if len(values) > 1 and not (template.uses_column or roles.levels or roles.is_typed):
         raise ColumnError(
             f"the columns {_listed(values)} would all go to the same series; put {{{COLUMN}}} "
             "in the template, or choose one with values="

@@ -103,12 +103,13 @@ class FrameReader:
             self._names = SeriesNames(roles.template)
             self._names_of_columns, self._wide_names = {}, {}
         timed = self._timed(roles.time, _cells(frame, roles, roles.time))
-        cells = len(frame) * len(roles.values)
+        columns_of_row = 1 if roles.is_typed else len(roles.values)
+        cells = len(frame) * columns_of_row
         if roles.keys:
             keys = {key: frame.coded(key) for key in roles.keys}
             timed, unnamed = self._named(keys, timed)
             mixed = self._mixed(frame, roles, keys, timed)
-            cells -= unnamed * len(roles.values)
+            cells -= unnamed * columns_of_row
             return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)), unnamed)
         columns = []
         for name, values in _values(frame, roles).items():

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from siridb_fast.columns.casting import is_exact_as_float
 from siridb_fast.columns.time_units import TimePrecision
+from siridb_fast.columns.typed_values import SERIES, TIME, VALUE
 from siridb_fast.errors import TableError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ __all__ = [
     "require_pyarrow",
 ]
 
-KINDS = {"i": "integer", "f": "float", "O": "text"}
+TYPES = {"f": "value_float", "i": "value_integer", "O": "value_text"}  # of several types
 
 Form = Literal["wide", "long"]
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -62,22 +62,20 @@ def pandas_frame(points: Points, precision: int, form: Form = "wide") -> pandas.
             each series: float64 with NaN in the gaps, int64 without gaps or Int64 with NA in them,
             the dtype of pandas for text (str since pandas 3, object before) with a missing value
             in them. ``"long"``: columns ``series`` (categorical), ``time`` (``datetime64[unit,
-            UTC]``) and ``value`` (float64, int64 or text), in the order of the points.
-
-    Raises:
-        TableError: The values do not fit one column, in the long form: see `query_frame`.
+            UTC]``) and ``value`` (float64, int64 or text), in the order of the points; of points
+            of several types ``value_float``, ``value_integer`` and ``value_text``, with gaps.
     """
     import pandas as pd
 
     unit = TimePrecision(precision).unit
     if form == "long":
         # in the type that pandas gives codes, which it would copy otherwise
-        names, codes, times, values = _long(points, np.min_scalar_type(-max(1, len(points))))
+        names, codes, times, columns = _long(points, np.min_scalar_type(-max(1, len(points))))
         return pd.DataFrame(
             {
-                "series": pd.Categorical.from_codes(codes, _pandas_names(names)),
-                "time": _pandas_times(times, unit),
-                "value": _pandas_values(values),
+                SERIES: pd.Categorical.from_codes(codes, _pandas_names(names)),
+                TIME: _pandas_times(times, unit),
+                **{column.name: _pandas_column(column, None) for column in columns},
             },
             copy=False,
         )
@@ -98,10 +96,10 @@ def arrow_table(points: Points, precision: int, form: Form = "wide") -> pyarrow.
         form: ``"wide"``: a column ``time`` of type ``timestamp[unit, UTC]``, sorted, and one of
             each series: double, int64 or string, with nulls in the gaps; the series "time" is
             called ``time_``. ``"long"``: columns ``series`` (``dictionary<int32, string>``),
-            ``time`` and ``value``.
+            ``time`` and ``value``, or the columns of values that `pandas_frame` has.
 
     Raises:
-        TableError: As `pandas_frame`; or a name or a text is not UTF-8.
+        TableError: A name or a text is not UTF-8.
     """
     import pyarrow as pa
 
@@ -139,10 +137,11 @@ def require_pyarrow() -> None:
 def _long_table(points: Points, unit: str) -> pyarrow.Table:
     import pyarrow as pa
 
-    names, codes, times, values = _long(points, np.dtype(np.int32))
+    names, codes, times, columns = _long(points, np.dtype(np.int32))
     series = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, pa.string()))
-    arrays = [series, _arrow_times(times, unit), _arrow_values(values, None)]
-    return pa.table(arrays, names=["series", "time", "value"])
+    arrays = [series, _arrow_times(times, unit)]
+    arrays += [_arrow_values(column.values, column.is_missing) for column in columns]
+    return pa.table(arrays, names=[SERIES, TIME, *(column.name for column in columns)])
 
 
 def _wide_table(points: Points, unit: str) -> pyarrow.Table:
@@ -263,47 +262,43 @@ def _scatter(name: str, values: NumpyArray, row_numbers: NumpyArray, rows: int) 
         return Column(name, values, None)
     is_missing = np.ones(rows, bool)
     is_missing[row_numbers] = False
-    column = np.full(rows, {"f": np.nan, "i": 0, "O": None}[values.dtype.kind], values.dtype)
+    column = _filled(rows, values.dtype.kind)
     column[row_numbers] = values
     return Column(name, column, is_missing)
 
 
 def _long(
     points: Points, codes_type: np.dtype[Any]
-) -> tuple[list[str], NumpyArray, NumpyArray, NumpyArray]:
+) -> tuple[list[str], NumpyArray, NumpyArray, list[Column]]:
     names = list(points)
     lengths = [len(times) for times, _ in points.values()]
     codes = np.repeat(np.arange(len(names), dtype=codes_type), lengths)
     times = np.concatenate([np.empty(0, np.int64), *(times for times, _ in points.values())])
-    filled = {name: values for name, (_, values) in points.items() if len(values)}
-    dtype = _common_dtype(filled)
-    values = np.concatenate([np.empty(0, dtype), *filled.values()], dtype=dtype)
-    return names, codes, times, values
+    filled = [values for _, values in points.values() if len(values)]
+    kinds = [kind for kind in TYPES if any(values.dtype.kind == kind for values in filled)]
+    if len(kinds) > 1:
+        return names, codes, times, [_of_kind(kind, filled) for kind in kinds]
+    dtype = filled[0].dtype if filled else np.dtype(np.float64)
+    values = np.concatenate([np.empty(0, dtype), *filled], dtype=dtype)
+    return names, codes, times, [Column(VALUE, values, None)]
 
 
-def _common_dtype(columns: dict[str, NumpyArray]) -> np.dtype[Any]:
-    firsts: dict[str, str] = {}  # of each kind, the first series
-    for name, values in columns.items():
-        firsts.setdefault(values.dtype.kind, name)
-    if "O" in firsts and len(firsts) > 1:
-        kind = next(kind for kind in firsts if kind != "O")
-        raise TableError(
-            f"series {firsts['O']!r} is of text and series {firsts[kind]!r} of type "
-            f"{KINDS[kind]}: one column 'value' cannot hold both; select them apart, or take "
-            "form='wide'"
-        )
-    if len(firsts) > 1:
-        for name, values in columns.items():
-            if values.dtype.kind == "i" and not is_exact_as_float(values):
-                raise TableError(
-                    f"series {name!r} has integers over 2**53, which are not exact as floats, and "
-                    f"series {firsts['f']!r} has floats: one column 'value' cannot hold both; "
-                    "select them apart, or take form='wide'"
-                )
-    kinds = firsts.keys()
-    if kinds == {"O"}:
-        return np.dtype(object)
-    return np.dtype(np.int64 if kinds == {"i"} else np.float64)
+def _of_kind(kind: str, filled: list[NumpyArray]) -> Column:
+    # The values of one type, and gaps where those of the others are.
+    column = _filled(sum(map(len, filled)), kind)
+    is_missing = np.ones(len(column), bool)
+    start = 0
+    for values in filled:
+        stop = start + len(values)
+        if values.dtype.kind == kind:
+            column[start:stop], is_missing[start:stop] = values, False
+        start = stop
+    return Column(TYPES[kind], column, is_missing)
+
+
+def _filled(rows: int, kind: str) -> NumpyArray:
+    dtype = {"f": np.float64, "i": np.int64, "O": np.object_}[kind]
+    return np.full(rows, {"f": np.nan, "i": 0, "O": None}[kind], dtype)
 
 
 def _pandas_times(times: NumpyArray, unit: str) -> Any:

@@ -57,7 +57,7 @@ def test_csv_has_a_column_for_each_series(filled: Database) -> None:
 def test_long_csv_has_a_row_for_each_point(filled: Database) -> None:
     text = run_command("query", "select * from 'i'", "--long", url=filled.url).stdout
     assert text.splitlines() == [
-        "series,time,value", *(f"i,{t},{v}" for t, v in zip(ISO, INTEGERS, strict=False)),
+        "series,time,value_integer", *(f"i,{t},{v}" for t, v in zip(ISO, INTEGERS, strict=False)),
     ]  # fmt: skip
 
 

@@ -142,7 +142,8 @@ def test_every_name_is_printed(database: Database, kind: str) -> None:
         for name, columns in answer.items()
     } == points
     rows = csv.reader(io.StringIO(run_command(*command, "--long", url=database.url).stdout))
-    assert next(rows) == ["series", "time", "value"]
+    typed = {"float": "value", "integer": "value_integer", "text": "value_text"}
+    assert next(rows) == ["series", "time", typed[kind]]
     assert list(rows) == [
         [name, str(at), str(value)] for name in sorted(NAMES) for at, value in points[name]
     ]

@@ -320,8 +320,10 @@ async def test_every_form_has_every_point(database: Database) -> None:
             for name, rows in long.groupby("series", observed=True):
                 assert rows["value"].tolist() == DATA[str(name)][1].tolist()
                 assert rows["time"].astype("int64").tolist() == DATA[str(name)][0].tolist()
-        with pytest.raises(TableError, match="'text'"):
-            await client.query_frame("select * from *", form="long", all_points=True)
+        long = await client.query_frame("select * from *", form="long", all_points=True)
+        text = long[long["series"] == "text"]
+        assert text["value_text"].tolist() == DATA["text"][1].tolist()
+        assert text["value_float"].isna().all()
 
 
 def test_blocking_clients_have_the_same(database: Database) -> None:

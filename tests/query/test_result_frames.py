@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from siridb_fast import MICROSECOND, NANOSECOND, SECOND, TableError
+from siridb_fast import MICROSECOND, NANOSECOND, SECOND
 from siridb_fast.query.result_frames import arrow_table, pandas_frame
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
@@ -109,13 +109,24 @@ def test_long_forms_have_a_row_for_each_point() -> None:
 
 
 @pytest.mark.parametrize("make", [pandas_frame, arrow_table])
-def test_values_that_fit_no_common_column_are_refused(make: Any) -> None:
-    exact = points(i=([1], [2**53]), f=([1], [0.5]))
-    assert list(map(float, make(exact, SECOND, "long")["value"].to_numpy())) == [2.0**53, 0.5]
-    with pytest.raises(TableError, match=r"'i' has integers over 2\*\*53.*'f' has floats"):
-        make(points(i=([1], [HUGE]), f=([1], [0.5])), SECOND, "long")
-    with pytest.raises(TableError, match=r"'t' is of text and series 'i' of type integer"):
-        make(points(i=([1], [1]), t=([1], ["x"])), SECOND, "long")
+def test_values_of_several_types_have_a_column_for_each(make: Any) -> None:
+    both = make(points(i=([1], [HUGE]), f=([1], [0.5])), SECOND, "long")
+    assert column(both, "value_integer") == [HUGE, None]
+    assert column(both, "value_float") == [None, 0.5]
+    three = points(i=([1], [1]), t=([1], ["x"]), j=([2], [2]), f=([1], [2.0]))
+    found = make(three, SECOND, "long")
+    names = [*("series", "time", "value_float", "value_integer", "value_text")]
+    assert list(found.columns if make is pandas_frame else found.column_names) == names
+    assert column(found, "value_float") == [None, None, None, 2.0]
+    assert column(found, "value_integer") == [1, None, 2, None]
+    assert column(found, "value_text") == [None, "x", None, None]
+
+
+def column(found: Any, name: str) -> list[Any]:
+    if isinstance(found, pd.DataFrame):
+        return [None if pd.isna(value) else value for value in found[name].tolist()]
+    values: list[Any] = found[name].to_pylist()
+    return values
 
 
 def test_series_called_time_has_a_column_of_its_own() -> None:

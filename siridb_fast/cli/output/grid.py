@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from siridb_fast.columns.typed_values import SERIES, VALUE, is_long_form
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -24,6 +26,7 @@ __all__ = [
     "is_select",
     "iso",
     "names_in",
+    "with_typed_values",
     "without_times",
 ]
 
@@ -125,13 +128,23 @@ def iso(timestamps: np.ndarray[Any, Any], unit: str) -> list[str]:
 
 def names_in(table: pa.Table) -> list[str | bytes]:
     """Return the names of the series in an Arrow table, wide or long."""
-    if table.column_names == ["series", "time", "value"]:  # a wide one begins with the time
-        series = table.column("series").unify_dictionaries()
+    if table.column_names[0] == SERIES and is_long_form(table.column_names):
+        series = table.column(SERIES).unify_dictionaries()
         return list(series.chunk(0).dictionary.to_pylist()) if series.num_chunks else []
     fields = [field for field in table.schema if not _is_time(field)]
     return [
         (field.metadata or {}).get(b"series", field.name.encode()).decode() for field in fields
     ]
+
+
+def with_typed_values(table: pa.Table) -> pa.Table:
+    """Return a long table whose column of values says its type, if that is not float."""
+    typed = {"int64": "value_integer", "string": "value_text"}
+    names = [
+        typed.get(str(field.type), VALUE) if field.name == VALUE else field.name
+        for field in table.schema
+    ]
+    return table.rename_columns(names)
 
 
 def without_times(table: pa.Table) -> pa.Table:

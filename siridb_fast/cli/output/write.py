@@ -119,11 +119,25 @@ def text_of(file: BinaryIO) -> Iterator[TextIO]:
 
 
 def write_csv(grid: Grid, file: TextIO) -> None:
-    """Write all rows, a line each, under a line of names."""
+    """Write all rows, a line each, under a line of names.
+
+    A missing value is nothing between two commas; an empty text is quoted.
+    """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(grid.columns)
     for row in grid.rows(0, len(grid)):
-        writer.writerow(map(_plain, row))
+        if "" in row:
+            file.write(",".join(map(_field, row)) + "\n")
+        else:
+            writer.writerow(map(_plain, row))
+
+
+def _field(value: object) -> str:
+    if value == "":
+        return '""'
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow([_plain(value), None])
+    return text.getvalue()[:-1]
 
 
 def write_points_json(arrays: PointArrays, unit: str | None, file: TextIO) -> None:

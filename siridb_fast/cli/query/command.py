@@ -19,6 +19,7 @@ from siridb_fast.cli.output.grid import (
     PointGrid,
     is_select,
     names_in,
+    with_typed_values,
     without_times,
 )
 from siridb_fast.cli.output.plot import check_plottable, draw_in_terminal, draw_picture
@@ -194,6 +195,8 @@ def _show_table(table: pa.Table, options: QueryOptions, file: BinaryIO) -> None:
         return
     if options.format is Format.CSV:
         _tell_renamed(table)
+        if options.form == "long":
+            table = with_typed_values(table)
     _show_grid(PointGrid(table, options.is_raw), options, file)
 
 

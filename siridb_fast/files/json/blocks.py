@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from siridb_fast.columns.typed_values import SERIES, TIME, TYPED_VALUES
 from siridb_fast.errors import FileError
 from siridb_fast.files.text_file import TextFile
 
@@ -80,13 +83,13 @@ class JsonBlocks:
             yield _block(text, line)
 
     def _of_array(self) -> Iterator[JsonBlock]:
-        objects = self._objects()
-        for first in range(0, len(objects), OBJECTS_AT_ONCE):
-            some = objects[first : first + OBJECTS_AT_ONCE]
+        objects, number = self._objects(), 1
+        while some := [*islice(objects, OBJECTS_AT_ONCE)]:
             raw = [json.dumps(one, ensure_ascii=False).encode() for one in some]
-            yield JsonBlock(raw, np.arange(first + 1, first + 1 + len(some)))
+            yield JsonBlock(raw, np.arange(number, number + len(some)))
+            number += len(some)
 
-    def _objects(self) -> list[object]:
+    def _objects(self) -> Iterator[object]:
         text = self._file.read().removeprefix(BOM)
         try:
             found = json.loads(text)
@@ -94,16 +97,37 @@ class JsonBlocks:
             line = getattr(exc, "lineno", None)
             reason = f"not JSON: {exc}; a file of an object a line is called .ndjson or .jsonl"
             raise FileError(reason, file=str(self.path), line=line) from None
-        if not isinstance(found, list):
-            reason = f"expected an array of objects, got {_kind(found)}"
-            raise FileError(reason, file=str(self.path))
-        return found
+        if isinstance(found, list):
+            return iter(found)
+        if isinstance(found, dict) and found and all(map(_is_series, found.values())):
+            return _rows_of(found)
+        reason = f"expected an array of objects, got {_kind(found)}"
+        raise FileError(reason, file=str(self.path))
 
 
 def _block(text: bytes, first: int) -> JsonBlock:
     lines = text.split(b"\n")
     there = [number for number, line in enumerate(lines) if line.strip()]
     return JsonBlock([lines[number] for number in there], first + np.array(there, np.int64))
+
+
+def _is_series(value: object) -> bool:
+    # As a query writes it.
+    if not isinstance(value, dict) or value.keys() != {"times", "values"}:
+        return False
+    times, values = value["times"], value["values"]
+    return isinstance(times, list) and isinstance(values, list) and len(times) == len(values)
+
+
+def _rows_of(found: dict[str, Any]) -> Iterator[object]:
+    # Series with their points as objects of the long form, which all have the same fields.
+    kinds = {float: "value_float", int: "value_integer", str: "value_text"}
+    nothing = dict.fromkeys(TYPED_VALUES)
+    for name, points in found.items():
+        for time, value in zip(points["times"], points["values"], strict=True):
+            column = kinds.get(type(value))
+            row = {SERIES: name, TIME: time, **nothing}
+            yield row if column is None else {**row, column: value}
 
 
 def _kind(value: object) -> str:
