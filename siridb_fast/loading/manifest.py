@@ -1,7 +1,7 @@
 """What of loads of files was delivered: noted in SQLite, so that a load can go on.
 
 Of each file two numbers are noted: rows up to ``delivered`` are stored for certain, rows up to
-``started`` may be. The second is written down before a row leaves, the first with what is written
+``started`` may be. The second is written down before a row leaves, all else with what is written
 down next, so that after any end of the process the rows between them are all that is in doubt. A
 file that is read in several ``passes``, each over some of its columns, counts its rows anew in
 each of them: row 5 of the second pass over 100 rows is row 105. So they have to be the same when
@@ -48,6 +48,11 @@ KEY = "database = ? AND job = ? AND file = ? AND attempt = ?"
 SELECT = (
     "SELECT size, mtime_ns, passes, delivered, started, is_done, dialect FROM files "  # noqa: S608
     f"WHERE {KEY} AND (started OR is_done)"
+)
+INSERT = (
+    "INSERT OR REPLACE INTO files "
+    "(database, job, file, attempt, size, mtime_ns, passes, dialect, owner) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 BRING_OVER = (
     "UPDATE files SET size = ?, mtime_ns = ?, delivered = ?, started = ?, is_done = ? "  # noqa: S608
@@ -96,8 +101,9 @@ class Manifest:
         self._database = database
         self._attempt = Attempt.NOTED
         self._owner = secrets.token_hex(8)  # of attempts anew
-        self._delivered: dict[str, int] = {}  # by file: what is not written down yet
-        self._written: dict[str, int] = {}  # of that, in the transaction under way
+        self._claimed: dict[str, tuple[Any, ...]] = {}  # by file: what is not written down yet
+        self._delivered: dict[str, int] = {}  # the same
+        self._finished: set[str] = set()  # the same
         self._lock = threading.Lock()  # one thread reads, another one hears of deliveries
         self._earlier: dict[Path, dict[tuple[str, str], EarlierEntry]] = {}  # by folder
         try:
@@ -129,8 +135,7 @@ class Manifest:
     def close(self) -> None:
         """Write down what is not yet, and close."""
         try:
-            with self._transaction():
-                self._write_delivered()
+            self._write(None)
         finally:
             self._base.close()
 
@@ -175,6 +180,7 @@ class Manifest:
                 (self._id, self._job, Attempt.NOTED.value, self._owner),
             )
         self._delivered.clear()
+        self._finished.clear()
         self._attempt = Attempt.NOTED
 
     def dialect_of(self, file: Path) -> str:
@@ -188,6 +194,8 @@ class Manifest:
     ) -> Entry:
         """Begin or go on with a file; return what was known of it.
 
+        Nothing is written down before a row of it leaves.
+
         Args:
             file: Of the load.
             passes: Tells how its rows are counted.
@@ -195,28 +203,25 @@ class Manifest:
             is_anew: Take all that is known of it for no more than a part that may be stored.
         """
         with self._transaction():
-            self._base.execute("BEGIN IMMEDIATE")
             entry = self._found(file, passes)
-            if entry is None:
-                self._insert(file, passes, dialect)
-                return Entry(0, 0, is_done=False)
-            if is_anew or entry.is_changed:
-                self._insert(file, passes, dialect)
-                self._update("started = ?", EVERY_ROW, _name(file))
-                return Entry(0, EVERY_ROW, is_done=False, is_changed=True)
+        if entry is not None and not (is_anew or entry.is_changed):
             return entry
+        self._claimed[_name(file)] = self._row(file, passes, dialect)
+        if entry is None:
+            return Entry(0, 0, is_done=False)
+        return Entry(0, EVERY_ROW, is_done=False, is_changed=True)
 
     def start(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are about to leave."""
-        self._set("started = max(started, ?)", rows, file)
+        self._write(file, rows)
 
     def deliver(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are stored; written down with what comes next."""
         self._delivered[_name(file)] = rows
 
     def finish(self, file: Path) -> None:
-        """Note that all of a file is stored."""
-        self._set("is_done = ?", 1, file)
+        """Note that all of a file is stored; written down with what comes next."""
+        self._finished.add(_name(file))
 
     # ---- inside
 
@@ -286,16 +291,12 @@ class Manifest:
                 raise _of_unsure_database(file, hosts)
 
     def _insert(self, file: Path, passes: str, dialect: str) -> None:
+        self._base.execute(INSERT, self._row(file, passes, dialect))
+
+    def _row(self, file: Path, passes: str, dialect: str) -> tuple[Any, ...]:
         status = file.stat()
-        self._base.execute(
-            "INSERT OR REPLACE INTO files "
-            "(database, job, file, attempt, size, mtime_ns, passes, dialect, owner) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *self._key(file),
-                *(status.st_size, status.st_mtime_ns, passes, dialect, self._owner),
-            ),
-        )
+        told = (status.st_size, status.st_mtime_ns, passes, dialect, self._owner)
+        return (*self._key(file), *told)
 
     def _settle_ended(self, file: Path) -> None:
         # Of processes that were killed, for nobody else has the lock of the file: what they had
@@ -339,15 +340,25 @@ class Manifest:
     def _key(self, file: Path) -> tuple[Any, ...]:
         return (self._id, self._job, _name(file), self._attempt.value)
 
-    def _set(self, change: str, value: int, file: Path) -> None:
+    def _write(self, file: Path | None, started: int = 0) -> None:
+        # All that is not written down yet, and how far a file is; the latter makes the row of it.
+        delivered, finished = dict(self._delivered), set(self._finished)
+        name = None if file is None else _name(file)
         with self._transaction():
-            self._write_delivered()
-            self._update(change, value, _name(file))
-
-    def _write_delivered(self) -> None:
-        self._written = dict(self._delivered)
-        for name, rows in self._written.items():
-            self._update("delivered = max(delivered, ?)", rows, name)
+            if name in self._claimed:
+                row = self._claimed[name]
+                self._base.execute(INSERT, (*row[:3], self._attempt.value, *row[4:]))
+            for each, rows in delivered.items():
+                self._update("delivered = max(delivered, ?)", rows, each)
+            for each in finished:
+                self._update("is_done = ?", 1, each)
+            if name is not None:
+                self._update("started = max(started, ?)", started, name)
+        self._claimed.pop(name or "", None)
+        self._finished -= finished
+        for each, rows in delivered.items():
+            if self._delivered.get(each) == rows:
+                del self._delivered[each]
 
     def _update(self, change: str, value: int, name: str) -> None:
         self._base.execute(
@@ -360,13 +371,9 @@ class Manifest:
         # Whoever fills the disk, or holds the file for long, is named as the reader of it is.
         try:
             with self._lock:
-                self._written = {}
                 self._keep_file()
                 with self._base:
                     yield
-                for name, rows in self._written.items():
-                    if self._delivered.get(name) == rows:
-                        del self._delivered[name]
         except sqlite3.Error as exc:
             raise unwritable(self._path, exc) from None
 

@@ -173,6 +173,7 @@ def test_file_of_which_rows_left_and_that_was_changed_is_compared(file: Path) ->
     with known([file], Start.RESUME) as files:
         assert files.changed == files.todo == [file]
         assert files.begin(file) == (0, EVERY_ROW)
+        files.start(file, 1)
     with pytest.raises(FileError, match="was loaded in part; --resume"):
         begin(file, Start.FRESH)
     assert begin(file, Start.RESUME) == (0, EVERY_ROW)
@@ -200,6 +201,7 @@ def test_all_is_compared_where_that_is_asked(file: Path) -> None:
     with known([file], Start.COMPARE) as files:
         assert (files.done, files.todo, files.dialect_of(file)) == ([], [file], "")
         assert files.begin(file) == (0, EVERY_ROW)
+        files.start(file, 1)
     with pytest.raises(FileError, match="was loaded in part"):
         begin(file, Start.FRESH)
 

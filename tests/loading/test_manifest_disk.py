@@ -62,7 +62,7 @@ STEPS: dict[str, tuple[list[Callable[[Manifest, Path], None]], Entry | None]] = 
     "look up": ([look_up], Entry(5, 8, is_done=False)),
     "recall": ([claim], Entry(5, 8, is_done=False)),
     "store": ([start], Entry(5, 9, is_done=False)),
-    "finish": ([finish], Entry(5, 8, is_done=True)),
+    "finish": ([finish, start], Entry(5, 9, is_done=True)),
     "forget": ([restart, begin, keep], None),
     "withdraw": ([restart, withdraw], Entry(0, 8, is_done=False)),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from typing import TypeVar
 
 __all__ = ["in_order"]
@@ -19,7 +20,7 @@ U = TypeVar("U")
 def in_order(
     function: Callable[[T], U], items: Iterable[T], threads: int, ahead: int
 ) -> Iterator[U]:
-    """Yield what a function returns of each item, in their order.
+    """Yield what a function returns of each item, in their order; of a single one without threads.
 
     What it raises, or what the items raise, is raised behind the results of the items before.
 
@@ -29,9 +30,24 @@ def in_order(
         threads: How many.
         ahead: How many items are taken before the first result is.
     """
+    iterator = iter(items)
+    for first in iterator:
+        try:
+            second = next(iterator)
+        except StopIteration:
+            yield function(first)
+        except Exception:
+            yield function(first)
+            raise
+        else:
+            yield from _in_threads(function, chain((first, second), iterator), threads, ahead)
+
+
+def _in_threads(
+    function: Callable[[T], U], iterator: Iterator[T], threads: int, ahead: int
+) -> Iterator[U]:
     pool = ThreadPoolExecutor(threads, "siridb_fast csv")
     coming: deque[Future[U]] = deque()
-    iterator = iter(items)
     try:
         while True:
             error: Exception | None = None
