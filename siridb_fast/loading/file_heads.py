@@ -19,6 +19,9 @@ from siridb_fast.loading.column_roles import ColumnRoles
 
 __all__ = ["FileHeads"]
 
+SMALL = 64 * 1024  # bytes of a file of text that need not be looked at again
+KEPT = 5_000  # of them; each takes about 5 KB of memory
+
 SeriesKey = tuple[Any, ...]  # what of a series is known before any row is read
 Opener = Callable[[Path], tuple[TableFile, ColumnRoles]]
 
@@ -37,6 +40,7 @@ class FileHeads:
     def __init__(self, types: Iterable[str]) -> None:
         self.dialects: dict[Path, Dialect] = {}
         self.skipped: dict[Path, FileError] = {}
+        self._kept: dict[Path, tuple[TableFile, ColumnRoles]] = {}
         self._said = frozenset(types)
         self._seen: set[str] = set()  # of these
         self._kinds: dict[SeriesKey, dict[str, Path]] = {}  # and the first file that has each
@@ -57,6 +61,8 @@ class FileHeads:
                 table, roles = opened(file)
                 with table:
                     self._add(file, table, roles, opened)
+                if table.dialect is not None and table.size <= SMALL and len(self._kept) < KEPT:
+                    self._kept[file] = table, roles
             except FileError as exc:
                 if not skips:
                     raise _with_remedy(exc, len(files)) from None
@@ -64,6 +70,10 @@ class FileHeads:
         for name in sorted(self._said - self._seen) if len(self.skipped) < len(files) else ():
             text = f"there is no column {name!r}, nor in the other files; types= (--type) names it"
             raise FileError(text, file=str(files[0]))
+
+    def take(self, file: Path) -> tuple[TableFile, ColumnRoles] | None:
+        """Return a file that need not be opened anew, once; its rows can be read."""
+        return self._kept.pop(file, None)
 
     def with_kinds(self, table: TableFile, roles: ColumnRoles) -> ColumnRoles:
         """Return roles in which integers become floats where another file has floats."""

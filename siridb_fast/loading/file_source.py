@@ -117,13 +117,15 @@ class FileSource:
         for file in self.files:
             if file in self._heads.skipped:
                 continue
-            with self._open(file) as table:
+            kept = self._heads.take(file)
+            with self._open(file) if kept is None else kept[0] as table:
                 self._passes_behind, self._passes = 0, 1
                 self._current = table
                 if table.dialect is not None:
                     self.dialects.setdefault(str(table.dialect), []).append(file)
                 try:
-                    yield from self._portions(file, table)
+                    roles = self._roles(file, table) if kept is None else kept[1]
+                    yield from self._portions(file, table, roles)
                 finally:
                     self._current = None
                     self.bad_lines += table.bad_lines
@@ -164,9 +166,9 @@ class FileSource:
         options = self._options
         return file_roles(file, table, options, labels_of(file, options.name_template))
 
-    def _portions(self, file: Path, table: TableFile) -> Iterator[FilePortion]:
+    def _portions(self, file: Path, table: TableFile, roles: ColumnRoles) -> Iterator[FilePortion]:
         # Of the rows that are not delivered; those that may be stored are portions of their own.
-        passes = self._plan(file, table)
+        passes = self._plan(table, roles)
         progress = self._progress
         row, started = 0, 0
         if progress is not None:
@@ -188,9 +190,9 @@ class FileSource:
         portion.is_last = True
         yield portion
 
-    def _plan(self, file: Path, table: TableFile) -> list[Pass]:
+    def _plan(self, table: TableFile, roles: ColumnRoles) -> list[Pass]:
         # Return the passes over the file.
-        roles = self._heads.with_kinds(table, self._roles(file, table))
+        roles = self._heads.with_kinds(table, roles)
         columns_of_passes = table.passes((roles.time, *roles.keys), roles.values)
         last = len(columns_of_passes) - 1
         return [
