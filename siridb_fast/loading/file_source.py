@@ -10,17 +10,18 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ColumnError, FileError
 from siridb_fast.files.csv.dialect import Dialect
-from siridb_fast.files.open import ReadOptions, TableFile, find_files, open_file
+from siridb_fast.files.open import ReadOptions, TableFile, alike_files, find_files, open_file
 from siridb_fast.loading.column_roles import ColumnRoles
-from siridb_fast.loading.file_heads import FileHeads
+from siridb_fast.loading.file_heads import SMALL, FileHeads
 from siridb_fast.loading.file_roles import as_table, file_roles, labels_of
 from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.frames.arrow_frame import ArrowFrame
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileProgress", "FileSource"]
 
+TOGETHER = 200  # short files, of which it is noted at once that they are about to leave
 LEVEL = re.compile(r"column_\d+")
 
 logger = logging.getLogger("siridb_fast")
@@ -49,6 +51,9 @@ class FileProgress(Protocol):
 
     def begin(self, file: Path, passes: str, dialect: str) -> tuple[int, int]:
         """Return up to which row it is stored, and up to which it may be."""
+
+    def announce(self, files: Sequence[Path]) -> None:
+        """Note with the next row that leaves that any row of these files may."""
 
     def start(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are about to leave."""
@@ -87,6 +92,7 @@ class FileSource:
         self._options = options
         self._read_options = _read_options(options)
         self._heads = FileHeads(options.types)
+        self._alike = alike_files() if len(self.files) > 1 else None
         self._size_before = 0
         self._passes_behind, self._passes = 0, 1  # of the current file
         self._current: TableFile | None = None
@@ -114,9 +120,12 @@ class FileSource:
     def __iter__(self) -> Iterator[FilePortion]:
         if len(self.files) > 1 or self._options.skip_bad_files:
             self._look_at_heads()
-        for file in self.files:
+        announced: set[Path] = set()
+        for number, file in enumerate(self.files):
             if file in self._heads.skipped:
                 continue
+            if file not in announced:
+                announced = self._announce(number)
             kept = self._heads.take(file)
             with self._open(file) if kept is None else kept[0] as table:
                 self._passes_behind, self._passes = 0, 1
@@ -131,6 +140,15 @@ class FileSource:
                     self.bad_lines += table.bad_lines
                     self.first_bad.extend(table.first_bad)
             self._size_before += file.stat().st_size
+
+    def _announce(self, number: int) -> set[Path]:
+        # Short files are noted together, for each note waits for the disk.
+        if self._progress is None or len(self.files) == 1:
+            return set()
+        some = (f for f in self.files[number : number + TOGETHER] if f not in self._heads.skipped)
+        short = {*takewhile(lambda file: file.stat().st_size <= SMALL, some)}
+        self._progress.announce([*short])
+        return short
 
     def _look_at_heads(self) -> None:
         self._heads.look_at(self.files, self._opened, skips=self._options.skip_bad_files)
@@ -152,7 +170,8 @@ class FileSource:
         noted = "" if self._progress is None else self._progress.dialect_of(file)
         if noted:
             dialect = Dialect.from_json(json.loads(noted))
-        return open_file(file, options if dialect is None else replace(options, dialect=dialect))
+        options = options if dialect is None else replace(options, dialect=dialect)
+        return open_file(file, options, self._alike)
 
     def _opened(self, file: Path) -> tuple[TableFile, ColumnRoles]:
         table = self._open(file)

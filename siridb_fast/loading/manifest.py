@@ -39,6 +39,7 @@ from siridb_fast.loading.manifest_file import (
     prepare,
     unwritable,
 )
+from siridb_fast.loading.noted_databases import find_database
 
 __all__ = ["EVERY_ROW", "Entry", "Manifest", "job_key"]
 
@@ -102,6 +103,7 @@ class Manifest:
         self._attempt = Attempt.NOTED
         self._owner = secrets.token_hex(8)  # of attempts anew
         self._claimed: dict[str, tuple[Any, ...]] = {}  # by file: what is not written down yet
+        self._announced: set[str] = set()  # all rows of them may leave, as is written down
         self._delivered: dict[str, int] = {}  # the same
         self._finished: set[str] = set()  # the same
         self._lock = threading.Lock()  # one thread reads, another one hears of deliveries
@@ -119,7 +121,8 @@ class Manifest:
             raise unwritable(path, exc) from None
         with self._transaction():
             self._base.execute("BEGIN IMMEDIATE")
-            self._id, self._unsure = self._known_databases()
+            noted = find_database(self._base, database)
+        self._id, self._unsure = noted.id, noted.unsure
 
     def __enter__(self) -> Self:
         return self
@@ -202,6 +205,8 @@ class Manifest:
             dialect: How it is read, so that it is read so again.
             is_anew: Take all that is known of it for no more than a part that may be stored.
         """
+        if _name(file) in self._announced:
+            return Entry(0, 0, is_done=False)
         with self._transaction():
             entry = self._found(file, passes)
         if entry is not None and not (is_anew or entry.is_changed):
@@ -211,9 +216,16 @@ class Manifest:
             return Entry(0, 0, is_done=False)
         return Entry(0, EVERY_ROW, is_done=False, is_changed=True)
 
+    def announce(self, files: Sequence[Path]) -> None:
+        """Note with the next row that leaves that any row of some files may; of new ones alone."""
+        self._claimed |= {_name(file): self._row(file, "", "") for file in files}
+        self._announced |= {_name(file) for file in files}
+
     def start(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are about to leave."""
-        self._write(file, rows)
+        name = _name(file)
+        if name not in self._announced or name in self._claimed:
+            self._write(file, rows)
 
     def deliver(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are stored; written down with what comes next."""
@@ -224,38 +236,6 @@ class Manifest:
         self._finished.add(_name(file))
 
     # ---- inside
-
-    def _known_databases(self) -> tuple[int, dict[int, str]]:
-        # The row of this one, and those of which it is not known whether they are the same.
-        unsure: dict[int, str] = {}
-        rows = self._base.execute(
-            "SELECT id, hosts, servers FROM databases WHERE name = ? ORDER BY id DESC",
-            (self._database.name,),
-        ).fetchall()
-        for key, hosts, servers in rows:
-            known = DatabaseId(self._database.name, hosts, frozenset(servers.split()))
-            sameness = self._database.compared(known)
-            if sameness is Sameness.SAME:
-                self._note_servers(key)
-                return key, {}
-            if sameness is Sameness.UNKNOWN:
-                unsure[key] = hosts
-        values = (self._database.name, self._database.hosts, self._servers)
-        added = self._base.execute(
-            "INSERT INTO databases (name, hosts, servers) VALUES (?, ?, ?)", values
-        )
-        return int(added.lastrowid or 0), unsure
-
-    @property
-    def _servers(self) -> str:
-        return " ".join(sorted(self._database.servers))
-
-    def _note_servers(self, key: int) -> None:
-        if self._database.servers:
-            self._base.execute(
-                "UPDATE databases SET hosts = ?, servers = ? WHERE id = ?",
-                (self._database.hosts, self._servers, key),
-            )
 
     def _looked_up(self, file: Path) -> Entry | None:
         self._settle_ended(file)
@@ -344,17 +324,25 @@ class Manifest:
         # All that is not written down yet, and how far a file is; the latter makes the row of it.
         delivered, finished = dict(self._delivered), set(self._finished)
         name = None if file is None else _name(file)
+        claimed = {
+            each: row
+            for each, row in list(self._claimed.items())
+            if name is not None and (each == name or each in self._announced)
+        }
         with self._transaction():
-            if name in self._claimed:
-                row = self._claimed[name]
+            for each in claimed:
+                row = claimed[each]
                 self._base.execute(INSERT, (*row[:3], self._attempt.value, *row[4:]))
+                if each in self._announced:
+                    self._update("started = ?", EVERY_ROW, each)
             for each, rows in delivered.items():
                 self._update("delivered = max(delivered, ?)", rows, each)
             for each in finished:
-                self._update("is_done = ?", 1, each)
+                self._update("started = delivered, is_done = ?", 1, each)
             if name is not None:
                 self._update("started = max(started, ?)", started, name)
-        self._claimed.pop(name or "", None)
+        for each in claimed:
+            del self._claimed[each]
         self._finished -= finished
         for each, rows in delivered.items():
             if self._delivered.get(each) == rows:

@@ -45,6 +45,7 @@ class KnownFiles:
         self._start = start
         self._may_withdraw = start is Start.RESTART  # nothing of it is known to be stored
         self._compared: set[Path] = set()
+        self._new: set[Path] = set()  # to be loaded from the start, without comparing
         self.has_begun = False  # with points that leave
         self.done: list[Path] = []
         self.todo: list[Path] = []
@@ -89,6 +90,11 @@ class KnownFiles:
             self._compared.add(file)
         return (0, EVERY_ROW) if file in self._compared else (entry.delivered, entry.started)
 
+    def announce(self, files: Sequence[Path]) -> None:
+        """Note that any row of some files may be about to leave, of those that are new."""
+        new = [file for file in files if file in self._new]
+        self._manifest.announce(new)
+
     def start(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are about to leave."""
         if not self.has_begun and self._may_withdraw:
@@ -118,6 +124,7 @@ class KnownFiles:
     def _look_at(self, files: Sequence[Path]) -> None:
         if self._start is Start.RESTART:
             self.todo += files
+            self._new.update(files)
             self._manifest.restart(files)
         elif self._start is Start.COMPARE:
             self.todo += files
@@ -127,6 +134,8 @@ class KnownFiles:
                 self._sort(file, entry)
             if self._start is Start.RESUME:
                 self._compared.update(self.unknown, self.changed)
+            else:
+                self._new.update(files)
 
     def _end_restart(self, *, is_kept: bool) -> None:
         self._may_withdraw = False

@@ -338,3 +338,60 @@ def test_database_with_a_server_of_before_is_the_same(file: Path, servers: list[
     load_all(file, ["one", "two"])
     with known([file], Start.RESUME, database=of(servers)) as files:
         assert files.done == [file]
+
+
+# ---- short files, which are noted together
+
+
+def short_files(folder: Path) -> list[Path]:
+    files = [folder / f"{number}.csv" for number in range(5)]
+    for file in files:
+        file.write_text("ts,v\n1,1\n")
+    return files
+
+
+@pytest.mark.parametrize("start", [Start.FRESH, Start.RESTART])
+def test_short_files_are_noted_with_the_first_row_of_them(tmp_path: Path, start: Start) -> None:
+    paths = short_files(tmp_path)
+    with known(paths, start) as files:
+        files.announce(paths[:4])
+        for path in paths[:2]:
+            assert files.begin(path, "1") == (0, 0)
+            files.start(path, 1)
+            files.deliver(path, 1)
+        files.finish(paths[0])
+    with known(paths, Start.RESUME) as files:
+        assert (files.done, files.unknown) == (paths[:1], paths[4:])
+        # The others may be stored, and nobody knows how their rows were counted.
+        assert [files.begin(path, "1") for path in paths[1:4]] == [(0, EVERY_ROW)] * 3
+
+
+def test_short_files_that_are_known_go_on_where_they_ended(tmp_path: Path) -> None:
+    paths = short_files(tmp_path)
+    load_some(paths[0], started=20, delivered=10)
+    with known(paths, Start.RESUME) as files:
+        files.announce(paths)
+        assert files.begin(paths[0]) == (10, 20)
+        assert files.begin(paths[1]) == (0, EVERY_ROW)
+
+
+def test_short_files_are_noted_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = short_files(tmp_path)
+    written: list[Path | None] = []
+    write = Manifest._write
+
+    def noting(self: Manifest, file: Path | None, started: int = 0) -> None:
+        written.append(file)
+        write(self, file, started)
+
+    monkeypatch.setattr(Manifest, "_write", noting)
+    with known(paths, Start.FRESH) as files:
+        files.announce(paths)
+        for path in paths:
+            files.begin(path, "1")
+            files.start(path, 1)
+            files.deliver(path, 1)
+            files.finish(path)
+    assert written == [paths[0], None]
+    with known(paths, Start.RESUME) as files:
+        assert files.done == paths

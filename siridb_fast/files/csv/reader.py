@@ -10,7 +10,7 @@ This module needs pyarrow (see `siridb_fast.files.open`).
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,11 +41,25 @@ FEW_ROWS = 200  # of a batch, which costs much for each column
 
 
 class CsvTable(TableFile):
-    """A CSV file, as `siridb_fast.files.base.TableFile` says."""
+    """A CSV file, as `siridb_fast.files.base.TableFile` says.
+
+    Args:
+        path: The file.
+        options: What to read of it.
+        like: Another file of the same options and header, as which it is read.
+
+    Attributes:
+        header: The lines above the rows, if they are to be known.
+        columns: What is known of its columns.
+        first_line: Of the rows.
+    """
 
     dialect: Dialect
+    header: bytes = b""
+    columns: CsvColumns
+    first_line: int
 
-    def __init__(self, path: Path, options: ReadOptions) -> None:
+    def __init__(self, path: Path, options: ReadOptions, like: CsvTable | None = None) -> None:
         super().__init__(path, options)
         self.first_bad: list[FileError] = []
         with reading(path, "a CSV file"):
@@ -53,19 +67,21 @@ class CsvTable(TableFile):
         self.size = found.st_size
         self._known_size = found.st_size if stat.S_ISREG(found.st_mode) else None
         _refuse_durations(options, path)
-        self.dialect = settled_dialect(path, options)
+        self.dialect = settled_dialect(path, options) if like is None else like.dialect
         self._options = options = options.for_columns(self.dialect.names)
-        self._columns = CsvColumns(self.dialect, options)
+        self.columns = CsvColumns(self.dialect, options) if like is None else like.columns
         self._line_map = LineMap()
-        self._first_line = 1  # of points
+        self.first_line = 1 if like is None else like.first_line  # of points
+        self._kept: list[pa.RecordBatch] | None = None
         self._source = self._open(min(self._block_bytes, FIRST_BLOCK))
         try:
-            self._settle()
+            if like is None:
+                self._settle()
         finally:
             self._source.close()
-        self._by_texts = TextBlocks(self._columns, path, self._first_line)
-        self._typed = TypedBlocks(self._columns, self._by_texts)
-        self.schema = self._columns.schema
+        self._by_texts = TextBlocks(self.columns, path, self.first_line)
+        self._typed = TypedBlocks(self.columns, self._by_texts)
+        self.schema = self.columns.schema
 
     @property
     def bytes_read(self) -> int:
@@ -76,19 +92,35 @@ class CsvTable(TableFile):
         self, start: int = 0, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Yield the batches from row ``start`` on; the rows before it are read as well."""
-        self._source.close()
-        self._source = self._open(self._block_bytes)
-        self._line_map = LineMap()
-        self.bad_lines = 0
-        self.first_bad = []
+        if self._kept is None:
+            self._source.close()
+            self._source = self._open(self._block_bytes)
+            self._line_map = LineMap()
+            self.bad_lines = 0
+            self.first_bad = []
         skipped = start
-        for batch in _gathered(self._read(), self._batch_bytes):
+        for batch in _gathered(
+            self._read() if self._kept is None else self._kept, self._batch_bytes
+        ):
             wanted = batch.slice(skipped)  # empty if all of it is to be skipped
             if columns is not None:
                 wanted = wanted.select(list(columns))
             skipped -= batch.num_rows - wanted.num_rows
             yield from sliced(wanted, 2 * self._batch_bytes)
         self._source.close()
+
+    def keep_rows(self) -> None:
+        """Read all rows, and keep them for whoever asks.
+
+        Raises:
+            FileError: A row cannot be read.
+        """
+        self._kept = [*self.batches()]
+
+    @property
+    def options(self) -> ReadOptions:
+        """What is read of it."""
+        return self._options
 
     def row_label(self, row: int) -> str:
         """Return the line of a row that was read; lines count from 1, the header's too."""
@@ -117,7 +149,7 @@ class CsvTable(TableFile):
 
     @property
     def _factor(self) -> int:
-        return WIDE_FACTOR if len(self._columns.fields) > WIDE else 1
+        return WIDE_FACTOR if len(self.columns.fields) > WIDE else 1
 
     def _open(self, block_bytes: int) -> CsvBlocks:
         return CsvBlocks(self.path, self.dialect, block_bytes, self._known_size)
@@ -130,22 +162,22 @@ class CsvTable(TableFile):
                 yield block
             elif (body := split_header(block, self.dialect, self.path)) is not None:
                 has_begun = True
-                self._first_line = body.line
+                self.first_line = body.line
                 yield body
         if not has_begun:
             raise FileError("the file is empty, expected a header", file=str(self.path))
 
     def _settle(self) -> None:
         # Find the kinds of the columns, by the first block that has rows.
-        reader = TextBlocks(self._columns, self.path)
+        reader = TextBlocks(self.columns, self.path)
         table = None
         for block in self._bodies():
-            check_columns(self._columns.all_names, self._options, self.path)
+            check_columns(self.columns.all_names, self._options, self.path)
             table = reader.table(block)
             if table.num_rows:
                 break
         assert table is not None  # noqa: S101 - there is a block, or an error
-        self._columns.settle(table)
+        self.columns.settle(table)
 
     def _read(self) -> Iterator[pa.RecordBatch]:
         # Yield the good rows of each block.
@@ -184,7 +216,7 @@ def _refuse_durations(options: ReadOptions, path: Path) -> None:
             raise FileError(text, file=str(path), column=name)
 
 
-def _gathered(batches: Iterator[pa.RecordBatch], max_bytes: int) -> Iterator[pa.RecordBatch]:
+def _gathered(batches: Iterable[pa.RecordBatch], max_bytes: int) -> Iterator[pa.RecordBatch]:
     """Yield batches of which those of few rows and many columns are put together."""
     few: list[pa.RecordBatch] = []
     rows = size = 0
