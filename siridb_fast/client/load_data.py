@@ -29,7 +29,8 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
             - a frame of pandas, Polars (also lazy) or pyarrow, or anything else with an Arrow C
               stream; a numpy structured array; a dict of columns, if ``time`` names one of them;
             - a dict ``{name: (timestamps, values)}``;
-            - the path of a file (Parquet, Feather, Arrow, CSV, JSON), of a folder, or a pattern;
+            - the path of a file (Parquet, Feather, Arrow, CSV, JSON, Excel), of a folder, or a
+              pattern;
             - a dataset or a scanner of pyarrow;
             - an iterable of frames, or of ``(name, timestamps, values)``. It is read in another
               thread, a few items ahead, so that it may be longer than memory.
@@ -86,6 +87,7 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         time_zone: An IANA name, of times that name no zone; UTC by default.
         fold: Which of the two a local time is that exists twice: ``"earlier"``, ``"later"``, or
             ``"error"``, the default.
+        sheet: Of a spreadsheet; by default the only one that has something.
         progress: True shows a line on stderr; a function is called with a `Progress` ten times a
             second.
 

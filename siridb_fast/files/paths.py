@@ -15,7 +15,15 @@ from siridb_fast.errors import FileError
 from siridb_fast.files.lake_tables import refuse_lake_tables
 from siridb_fast.files.zipped import in_archive, the_member
 
-__all__ = ["COMPRESSIONS", "FORMATS", "Format", "compression", "file_format", "find_files"]
+__all__ = [
+    "COMPRESSIONS",
+    "FORMATS",
+    "Format",
+    "compression",
+    "file_format",
+    "find_files",
+    "is_spreadsheet",
+]
 
 Format = Literal["csv", "tsv", "ndjson", "json", "parquet", "feather", "arrow"]
 
@@ -32,6 +40,8 @@ FORMATS = {
     ".jsonl": "ndjson",
     ".json": "json",
 }
+SPREADSHEETS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}  # read as text of CSV
+FORMATS |= dict.fromkeys(sorted(SPREADSHEETS), "csv")
 TEXTS = {"csv", "ndjson", "json"}  # which may be compressed as a whole
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2", ".zip": "zip"}
 
@@ -40,8 +50,8 @@ def find_files(paths: Iterable[str | os.PathLike[str]], said: Format | None = No
     """Return the files that are meant by files, folders and glob patterns, none of them twice.
 
     A folder stands for the files of known formats in it and below, hidden ones and archives left
-    out, and ``.json`` where there are others; ``**`` and ``~`` are understood. The order is that
-    of ``paths``, sorted within each.
+    out, and ``.json`` and spreadsheets where there are others; ``**`` and ``~`` are understood.
+    The order is that of ``paths``, sorted within each.
 
     Args:
         paths: What is meant.
@@ -80,7 +90,13 @@ def file_format(path: Path, said: Format | None = None) -> str | None:
         with in_archive(path) as archive:
             inner = Path(the_member(archive, path).filename)
     kind = FORMATS.get(inner.suffix.lower())
-    return kind if kind in TEXTS or codec is None else None
+    is_readable = codec is None or (kind in TEXTS and not is_spreadsheet(inner))
+    return kind if is_readable else None
+
+
+def is_spreadsheet(path: Path) -> bool:
+    """Tell whether a file is a spreadsheet, by its suffix."""
+    return path.suffix.lower() in SPREADSHEETS
 
 
 def compression(path: Path) -> str | None:
@@ -109,13 +125,14 @@ def _in_folder(folder: Path, said: Format | None) -> list[Path]:
     if not files:
         what = "file" if said else f"file with one of {_suffixes()}"
         raise FileError(f"the folder holds no {what}", file=str(folder))
-    # Beside tables, a file of JSON tells something of them.
-    return files if said else [path for path in files if kinds[path] != "json"] or files
+    # Beside tables, a file of JSON and a spreadsheet tell something of them.
+    tables = [path for path in files if kinds[path] != "json" and not is_spreadsheet(path)]
+    return files if said else tables or files
 
 
 def _is_archive(path: Path) -> bool:
-    # It may hold the files that are beside it.
-    return compression(path) == "zip"
+    # It may hold the files that are beside it; and what Excel makes of a file that is open.
+    return compression(path) == "zip" or path.name.startswith("~$")
 
 
 def _matching(pattern: Path, said: Format | None) -> list[Path]:

@@ -27,6 +27,7 @@ from siridb_fast.loading.frame_reader import FramePoints, FrameReader
 from siridb_fast.loading.frames.arrow_frame import ArrowFrame
 from siridb_fast.loading.odd_units import refuse_odd_unit
 from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.portion_groups import PortionGroup, grouped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,9 +118,12 @@ class FileSource:
         behind = self._passes_behind * current.size + current.bytes_read
         return self._size_before + behind // self._passes
 
-    def __iter__(self) -> Iterator[FilePortion]:
+    def __iter__(self) -> Iterator[FilePortion | PortionGroup]:
         if len(self.files) > 1 or self._options.skip_bad_files:
             self._look_at_heads()
+        return self._each() if len(self.files) == 1 else grouped(self._each())
+
+    def _each(self) -> Iterator[FilePortion]:
         announced: set[Path] = set()
         for number, file in enumerate(self.files):
             if file in self._heads.skipped:
@@ -262,6 +266,16 @@ class FilePortion:
     def total_rows(self) -> int | None:
         """Unknown: nobody counts lines; see ``FileSource.bytes_read``."""
         return None
+
+    @property
+    def rows(self) -> int:
+        """How many it has."""
+        return int(self.batch.num_rows)
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether it is all of its file."""
+        return self.is_last and not self.start
 
     @property
     def stop(self) -> int:

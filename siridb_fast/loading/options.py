@@ -78,6 +78,7 @@ class LoadKeywords(TypedDict, total=False):
     time_format: str | None
     time_zone: str | None
     fold: Fold | None
+    sheet: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class LoadOptions:
     time_format: str | None = None
     time_zone: str | None = None
     fold: Fold | None = None
+    sheet: str | None = None
     csv: CsvGiven = field(init=False)
     ignored: tuple[str, ...] = field(init=False)
     name_template: NameTemplate = field(init=False)

@@ -207,6 +207,7 @@ async def test_connection_comes_back_with_the_password_of_that_time(
         writer.write("a", FIRST + 1, 2)  # waits
         put(file, SECRET.encode())
         assert (await writer.flush()).is_complete
+        await eventually(lambda: client.connected)
         arrays = await client.query_arrays("select * from 'a'")
         assert arrays["a"][1][-1] == 2
     assert SECRET not in caplog.text

@@ -67,7 +67,7 @@ Write = Callable[[Path], None]
 def narrow_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read a single column of values in each pass, in batches of some ten rows."""
 
-    def open_narrow(path: Path, options: ReadOptions) -> TableFile:
+    def open_narrow(path: Path, options: ReadOptions, _: object) -> TableFile:
         return open_file(path, replace(options, pass_bytes=1, batch_bytes=1000))
 
     monkeypatch.setattr("siridb_fast.loading.file_source.open_file", open_narrow)
@@ -192,6 +192,9 @@ class Noted:
     def begin(self, file: Path, passes: str, dialect: str) -> tuple[int, int]:
         self.passes = passes
         return self.limits
+
+    def announce(self, files: object) -> None:
+        pass
 
     def start(self, file: Path, rows: int) -> None:
         self.calls.append(("start", rows))

@@ -105,7 +105,7 @@ def test_load_that_goes_on_reads_as_it_began(tmp_path: Path) -> None:
         next(portions).on_leaving()
     with known(file, Start.RESUME) as files:
         source = FileSource([file], LoadOptions(), files)
-        assert [portion.current.roles.time for portion in source] == ["end"]
+        assert [portion.current.roles.time for portion in source._each()] == ["end"]
 
 
 def test_file_of_which_nothing_left_is_guessed_anew(tmp_path: Path) -> None:

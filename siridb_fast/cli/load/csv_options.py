@@ -21,6 +21,7 @@ __all__ = [
     "HeaderOption",
     "NamesOption",
     "NullsOption",
+    "SheetOption",
     "SkipRowsOption",
     "ThousandsOption",
     "TimeFormatOption",
@@ -148,6 +149,17 @@ FoldOption = Annotated[
     typer.Option(
         metavar="WHICH",
         help="What a local time is that exists twice: earlier or later. Without it, an error.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+SheetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The sheet of a spreadsheet; without it, the only one that has something.",
         show_default=False,
         rich_help_panel=PANEL,
     ),

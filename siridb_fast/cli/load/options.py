@@ -37,8 +37,8 @@ PathsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH...",
-        help="Parquet, Feather, Arrow, CSV (.csv, .tsv) and JSON files (.ndjson, .jsonl, .json), "
-        "the text ones also in .gz, .zst, .bz2, and .zip of one file; "
+        help="Parquet, Feather, Arrow, CSV (.csv, .tsv), JSON (.ndjson, .jsonl, .json) and Excel "
+        "files (.xlsx, .xls, .ods), the text ones also in .gz, .zst, .bz2, and .zip of one file; "
         "folders of them, patterns such as 'data/*.parquet'; - is standard input.",
     ),
 ]

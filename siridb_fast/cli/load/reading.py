@@ -17,6 +17,7 @@ from siridb_fast.cli.load.csv_options import (
     HeaderOption,
     NamesOption,
     NullsOption,
+    SheetOption,
     SkipRowsOption,
     ThousandsOption,
     TimeFormatOption,
@@ -88,6 +89,7 @@ def _reading(
     time_format: TimeFormatOption = None,
     time_zone: TimeZoneOption = None,
     fold: FoldOption = None,
+    sheet: SheetOption = None,
     skip_bad: SkipBadOption = False,
     skip_bad_files: SkipBadFilesOption = False,
     skip_unnamed: SkipUnnamedOption = False,
@@ -116,6 +118,7 @@ def _reading(
         "time_format": time_format,
         "time_zone": time_zone,
         "fold": fold,  # type: ignore[typeddict-item] # it is validated
+        "sheet": sheet,
         "skip_bad": skip_bad,
         "skip_bad_files": skip_bad_files,
         "skip_unnamed": skip_unnamed,

@@ -38,6 +38,7 @@ class CsvGiven:
         time_format: ``"iso"``, ``"epoch"``, or a format of `strptime`.
         time_zone: An IANA name, of times that name none.
         fold: Which of the two a local time is that exists twice.
+        sheet: The name of the sheet of a spreadsheet.
     """
 
     decimal: str | None = None
@@ -52,6 +53,7 @@ class CsvGiven:
     time_format: str | None = None
     time_zone: str | None = None
     fold: Fold | None = None
+    sheet: str | None = None
 
     @property
     def says_layout(self) -> bool:
@@ -68,6 +70,8 @@ class CsvGiven:
             raise ConfigError(f"skip_rows is a count of lines, got {self.skip_rows!r}")
         if self.comment is not None and not isinstance(self.comment, str):
             raise ConfigError(f"comment is what a line begins with, got {self.comment!r}")
+        if self.sheet is not None and not isinstance(self.sheet, str):
+            raise ConfigError(f"sheet is the name of one, got {self.sheet!r}")
         for name in ("header", "units_row"):
             if getattr(self, name) not in (None, True, False):
                 raise ConfigError(f"{name} is true or false, got {getattr(self, name)!r}")
