@@ -20,7 +20,7 @@ from siridb_fast.loading.column_roles import ColumnRoles
 __all__ = ["FileHeads"]
 
 SMALL = 64 * 1024  # bytes of a file of text that need not be looked at again
-KEPT = 5_000  # of them; each takes about 5 KB of memory
+KEPT = 10_000  # of them; each takes about 5 KB of memory
 
 SeriesKey = tuple[Any, ...]  # what of a series is known before any row is read
 Opener = Callable[[Path], tuple[TableFile, ColumnRoles]]

@@ -140,3 +140,24 @@ def test_processes_exclude_each_other_without_locks_of_open_files(
         assert not is_free(file)
         process.kill()
     assert is_free(file)
+
+
+def test_load_of_many_files_locks_their_folder(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("siridb_fast.loading.file_locks.MANY", 2)
+    others = [tmp_path / f"{name}.csv" for name in "bcd"]
+    elsewhere = tmp_path / "sub" / "a.csv"
+    with FileLocks([file], ONE):
+        with FileLocks(others[:2], ONE):  # each of its own
+            assert not is_free(others[0])
+            assert is_free(others[2])
+        with pytest.raises(FileError) as caught:
+            FileLocks(others, ONE)
+        assert caught.value.file == str(tmp_path)
+    with FileLocks(others, ONE):
+        assert is_free(elsewhere)
+        with pytest.raises(FileError, match="another load of it into this database"):
+            FileLocks([file], ONE)
+        FileLocks([file], DatabaseId.of("db", ["a:9000"], ["three"])).release()
+    assert is_free(file)
