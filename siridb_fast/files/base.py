@@ -148,6 +148,7 @@ class TableFile(ABC):
         {}
     )  # nested columns that are not read, and types
     dialect: Dialect | None = None  # how a CSV file is read
+    reads_after_close: bool = False  # `batches` opens it anew
     bad_lines: int = 0  # left out so far (CSV with ``skip_bad``)
     first_bad: Sequence[FileError] = ()  # what was wrong with the first few of them
 

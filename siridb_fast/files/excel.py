@@ -1,51 +1,113 @@
-"""Sheets of spreadsheets as CSV text: then all that is known of CSV files is known of them.
+"""Sheets of spreadsheets → record batches, by way of a CSV file: all is known of those.
 
-A row of the sheet is a line of the text, if it has no end of line in a cell. Dates are ISO 8601,
-numbers with a decimal point, durations seconds. This module needs python-calamine, from the
-``excel`` extra.
+A row of the sheet is a line of that file, if it has no end of line in a cell. Dates are ISO 8601,
+numbers have a decimal point, durations are seconds. The file is a temporary one. This module needs
+pyarrow, and python-calamine from the ``excel`` extra.
 """
 
 from __future__ import annotations
 
 import csv
-import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
+
 from siridb_fast.errors import FileError
+from siridb_fast.files.base import ReadOptions, TableFile
+from siridb_fast.files.csv.reader import CsvTable
 
-__all__ = ["sheet_text"]
+__all__ = ["ExcelTable"]
 
-SHOWN = 8
+SHOWN = 8  # names of sheets
 
 
-def sheet_text(path: Path, sheet: str | None) -> bytes:
-    """Return a sheet as CSV text in UTF-8.
+class ExcelTable(TableFile):
+    """A sheet, as `siridb_fast.files.base.TableFile` says.
 
     Args:
-        path: The file.
-        sheet: Its name; None: the only one that has something.
-
-    Raises:
-        FileError: The file cannot be read, or the sheet is not there, or has to be chosen.
-        ImportError: python-calamine is missing.
+        path: Of the spreadsheet.
+        options: What to read of it; ``csv.sheet`` is the name of the sheet, None: the only one
+            that has something.
     """
-    status = path.stat()
-    return _text(path, sheet, status.st_mtime_ns, status.st_size)
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        super().__init__(path, options)
+        self._folder = TemporaryDirectory(prefix="siridb_fast-")
+        try:
+            text = Path(self._folder.name, "sheet.csv")
+            _write_sheet(path, options.csv.sheet, text)
+            with self._named():
+                self._table = CsvTable(text, replace(options, delimiter=","))
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self.size = path.stat().st_size
+        self.schema, self.dialect = self._table.schema, self._table.dialect
+
+    @property
+    def bytes_read(self) -> int:
+        """How far it is, in bytes of the spreadsheet."""
+        return self.size * self._table.bytes_read // max(1, self._table.size)
+
+    @property
+    def bad_lines(self) -> int:  # type: ignore[override]
+        """How many rows were left out so far."""
+        return self._table.bad_lines
+
+    @property
+    def first_bad(self) -> list[FileError]:  # type: ignore[override]
+        """What was wrong with the first few of them."""
+        return [self._of_sheet(error) for error in self._table.first_bad]
+
+    def batches(
+        self, start: int = 0, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the batches from row ``start`` on; the rows before it are read as well."""
+        with self._named():
+            yield from self._table.batches(start, columns)
+
+    def row_label(self, row: int) -> str:
+        """Return the row of the sheet, as "line 7"; from 1."""
+        return self._table.row_label(row)
+
+    def close(self) -> None:
+        """Close it, and remove the temporary file."""
+        self._table.close()
+        self._folder.cleanup()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        # What is said of the temporary file is of the spreadsheet.
+        try:
+            yield
+        except FileError as exc:
+            raise self._of_sheet(exc) from None
+
+    def _of_sheet(self, exc: FileError) -> FileError:
+        return FileError(exc.text, file=str(self.path), line=exc.line, column=exc.column)
 
 
-@lru_cache(maxsize=1)  # it is read for what it looks like, and then for its rows
-def _text(path: Path, sheet: str | None, *_: int) -> bytes:
+def _write_sheet(path: Path, name: str | None, target: Path) -> None:
     try:
         import python_calamine as calamine  # of the extra
     except ImportError as error:
         text = "spreadsheets are read by python-calamine: pip install siridb_fast[excel]"
         raise ImportError(text, name="python_calamine") from error
     try:
-        with calamine.load_workbook(str(path)) as workbook:
-            return _written(_chosen(workbook, sheet, path))
+        with (
+            calamine.load_workbook(str(path)) as workbook,
+            target.open("w", encoding="utf-8", errors="replace", newline="") as file,
+        ):
+            writer = csv.writer(file, lineterminator="\n")
+            for row in _chosen(workbook, name, path).iter_rows():
+                cells = [_cell(value) for value in row]
+                writer.writerow(cells if any(cell != "" for cell in cells) else [])
     except calamine.PasswordError as error:
         raise FileError("it has a password; save it without one", file=str(path)) from error
     except (calamine.CalamineError, OSError) as error:
@@ -66,15 +128,6 @@ def _chosen(workbook: Any, name: str | None, path: Path) -> Any:
         text = f"it has several sheets: {listed}; sheet= (--sheet) says which is meant"
         raise FileError(text, file=str(path))
     return (filled or found)[0]
-
-
-def _written(sheet: Any) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for row in sheet.iter_rows():
-        cells = [_cell(value) for value in row]
-        writer.writerow(cells if any(cell != "" for cell in cells) else [])
-    return text.getvalue().encode("utf-8", "replace")
 
 
 def _cell(value: Any) -> object:

@@ -67,6 +67,10 @@ def _open(path: Path, kind: str, options: ReadOptions, alike: AlikeFiles | None)
         from siridb_fast.files.ipc import IpcTable
 
         return IpcTable(path, options)
+    if kind == "excel":
+        from siridb_fast.files.excel import ExcelTable
+
+        return ExcelTable(path, options)
     if kind in ("ndjson", "json"):
         from siridb_fast.files.json.reader import JsonTable
 

@@ -22,7 +22,6 @@ __all__ = [
     "compression",
     "file_format",
     "find_files",
-    "is_spreadsheet",
 ]
 
 Format = Literal["csv", "tsv", "ndjson", "json", "parquet", "feather", "arrow"]
@@ -39,9 +38,12 @@ FORMATS = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
     ".json": "json",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xlsb": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
 }
-SPREADSHEETS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}  # read as text of CSV
-FORMATS |= dict.fromkeys(sorted(SPREADSHEETS), "csv")
 TEXTS = {"csv", "ndjson", "json"}  # which may be compressed as a whole
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2", ".zip": "zip"}
 
@@ -73,7 +75,7 @@ def find_files(paths: Iterable[str | os.PathLike[str]], said: Format | None = No
 
 
 def file_format(path: Path, said: Format | None = None) -> str | None:
-    """Return "parquet", "ipc", "csv", "ndjson" or "json"; None: it is unknown.
+    """Return "parquet", "ipc", "csv", "ndjson", "json" or "excel"; None: it is unknown.
 
     Args:
         path: Whose suffix says it.
@@ -90,13 +92,7 @@ def file_format(path: Path, said: Format | None = None) -> str | None:
         with in_archive(path) as archive:
             inner = Path(the_member(archive, path).filename)
     kind = FORMATS.get(inner.suffix.lower())
-    is_readable = codec is None or (kind in TEXTS and not is_spreadsheet(inner))
-    return kind if is_readable else None
-
-
-def is_spreadsheet(path: Path) -> bool:
-    """Tell whether a file is a spreadsheet, by its suffix."""
-    return path.suffix.lower() in SPREADSHEETS
+    return kind if kind in TEXTS or codec is None else None
 
 
 def compression(path: Path) -> str | None:
@@ -126,7 +122,7 @@ def _in_folder(folder: Path, said: Format | None) -> list[Path]:
         what = "file" if said else f"file with one of {_suffixes()}"
         raise FileError(f"the folder holds no {what}", file=str(folder))
     # Beside tables, a file of JSON and a spreadsheet tell something of them.
-    tables = [path for path in files if kinds[path] != "json" and not is_spreadsheet(path)]
+    tables = [path for path in files if kinds[path] not in ("json", "excel")]
     return files if said else tables or files
 
 

@@ -1,4 +1,4 @@
-"""The text of a file: decompressed if its name says so, and of a spreadsheet the sheet as CSV.
+"""The bytes of a file of text, decompressed where its name says that it is compressed.
 
 This module needs pyarrow, for its decompression (see `siridb_fast.files.open`).
 """
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_schema import reading
-from siridb_fast.files.paths import compression, is_spreadsheet
+from siridb_fast.files.paths import compression
 from siridb_fast.files.zipped import ZIP_ERRORS, the_member
 
 __all__ = ["TextFile"]
@@ -27,19 +27,15 @@ class TextFile:
     Args:
         path: The file.
         what: What it is to be, for messages.
-        sheet: Of a spreadsheet; None: the only one.
 
     Raises:
         FileError: It cannot be opened.
     """
 
-    def __init__(self, path: Path, what: str, sheet: str | None = None) -> None:
-        codec = "excel" if is_spreadsheet(path) else compression(path)
-        self._sheet = sheet
+    def __init__(self, path: Path, what: str) -> None:
+        codec = compression(path)
         self._path = path
-        self.what = {None: what, "excel": "a spreadsheet"}.get(
-            codec, f"{what} compressed with {codec}"
-        )
+        self.what = what if codec is None else f"{what} compressed with {codec}"
         self.is_compressed = codec is not None
         with self._reading():
             self._file = pa.OSFile(str(path))
@@ -70,12 +66,6 @@ class TextFile:
         self._file.close()
 
     def _decompressed(self, codec: str) -> pa.NativeFile:
-        if codec == "excel":
-            from siridb_fast.files.excel import sheet_text  # it is rarely wanted
-
-            text = sheet_text(self._path, self._sheet)
-            self._file.seek(self._file.size())
-            return pa.BufferReader(text)
         if codec != "zip":
             return pa.CompressedInputStream(self._file, codec)
         archive = zipfile.ZipFile(self._file)

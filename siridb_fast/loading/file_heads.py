@@ -61,7 +61,7 @@ class FileHeads:
                 table, roles = opened(file)
                 with table:
                     self._add(file, table, roles, opened)
-                if table.dialect is not None and table.size <= SMALL and len(self._kept) < KEPT:
+                if table.reads_after_close and table.size <= SMALL and len(self._kept) < KEPT:
                     self._kept[file] = table, roles
             except FileError as exc:
                 if not skips:

@@ -1,10 +1,12 @@
-"""`siridb-fast load -`: files that come by standard input or a pipe."""
+"""`siridb-fast load` of what is no plain file: standard input, a pipe, a sheet of a spreadsheet."""
 
 import os
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from tests.commands import run_command, run_process
@@ -78,3 +80,19 @@ def test_folder_of_files_without_suffixes_is_loaded(seconds: Database, tmp_path:
     run_command("load", folder, "--time", "ts", url=seconds.url, code=2)
     run_command("load", folder, "--format", "csv", "--time", "ts", url=seconds.url)
     assert stored_points(seconds.url) == points_of(NAMES, WIDE)
+
+
+def test_sheet_of_a_spreadsheet_is_loaded_and_verified(seconds: Database, tmp_path: Path) -> None:
+    path = tmp_path / "plant.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["notes"])
+    sheet = book.create_sheet("Data")
+    sheet.append(["ts", *NAMES])
+    for at, *values in zip(*WIDE.values(), strict=True):
+        sheet.append([datetime.fromtimestamp(at, UTC).replace(tzinfo=None), *values])
+    book.save(path)
+    done = run_command("load", path, url=seconds.url, code=2)
+    assert "several sheets: 'Sheet', 'Data'" in done.stderr
+    run_command("load", path, "--sheet", "Data", url=seconds.url)
+    assert stored_points(seconds.url) == points_of(NAMES, WIDE)
+    assert "Verified" in run_command("verify", path, "--sheet", "Data", url=seconds.url).stdout

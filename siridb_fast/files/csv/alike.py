@@ -14,7 +14,6 @@ from siridb_fast.errors import FileError
 from siridb_fast.files.base import ReadOptions
 from siridb_fast.files.csv.guess_numbers import is_number
 from siridb_fast.files.csv.reader import CsvTable
-from siridb_fast.files.paths import is_spreadsheet
 from siridb_fast.files.text_file import TextFile
 
 __all__ = ["AlikeFiles"]
@@ -51,8 +50,6 @@ class AlikeFiles:
 
 def _text(path: Path) -> bytes:
     # Nothing of a file that is not short, or cannot be read; the latter is said elsewhere.
-    if is_spreadsheet(path):
-        return b""
     try:
         with closing(TextFile(path, "a CSV file")) as file:
             text = file.read(SHORT + 1)

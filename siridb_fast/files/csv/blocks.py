@@ -56,7 +56,7 @@ class CsvBlocks:
         self._delimiter = dialect.delimiter
         self._cleaner = TextCleaner(dialect)
         self._block_bytes = block_bytes
-        self._file = TextFile(path, "a CSV file", dialect.sheet)
+        self._file = TextFile(path, "a CSV file")
         self._utf_8: pa.NativeFile | None = None  # of a file in another encoding
         if dialect.encoding not in UTF_8:
             raw = pa.PythonFile(_UpTo(self._file, size), "r")

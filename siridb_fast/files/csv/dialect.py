@@ -72,7 +72,6 @@ class Dialect:
         kinds: A kind for each column that is read: float, integer, bool, string, time, or mixed:
             numbers in the lines of some series, and texts in those of others.
         time: How times are read; None: nobody knows which column has them.
-        sheet: Of a spreadsheet, if it was chosen.
     """
 
     encoding: str = "utf-8"
@@ -87,7 +86,6 @@ class Dialect:
     nulls: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
     time: TimeFormat | None = None
-    sheet: str | None = None
 
     @property
     def is_plain(self) -> bool:

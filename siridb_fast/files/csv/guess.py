@@ -33,7 +33,6 @@ from siridb_fast.files.csv.guess_text import (
     rows_of,
 )
 from siridb_fast.files.csv.guess_times import settle_time
-from siridb_fast.files.paths import is_spreadsheet
 
 __all__ = ["HEAD_BYTES", "guess_dialect"]
 
@@ -101,13 +100,10 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
         nulls=nulls,
         kinds={name: _kind(name, columns, cells, given, time) for name in columns},
         time=time,
-        sheet=csv.sheet,
     )
 
 
 def _first(path: Path, given: ReadOptions) -> str | None:
-    if is_spreadsheet(path):
-        return ","
     suffixes = path.suffixes[-2:] if given.format is None else [f".{given.format}"]
     return "\t" if ".tsv" in map(str.lower, suffixes) else None
 

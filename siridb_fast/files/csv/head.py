@@ -21,10 +21,10 @@ def settled_dialect(path: Path, options: ReadOptions) -> Dialect:
     """
     if options.dialect is not None:
         return options.dialect
-    head = _head(path, HEAD_BYTES + 1, options.csv.sheet)
+    head = _head(path, HEAD_BYTES + 1)
     return guess_dialect(head[:HEAD_BYTES], options, path, len(head) <= HEAD_BYTES)
 
 
-def _head(path: Path, size: int, sheet: str | None) -> bytes:
-    with closing(TextFile(path, "a CSV file", sheet)) as file:
+def _head(path: Path, size: int) -> bytes:
+    with closing(TextFile(path, "a CSV file")) as file:
         return file.read(size)

@@ -56,6 +56,7 @@ class CsvTable(TableFile):
 
     dialect: Dialect
     header: bytes = b""
+    reads_after_close = True
     columns: CsvColumns
     first_line: int
 

@@ -59,6 +59,7 @@ class JsonTable(TableFile):
     """
 
     dialect: JsonDialect
+    reads_after_close = True
 
     def __init__(self, path: Path, options: ReadOptions, *, is_array: bool) -> None:
         super().__init__(path, options)
