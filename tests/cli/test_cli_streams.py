@@ -1,4 +1,4 @@
-"""`siridb-fast load` of what is no plain file: standard input, a pipe, a sheet of a spreadsheet."""
+"""`siridb-fast load` of standard input, of a pipe, and of a sheet of a spreadsheet."""
 
 import os
 import threading
