@@ -96,20 +96,24 @@ class Loader:
         """What was said of times that look like those of another unit."""
         return self._writer.times_warning
 
-    async def load(self, source: Iterable[Portion]) -> Report:
+    async def load(self, source: Iterable[Portion], *, is_locked: bool = False) -> Report:
         """Send all points of a source and wait until their fate is known.
 
         No other load reads the same files into the same database meanwhile.
 
+        Args:
+            source: Its portions.
+            is_locked: Whoever calls has the locks of its files.
+
         Raises:
-            FileError: Another load does.
+            FileError: Another load reads one of the files.
             ColumnError: A portion cannot be sent as it is; what came before it is delivered.
             DeliveryError: Not all points were delivered; has the report.
             RequestTimeout: No server took or answered anything for ``delivery_timeout`` seconds.
         """
         await self.open()
         try:
-            locks = await self._lock(source)
+            locks = nullcontext() if is_locked else await self._lock(source)
         except BaseException:
             await self.leave()
             raise

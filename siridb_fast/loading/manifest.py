@@ -102,6 +102,7 @@ class Manifest:
         self._database = database
         self._attempt = Attempt.NOTED
         self._owner = secrets.token_hex(8)  # of attempts anew
+        self._versions: dict[str, tuple[int, int]] = {}  # by file: its size and mtime_ns
         self._claimed: dict[str, tuple[Any, ...]] = {}  # by file: what is not written down yet
         self._announced: set[str] = set()  # all rows of them may leave, as is written down
         self._delivered: dict[str, int] = {}  # the same
@@ -141,6 +142,13 @@ class Manifest:
             self._write(None)
         finally:
             self._base.close()
+
+    def take_versions(self, files: Sequence[Path]) -> None:
+        """Remember files as they are now, before one is opened; so they are noted.
+
+        What is appended while they are read is then a change, and is not taken for loaded.
+        """
+        self._versions |= {_name(file): _version(file) for file in files}
 
     def look_up(self, files: Sequence[Path]) -> list[Entry | None]:
         """Return what is known of files; None of those of which nothing was ever loaded so.
@@ -274,9 +282,8 @@ class Manifest:
         self._base.execute(INSERT, self._row(file, passes, dialect))
 
     def _row(self, file: Path, passes: str, dialect: str) -> tuple[Any, ...]:
-        status = file.stat()
-        told = (status.st_size, status.st_mtime_ns, passes, dialect, self._owner)
-        return (*self._key(file), *told)
+        version = self._versions.get(_name(file)) or _version(file)
+        return (*self._key(file), *version, passes, dialect, self._owner)
 
     def _settle_ended(self, file: Path) -> None:
         # Of processes that were killed, for nobody else has the lock of the file: what they had
@@ -313,8 +320,7 @@ class Manifest:
         row = self._base.execute(SELECT, self._key(file)).fetchone()
         if row is None:
             return None
-        status = file.stat()
-        noted = (status.st_size, status.st_mtime_ns, row[2] if passes is None else passes)
+        noted = (*_version(file), row[2] if passes is None else passes)
         return Entry(row[3], row[4], bool(row[5]), is_changed=noted != row[:3])
 
     def _key(self, file: Path) -> tuple[Any, ...]:
@@ -376,6 +382,11 @@ class Manifest:
 def _name(file: Path) -> str:
     # SQLite takes no text that is not UTF-8, which a name may be.
     return os.fsencode(file.resolve()).decode("utf-8", "backslashreplace")
+
+
+def _version(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _of_unsure_database(file: Path, hosts: str) -> FileError:

@@ -31,7 +31,7 @@ class KnownFiles:
     """The files of a load, and how far each of them is.
 
     Args:
-        files: All that are meant.
+        files: All that are meant; none is open yet.
         manifest: Of the load; it is closed with this.
         start: What becomes of files that are known.
 
@@ -122,6 +122,7 @@ class KnownFiles:
             self.has_begun = False
 
     def _look_at(self, files: Sequence[Path]) -> None:
+        self._manifest.take_versions(files)
         if self._start is Start.RESTART:
             self.todo += files
             self._new.update(files)

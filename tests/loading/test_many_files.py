@@ -6,6 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from siridb_fast.delivery.report import Report
+from siridb_fast.loading.database_id import DatabaseId
+from siridb_fast.loading.file_source import FileSource
+from siridb_fast.loading.frame_reader import FrameReader
+from siridb_fast.loading.manifest import Manifest, job_key
+from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.resume import KnownFiles, Start
 from siridb_fast.testing import wait_until
 from tests.commands import figures, run_command
 from tests.fix_server import Database
@@ -49,3 +56,35 @@ def test_load_that_is_killed_goes_on_to_each_point_once(seconds: Database, tmp_p
         process.communicate(timeout=60)
     run_command("load", tmp_path, *OPTIONS, "--resume", url=seconds.url)
     assert stored_points(seconds.url) == expected
+
+
+def known(files: list[Path], start: Start) -> KnownFiles:
+    database = DatabaseId.of("db", ["a:9000"], ["one"])
+    path = files[0].parent / "noted.sqlite"
+    return KnownFiles(files, Manifest(path, job_key("db"), database), start)
+
+
+def test_rows_that_are_appended_while_a_load_runs_are_not_taken_for_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for file in files:
+        file.write_text("ts,v\n1,1\n")
+    announce = KnownFiles.announce
+
+    def append(self: KnownFiles, some: list[Path]) -> None:
+        with files[1].open("a") as end:  # its rows were read with its head
+            end.write("2,2\n")
+        announce(self, some)
+
+    monkeypatch.setattr(KnownFiles, "announce", append)
+    options = LoadOptions(time="ts")
+    rows = 0
+    with known(files, Start.FRESH) as noted:
+        for portion in FileSource(files, options, noted):
+            rows += portion.read(FrameReader(options, 0)).rows
+            portion.on_leaving()
+            portion.on_delivered(Report(0, 0, 0, 0.0))
+    assert rows == 2
+    with known(files, Start.RESUME) as noted:
+        assert (noted.done, noted.changed) == (files[:1], files[1:])

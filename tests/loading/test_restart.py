@@ -4,14 +4,22 @@ The load before was stopped by a number that does not fit its type, so that a pa
 """
 
 import shlex
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import siridb_fast
+from siridb_fast.loading.database_id import DatabaseId
+from siridb_fast.loading.file_locks import FileLocks
+from siridb_fast.loading.manifest import Manifest, job_key
+from siridb_fast.loading.manifest_file import default_path
+from siridb_fast.loading.options import LoadOptions
+from siridb_fast.loading.resume import KnownFiles, Start
 from siridb_fast.testing import FaultProxy
 from tests.commands import run_command
 from tests.fix_server import Database
@@ -110,6 +118,37 @@ def test_printed_restart_after_the_series_was_dropped_loads_all(
     expected: Counter[tuple[int, float]] = Counter([(START + ROWS, 2.5)])
     expected.update(each_once())
     assert stored_points(seconds.url)["v"] == expected
+
+
+@pytest.mark.parametrize("option", ["--resume", "--restart", "--compare"])
+def test_restart_that_runs_is_not_taken_for_one_that_was_killed(
+    seconds: Database, half_loaded: Path, option: str
+) -> None:
+    # Else its rows would be noted no more, and be stored twice by the load that goes on.
+    with siridb_fast.connect(seconds.url) as client:
+        servers = [uuid for (uuid,) in client.query("list servers uuid")["servers"]]
+    database = DatabaseId.of(seconds.name, [], servers)
+    options = LoadOptions.of({"time": ["ts"], "values": ["v"]})
+    columns = {name: getattr(options, name) for name in ("time", "series", "values", "unit")}
+    manifest = Manifest(default_path(), job_key(seconds.name, **columns), database)
+    with (
+        FileLocks([half_loaded], database),
+        KnownFiles([half_loaded], manifest, Start.RESTART) as files,
+    ):
+        files.begin(half_loaded)
+        files.start(half_loaded, 5)
+        noted = attempts(half_loaded)
+        assert len(noted) == 2  # of the first load, and of this one
+        done = load(half_loaded, option, "--skip-bad", url=seconds.url, code=2)
+        assert "another load of it into this database is under way" in done.stderr
+        assert attempts(half_loaded) == noted
+
+
+def attempts(file: Path) -> list[tuple[Any, ...]]:
+    """Return what is noted of all attempts to load a file."""
+    with closing(sqlite3.connect(f"file:{default_path()}?mode=ro", uri=True, timeout=10)) as base:
+        query = "SELECT attempt, owner, started FROM files WHERE file = ? ORDER BY attempt"
+        return base.execute(query, [str(file.resolve())]).fetchall()
 
 
 def test_nothing_is_advised_where_nothing_was_begun(seconds: Database, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from siridb_fast.delivery.report import Report
 from siridb_fast.errors import DeliveryError, SiriDBError, UserAuthError
 from siridb_fast.files.open import find_files
 from siridb_fast.loading.database_id import DatabaseId
+from siridb_fast.loading.file_locks import FileLocks
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.manifest import Manifest, job_key
@@ -106,6 +107,8 @@ def _load(
     with ExitStack() as stack:
         config = target.config
         database = DatabaseId.of(config.dbname, config.hosts, run(_servers_of(target)))
+        # The locks come first: what the manifest says of a load that runs is not to be settled.
+        stack.enter_context(FileLocks(files, database))
         noted = Manifest(manifest, _job(options, config.dbname), database)
         known = stack.enter_context(KnownFiles(files, noted, start))
         for file in known.done:
@@ -119,7 +122,7 @@ def _load(
         bar = stack.enter_context(closing(LoadBar(source)))
         loader = Loader(target.config, bar.shown_in(options))
         try:
-            report = run(loader.load(source))
+            report = run(loader.load(source, is_locked=True))
         except DeliveryError as exc:
             bar.close()
             if isinstance(exc.report, Report):
