@@ -72,7 +72,8 @@ async def test_memory_is_flat_over_answers(database: Database, ask: str) -> None
     async with database.client() as client:
         await client.insert({"f": (ONE, ONE / 2), "i": (ONE, ONE), "t": [[1, "some text"]]})
         before = await query(5_000)
-        assert await query(20_000) - before < BOUND / 8
+        # More than one huge page of 2 MiB, which the kernel makes of others when it likes.
+        assert await query(40_000) - before < BOUND / 4
 
 
 async def refused(client: SiriDBClient) -> None:
