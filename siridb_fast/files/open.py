@@ -31,8 +31,8 @@ def open_file(
 
     Of many short CSV files, those that are ``alike`` are opened faster.
 
-    Raises `FileError` if the file is not what its suffix says, or lacks a column that the options
-    name, and `ImportError` without pyarrow.
+    Raises `FileError` if the file is not what its suffix says, lacks a column that the options
+    name, or is no spreadsheet and a sheet is named, and `ImportError` without pyarrow.
     """
     path = Path(path)
     kind = file_format(path, options.format)
@@ -42,6 +42,12 @@ def open_file(
         raise FileError(text, file=str(path))
     if path.is_dir():
         raise FileError("a folder, where a file was expected", file=str(path))
+    if options.csv.sheet is not None and kind != "excel":
+        text = (
+            "sheet= (--sheet) is of spreadsheets; "
+            "if the file is one, format='xlsx' (--format xlsx) says it"
+        )
+        raise FileError(text, file=str(path))
     return _open(path, kind, options, alike)
 
 

@@ -1,11 +1,15 @@
 """Spreadsheets, written by openpyxl: their sheets are read as CSV files are."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from siridb_fast import FileError
 from siridb_fast.files.csv.given import CsvGiven
@@ -81,6 +85,24 @@ def test_sheet_is_the_only_one_with_something_or_the_one_that_is_said(tmp_path: 
         read(two)
     with pytest.raises(FileError, match="no sheet 'March'; there are 'January', 'February'"):
         read(two, "March")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.ndjson", "a.json", "a.parquet", "a.feather"])
+def test_sheet_of_what_is_no_spreadsheet_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    table = pa.table({"ts": ["2024-01-01"], "v": [1.5]})
+    write: dict[str, Callable[[], object]] = {
+        "csv": lambda: path.write_text("ts,v\n2024-01-01,1.5\n"),
+        "ndjson": lambda: path.write_text('{"ts": "2024-01-01", "v": 1.5}\n'),
+        "json": lambda: path.write_text('[{"ts": "2024-01-01", "v": 1.5}]'),
+        "parquet": lambda: pq.write_table(table, path),
+        "feather": lambda: feather.write_feather(table, str(path)),
+    }
+    write[path.suffix.removeprefix(".")]()
+    assert [row["v"] for row in read(path)] == [1.5]
+    with pytest.raises(FileError, match=r"sheet= \(--sheet\) is of spreadsheets; ") as caught:
+        read(path, "Data")
+    assert caught.value.file == str(path)
 
 
 def test_bad_cell_is_named_by_its_row(tmp_path: Path) -> None:
