@@ -6,7 +6,6 @@ This module needs pyarrow, for its decompression (see `siridb_fast.files.open`).
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +36,8 @@ class TextFile:
         self._path = path
         self.what = what if codec is None else f"{what} compressed with {codec}"
         self.is_compressed = codec is not None
+        # Of an archive alone: elsewhere a RuntimeError is a fault of ours.
+        self._faults: tuple[type[Exception], ...] = ZIP_ERRORS if codec == "zip" else ()
         with self._reading():
             self._file = pa.OSFile(str(path))
             self.stream = self._file if codec is None else self._decompressed(codec)
@@ -76,6 +77,6 @@ class TextFile:
         with reading(self._path, self.what):
             try:
                 yield
-            except (*ZIP_ERRORS, zlib.error) as exc:
+            except self._faults as exc:
                 text = f"not {self.what} that can be read: {exc}"
                 raise FileError(text, file=str(self._path)) from exc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ __all__ = ["ZIP_ERRORS", "in_archive", "the_member"]
 
 SHOWN = 3
 # What zipfile raises: of a broken archive, of a password, and of a method that it does not know.
-ZIP_ERRORS = (zipfile.BadZipFile, RuntimeError, NotImplementedError)
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError)
 
 
 @contextmanager
@@ -41,10 +42,14 @@ def the_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
     if len(members) == 1:
         return members[0]
     names = ", ".join(member.filename for member in members[:SHOWN])
-    found = "no file" if not members else f"{len(members)} files ({names}, …); unpack it"
+    names += ", …" if len(members) > SHOWN else ""
+    found = "no file" if not members else f"{len(members)} files ({names}); unpack it"
     raise FileError(f"expected an archive of one file, it holds {found}", file=str(path))
 
 
 def _is_beside(member: zipfile.ZipInfo) -> bool:
+    # A member without a name, of which `is_dir` fails, is no file either.
     parts = Path(member.filename).parts
-    return member.is_dir() or parts[0] == "__MACOSX" or parts[-1].startswith(".")
+    if not parts or member.is_dir():
+        return True
+    return parts[0] == "__MACOSX" or parts[-1].startswith(".")

@@ -1,13 +1,16 @@
 """Archives of zip with one file, and files whose format is said because no suffix says it."""
 
 import zipfile
+from contextlib import closing
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from siridb_fast import FileError
 from siridb_fast.files.open import ReadOptions, find_files, open_file
 from siridb_fast.files.paths import Format
+from siridb_fast.files.text_file import TextFile
 
 CSV = "ts,v\n2024-01-01,1.5\n2024-01-02,2.5\n"
 NDJSON = '{"ts": "2024-01-01", "v": 1.5}\n{"ts": "2024-01-02", "v": 2.5}\n'
@@ -52,7 +55,9 @@ def test_archive_in_another_encoding_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "members", "text"),
     [
-        ("a.zip", {"a.csv": CSV, "b.csv": CSV}, r"it holds 2 files \(a.csv, b.csv, …\); unpack"),
+        ("a.zip", {"a.csv": CSV, "b.csv": CSV}, r"it holds 2 files \(a.csv, b.csv\); unpack"),
+        ("a.zip", dict.fromkeys("abc", CSV), r"it holds 3 files \(a, b, c\); unpack"),
+        ("a.zip", dict.fromkeys("abcd", CSV), r"it holds 4 files \(a, b, c, …\); unpack"),
         ("a.csv.zip", {"a.csv": CSV, "b.csv": CSV}, "it holds 2 files"),
         ("a.zip", {}, "it holds no file"),
         ("a.zip", {"a.txt": CSV}, "the suffix is not known"),
@@ -67,6 +72,20 @@ def test_archive_that_cannot_be_read_is_named(
     with pytest.raises(FileError, match=text) as caught:
         values(find_files([path])[0])
     assert caught.value.file == str(path)
+
+
+@pytest.mark.parametrize("member", ["", ".", "/", "//", "./"])
+def test_member_without_a_name_is_no_file(tmp_path: Path, member: str) -> None:
+    nameless = zipfile.ZipInfo("x")
+    nameless.filename = member  # which `ZipInfo` would refuse
+    path = zipped(tmp_path / "a.zip", **{"a.csv": CSV})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(nameless, "")
+    assert values(path) == [1.5, 2.5]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(nameless, "")
+    with pytest.raises(FileError, match="it holds no file"):
+        values(path)
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.csv.zip"])
@@ -84,6 +103,18 @@ def test_archive_that_is_damaged_is_named(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(FileError, match="compressed with zip that can be read"):
         values(path)
+
+
+@pytest.mark.parametrize(("name", "raised"), [("a.csv", RuntimeError), ("a.csv.zip", FileError)])
+def test_error_of_zip_is_one_of_a_file_only_in_an_archive(
+    tmp_path: Path, name: str, raised: type[Exception]
+) -> None:
+    path = zipped(tmp_path / name, **{"a.csv": CSV})  # the suffix says what it is
+    file = TextFile(path, "CSV")
+    with closing(file), mock.patch.object(file, "stream") as stream:
+        stream.read.side_effect = RuntimeError("it has a password")
+        with pytest.raises(raised, match="it has a password"):
+            file.read()
 
 
 def test_archive_in_a_folder_is_left_out(tmp_path: Path) -> None:
