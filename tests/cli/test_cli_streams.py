@@ -14,6 +14,7 @@ from tests.fix_server import Database
 from tests.loading.load_runs import WIDE, points_of, stored_points, write_table
 
 NAMES = ["temp", "count", "text"]
+UNUSED = "siridb://iris:siri@127.0.0.1:1/unused"
 
 
 @pytest.fixture
@@ -32,6 +33,11 @@ def file_of(folder: Path, said: str) -> Path:
         path.write_text("".join(lines))
         return path
     return write_table(folder / f"given.{said}", WIDE)
+
+
+def words(text: str) -> str:
+    # as they were before lines were broken
+    return " ".join(text.split())
 
 
 @pytest.mark.parametrize("said", ["csv", "ndjson", "parquet", "feather"])
@@ -71,6 +77,29 @@ def test_bad_line_of_standard_input_is_named(seconds: Database, tmp_path: Path) 
 def test_format_of_standard_input_is_to_be_said(seconds: Database, tmp_path: Path) -> None:
     done = run_process("load", "-", url=seconds.url, given=file_of(tmp_path, "csv"), code=2)
     assert "standard input has no suffix; --format says what it is" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["load", "verify"])
+@pytest.mark.parametrize("streams", [["-", "-"], ["-", "other.csv"], ["other.csv", "pipe"]])
+def test_stream_is_to_be_the_only_file(tmp_path: Path, command: str, streams: list[str]) -> None:
+    # Nothing would be noted of a file beside it; and nobody has opened the pipe.
+    file_of(tmp_path, "csv").rename(tmp_path / "other.csv")
+    os.mkfifo(tmp_path / "pipe")
+    paths = [path if path == "-" else str(tmp_path / path) for path in streams]
+    done = run_command(command, *paths, "--format", "csv", url=UNUSED, code=2)
+    name = "standard input" if "-" in streams else "pipe"
+    assert f"{name} is to be the only file" in words(done.stderr)
+
+
+@pytest.mark.parametrize("stream", ["-", "pipe"])
+def test_manifest_of_a_stream_is_refused(tmp_path: Path, stream: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    path = stream if stream == "-" else tmp_path / stream
+    noted = tmp_path / "noted.sqlite"
+    command: list[str | Path] = ["load", path, "--format", "csv", "--manifest", noted]
+    done = run_command(*command, url=UNUSED, code=2)
+    assert "nothing is noted of a stream" in words(done.stderr)
+    assert not noted.exists()
 
 
 def test_folder_of_files_without_suffixes_is_loaded(seconds: Database, tmp_path: Path) -> None:

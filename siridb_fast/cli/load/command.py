@@ -28,7 +28,7 @@ from siridb_fast.cli.load.options import (
     ResumeOption,
 )
 from siridb_fast.cli.load.reading import reads_files
-from siridb_fast.cli.load.streams import streams_as_files
+from siridb_fast.cli.load.streams import is_stream, streams_as_files
 from siridb_fast.cli.options import MaxRateOption, TimeoutOption, UrlOption
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.concurrency.loops import run
@@ -76,6 +76,8 @@ def load(
     keep_memory_small()
     if resume + compare + restart > 1:
         raise UsageFault("--resume, --compare and --restart exclude each other")
+    if manifest is not None and any(map(is_stream, paths)):
+        raise UsageFault("--manifest is for files; nothing is noted of a stream")
     sending: LoadKeywords = {"max_buffered": max_memory * MIB, "max_rate": max_rate}
     options = LoadOptions.of({**reading, **sending, "timeout": timeout})
     target = target_of(url, timeout)
