@@ -62,7 +62,8 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         timeout: Seconds to connect and log in; by default as `SiriDBClient.connect` does.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
         format: Of files whose suffix does not say it: ``"csv"``, ``"tsv"``, ``"ndjson"``,
-            ``"json"``, ``"parquet"``, ``"feather"`` or ``"arrow"``.
+            ``"json"``, ``"parquet"``, ``"feather"``, ``"arrow"``, ``"xlsx"``, ``"xls"``,
+            ``"xlsb"`` or ``"ods"``.
         types: Of columns: ``"float"``, ``"integer"``, ``"string"``, ``"bool"``, ``"time"`` or
             ``"mixed"`` (numbers of some series and texts of others); of durations and times of day
             ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``: their number, as a float. By default what they

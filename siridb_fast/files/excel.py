@@ -21,6 +21,7 @@ import pyarrow as pa
 from siridb_fast.errors import FileError
 from siridb_fast.files.base import ReadOptions, TableFile
 from siridb_fast.files.csv.reader import CsvTable
+from siridb_fast.files.paths import Format
 
 __all__ = ["ExcelTable"]
 
@@ -41,7 +42,7 @@ class ExcelTable(TableFile):
         self._folder = TemporaryDirectory(prefix="siridb_fast-")
         try:
             text = Path(self._folder.name, "sheet.csv")
-            _write_sheet(path, options.csv.sheet, text)
+            _write_sheet(path, options, text)
             with self._named():
                 self._table = CsvTable(text, replace(options, delimiter=","))
         except BaseException:
@@ -93,19 +94,15 @@ class ExcelTable(TableFile):
         return FileError(exc.text, file=str(self.path), line=exc.line, column=exc.column)
 
 
-def _write_sheet(path: Path, name: str | None, target: Path) -> None:
-    try:
-        import python_calamine as calamine  # of the extra
-    except ImportError as error:
-        text = "spreadsheets are read by python-calamine: pip install siridb_fast[excel]"
-        raise ImportError(text, name="python_calamine") from error
+def _write_sheet(path: Path, options: ReadOptions, target: Path) -> None:
+    calamine = _calamine()
     try:
         with (
-            calamine.load_workbook(str(path)) as workbook,
+            _workbook(path, options.format) as workbook,
             target.open("w", encoding="utf-8", errors="replace", newline="") as file,
         ):
             writer = csv.writer(file, lineterminator="\n")
-            for row in _chosen(workbook, name, path).iter_rows():
+            for row in _chosen(workbook, options.csv.sheet, path).iter_rows():
                 cells = [_cell(value) for value in row]
                 writer.writerow(cells if any(cell != "" for cell in cells) else [])
     except calamine.PasswordError as error:
@@ -113,6 +110,23 @@ def _write_sheet(path: Path, name: str | None, target: Path) -> None:
     except (calamine.CalamineError, OSError) as error:
         text = f"not a spreadsheet that can be read: {error}"
         raise FileError(text, file=str(path)) from error
+
+
+def _workbook(path: Path, said: Format | None) -> Any:
+    # calamine goes by the suffix of a path, and tells less of what is wrong by the content alone.
+    if said is None or path.suffix == f".{said}":
+        return _calamine().load_workbook(str(path))
+    with path.open("rb") as file:
+        return _calamine().load_workbook(file)
+
+
+def _calamine() -> Any:
+    try:
+        import python_calamine  # of the extra
+    except ImportError as error:
+        text = "spreadsheets are read by python-calamine: pip install siridb_fast[excel]"
+        raise ImportError(text, name="python_calamine") from error
+    return python_calamine
 
 
 def _chosen(workbook: Any, name: str | None, path: Path) -> Any:

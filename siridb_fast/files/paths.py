@@ -24,7 +24,9 @@ __all__ = [
     "find_files",
 ]
 
-Format = Literal["csv", "tsv", "ndjson", "json", "parquet", "feather", "arrow"]
+Format = Literal[
+    "csv", "tsv", "ndjson", "json", "parquet", "feather", "arrow", "xlsx", "xls", "xlsb", "ods"
+]
 
 FORMATS = {
     ".parquet": "parquet",

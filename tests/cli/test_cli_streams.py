@@ -55,6 +55,16 @@ def test_each_format_is_loaded_from_standard_input(
     assert [path.name for path in tmp_path.iterdir()] == [given.name]  # no copy is left
 
 
+def test_spreadsheet_is_loaded_from_standard_input(seconds: Database, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["ts", *NAMES], *zip(*WIDE.values(), strict=True)):
+        book.active.append(row)
+    given = tmp_path / "given"
+    book.save(given)
+    run_process("load", "-", "--format", "xlsx", "--time", "ts", url=seconds.url, given=given)
+    assert stored_points(seconds.url) == points_of(NAMES, WIDE)
+
+
 def test_pipe_is_loaded(seconds: Database, tmp_path: Path) -> None:
     given, pipe = file_of(tmp_path, "csv"), tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -79,15 +89,20 @@ def test_format_of_standard_input_is_to_be_said(seconds: Database, tmp_path: Pat
     assert "standard input has no suffix; --format says what it is" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["load", "verify"])
-@pytest.mark.parametrize("streams", [["-", "-"], ["-", "other.csv"], ["other.csv", "pipe"]])
-def test_stream_is_to_be_the_only_file(tmp_path: Path, command: str, streams: list[str]) -> None:
-    # Nothing would be noted of a file beside it; and nobody has opened the pipe.
+@pytest.mark.parametrize(
+    ("command", "first", "second"),
+    [("load", "-", "-"), ("load", "-", "other.csv"), ("load", "other.csv", "pipe"),
+     ("verify", "-", "other.csv")],
+)  # fmt: skip
+def test_stream_is_to_be_the_only_file(
+    tmp_path: Path, command: str, first: str, second: str
+) -> None:
+    # Nothing would be noted of a file beside it. Nobody has opened the pipe.
     file_of(tmp_path, "csv").rename(tmp_path / "other.csv")
     os.mkfifo(tmp_path / "pipe")
-    paths = [path if path == "-" else str(tmp_path / path) for path in streams]
-    done = run_command(command, *paths, "--format", "csv", url=UNUSED, code=2)
-    name = "standard input" if "-" in streams else "pipe"
+    paths = [path if path == "-" else tmp_path / path for path in (first, second)]
+    done = run_process(command, *paths, "--format", "csv", url=UNUSED, code=2)
+    name = "standard input" if first == "-" else "pipe"
     assert f"{name} is to be the only file" in words(done.stderr)
 
 
@@ -97,7 +112,7 @@ def test_manifest_of_a_stream_is_refused(tmp_path: Path, stream: str) -> None:
     path = stream if stream == "-" else tmp_path / stream
     noted = tmp_path / "noted.sqlite"
     command: list[str | Path] = ["load", path, "--format", "csv", "--manifest", noted]
-    done = run_command(*command, url=UNUSED, code=2)
+    done = run_process(*command, url=UNUSED, code=2)
     assert "nothing is noted of a stream" in words(done.stderr)
     assert not noted.exists()
 

@@ -1,5 +1,6 @@
 """Spreadsheets, written by openpyxl: their sheets are read as CSV files are."""
 
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -14,9 +15,13 @@ from pyarrow import feather
 from siridb_fast import FileError
 from siridb_fast.files.csv.given import CsvGiven
 from siridb_fast.files.open import ReadOptions, find_files, open_file
+from siridb_fast.files.paths import Format
+from siridb_fast.loading.options import LoadOptions
 
 AT = [datetime(2024, 1, day, 12, 30, 15) for day in (1, 2, 3)]
 HEADER = ["When", "Flow, m³/s", "State"]
+OPEN_DOCUMENT = "urn:oasis:names:tc:opendocument:xmlns"
+NAMESPACES = ("office", "table", "text")
 ROWS: list[list[Any]] = [HEADER, *([at, 1.5 * n, f"s{n}"] for n, at in enumerate(AT))]
 
 
@@ -28,6 +33,23 @@ def written(path: Path, **sheets: list[list[Any]]) -> Path:
         for row in rows:
             sheet.append(row)
     book.save(path)
+    return path
+
+
+def open_document(path: Path, rows: list[list[str]]) -> Path:
+    cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    lines = ["".join(map(cell.format, row)) for row in rows]
+    body = "".join(f"<table:table-row>{line}</table:table-row>" for line in lines)
+    names = " ".join(f'xmlns:{name}="{OPEN_DOCUMENT}:{name}:1.0"' for name in NAMESPACES)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr(
+            "content.xml",
+            f"<office:document-content {names}><office:body><office:spreadsheet>"
+            f'<table:table table:name="Data">{body}</table:table>'
+            "</office:spreadsheet></office:body></office:document-content>",
+        )
     return path
 
 
@@ -117,6 +139,31 @@ def test_what_is_no_spreadsheet_is_named(tmp_path: Path, name: str) -> None:
     path.write_text("ts,v\n1,2\n")
     with pytest.raises(FileError, match="not a spreadsheet that can be read"):
         read(path)
+
+
+@pytest.mark.parametrize("name", ["data", "data.bin", "data.csv", "data.ods", "data.XLSX"])
+def test_format_that_is_said_goes_before_the_suffix(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "a.xlsx", Data=ROWS, More=ROWS[:2]).rename(tmp_path / name)
+    assert find_files([tmp_path], "xlsx") == [path]
+    assert len(read(path, "Data", format="xlsx")) == 3
+    with pytest.raises(FileError, match="several sheets"):
+        read(path, format="xlsx")
+
+
+@pytest.mark.parametrize("said", ["xlsx", "xls", "xlsb", "ods"])
+def test_format_is_that_of_any_spreadsheet(tmp_path: Path, said: Format) -> None:
+    path = written(tmp_path / "a.xlsx", Data=ROWS).rename(tmp_path / "data")
+    assert LoadOptions.of({"format": said}).format == said
+    assert len(read(path, format=said)) == 3
+    path.write_text("ts,v\n1,2\n")
+    with pytest.raises(FileError, match="not a spreadsheet that can be read"):
+        read(path, format=said)
+
+
+def test_open_document_is_read_under_any_name(tmp_path: Path) -> None:
+    for name in ("a.ods", "data"):
+        path = open_document(tmp_path / name, [["time", "v"], ["2024-01-01", "high"]])
+        assert [row["v"] for row in read(path, format="ods")] == ["high"]
 
 
 def test_spreadsheet_in_a_folder_of_tables_is_left_out(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ PathsArgument = Annotated[
     typer.Argument(
         metavar="PATH...",
         help="Parquet, Feather, Arrow, CSV (.csv, .tsv), JSON (.ndjson, .jsonl, .json) and Excel "
-        "files (.xlsx, .xls, .ods), the text ones also in .gz, .zst, .bz2, and .zip of one file; "
-        "folders of them, patterns such as 'data/*.parquet'; - is standard input.",
+        "files (.xlsx, .xls, .xlsb, .ods), the text ones also in .gz, .zst, .bz2, and .zip of one "
+        "file; folders of them, patterns such as 'data/*.parquet'; - is standard input.",
     ),
 ]
 FormatOption = Annotated[
