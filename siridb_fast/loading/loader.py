@@ -11,8 +11,8 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterable
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable
+from contextlib import AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -138,23 +138,27 @@ class Loader:
         await self.open()
         survey = Survey()
         try:
-            async for points in self.checked(source):
-                survey.add(points)
+            async with aclosing(self.checked(source)) as checked:
+                async for points in checked:
+                    survey.add(points)
             survey.expired, survey.expired_series = self._expiry.points, self._expiry.series
             survey.time_precision = self._writer.time_precision
         finally:
             await self.leave()
         return survey
 
-    async def checked(self, source: Iterable[Portion]) -> AsyncIterator[FramePoints]:
+    async def checked(self, source: Iterable[Portion]) -> AsyncGenerator[FramePoints, None]:
         """Yield the points of each portion, which their series can take; it is open.
+
+        Whoever stops early closes it, and so the source.
 
         Raises:
             ColumnError: They cannot.
         """
-        async for _, points in _read_ahead(self._read(source), self._reading):
-            await self._check(points)
-            yield points
+        async with aclosing(_read_ahead(self._read(source), self._reading)) as read:
+            async for _, points in read:
+                await self._check(points)
+                yield points
 
     @property
     def writer(self) -> LoadWriter:
@@ -215,29 +219,35 @@ class Loader:
             self._given_up.set_result(None)
 
     async def open(self) -> None:
-        """Connect, and ask the database what it is like."""
+        """Connect, and ask the database what it is like; all is closed again if that fails."""
         self._given_up = asyncio.get_running_loop().create_future()
-        await self._writer.open(self._options.timeout)
-        self._reading = WorkThread("siridb_fast load")
-        self._noting = WorkThread("siridb_fast load notes")
-        precision = self._writer.time_precision
-        self._reader = FrameReader(self._options, precision)
-        limits = (None, None) if precision is None else await self._writer.expirations()
-        now = time.time_ns() // TimePrecision(precision or 0).nanoseconds
-        self._expiry = Expiry(limits, now)
+        async with AsyncExitStack() as opened:
+            await self._writer.open(self._options.timeout)
+            opened.push_async_callback(self._writer.close)
+            self._reading = WorkThread("siridb_fast load")
+            opened.push_async_callback(self._reading.close, READ_TIMEOUT)
+            self._noting = WorkThread("siridb_fast load notes")
+            opened.push_async_callback(self._noting.close, READ_TIMEOUT)
+            precision = self._writer.time_precision
+            self._reader = FrameReader(self._options, precision)
+            limits = (None, None) if precision is None else await self._writer.expirations()
+            now = time.time_ns() // TimePrecision(precision or 0).nanoseconds
+            self._expiry = Expiry(limits, now)
+            opened.pop_all()
 
     async def _send_all(self, source: Iterable[Portion]) -> None:
         # Until the end, or until points were not delivered.
         delivery = open_delivery()
         try:
-            async for step in _read_ahead(self._steps(source), self._reading):
-                if isinstance(step, list):
-                    await self._while_progressing(self._writer.take(step, delivery))
-                elif isinstance(step, PortionEnd):
-                    if not await self._end(step, delivery):
-                        break
-                else:
-                    delivery = await self._begin(*step)
+            async with aclosing(_read_ahead(self._steps(source), self._reading)) as steps:
+                async for step in steps:
+                    if isinstance(step, list):
+                        await self._while_progressing(self._writer.take(step, delivery))
+                    elif isinstance(step, PortionEnd):
+                        if not await self._end(step, delivery):
+                            break
+                    else:
+                        delivery = await self._begin(*step)
         except RequestTimeout:
             if not self._given_up.done():  # else the report says it
                 raise
@@ -348,7 +358,9 @@ class Loader:
             logger.exception("the progress function raised")
 
 
-async def _read_ahead(items: Generator[Any, None, None], thread: WorkThread) -> AsyncIterator[Any]:
+async def _read_ahead(
+    items: Generator[Any, None, None], thread: WorkThread
+) -> AsyncGenerator[Any, None]:
     # Yield items that are made in the thread, the next one while this one is used.
     end = object()
     coming = thread.call(next, items, end)

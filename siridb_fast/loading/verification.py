@@ -9,6 +9,7 @@ often as it takes to have a bounded number of points in memory (of one series: a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,8 +137,9 @@ class Verifier:
         """
         await self._loader.open()
         try:
-            async for points in self._loader.checked(self._sources()):
-                self._add(points)
+            async with aclosing(self._loader.checked(self._sources())) as checked:
+                async for points in checked:
+                    self._add(points)
             differing = [name async for name in self._differing()]
             found: dict[str, SeriesDifferences] = {}
             repaired = 0
@@ -198,11 +200,12 @@ class Verifier:
     async def _points_of(self, names: list[str]) -> Arrays:
         wanted = set(names)
         found: dict[str, list[tuple[NumpyArray, NumpyArray]]] = {name: [] for name in names}
-        async for points in self._loader.checked(self._sources()):
-            for name, (timestamps, values) in arrays_of(points).items():
-                if name in wanted:
-                    fitted = _fitted(name, values, self._known[name].type)
-                    found[name].append((timestamps, fitted))
+        async with aclosing(self._loader.checked(self._sources())) as checked:
+            async for points in checked:
+                for name, (timestamps, values) in arrays_of(points).items():
+                    if name in wanted:
+                        fitted = _fitted(name, values, self._known[name].type)
+                        found[name].append((timestamps, fitted))
         return {
             name: (np.concatenate([t for t, _ in pairs]), np.concatenate([v for _, v in pairs]))
             for name, pairs in found.items()
