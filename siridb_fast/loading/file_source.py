@@ -85,7 +85,8 @@ class FileSource:
         progress: FileProgress | None = None,
     ) -> None:
         self.files = find_files(paths, options.format)
-        self.size = sum(file.stat().st_size for file in self.files)
+        self._sizes = {file: _size(file) for file in self.files}  # one may vanish later
+        self.size = sum(self._sizes.values())
         self.bad_lines = 0
         self.first_bad: list[FileError] = []
         self.dialects: dict[str, list[Path]] = {}  # how CSV files are read, and which files
@@ -143,14 +144,14 @@ class FileSource:
                     self._current = None
                     self.bad_lines += table.bad_lines
                     self.first_bad.extend(table.first_bad)
-            self._size_before += file.stat().st_size
+            self._size_before += self._sizes[file]
 
     def _announce(self, number: int) -> set[Path]:
         # Short files are noted together, for each note waits for the disk.
         if self._progress is None or len(self.files) == 1:
             return set()
         some = (f for f in self.files[number : number + TOGETHER] if f not in self._heads.skipped)
-        short = {*takewhile(lambda file: file.stat().st_size <= SMALL, some)}
+        short = {*takewhile(lambda file: self._sizes[file] <= SMALL, some)}
         self._progress.announce([*short])
         return short
 
@@ -161,7 +162,7 @@ class FileSource:
             raise next(iter(self._heads.skipped.values()))
         for file, exc in self._heads.skipped.items():
             logger.warning("%s, and the file is left out", exc)
-            self._size_before += file.stat().st_size
+            self._size_before += self._sizes[file]
 
     def _open(self, file: Path) -> TableFile:
         # It is read as it was when it began. A column goes before what is said by the path.
@@ -338,6 +339,13 @@ def _read_options(options: LoadOptions) -> ReadOptions:
         unit=options.unit,
         format=options.format,
     )
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        raise FileError("no such file", file=str(file)) from None
 
 
 def _read_through(table: TableFile) -> None:

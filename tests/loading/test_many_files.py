@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from siridb_fast.delivery.report import Report
+from siridb_fast.errors import FileError
 from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.frame_reader import FrameReader
@@ -16,7 +17,15 @@ from siridb_fast.loading.resume import KnownFiles, Start
 from siridb_fast.testing import wait_until
 from tests.commands import figures, run_command
 from tests.fix_server import Database
-from tests.loading.load_runs import START, Points, manifest_entries, running_load, stored_points
+from tests.loading.load_runs import (
+    START,
+    WIDE,
+    Points,
+    manifest_entries,
+    running_load,
+    stored_points,
+    write_table,
+)
 
 FILES, ROWS = 600, 20
 OPTIONS = ["--time", "ts", "--series", "{stem}"]
@@ -88,3 +97,28 @@ def test_rows_that_are_appended_while_a_load_runs_are_not_taken_for_loaded(
     assert rows == 2
     with known(files, Start.RESUME) as noted:
         assert (noted.done, noted.changed) == (files[:1], files[1:])
+
+
+def test_file_that_vanished_is_named_or_left_out(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.csv" for name in "abc"]
+    for file in files:
+        file.write_text("ts,v\n1,1\n")
+    options = LoadOptions(time="ts")
+    source = FileSource(files, options)
+    lenient = FileSource(files, LoadOptions(time="ts", skip_bad_files=True))
+    files[1].unlink()
+    with pytest.raises(FileError, match="no such file") as caught:
+        list(source)
+    assert caught.value.file == str(files[1])
+    assert sum(portion.read(FrameReader(options, 0)).rows for portion in lenient) == 2
+    assert [*lenient.skipped] == [files[1]]
+
+
+def test_file_that_vanishes_after_its_head_was_read_is_named(tmp_path: Path) -> None:
+    files = [write_table(tmp_path / f"{name}.parquet", WIDE) for name in "ab"]
+    with known(files, Start.FRESH) as noted:
+        portions = iter(FileSource(files, LoadOptions(time="ts"), noted))
+        files[1].unlink()
+        with pytest.raises(FileError, match="no such file") as caught:
+            list(portions)
+    assert caught.value.file == str(files[1])
