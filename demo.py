@@ -104,14 +104,17 @@ class Demo:
         self.check_sums(readings)
 
     def load_file(self, readings: Readings) -> None:
-        """Write a file of rows and load it from the command line."""
+        """Write a file of rows, load it from the command line, and verify that it is there."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "readings.parquet"
             pq.write_table(readings.long(), path)
             print(f"    {path.stat().st_size / 1e6:,.0f} MB")
             kind = readings.names[0].partition(".")[0]
-            template = f"{kind}.{{room}}.{{number}}"
-            self._command("load", path, "--time", "ts", "--series", template)
+            options = ("--time", "ts", "--series", f"{kind}.{{room}}.{{number}}")
+            # Noted beside the database, which ends with the demo, not in the user's own folder.
+            manifest = self._server.folder / "loads.sqlite"
+            self._command("load", path, *options, "--manifest", manifest)
+            self._command("verify", path, *options)
         self.check_sums(readings)
 
     async def stream(self, readings: Readings) -> None:
