@@ -31,7 +31,7 @@ FUZZ_OPTIONS := malloc_context_size=1:quarantine_size_mb=4:thread_local_quaranti
 IN_SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(CURDIR)/$(FUZZ)/runtime.so" \
 	UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	PYTHONPATH=$(CURDIR)/$(SANITIZED)/lib:$(CURDIR)/$(FUZZ)/lib
-CODEC_TESTS := tests/protocol tests/batching/test_batch.py $(addprefix tests/columns/test_, \
+CODEC_TESTS := tests/protocol tests/formats tests/batching/test_batch.py $(addprefix tests/columns/test_, \
 	columns.py column_faults.py column_refusals.py payloads.py decode.py casting.py)
 
 # Most tests wait, for a server or a deadline; so twice as many at once as there are cores. Of a file

@@ -10,7 +10,7 @@ import pytest
 
 FLOORS = """
     errors
-    concurrency  protocol
+    concurrency  protocol    formats
     columns      connection
     query        batching    spool   files
     delivery
@@ -19,7 +19,7 @@ FLOORS = """
     client       testing
     cli
 """
-WITHOUT_IO = ["protocol", "columns", "batching", "query", "delivery/package.py"]
+WITHOUT_IO = ["protocol", "formats", "columns", "batching", "query", "delivery/package.py"]
 WITHOUT_IO += ["delivery/states.py", "delivery/packages.py", "delivery/repeats.py"]
 WITHOUT_IO += ["delivery/report.py", "delivery/verdicts.py", "delivery/accounts.py"]
 BUT = {"server_queries.py"}  # sends queries, and lies with what makes their texts

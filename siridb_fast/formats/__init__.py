@@ -1,0 +1,1 @@
+"""Parsers of the text protocols that carry points. They do no input or output."""

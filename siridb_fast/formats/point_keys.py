@@ -1,0 +1,89 @@
+"""The names in a text protocol: split and unescaped, once for each series.
+
+Rules of escapes are those of InfluxDB 1 (``models/points.go`` of its sources).
+"""
+
+from __future__ import annotations
+
+import re
+
+from siridb_fast.formats.points import LineError
+
+__all__ = ["field_key", "graphite_path", "influx_head", "text_of"]
+
+Tags = tuple[tuple[str, str], ...]
+
+COMMA = re.compile(rb"(?<!\\),")
+EQUALS = re.compile(rb"(?<!\\)=")
+OF_MEASUREMENT = re.compile(r"\\([, ])")
+OF_KEY = re.compile(r"\\([,= ])")
+OF_TEXT = re.compile(rb'\\(["\\])')
+
+
+def influx_head(raw: bytes) -> tuple[str, Tags]:
+    """Return the measurement and the tags, sorted, of what stands before the fields of a line.
+
+    Raises:
+        LineError: It is wrong.
+    """
+    measurement, *pairs = COMMA.split(raw)
+    if not measurement:
+        raise LineError("expected a measurement, got a comma")
+    tags = {}
+    for pair in pairs:
+        key, *values = EQUALS.split(pair)
+        if not key or len(values) != 1 or not values[0]:
+            raise LineError(f"expected tag=value, got {_decoded(pair)!r}")
+        name = OF_KEY.sub(r"\1", _decoded(key))
+        if name in tags:
+            raise LineError(f"the tag {name!r} is there twice")
+        tags[name] = OF_KEY.sub(r"\1", _decoded(values[0]))
+    return OF_MEASUREMENT.sub(r"\1", _decoded(measurement)), tuple(sorted(tags.items()))
+
+
+def field_key(raw: bytes) -> str:
+    """Return the name of a field.
+
+    Raises:
+        LineError: It is wrong.
+    """
+    return OF_KEY.sub(r"\1", _decoded(raw))
+
+
+def text_of(raw: bytes) -> bytes:
+    """Return what stands between the quotes of a text.
+
+    Raises:
+        LineError: It is not UTF-8, or has a NUL, which the server takes for its end.
+    """
+    _decoded(raw)
+    return OF_TEXT.sub(rb"\1", raw) if b"\\" in raw else raw
+
+
+def graphite_path(raw: bytes) -> tuple[str, Tags]:
+    """Return the path and the tags, sorted, of ``path;tag=value…``.
+
+    Raises:
+        LineError: It is wrong.
+    """
+    path, *pairs = _decoded(raw).split(";")
+    if not path:
+        raise LineError("expected a path, got a semicolon")
+    tags = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals and value):
+            raise LineError(f"expected tag=value, got {pair!r}")
+        if name in tags:
+            raise LineError(f"the tag {name!r} is there twice")
+        tags[name] = value
+    return path, tuple(sorted(tags.items()))
+
+
+def _decoded(raw: bytes) -> str:
+    if b"\0" in raw:
+        raise LineError(f"there is a NUL in {raw[:40]!r}")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise LineError(f"{raw[:40]!r} is not UTF-8") from None
