@@ -29,8 +29,8 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
             - a frame of pandas, Polars (also lazy) or pyarrow, or anything else with an Arrow C
               stream; a numpy structured array; a dict of columns, if ``time`` names one of them;
             - a dict ``{name: (timestamps, values)}``;
-            - the path of a file (Parquet, Feather, Arrow, CSV, JSON, Excel), of a folder, or a
-              pattern;
+            - the path of a file (Parquet, Feather, Arrow, CSV, JSON, Excel, line protocol,
+              Graphite), of a folder, or a pattern;
             - a dataset or a scanner of pyarrow;
             - an iterable of frames, or of ``(name, timestamps, values)``. It is read in another
               thread, a few items ahead, so that it may be longer than memory.
@@ -62,8 +62,8 @@ def load(data: object, target: Target = None, **options: Unpack[LoadKeywords]) -
         timeout: Seconds to connect and log in; by default as `SiriDBClient.connect` does.
         delivery_timeout: Seconds from the sealing of a package until it is given up.
         format: Of files whose suffix does not say it: ``"csv"``, ``"tsv"``, ``"ndjson"``,
-            ``"json"``, ``"parquet"``, ``"feather"``, ``"arrow"``, ``"xlsx"``, ``"xls"``,
-            ``"xlsb"`` or ``"ods"``.
+            ``"json"``, ``"influx"`` (line protocol), ``"graphite"``, ``"parquet"``, ``"feather"``,
+            ``"arrow"``, ``"xlsx"``, ``"xls"``, ``"xlsb"`` or ``"ods"``.
         types: Of columns: ``"float"``, ``"integer"``, ``"string"``, ``"bool"``, ``"time"`` or
             ``"mixed"`` (numbers of some series and texts of others); of durations and times of day
             ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``: their number, as a float. By default what they

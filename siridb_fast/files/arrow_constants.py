@@ -17,16 +17,24 @@ import pyarrow as pa
 
 __all__ = ["arrow_null", "arrow_scalar", "arrow_texts", "arrow_values"]
 
-TYPES = {"i": pa.int64(), "f": pa.float64(), "b": pa.bool_()}
+TYPES = {"i8": pa.int64(), "i4": pa.int32(), "f8": pa.float64(), "b1": pa.bool_()}
 
 
-def arrow_values(values: npt.NDArray[Any]) -> pa.Array:
-    """Return int64, float64 or bool of shape (n,) as an Arrow array, numbers in place."""
-    length, type_ = len(values), TYPES[values.dtype.kind]
+def arrow_values(
+    values: npt.NDArray[Any], is_there: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Return int64, int32, float64 or bool of shape (n,) as an Arrow array, numbers in place.
+
+    Where ``is_there``, of the same shape, is false, it is null.
+    """
+    length, type_ = len(values), TYPES[values.dtype.str[1:]]
     if values.dtype.kind == "b":
         values = np.packbits(values, bitorder="little")
     buffer = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(type_, length, [None, buffer])
+    bits = None if is_there is None else np.packbits(is_there, bitorder="little")
+    return pa.Array.from_buffers(
+        type_, length, [None if bits is None else pa.py_buffer(bits), buffer]
+    )
 
 
 def arrow_texts(texts: Collection[str]) -> pa.Array:

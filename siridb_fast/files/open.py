@@ -1,4 +1,4 @@
-"""Files of tables → Arrow record batches: Parquet, Arrow IPC (Feather), CSV, JSON.
+"""Files → Arrow record batches: Parquet, Arrow IPC (Feather), CSV, JSON, line protocol, Graphite.
 
 Here is only what a caller needs; each format has a module of its own, which imports pyarrow and
 is imported when the first file is opened. Memory is bounded by ``batch_bytes``, not by the file.
@@ -81,7 +81,15 @@ def _open(path: Path, kind: str, options: ReadOptions, alike: AlikeFiles | None)
         from siridb_fast.files.json.reader import JsonTable
 
         return JsonTable(path, options, is_array=kind == "json")
+    if kind in ("influx", "graphite"):
+        from siridb_fast.files.points.kinds import points_table
+
+        return points_table(path, options, kind)
     from siridb_fast.files.csv.reader import CsvTable
+    from siridb_fast.files.points.kinds import is_annotated_csv, points_table
+
+    if not options.time_columns and is_annotated_csv(path):
+        return points_table(path, options, "annotated")
 
     return CsvTable(path, options) if alike is None else alike.opened(path, options)
 

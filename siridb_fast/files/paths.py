@@ -25,7 +25,19 @@ __all__ = [
 ]
 
 Format = Literal[
-    "csv", "tsv", "ndjson", "json", "parquet", "feather", "arrow", "xlsx", "xls", "xlsb", "ods"
+    "csv",
+    "tsv",
+    "ndjson",
+    "json",
+    "parquet",
+    "feather",
+    "arrow",
+    "influx",
+    "graphite",
+    "xlsx",
+    "xls",
+    "xlsb",
+    "ods",
 ]
 
 FORMATS = {
@@ -40,13 +52,16 @@ FORMATS = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
     ".json": "json",
+    ".lp": "influx",
+    ".influx": "influx",
+    ".graphite": "graphite",
     ".xlsx": "excel",
     ".xlsm": "excel",
     ".xlsb": "excel",
     ".xls": "excel",
     ".ods": "excel",
 }
-TEXTS = {"csv", "ndjson", "json"}  # which may be compressed as a whole
+TEXTS = {"csv", "ndjson", "json", "influx", "graphite"}  # which may be compressed as a whole
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2", ".zip": "zip"}
 
 
@@ -77,7 +92,7 @@ def find_files(paths: Iterable[str | os.PathLike[str]], said: Format | None = No
 
 
 def file_format(path: Path, said: Format | None = None) -> str | None:
-    """Return "parquet", "ipc", "csv", "ndjson", "json" or "excel"; None: it is unknown.
+    """Return a value of `FORMATS`; None: it is unknown.
 
     Args:
         path: Whose suffix says it.

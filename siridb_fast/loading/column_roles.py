@@ -38,7 +38,7 @@ class ColumnRoles:
     @property
     def is_typed(self) -> bool:
         """Tell whether the values are a column for each type, and each row has one of them."""
-        return self.keys == (SERIES,) and TYPED_VALUES.keys() >= {*self.values}
+        return bool(self.keys) and TYPED_VALUES.keys() >= {*self.values}
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield each column of values, and what ``{column}`` stands for."""

@@ -114,7 +114,7 @@ FOUND: list[tuple[str | bytes, dict[str, Any], dict[str, Any]]] = [
     ),
     (f"time,a\n{DAY},-\n{DAY},2,\n", {}, {"nulls": ("-",)}),
     (f"time,a\n{DAY},-999\n{DAY},2\n", {"nulls": ("-999",)}, {"nulls": ("-999",)}),
-    (f"time,a\n{DAY},55 W\n{DAY},56 W\n", {}, {"kinds": {"time": "time", "a": "string"}}),
+    (f"time,a\n{DAY},55 W\n{DAY},off\n", {}, {"kinds": {"time": "time", "a": "string"}}),
     (
         "time,a\n" + "2024-03-01,1\n" * 20 + "soon,1\n",
         {},

@@ -37,9 +37,10 @@ PathsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH...",
-        help="Parquet, Feather, Arrow, CSV (.csv, .tsv), JSON (.ndjson, .jsonl, .json) and Excel "
-        "files (.xlsx, .xls, .xlsb, .ods), the text ones also in .gz, .zst, .bz2, and .zip of one "
-        "file; folders of them, patterns such as 'data/*.parquet'; - is standard input.",
+        help="Parquet, Feather, Arrow, CSV (.csv, .tsv), JSON (.ndjson, .jsonl, .json), line "
+        "protocol (.lp, .influx), Graphite (.graphite) and Excel files (.xlsx, .xls, .xlsb, "
+        ".ods), the text ones also in .gz, .zst, .bz2, and .zip of one file; folders of them, "
+        "patterns such as 'data/*.parquet'; - is standard input.",
     ),
 ]
 FormatOption = Annotated[

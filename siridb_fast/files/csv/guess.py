@@ -33,6 +33,7 @@ from siridb_fast.files.csv.guess_text import (
     rows_of,
 )
 from siridb_fast.files.csv.guess_times import settle_time
+from siridb_fast.files.csv.guess_units import refuse_units
 
 __all__ = ["HEAD_BYTES", "guess_dialect"]
 
@@ -87,6 +88,10 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
     time = settle_time(_maybe_times(cells, given), given.time_columns, csv, given.unit, file)
     numbers = _numbers(cells, given, time)
     reading = settle_numbers(numbers, csv, delimiter, file)
+    kinds = {name: _kind(name, columns, cells, given, time) for name in columns}
+    for name in kinds.keys() - given.types.keys() - {*given.names}:
+        if kinds[name] == "string":
+            refuse_units(name, cells[name], file)
     return Dialect(
         encoding=encoding,
         delimiter=delimiter,
@@ -98,7 +103,7 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
         names=layout.names,
         has_units_row=layout.has_units_row,
         nulls=nulls,
-        kinds={name: _kind(name, columns, cells, given, time) for name in columns},
+        kinds=kinds,
         time=time,
     )
 

@@ -1,0 +1,1 @@
+"""Files of points instead of columns: line protocol, Graphite, annotated CSV of InfluxDB."""
