@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from siridb_fast.columns.likely_times import likely_precision
+from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.columns.typed_values import SERIES, TIME, TYPED_VALUES
 from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_constants import arrow_texts, arrow_values
@@ -177,10 +179,27 @@ class PointsTable(TableFile):
             points = points.where(~is_timeless)
         for one in sorted(bad):
             self._report(one)
+        self._check_unit(points)
         return points
 
+    def _check_unit(self, points: ParsedPoints) -> None:
+        # Where nobody said the unit, and a time is likely in another one only.
+        if self._options.unit is not None or not len(points):
+            return
+        for row in (int(points.times.argmin()), int(points.times.argmax())):
+            time = int(points.times[row])
+            likely = likely_precision(time)
+            if likely is not None and likely != TimePrecision.NANOSECOND:
+                raise FileError(
+                    f"the timestamp {time} looks like one in {likely.unit}, and {self._what} has "
+                    f"ns; unit={likely.unit!r} (--unit {likely.unit}) reads it so, unit='ns' "
+                    "(--unit ns) takes it as it is",
+                    file=str(self.path),
+                    line=int(points.lines[row]),
+                )
+
     def _report(self, bad: BadLine) -> None:
-        hint = "" if self._options.skip_bad else SKIP_HINT
+        hint = "" if self._options.skip_bad or bad.line == 1 else SKIP_HINT
         error = FileError(bad.reason + hint, file=str(self.path), line=bad.line)
         if not self._options.skip_bad:
             raise error
