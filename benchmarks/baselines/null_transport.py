@@ -15,6 +15,7 @@ from unittest import mock
 
 import siridb_fast.writer.engine
 from siridb_fast import NANOSECOND
+from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.states import PackageEvent
 from siridb_fast.query.database_facts import DatabaseFacts
@@ -83,3 +84,7 @@ class NullQueries(ServerQueries):
     async def expirations(self) -> tuple[int | None, int | None]:
         """Tell that nothing is ever forgotten."""
         return None, None
+
+    async def servers(self, *, at: Connection | None = None) -> list[str]:
+        """Tell that nobody knows them."""
+        return []

@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import siridb_fast
 from benchmarks.data.frames import Long, Wide
 from benchmarks.entrants.lap import Entrant
 
-__all__ = ["by_command", "by_frame_reference", "by_load"]
+__all__ = ["by_command", "by_frame_reference", "by_load", "peak_of_load", "seconds_of_load"]
 
+NOTED = "noted.sqlite"
 REFERENCE_ROWS = 10_000  # of a frame, in one insert
 COMMAND = Path(sys.executable).with_name("siridb-fast")
 CHILD = Path(__file__).parents[1] / "harness/child.py"
@@ -70,9 +72,21 @@ def by_frame_reference(
 
 def peak_of_load(path: Path, *options: str) -> float:
     """Load a file by the command line, and return the most bytes that were resident."""
-    for left in path.parent.glob("siridb-load*"):
+    for left in path.parent.glob(f"{NOTED}*"):
         left.unlink()  # the manifest of an earlier load
-    return _peak_of(_load_process(path, *options))
+    return _peak_of(_load_process(path, *options, *_manifest(path.parent)))
+
+
+def seconds_of_load(folder: Path, url: str, series: str, manifest: Path) -> float:
+    """Load all files of a folder by the command line; how long the process takes."""
+    options = ["--url", url, "--time", "ts", "--series", series, "--manifest", str(manifest)]
+    begin = perf_counter()
+    subprocess.run([COMMAND, "load", folder, *options], check=True, capture_output=True)  # noqa: S603
+    return perf_counter() - begin
+
+
+def _manifest(folder: Path) -> list[str]:
+    return ["--manifest", str(folder / NOTED)]
 
 
 def _load_process(path: Path, *options: str) -> subprocess.Popen[str]:
@@ -94,7 +108,7 @@ def _peak_of(process: subprocess.Popen[str]) -> float:
 def by_command(name: str, url: str, long: Long, folder: Path, peaks: list[float]) -> Entrant:
     """Load a Parquet file of a folder by the command line; collects its most resident bytes."""
     write, path = long.file_writer(), folder / "ticks.parquet"
-    options = ["--url", url, "--time", "ts", "--series", f"{name} {{name}}"]
+    options = ["--url", url, "--time", "ts", "--series", f"{name} {{name}}", *_manifest(folder)]
 
     def make(lap: int) -> subprocess.Popen[str]:
         for left in folder.iterdir():  # what an earlier lap left, its manifest too

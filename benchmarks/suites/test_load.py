@@ -31,7 +31,12 @@ from benchmarks.entrants.lap import (
     new_server,
     reference_client,
 )
-from benchmarks.entrants.load_entrants import by_command, by_frame_reference, by_load
+from benchmarks.entrants.load_entrants import (
+    by_command,
+    by_frame_reference,
+    by_load,
+    seconds_of_load,
+)
 from benchmarks.harness.contest import Contest
 
 ROUNDS = 3
@@ -44,6 +49,9 @@ REFERENCE_COLUMNS = 5
 
 QUERY_ROUNDS = 3
 QUERY_POINTS = 1_000_000  # the server's limit of one select
+
+FILES, FILE_ROWS, START = 10_000, 20, 1_700_000_000
+MOST_TIME = 2.0  # ms a file
 
 MIB = 1024 * 1024
 MOST_MEMORY = 400.0  # MiB
@@ -138,6 +146,24 @@ def test_file(contest: Contest, ways: Ways) -> None:
     )
     what = "… most resident memory of all laps / allowed"
     contest.figures(what, "MiB", [max(peaks) / MIB], [MOST_MEMORY])
+
+
+def test_many_files(contest: Contest) -> None:
+    times = []
+    with ExitStack() as stack:
+        server = stack.enter_context(new_server(500))
+        files = Path(stack.enter_context(TemporaryDirectory()))
+        notes = Path(stack.enter_context(TemporaryDirectory()))
+        for number in range(FILES):
+            lines = (f"{START + row},{number + row / 4}\n" for row in range(FILE_ROWS))
+            (files / f"s{number}.csv").write_text("ts,v\n" + "".join(lines))
+        url = database_url(server, TCP)
+        for lap in range(ROUNDS):
+            manifest = notes / f"{lap}.sqlite"
+            times.append(seconds_of_load(files, url, f"{lap} {{stem}}", manifest))
+    what = "10,000 CSV files of 20 rows, siridb-fast load with manifest / allowed"
+    ours = [1000 * seconds / FILES for seconds in times]
+    contest.figures(what, "ms/file", ours, [MOST_TIME] * len(ours))
 
 
 def test_query(contest: Contest) -> None:

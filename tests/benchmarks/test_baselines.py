@@ -44,6 +44,14 @@ def test_load_without_a_socket_is_complete() -> None:
     assert report.bytes > 19 * POINTS  # what a float and its time in nanoseconds take
 
 
+def test_load_of_a_file_without_a_socket_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("ts,v\n1700000000,1\n1700000001,2\n")
+    with no_sockets():
+        report = siridb_fast.load(path, NOWHERE, time="ts", unit="s")
+    assert report.points == 2
+
+
 def test_writers_have_sockets_again_afterwards() -> None:
     with no_sockets():
         pass
