@@ -13,8 +13,8 @@ __all__ = ["field_key", "graphite_path", "influx_head", "text_of"]
 
 Tags = tuple[tuple[str, str], ...]
 
-COMMA = re.compile(rb"(?<!\\),")
-EQUALS = re.compile(rb"(?<!\\)=")
+COMMA = re.compile(r"(?<!\\),")
+EQUALS = re.compile(r"(?<!\\)=")
 OF_MEASUREMENT = re.compile(r"\\([, ])")
 OF_KEY = re.compile(r"\\([,= ])")
 OF_TEXT = re.compile(rb'\\(["\\])')
@@ -26,19 +26,21 @@ def influx_head(raw: bytes) -> tuple[str, Tags]:
     Raises:
         LineError: It is wrong.
     """
-    measurement, *pairs = COMMA.split(raw)
+    is_plain = b"\\" not in raw
+    text = _decoded(raw)
+    measurement, *pairs = text.split(",") if is_plain else COMMA.split(text)
     if not measurement:
         raise LineError("expected a measurement, got a comma")
     tags = {}
     for pair in pairs:
-        key, *values = EQUALS.split(pair)
+        key, *values = pair.split("=") if is_plain else EQUALS.split(pair)
         if not key or len(values) != 1 or not values[0]:
-            raise LineError(f"expected tag=value, got {_decoded(pair)!r}")
-        name = OF_KEY.sub(r"\1", _decoded(key))
+            raise LineError(f"expected tag=value, got {pair!r}")
+        name = key if is_plain else OF_KEY.sub(r"\1", key)
         if name in tags:
             raise LineError(f"the tag {name!r} is there twice")
-        tags[name] = OF_KEY.sub(r"\1", _decoded(values[0]))
-    return OF_MEASUREMENT.sub(r"\1", _decoded(measurement)), tuple(sorted(tags.items()))
+        tags[name] = values[0] if is_plain else OF_KEY.sub(r"\1", values[0])
+    return OF_MEASUREMENT.sub(r"\1", measurement), tuple(sorted(tags.items()))
 
 
 def field_key(raw: bytes) -> str:
@@ -47,7 +49,8 @@ def field_key(raw: bytes) -> str:
     Raises:
         LineError: It is wrong.
     """
-    return OF_KEY.sub(r"\1", _decoded(raw))
+    text = _decoded(raw)
+    return OF_KEY.sub(r"\1", text) if b"\\" in raw else text
 
 
 def text_of(raw: bytes) -> bytes:

@@ -22,11 +22,12 @@ cdef struct Head:           # measurement and tags
 cdef class LineProtocol:
     cdef:
         readonly list series     # a PointKey for each number
-        dict numbers             # of each PointKey
+        dict numbers             # of each series: by the first head of its names, and its field
+        dict same                # names of a head: the number of the first head that has them
         bytearray has_floats     # of each series: so its integers are floats
         readonly int64_t line    # the next one that is read
         TextNumbers known        # heads, as they stand in the text
-        list names               # of each head: measurement and tags
+        list names               # of each head: measurement, tags, and its number in `same`
         Head* heads              # the same
         Py_ssize_t count
         Py_ssize_t capacity

@@ -48,6 +48,7 @@ cdef class LineProtocol:
         self.known = TextNumbers()
         self.fields = {}
         self.numbers = {}
+        self.same = {}
         self.has_floats = bytearray()
         self.line = line
         self.capacity = FIRST_HEADS
@@ -186,7 +187,7 @@ cdef class LineProtocol:
         if head.fields == NULL:
             raise MemoryError("no memory for the fields of a series")
         self.count += 1
-        self.names.append(names)
+        self.names.append((*names, self.same.setdefault(names, self.count)))
         return self.known.add(raw)
 
     # ---- fields
@@ -234,11 +235,10 @@ cdef class LineProtocol:
                 raise MemoryError("no memory for the fields of a series")
             head.fields = fields
             head.capacity *= 2
-        measurement, tags = self.names[number]
-        series_key = PointKey(measurement, tags, name)
-        series = self.numbers.setdefault(series_key, len(self.series))
+        measurement, tags, same = self.names[number]
+        series = self.numbers.setdefault((same, name), len(self.series))
         if series == len(self.series):  # else its tags stood in another order
-            self.series.append(series_key)
+            self.series.append(PointKey(measurement, tags, name))
             self.has_floats.append(0)
         self.fields[number, raw] = head.count  # which keeps the bytes of the key
         head.fields[head.count] = Field(PyBytes_AS_STRING(raw), size, series)
