@@ -1,6 +1,7 @@
 """The names in a text protocol: split and unescaped, once for each series.
 
-Rules of escapes are those of InfluxDB 1 (``models/points.go`` of its sources).
+Rules of escapes are those of InfluxDB 1 (``models/points.go`` of its sources), which takes
+an escaped ``=`` in a measurement for one, as clients write it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ Tags = tuple[tuple[str, str], ...]
 
 COMMA = re.compile(r"(?<!\\),")
 EQUALS = re.compile(r"(?<!\\)=")
-OF_MEASUREMENT = re.compile(r"\\([, ])")
-OF_KEY = re.compile(r"\\([,= ])")
+OF_NAME = re.compile(r"\\([,= ])")
 OF_TEXT = re.compile(rb'\\(["\\])')
 
 
@@ -36,11 +36,11 @@ def influx_head(raw: bytes) -> tuple[str, Tags]:
         key, *values = pair.split("=") if is_plain else EQUALS.split(pair)
         if not key or len(values) != 1 or not values[0]:
             raise LineError(f"expected tag=value, got {pair!r}")
-        name = key if is_plain else OF_KEY.sub(r"\1", key)
+        name = key if is_plain else OF_NAME.sub(r"\1", key)
         if name in tags:
             raise LineError(f"the tag {name!r} is there twice")
-        tags[name] = values[0] if is_plain else OF_KEY.sub(r"\1", values[0])
-    return OF_MEASUREMENT.sub(r"\1", measurement), tuple(sorted(tags.items()))
+        tags[name] = values[0] if is_plain else OF_NAME.sub(r"\1", values[0])
+    return OF_NAME.sub(r"\1", measurement), tuple(sorted(tags.items()))
 
 
 def field_key(raw: bytes) -> str:
@@ -50,7 +50,7 @@ def field_key(raw: bytes) -> str:
         LineError: It is wrong.
     """
     text = _decoded(raw)
-    return OF_KEY.sub(r"\1", text) if b"\\" in raw else text
+    return OF_NAME.sub(r"\1", text) if b"\\" in raw else text
 
 
 def text_of(raw: bytes) -> bytes:

@@ -32,6 +32,7 @@ GOOD: dict[str, list[tuple[PointKey, int | None, Any]]] = {
     r"m\ e\,a,t\ \=\,=x\ y\,z\= f\ \=\,=1 5": [
         (PointKey("m e,a", (("t =,", "x y,z="),), "f =,"), 5, 1.0)
     ],
+    r"m\=1,t=a\b v=1 5": [(PointKey("m=1", (("t", "a\\b"),), "v"), 5, 1.0)],
     r'm t="a \"b\" \\ c\d, e=f" 5': [(PointKey("m", (), "t"), 5, 'a "b" \\ c\\d, e=f')],
     'm t="",u="°C" 5': [(PointKey("m", (), "t"), 5, ""), (PointKey("m", (), "u"), 5, "°C")],
     'm "q"=1 5': [(PointKey("m", (), '"q"'), 5, 1.0)],
