@@ -86,9 +86,11 @@ def _open(path: Path, kind: str, options: ReadOptions, alike: AlikeFiles | None)
 
         return points_table(path, options, kind)
     from siridb_fast.files.csv.reader import CsvTable
-    from siridb_fast.files.points.kinds import is_annotated_csv, points_table
+    from siridb_fast.files.points.annotated import is_annotated_csv
 
     if not options.time_columns and is_annotated_csv(path):
+        from siridb_fast.files.points.kinds import points_table
+
         return points_table(path, options, "annotated")
 
     return CsvTable(path, options) if alike is None else alike.opened(path, options)

@@ -14,21 +14,14 @@ import re
 
 import numpy as np
 
+from siridb_fast.formats.annotated_start import ANNOTATION
 from siridb_fast.formats.annotated_table import Annotations, Cell, Row, Table
 from siridb_fast.formats.points import BadLine, LineError, ParsedPoints, PointKey
 
-__all__ = ["LOOKED_AT", "AnnotatedCsv", "is_annotated"]
+__all__ = ["AnnotatedCsv"]
 
-ANNOTATION = re.compile(r"#(group|datatype|default|constant|concat|timezone)\b *")
-LOOKED_AT = 32  # bytes of a text
 SURROGATE = re.compile("[\ud800-\udfff]")  # in the place of a byte that is no UTF-8
 SHOWN = 40
-
-
-def is_annotated(start: bytes) -> bool:
-    """Tell whether a text that begins so is annotated CSV."""
-    text = start[:LOOKED_AT].decode("utf-8-sig", "replace").lstrip('\r\n"')
-    return ANNOTATION.match(text) is not None
 
 
 class AnnotatedCsv:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from siridb_fast.formats.annotated_csv import AnnotatedCsv, is_annotated
+from siridb_fast.formats.annotated_csv import AnnotatedCsv
+from siridb_fast.formats.annotated_start import is_annotated
 from siridb_fast.formats.points import PointKey
 from tests.formats.parsed import found
 

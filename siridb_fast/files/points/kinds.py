@@ -7,17 +7,15 @@ from pathlib import Path
 
 from siridb_fast.columns.time_units import UNITS, TimePrecision
 from siridb_fast.columns.typed_values import SERIES
-from siridb_fast.errors import FileError
 from siridb_fast.files.base import ReadOptions
 from siridb_fast.files.points.labels import SeriesLabels
 from siridb_fast.files.points.reader import PointsTable
-from siridb_fast.files.text_file import TextFile
 from siridb_fast.formats._graphite import Graphite
-from siridb_fast.formats.annotated_csv import LOOKED_AT, AnnotatedCsv, is_annotated
+from siridb_fast.formats.annotated_csv import AnnotatedCsv
 from siridb_fast.formats.influx_export import InfluxExport
 from siridb_fast.formats.points import PointKey
 
-__all__ = ["is_annotated_csv", "points_table"]
+__all__ = ["points_table"]
 
 
 def points_table(path: Path, options: ReadOptions, kind: str) -> PointsTable:
@@ -41,20 +39,6 @@ def points_table(path: Path, options: ReadOptions, kind: str) -> PointsTable:
         labels=SeriesLabels(parts),
         unit="ns" if is_csv else UNITS[said],
     )
-
-
-def is_annotated_csv(path: Path) -> bool:
-    """Tell whether a CSV file is one of InfluxDB, which says so in its first line."""
-    try:
-        file = TextFile(path, "a CSV file")
-    except FileError:
-        return False  # whoever reads it says so
-    try:
-        return is_annotated(file.read(LOOKED_AT))
-    except FileError:
-        return False
-    finally:
-        file.close()
 
 
 def _influx_name(key: PointKey) -> str:
