@@ -15,6 +15,10 @@ from typing import Any
 import numpy as np
 
 from siridb_fast import UnpackError, decode_points, packb, unpackb
+from siridb_fast.formats._graphite import Graphite
+from siridb_fast.formats._line_protocol import LineProtocol
+from siridb_fast.formats._point_rows import ValueKind
+from siridb_fast.formats.points import BadLine, ParsedPoints, PointKey
 from siridb_fast.protocol._session import Reply, Session
 
 __all__ = ["MAX_ANSWER", "Broken", "Checks"]
@@ -28,6 +32,7 @@ HEADER_SIZE = 8
 VALUE_RATE = 320  # for each byte of a value: a map of one entry is 224 bytes and a key, in 2
 POINT_RATE = 640  # of an answer: a series without points is two arrays in 3
 STREAM_RATE = 64  # of a stream: a reply without a body is made of 8
+LINE_RATE = 1_000  # of lines: a bad one is an error with its text, and may have one byte
 TRACE_SIZE = 1_000
 MAX_DEPTH = 512
 TIMING = "__timeit__"  # of the entry that a query adds which says timeit
@@ -97,6 +102,28 @@ class Checks:
         _expect(str(cut.error) == str(whole.error), "cut into pieces, the error is another")
         _expect(cut.tags == whole.tags, "cut into pieces, other requests wait")
 
+    def influx(self, data: memoryview) -> None:
+        """Points or bad lines; the same ones however the bytes are cut."""
+        self._expect_lines(LineProtocol, bytes(data))
+
+    def graphite(self, data: memoryview) -> None:
+        """The same of Graphite lines."""
+        self._expect_lines(Graphite, bytes(data))
+
+    def _expect_lines(self, parser: Callable[[], LineProtocol | Graphite], data: bytes) -> None:
+        whole, cut = parser(), parser()
+        before = self.allocated()
+        points = whole.parse(data, is_last=True)
+        self._weigh(before, LINE_RATE * len(data))
+        _expect(points.size == len(data), "some bytes are left over")
+        _expect(len(points) + len(points.bad) <= len(data), "there are more points than bytes")
+        found = _points(whole.series, points)
+        pieces = _parsed_in_pieces(cut, data)
+        rows = [row for some, _ in pieces for row in some]
+        bad = [line for _, some in pieces for line in some]
+        _expect(rows == found, "cut into pieces, points are others")
+        _expect(bad == points.bad, "cut into pieces, other lines are bad")
+
     def _weigh(self, before: int, limit: int) -> None:
         asked = self.allocated() - before
         _expect(asked <= limit + ALLOWANCE, f"{asked:,} bytes of memory are asked for")
@@ -158,6 +185,37 @@ def _fed_in_pieces(session: Session, data: memoryview) -> list[Reply]:
         replies += session.feed(data[at : at + step])
         at += step
     return replies
+
+
+def _points(series: list[PointKey], points: ParsedPoints) -> list[tuple[Any, ...]]:
+    arrays = (points.series, points.times, points.kinds, points.values, points.lines)
+    rows = zip(*(array.tolist() for array in arrays), strict=True)
+    return [
+        (
+            series[number],
+            time,
+            kind,
+            points.texts[value] if kind == ValueKind.TEXT else value,
+            line,
+        )
+        for number, time, kind, value, line in rows
+    ]
+
+
+def _parsed_in_pieces(
+    parser: LineProtocol | Graphite, data: bytes
+) -> list[tuple[list[tuple[Any, ...]], list[BadLine]]]:
+    found = []
+    rest, number, at = b"", zlib.crc32(data), 0
+    while True:
+        number = (number * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
+        step = 1 + (number >> 12) % (1 + (len(data) >> ((number >> 8) & 7)))
+        block, at = rest + data[at : at + step], at + step
+        points = parser.parse(block, is_last=at >= len(data))
+        rest = block[points.size :]
+        found.append((_points(parser.series, points), points.bad))
+        if at >= len(data):
+            return found
 
 
 def _parse(data: bytes) -> tuple[list[tuple[int, int, bytes]], bool]:

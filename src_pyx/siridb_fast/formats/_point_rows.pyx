@@ -12,7 +12,7 @@ import numpy as np
 NO_TIME = -(2**63)
 
 cdef enum:
-    LEAST = 1024
+    LEAST = 128
 
 
 @cython.final
