@@ -115,6 +115,8 @@ FOUND: list[tuple[str | bytes, dict[str, Any], dict[str, Any]]] = [
     (f"time,a\n{DAY},-\n{DAY},2,\n", {}, {"nulls": ("-",)}),
     (f"time,a\n{DAY},-999\n{DAY},2\n", {"nulls": ("-999",)}, {"nulls": ("-999",)}),
     (f"time,a\n{DAY},55 W\n{DAY},off\n", {}, {"kinds": {"time": "time", "a": "string"}}),
+    (f"time,a,b\n{DAY},55 W,x\n{DAY},,\n{DAY},1.5 kW,y\n", {}, {"with_units": ("a",)}),
+    (f"time,a\n{DAY},10%\n", {"types": {"a": "string"}}, {"with_units": ()}),
     (
         "time,a\n" + "2024-03-01,1\n" * 20 + "soon,1\n",
         {},
@@ -362,6 +364,12 @@ SHOWN: list[tuple[str, dict[str, Any], str]] = [
         "x\n\ntime,a,\n1709251200,y,\n",
         {},
         f"comma, 2 lines above the header, {EPOCH}, field 3 left out, texts in 'a', UTF-8",
+    ),
+    (
+        f"time,a,b\n{DAY},55 W,x\n",
+        {},
+        f"comma, {ISO_TIME}, taken as UTC, texts in 'b', numbers with units, stored as texts, "
+        "in 'a', UTF-8",
     ),
     (
         "time\ta,\n2024-03-01\t-\n2024-03-01\t1 234\n",

@@ -71,6 +71,7 @@ class Dialect:
         nulls: Texts that stand for a missing value, beside the usual ones.
         kinds: A kind for each column that is read: float, integer, bool, string, time, or mixed:
             numbers in the lines of some series, and texts in those of others.
+        with_units: Columns of texts that are numbers with a unit: ``900 MiB``.
         time: How times are read; None: nobody knows which column has them.
     """
 
@@ -85,6 +86,7 @@ class Dialect:
     has_units_row: bool = False
     nulls: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
+    with_units: tuple[str, ...] = ()
     time: TimeFormat | None = None
 
     @property
@@ -114,10 +116,10 @@ class Dialect:
 
     def _odd_fields(self) -> list[str]:
         out = [str(number) for number, name in enumerate(self.names, 1) if not name]
-        texts = [repr(name) for name, kind in self.kinds.items() if kind == "string"]
-        shown = texts[:SHOWN_TEXTS] + (["…"] if len(texts) > SHOWN_TEXTS else [])
+        texts = [name for name, kind in self.kinds.items() if kind == "string"]
         parts = [f"field {', '.join(out)} left out"] if out else []
-        parts += [f"texts in {' '.join(shown)}"] if texts else []
+        parts += _listed("texts in", [name for name in texts if name not in self.with_units])
+        parts += _listed("numbers with units, stored as texts, in", self.with_units)
         mixed = [repr(name) for name, kind in self.kinds.items() if kind == "mixed"]
         return parts + ([f"numbers or texts by series in {' '.join(mixed)}"] if mixed else [])
 
@@ -131,8 +133,14 @@ class Dialect:
         time = found["time"]
         if time is not None:
             time = TimeFormat(**{**time, "columns": tuple(time["columns"])})
-        texts = {name: tuple(found[name]) for name in ("names", "nulls")}
+        names = ("names", "nulls", "with_units")
+        texts = {name: tuple(found[name]) for name in names if name in found}
         return cls(**{**found, **texts, "time": time})
+
+
+def _listed(what: str, names: Sequence[str]) -> list[str]:
+    shown = [*map(repr, names[:SHOWN_TEXTS]), *(["…"] if len(names) > SHOWN_TEXTS else [])]
+    return [f"{what} {' '.join(shown)}"] if names else []
 
 
 def time_text(time: TimeFormat) -> str:

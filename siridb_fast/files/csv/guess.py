@@ -33,7 +33,7 @@ from siridb_fast.files.csv.guess_text import (
     rows_of,
 )
 from siridb_fast.files.csv.guess_times import settle_time
-from siridb_fast.files.csv.guess_units import refuse_units
+from siridb_fast.files.csv.guess_units import are_with_units
 
 __all__ = ["HEAD_BYTES", "guess_dialect"]
 
@@ -89,9 +89,7 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
     numbers = _numbers(cells, given, time)
     reading = settle_numbers(numbers, csv, delimiter, file)
     kinds = {name: _kind(name, columns, cells, given, time) for name in columns}
-    for name in kinds.keys() - given.types.keys() - {*given.names}:
-        if kinds[name] == "string":
-            refuse_units(name, cells[name], file)
+    texts = [n for n in kinds if kinds[n] == "string" and n not in (*given.types, *given.names)]
     return Dialect(
         encoding=encoding,
         delimiter=delimiter,
@@ -104,6 +102,7 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
         has_units_row=layout.has_units_row,
         nulls=nulls,
         kinds=kinds,
+        with_units=tuple(name for name in texts if are_with_units(cells[name])),
         time=time,
     )
 

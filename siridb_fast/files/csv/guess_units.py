@@ -1,7 +1,6 @@
 """Numbers with their unit behind them, as Grafana and spreadsheets export what they show.
 
-They are no numbers that could be read, for units of one column differ (``900 MiB``, ``1.2 GiB``);
-and stored as texts, their series is one of texts for good.
+They are read as texts, for units of one column differ (``900 MiB``, ``1.2 GiB``); so it is said.
 """
 
 from __future__ import annotations
@@ -9,10 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from siridb_fast.errors import FileError
 from siridb_fast.files.csv.guess_numbers import Cell
 
-__all__ = ["refuse_units"]
+__all__ = ["are_with_units"]
 
 PREFIXES = "[numµkKMGTP]?i?"
 UNITS = (
@@ -24,21 +22,6 @@ UNITS = (
 WITH_UNIT = re.compile(rf"[+-]?\d[\d.,' ]*([eE][+-]?\d+)?[ \u00a0]?({UNITS})")
 
 
-def refuse_units(name: str, cells: Sequence[Cell], file: str) -> None:
-    """Refuse a column of texts all of which are numbers with a unit.
-
-    Raises:
-        FileError: Names the first of them, and what to do.
-    """
-    if not cells or not all(WITH_UNIT.fullmatch(cell.text) for cell in cells):
-        return
-    first = cells[0]
-    raise FileError(
-        f"{first.text!r} is a number with a unit, which is not read as a number: export numbers "
-        "alone (in Grafana without 'Formatted data'); "
-        f"types={{{name!r}: 'string'}} (--type {name!r}=string) stores texts, ignore={name!r} "
-        f"(--ignore {name!r}) leaves the column out",
-        file=file,
-        line=first.line,
-        column=name,
-    )
+def are_with_units(cells: Sequence[Cell]) -> bool:
+    """Tell whether all cells of a column are numbers with a unit."""
+    return bool(cells) and all(WITH_UNIT.fullmatch(cell.text) for cell in cells)
