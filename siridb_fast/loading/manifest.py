@@ -1,36 +1,24 @@
 """What of loads of files was delivered: noted in SQLite, so that a load can go on.
 
-Of each file two numbers are noted: rows up to ``delivered`` are stored for certain, rows up to
-``started`` may be. The second is written down before a row leaves, all else with what is written
-down next, so that after any end of the process the rows between them are all that is in doubt. A
-file that is read in several ``passes``, each over some of its columns, counts its rows anew in
-each of them: row 5 of the second pass over 100 rows is row 105. So they have to be the same when
-it goes on.
-
-A load of files anew is noted as an attempt of its own (`Manifest.restart`), and takes the place of
-what was noted before once a point of it is stored. If none was, what was noted before stands; if
-nobody can tell, since the process was killed, the load anew is the one that goes on.
-
+What is noted, and when, is said in `notes`. The rows of an attempt anew lie beside those before.
 Whoever calls has the locks of the files (`file_locks`). Knows nothing of formats, servers or event
 loops.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from siridb_fast.errors import FileError
 from siridb_fast.loading.database_id import DatabaseId, Sameness
 from siridb_fast.loading.earlier_manifest import EarlierEntry, entries_beside
+from siridb_fast.loading.file_versions import name_of, version_of
 from siridb_fast.loading.manifest_file import (
     Attempt,
     bring_back,
@@ -40,10 +28,9 @@ from siridb_fast.loading.manifest_file import (
     unwritable,
 )
 from siridb_fast.loading.noted_databases import find_database
+from siridb_fast.loading.notes import EVERY_ROW, Entry
 
-__all__ = ["EVERY_ROW", "Entry", "Manifest", "job_key"]
-
-EVERY_ROW = 1 << 62
+__all__ = ["Manifest"]
 
 KEY = "database = ? AND job = ? AND file = ? AND attempt = ?"
 SELECT = (
@@ -59,29 +46,6 @@ BRING_OVER = (
     "UPDATE files SET size = ?, mtime_ns = ?, delivered = ?, started = ?, is_done = ? "  # noqa: S608
     f"WHERE {KEY}"
 )
-
-
-def job_key(dbname: str, **columns: object) -> str:
-    """Return what distinguishes loads of one file: the database's name, and the columns' roles."""
-    return json.dumps({"dbname": dbname, **columns}, sort_keys=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is known of one file.
-
-    Attributes:
-        delivered: Rows up to this one are stored.
-        started: Rows up to this one may be.
-        is_done: All of it is stored.
-        is_changed: It is not the file any more that it was then, or its rows are counted
-            otherwise, so that nobody knows which of them are stored.
-    """
-
-    delivered: int
-    started: int
-    is_done: bool
-    is_changed: bool = False
 
 
 class Manifest:
@@ -148,7 +112,7 @@ class Manifest:
 
         What is appended while they are read is then a change, and is not taken for loaded.
         """
-        self._versions |= {_name(file): _version(file) for file in files}
+        self._versions |= {name_of(file): version_of(file) for file in files}
 
     def look_up(self, files: Sequence[Path]) -> list[Entry | None]:
         """Return what is known of files; None of those of which nothing was ever loaded so.
@@ -213,35 +177,35 @@ class Manifest:
             dialect: How it is read, so that it is read so again.
             is_anew: Take all that is known of it for no more than a part that may be stored.
         """
-        if _name(file) in self._announced:
+        if name_of(file) in self._announced:
             return Entry(0, 0, is_done=False)
         with self._transaction():
             entry = self._found(file, passes)
         if entry is not None and not (is_anew or entry.is_changed):
             return entry
-        self._claimed[_name(file)] = self._row(file, passes, dialect)
+        self._claimed[name_of(file)] = self._row(file, passes, dialect)
         if entry is None:
             return Entry(0, 0, is_done=False)
         return Entry(0, EVERY_ROW, is_done=False, is_changed=True)
 
     def announce(self, files: Sequence[Path]) -> None:
         """Note with the next row that leaves that any row of some files may; of new ones alone."""
-        self._claimed |= {_name(file): self._row(file, "", "") for file in files}
-        self._announced |= {_name(file) for file in files}
+        self._claimed |= {name_of(file): self._row(file, "", "") for file in files}
+        self._announced |= {name_of(file) for file in files}
 
     def start(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are about to leave."""
-        name = _name(file)
+        name = name_of(file)
         if name not in self._announced or name in self._claimed:
             self._write(file, rows)
 
     def deliver(self, file: Path, rows: int) -> None:
         """Note that rows up to this one are stored; written down with what comes next."""
-        self._delivered[_name(file)] = rows
+        self._delivered[name_of(file)] = rows
 
     def finish(self, file: Path) -> None:
         """Note that all of a file is stored; written down with what comes next."""
-        self._finished.add(_name(file))
+        self._finished.add(name_of(file))
 
     # ---- inside
 
@@ -282,7 +246,7 @@ class Manifest:
         self._base.execute(INSERT, self._row(file, passes, dialect))
 
     def _row(self, file: Path, passes: str, dialect: str) -> tuple[Any, ...]:
-        version = self._versions.get(_name(file)) or _version(file)
+        version = self._versions.get(name_of(file)) or version_of(file)
         return (*self._key(file), *version, passes, dialect, self._owner)
 
     def _settle_ended(self, file: Path) -> None:
@@ -320,16 +284,16 @@ class Manifest:
         row = self._base.execute(SELECT, self._key(file)).fetchone()
         if row is None:
             return None
-        noted = (*_version(file), row[2] if passes is None else passes)
+        noted = (*version_of(file), row[2] if passes is None else passes)
         return Entry(row[3], row[4], bool(row[5]), is_changed=noted != row[:3])
 
     def _key(self, file: Path) -> tuple[Any, ...]:
-        return (self._id, self._job, _name(file), self._attempt.value)
+        return (self._id, self._job, name_of(file), self._attempt.value)
 
     def _write(self, file: Path | None, started: int = 0) -> None:
         # All that is not written down yet, and how far a file is; the latter makes the row of it.
         delivered, finished = dict(self._delivered), set(self._finished)
-        name = None if file is None else _name(file)
+        name = None if file is None else name_of(file)
         claimed = {
             each: row
             for each, row in list(self._claimed.items())
@@ -377,16 +341,6 @@ class Manifest:
             self._base.close()
             self._base = connect_to(self._path)
             self._opened = self._path.stat()
-
-
-def _name(file: Path) -> str:
-    # SQLite takes no text that is not UTF-8, which a name may be.
-    return os.fsencode(file.resolve()).decode("utf-8", "backslashreplace")
-
-
-def _version(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_size, status.st_mtime_ns
 
 
 def _of_unsure_database(file: Path, hosts: str) -> FileError:

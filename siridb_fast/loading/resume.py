@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from siridb_fast.errors import FileError
-from siridb_fast.loading.manifest import EVERY_ROW, Entry, Manifest
+from siridb_fast.loading.notes import EVERY_ROW, Entry, Notes
 
 __all__ = ["KnownFiles", "Start"]
 
@@ -40,7 +40,7 @@ class KnownFiles:
             be written.
     """
 
-    def __init__(self, files: Sequence[Path], manifest: Manifest, start: Start) -> None:
+    def __init__(self, files: Sequence[Path], manifest: Notes, start: Start) -> None:
         self._manifest = manifest
         self._start = start
         self._may_withdraw = start is Start.RESTART  # nothing of it is known to be stored

@@ -9,7 +9,8 @@ import pytest
 from siridb_fast.errors import ConfigError, FileError
 from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.file_source import FileSource, _read_options
-from siridb_fast.loading.manifest import Manifest, job_key
+from siridb_fast.loading.manifest import Manifest
+from siridb_fast.loading.notes import job_key
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.resume import KnownFiles, Start
 

@@ -12,7 +12,8 @@ import pytest
 
 from siridb_fast.errors import FileError
 from siridb_fast.loading.database_id import DatabaseId
-from siridb_fast.loading.manifest import EVERY_ROW, Entry, Manifest, job_key
+from siridb_fast.loading.manifest import Manifest
+from siridb_fast.loading.notes import EVERY_ROW, Entry, job_key
 from siridb_fast.loading.resume import KnownFiles, Start
 
 JOB = job_key("db", time="ts")

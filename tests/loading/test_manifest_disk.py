@@ -10,7 +10,8 @@ import pytest
 
 from siridb_fast.errors import FileError
 from siridb_fast.loading.database_id import DatabaseId
-from siridb_fast.loading.manifest import Entry, Manifest, job_key
+from siridb_fast.loading.manifest import Manifest
+from siridb_fast.loading.notes import Entry, job_key
 from tests.spool.failing_disk import ERRORS, on_disk
 
 JOB = job_key("db", time="ts")

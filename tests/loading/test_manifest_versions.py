@@ -16,8 +16,9 @@ from siridb_fast.errors import FileError
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.earlier_manifest import EARLIER_NAME, VERSIONS
-from siridb_fast.loading.manifest import Entry, Manifest, job_key
+from siridb_fast.loading.manifest import Manifest
 from siridb_fast.loading.manifest_file import VERSION
+from siridb_fast.loading.notes import Entry, job_key
 
 FOLDER = Path(__file__).parent / "versions"
 JOB = job_key("plant", time="time")

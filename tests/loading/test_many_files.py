@@ -11,7 +11,8 @@ from siridb_fast.errors import FileError
 from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.frame_reader import FrameReader
-from siridb_fast.loading.manifest import Manifest, job_key
+from siridb_fast.loading.manifest import Manifest
+from siridb_fast.loading.notes import job_key
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.resume import KnownFiles, Start
 from siridb_fast.testing import wait_until

@@ -39,8 +39,9 @@ from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.file_locks import FileLocks
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.loader import Loader
-from siridb_fast.loading.manifest import Manifest, job_key
+from siridb_fast.loading.manifest import Manifest
 from siridb_fast.loading.manifest_file import default_path
+from siridb_fast.loading.notes import job_key
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
 from siridb_fast.loading.resume import KnownFiles, Start
 
