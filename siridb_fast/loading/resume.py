@@ -7,15 +7,19 @@ Of both, each point is compared with the database before it is sent: all their r
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
-from siridb_fast.errors import FileError
+from siridb_fast.errors import FileError, SiriDBError
 from siridb_fast.loading.notes import EVERY_ROW, Entry, Notes
 
 __all__ = ["KnownFiles", "Start"]
+
+logger = logging.getLogger("siridb_fast")
 
 
 class Start(Enum):
@@ -60,12 +64,18 @@ class KnownFiles:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         try:
-            if self._may_withdraw:
-                self._end_restart(is_kept=self.has_begun)
-        finally:
-            self._manifest.close()
+            self._close()
+        except SiriDBError as error:
+            if exc is None:
+                raise
+            exc.add_note(f"what was delivered last is not noted: {error}")
 
     @property
     def has_done(self) -> bool:
@@ -117,9 +127,21 @@ class KnownFiles:
 
     def note_nothing_stored(self) -> None:
         """Note that no point was stored: what was known before a load anew stands."""
-        if self._may_withdraw:
+        if not self._may_withdraw:
+            return
+        try:
             self._end_restart(is_kept=False)
+        except SiriDBError as error:  # then it is the load anew that goes on
+            logger.warning("it cannot be noted that nothing was stored: %s", error)
+        else:
             self.has_begun = False
+
+    def _close(self) -> None:
+        try:
+            if self._may_withdraw:
+                self._end_restart(is_kept=self.has_begun)
+        finally:
+            self._manifest.close()
 
     def _look_at(self, files: Sequence[Path]) -> None:
         self._manifest.take_versions(files)
