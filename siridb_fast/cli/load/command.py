@@ -9,7 +9,6 @@ import re
 import shlex
 import sys
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 import typer
 
@@ -18,6 +17,7 @@ from siridb_fast.cli.errors import ExitCode, UsageFault, note, reason_of, warn
 from siridb_fast.cli.load.allocators import keep_memory_small
 from siridb_fast.cli.load.bar import LoadBar
 from siridb_fast.cli.load.dialects import dialect_lines
+from siridb_fast.cli.load.manifest import open_manifest
 from siridb_fast.cli.load.options import (
     CompareOption,
     DryRunOption,
@@ -39,9 +39,6 @@ from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.file_locks import FileLocks
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.loader import Loader
-from siridb_fast.loading.manifest import Manifest
-from siridb_fast.loading.manifest_file import default_path
-from siridb_fast.loading.notes import job_key
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
 from siridb_fast.loading.resume import KnownFiles, Start
 
@@ -89,8 +86,8 @@ def load(
             _survey(files, options, target)
             return
         # Of a copy nothing is noted that anybody could go on with.
-        copies = None if folder is None else folder / "noted.sqlite"
-        _load(files, options, target, start, copies or manifest or default_path())
+        copies = None if folder is None else str(folder / "noted.sqlite")
+        _load(files, options, target, start, copies or manifest)
 
 
 def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
@@ -104,7 +101,7 @@ def _survey(paths: list[str], options: LoadOptions, target: Target) -> None:
 
 
 def _load(
-    paths: list[str], options: LoadOptions, target: Target, start: Start, manifest: Path
+    paths: list[str], options: LoadOptions, target: Target, start: Start, manifest: str | None
 ) -> None:
     files = find_files(paths, options.format)
     with ExitStack() as stack:
@@ -112,7 +109,7 @@ def _load(
         database = DatabaseId.of(config.dbname, config.hosts, run(_servers_of(target)))
         # The locks come first: what the manifest says of a load that runs is not to be settled.
         stack.enter_context(FileLocks(files, database))
-        noted = Manifest(manifest, _job(options, config.dbname), database)
+        noted = open_manifest(manifest, options, target, database)
         known = stack.enter_context(KnownFiles(files, noted, start))
         for file in known.done:
             note(f"{file}: loaded already")
@@ -172,16 +169,6 @@ def _print_report(report: Report, source: FileSource) -> None:
     from siridb_fast.cli.load.output import print_report  # late, as the bar
 
     print_report(report, source)
-
-
-def _job(options: LoadOptions, dbname: str) -> str:
-    return job_key(
-        dbname,
-        time=options.time,
-        series=options.series,
-        values=options.values,
-        unit=options.unit,
-    )
 
 
 def _notes(exc: BaseException) -> list[str]:

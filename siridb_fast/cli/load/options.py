@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -163,12 +162,13 @@ RestartOption = Annotated[
     typer.Option("--restart", help="Load all again, whatever was loaded of it before."),
 ]
 ManifestOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        metavar="PATH",
-        dir_okay=False,
+        metavar="PATH|database",
         help="The SQLite file in which it is noted what was delivered. By default that of all "
-        "loads of this user, in Linux ~/.local/state/siridb_fast/loads.sqlite.",
+        "loads of this user, in Linux ~/.local/state/siridb_fast/loads.sqlite. The word "
+        "'database' has it noted in the database itself, in series of integers named "
+        "siridb_fast.loads.*: for containers, and for several users.",
     ),
 ]
 DryRunOption = Annotated[
