@@ -17,7 +17,7 @@ from siridb_fast.client.blocking import BlockingClient, BlockingWriter
 from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.connection.config import Config
 from siridb_fast.delivery.report import Report
-from siridb_fast.errors import ConfigError, DeliveryError, SiriDBError, UserAuthError
+from siridb_fast.errors import ConfigError, SiriDBError, UserAuthError
 from siridb_fast.loading.note_journal import PREFIX
 from siridb_fast.query.select import name_batches, quote
 
@@ -71,8 +71,7 @@ class NoteSeries:
 
         Raises:
             UserAuthError: The user may not.
-            DeliveryError: They were not delivered.
-            SiriDBError: There was no answer in time.
+            SiriDBError: They were not delivered, or not in time.
         """
         writer = self._opened()
         # Their order is that of their times. Of a database in seconds these run ahead.
@@ -138,11 +137,11 @@ def _lacking(right: str, exc: Exception) -> UserAuthError:
 def _require_delivered(report: Report) -> None:
     if report.is_complete:
         return
-    failures = (*report.rejected, *report.in_doubt, *report.changed)
-    error = next((failure.error for failure in failures), None)
-    if isinstance(error, UserAuthError):
-        raise error
-    raise DeliveryError(f"what was delivered cannot be noted in the database: {report}", report)
+    failure = (*report.rejected, *report.in_doubt, *report.changed)[0]
+    if isinstance(failure.error, UserAuthError):
+        raise failure.error
+    # It is no `DeliveryError`, which tells what became of the points that are loaded.
+    raise SiriDBError(f"what was delivered cannot be noted in the database: {failure}")
 
 
 def _now(writer: BlockingWriter) -> int:

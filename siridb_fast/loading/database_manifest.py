@@ -50,6 +50,7 @@ class DatabaseManifest:
         self._writers: dict[str, tuple[int, str]] = {}  # by key: who else noted it last
         self._begun_by_others: set[str] = set()  # files of this load, since it began with them
         self._ours: dict[str, Path] = {}  # that this load has begun with and not finished
+        self._attempts: dict[str, int] = {}  # of this load, whatever others begin meanwhile
         self._registered: set[str] = set()  # those of them that others can find
         self._versions: dict[str, tuple[int, int]] = {}  # of files, before they are opened
         self._claimed: dict[str, Beginning] = {}  # what is not written down yet
@@ -67,11 +68,14 @@ class DatabaseManifest:
 
     def close(self) -> None:
         """Write down what is not yet, and close."""
+        is_free = self._lock.acquire(timeout=CLOSE_TIMEOUT)  # else a note is on its way in vain
         try:
-            with self._lock:
+            if is_free:
                 self._write({}, CLOSE_TIMEOUT)
         finally:
             self._journal.close()
+            if is_free:
+                self._lock.release()
 
     def take_versions(self, files: Sequence[Path]) -> None:
         """Remember files as they are now, before one is opened; so they are noted."""
@@ -102,8 +106,6 @@ class DatabaseManifest:
 
     def withdraw_restart(self) -> None:
         """Note what was known before as an attempt of its own: what was loaded anew is nothing."""
-        self._delivered.clear()
-        self._finished.clear()
         if self._is_begun_anew:
             with self._lock:
                 notes = {key: self._restored(key) for key in self._asked_anew}
@@ -128,6 +130,7 @@ class DatabaseManifest:
             self._ours[key] = file
         entry = self._found(file, passes)
         if entry is not None and not (is_anew or entry.is_changed):
+            self._attempts[key] = self._noted[key].attempt
             return entry
         self._claimed[key] = self._beginning(file, passes, dialect)
         if entry is None:
@@ -152,7 +155,8 @@ class DatabaseManifest:
             return
         with self._lock:
             claims = self._claims(key)
-            note = claims.get(key) or FileNote(self._noted[key].attempt)
+            self._attempts |= {each: note.attempt for each, note in claims.items()}
+            note = claims.get(key) or FileNote(self._attempts[key])
             self._write({**claims, key: replace(note, started=max(note.started, rows))})
             for each in claims:
                 del self._claimed[each]
@@ -182,10 +186,9 @@ class DatabaseManifest:
         # And all that is not written down yet.
         delivered, finished = dict(self._delivered), set(self._finished)
         for key in delivered.keys() | finished:
-            known = notes.get(key) or self._noted.get(key)
-            if known is not None:
+            if key in self._attempts:
+                note = notes.get(key) or FileNote(self._attempts[key])
                 rows = delivered.get(key, 0)
-                note = notes.get(key) or FileNote(known.attempt)
                 notes[key] = replace(note, delivered=rows, is_done=key in finished)
         if not notes:
             return
@@ -250,8 +253,7 @@ class DatabaseManifest:
             and (begun.size, begun.mtime_ns) == version_of(file)
             and passes in (None, begun.passes)
         )
-        started = note.delivered if note.is_done else note.started
-        return Entry(note.delivered, started, note.is_done, is_changed=not is_same)
+        return Entry(note.delivered, note.started, note.is_done, is_changed=not is_same)
 
     def _beginning(self, file: Path, passes: str, dialect: str) -> Beginning:
         return Beginning(*(self._versions.get(_key(file)) or version_of(file)), passes, dialect)

@@ -12,7 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from siridb_fast.errors import ConfigError
+
 __all__ = ["Beginning", "FileNote", "note_of", "notes_in"]
+
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,22 @@ def note_of(files: Mapping[str, FileNote], by: str) -> str:
         by: Who has written it.
     """
     rows = [_row(key, note) for key, note in files.items()]
-    return json.dumps({"by": by, "files": rows}, separators=(",", ":"))
+    return json.dumps({"version": VERSION, "by": by, "files": rows}, separators=(",", ":"))
 
 
 def notes_in(text: str) -> tuple[str, dict[str, FileNote]]:
-    """Return who has written a note, and what it says of files."""
+    """Return who has written a note, and what it says of files.
+
+    Raises:
+        ConfigError: It has another form.
+    """
     note = json.loads(text)
+    if note.get("version") != VERSION:
+        raise ConfigError(
+            f"the manifest in the database is of version {note.get('version')}, expected "
+            f"{VERSION}: it was written by another siridb-fast, and only that one can go on with "
+            "its loads"
+        )
     return str(note["by"]), {str(row[0]): _note(*row[1:]) for row in note["files"]}
 
 

@@ -3,6 +3,7 @@
 A load that is killed is one that is not closed. `test_manifest` has the same of SQLite.
 """
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -287,3 +288,28 @@ def test_store_is_closed_if_it_cannot_be_read(store: NoteMemory) -> None:
     with pytest.raises(SiriDBError, match="no right"):
         manifest_in(store)
     assert store.is_closed
+
+
+def test_load_ends_though_a_note_hangs(
+    store: NoteMemory, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("siridb_fast.loading.database_manifest.CLOSE_TIMEOUT", 0.01)
+    files = known(store, [file], Start.FRESH)
+    files.begin(file)
+    hangs, may_end = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        assert may_end.wait(60)
+
+    store.before = hang
+    thread = threading.Thread(target=files.start, args=(file, 1))
+    thread.start()
+    try:
+        assert hangs.wait(60)
+        with files:
+            pass
+        assert store.is_closed
+    finally:
+        may_end.set()
+        thread.join(60)

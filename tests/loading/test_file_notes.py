@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from siridb_fast.errors import ConfigError
 from siridb_fast.loading.file_notes import Beginning, FileNote, note_of, notes_in
 
 BEGUN = Beginning(10, 1_767_225_600_123_456_789, "3 2", '{"delimiter": ";"}')
@@ -42,3 +43,9 @@ def test_notes_are_joined_in_any_order(case: str) -> None:
 def test_note_is_what_it_was() -> None:
     files = {"a": FileNote(2, 1 << 62, 7, begun=BEGUN), "b": FileNote(1, 9, 9, is_done=True)}
     assert notes_in(note_of(files, "process 7 on host")) == ("process 7 on host", files)
+
+
+def test_note_of_another_version_is_refused() -> None:
+    text = note_of({}, "somebody").replace('"version":1', '"version":2')
+    with pytest.raises(ConfigError, match="of version 2, expected 1"):
+        notes_in(text)

@@ -114,6 +114,24 @@ def test_load_that_was_taken_for_ended_is_noticed(store: NoteMemory, file: Path)
         second.start(file, 20)
 
 
+def test_rows_of_a_load_are_not_taken_for_those_of_another_one_anew(
+    store: NoteMemory, file: Path
+) -> None:
+    first = load(store, file, "first")
+    first.begin(file)
+    first.start(file, 10)
+    anew = load(store, file, "anew", Start.RESTART)
+    anew.begin(file)
+    anew.start(file, 1)
+    first.deliver(file, 10)
+    with pytest.raises(FileError, match="anew"):
+        first.start(file, 20)
+    first.deliver(file, 20)
+    first.finish(file)
+    first.__exit__(None, None, None)
+    assert load(store, file, "another", Start.RESUME).begin(file) == (0, 1)
+
+
 def test_load_that_ends_between_is_found_when_a_file_begins(store: NoteMemory, file: Path) -> None:
     second = load(store, file, "process 2 on two")
     with load(store, file, "process 1 on one") as first:
@@ -145,6 +163,21 @@ def test_loads_of_other_files_do_not_disturb(store: NoteMemory, tmp_path: Path) 
                 files.begin(path)
             files.start(path, rows)
             files.deliver(path, rows)
+
+
+def test_load_that_has_ended_does_not_disturb_whoever_goes_on(
+    store: NoteMemory, tmp_path: Path
+) -> None:
+    paths = [file_in(tmp_path, name) for name in ("a.csv", "b.csv")]
+    with load(store, paths[0], "ended") as ended:
+        ended.begin(paths[0])
+        ended.start(paths[0], 1)
+    second = load(store, paths[0], "second", Start.RESUME)
+    second.begin(paths[0])
+    other = load(store, paths[1], "other")
+    other.begin(paths[1])
+    other.start(paths[1], 1)  # so that all notes are looked at
+    second.start(paths[0], 2)
 
 
 def test_file_that_is_finished_may_be_loaded_anew_by_others(

@@ -11,6 +11,7 @@ import pytest
 import siridb_fast
 from siridb_fast.client.note_series import NoteSeries
 from siridb_fast.connection.config import parse_url
+from siridb_fast.delivery.report import Failure, Report
 from siridb_fast.errors import FileError
 from siridb_fast.loading.database_manifest import DatabaseManifest
 from siridb_fast.loading.file_notes import FileNote, notes_in
@@ -179,6 +180,16 @@ def test_notes_that_are_dropped_are_not_known(seconds: Database, tmp_path: Path)
     assert stored_points(seconds.url)["v"] == each_once(10)
 
 
+def test_file_may_have_the_name_of_the_word(
+    seconds: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = short_file(tmp_path)
+    run_command("load", path, "--time", "ts", "--manifest", "./database", url=seconds.url)
+    assert (tmp_path / "database").is_file()
+    assert stored_points(seconds.url).keys() == {"v"}
+
+
 @pytest.mark.parametrize("missing", RIGHTS)
 def test_right_that_is_missing_is_named(seconds: Database, tmp_path: Path, missing: str) -> None:
     rights = ", ".join(right for right in RIGHTS if right != missing)
@@ -258,4 +269,17 @@ def test_more_notes_than_one_select_has_are_read(database: Database) -> None:
     for name, some in values.items():
         found.append(name, some, None)
     assert found.read([*"abcd"]) == values
+    found.close()
+
+
+def test_note_that_is_not_delivered_is_no_report_of_the_load(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = Failure("a", 1, siridb_fast.InsertError("refused"))
+    report = Report(0, 1, 1, 0.0, rejected=(failure,), rejected_points=1)
+    monkeypatch.setattr(siridb_fast.BlockingWriter, "flush", lambda *_: report)
+    found = NoteSeries(parse_url(database.url))
+    with pytest.raises(siridb_fast.SiriDBError, match=r"cannot be noted.*refused") as caught:
+        found.append("a", [1], None)
+    assert not isinstance(caught.value, siridb_fast.DeliveryError)
     found.close()
