@@ -149,6 +149,7 @@ class TableFile(ABC):
     )  # nested columns that are not read, and types
     dialect: Dialect | None = None  # how a CSV file is read
     reads_after_close: bool = False  # `batches` opens it anew
+    may_grow: bool = False  # lines may be appended to it
     bad_lines: int = 0  # left out so far (CSV with ``skip_bad``)
     first_bad: Sequence[FileError] = ()  # what was wrong with the first few of them
 

@@ -24,10 +24,11 @@ from siridb_fast.errors import FileError
 from siridb_fast.loading.file_notes import Beginning, FileNote, note_of, notes_in
 from siridb_fast.loading.file_versions import name_of, version_of
 from siridb_fast.loading.note_journal import NoteJournal, NoteStore
-from siridb_fast.loading.notes import EVERY_ROW, Entry
+from siridb_fast.loading.notes import EVERY_ROW, Entry, FileVersion, entry_of
 
 __all__ = ["DatabaseManifest"]
 
+NEW = Entry(0, 0, is_done=False)
 CLOSE_TIMEOUT = 10.0  # what was delivered last is compared if it cannot be noted any more
 
 
@@ -52,8 +53,9 @@ class DatabaseManifest:
         self._ours: dict[str, Path] = {}  # that this load has begun with and not finished
         self._attempts: dict[str, int] = {}  # of this load, whatever others begin meanwhile
         self._registered: set[str] = set()  # those of them that others can find
-        self._versions: dict[str, tuple[int, int]] = {}  # of files, before they are opened
+        self._versions: dict[str, FileVersion] = {}  # of files, before they are opened
         self._claimed: dict[str, Beginning] = {}  # what is not written down yet
+        self._known_before: dict[str, Entry] = {}  # of those of them that have grown
         self._announced: set[str] = set()  # all rows of them may leave, as is written down
         self._delivered: dict[str, int] = {}  # the same
         self._finished: set[str] = set()  # the same
@@ -79,7 +81,7 @@ class DatabaseManifest:
 
     def take_versions(self, files: Sequence[Path]) -> None:
         """Remember files as they are now, before one is opened; so they are noted."""
-        self._versions |= {_key(file): version_of(file) for file in files}
+        self._versions |= {_key(file): FileVersion(*version_of(file)) for file in files}
 
     def look_up(self, files: Sequence[Path]) -> list[Entry | None]:
         """Return what is known of files; None of those of which nothing was ever loaded so."""
@@ -94,7 +96,7 @@ class DatabaseManifest:
         """Note that the first point is about to leave of what is loaded anew."""
         with self._lock:
             notes = {
-                key: FileNote(self._next_attempt(key), begun=Beginning(*self._versions[key]))
+                key: FileNote(self._next_attempt(key), begun=_begun(self._versions[key]))
                 for key in self._asked_anew
             }
             self._write(notes)
@@ -118,7 +120,13 @@ class DatabaseManifest:
         return "" if note is None or note.begun is None else note.begun.dialect
 
     def claim(
-        self, file: Path, passes: str = "", dialect: str = "", *, is_anew: bool = False
+        self,
+        file: Path,
+        passes: str = "",
+        dialect: str = "",
+        *,
+        is_anew: bool = False,
+        may_grow: bool = False,
     ) -> Entry:
         """Begin or go on with a file; return what was known of it."""
         key = _key(file)
@@ -129,12 +137,16 @@ class DatabaseManifest:
                 self._take_in()
             self._ours[key] = file
         entry = self._found(file, passes)
-        if entry is not None and not (is_anew or entry.is_changed):
+        has_grown = entry is not None and entry.has_grown
+        if entry is not None and not (is_anew or entry.is_changed or has_grown):
             self._attempts[key] = self._noted[key].attempt
             return entry
-        self._claimed[key] = self._beginning(file, passes, dialect)
+        self._claimed[key] = self._beginning(file, passes, dialect, may_grow=may_grow)
         if entry is None:
             return Entry(0, 0, is_done=False)
+        if has_grown and not is_anew:
+            self._known_before[key] = entry
+            return entry
         return Entry(0, EVERY_ROW, is_done=False, is_changed=True)
 
     def announce(self, files: Sequence[Path]) -> None:
@@ -160,6 +172,7 @@ class DatabaseManifest:
             self._write({**claims, key: replace(note, started=max(note.started, rows))})
             for each in claims:
                 del self._claimed[each]
+                self._known_before.pop(each, None)
             self._require_alone()
 
     def deliver(self, file: Path, rows: int) -> None:
@@ -178,8 +191,10 @@ class DatabaseManifest:
         for each, begun in list(self._claimed.items()):
             is_announced = each in self._announced
             if each == key or is_announced:
-                started = EVERY_ROW if is_announced else 0
-                notes[each] = FileNote(self._next_attempt(each), started, begun=begun)
+                known = self._known_before.get(each, NEW)
+                started = EVERY_ROW if is_announced else known.started
+                attempt = self._next_attempt(each)
+                notes[each] = FileNote(attempt, started, known.delivered, begun=begun)
         return notes
 
     def _write(self, notes: dict[str, FileNote], timeout: float | None = None) -> None:
@@ -247,16 +262,20 @@ class DatabaseManifest:
         note = self._current(_key(file))
         if note is None:
             return None
-        begun = note.begun
-        is_same = (
-            begun is not None
-            and (begun.size, begun.mtime_ns) == version_of(file)
-            and passes in (None, begun.passes)
-        )
-        return Entry(note.delivered, note.started, note.is_done, is_changed=not is_same)
+        known, begun = Entry(note.delivered, note.started, note.is_done), note.begun
+        if begun is None or passes not in (None, begun.passes):
+            return replace(known, is_changed=True)
+        return entry_of(known, FileVersion(begun.size, begun.mtime_ns, begun.checksum), file)
 
-    def _beginning(self, file: Path, passes: str, dialect: str) -> Beginning:
-        return Beginning(*(self._versions.get(_key(file)) or version_of(file)), passes, dialect)
+    def _beginning(
+        self, file: Path, passes: str, dialect: str, *, may_grow: bool = False
+    ) -> Beginning:
+        version = self._versions.get(_key(file)) or FileVersion(*version_of(file))
+        return _begun(version.summed(file) if may_grow else version, passes, dialect)
+
+
+def _begun(version: FileVersion, passes: str = "", dialect: str = "") -> Beginning:
+    return Beginning(version.size, version.mtime_ns, passes, dialect, version.checksum)
 
 
 def _key(file: Path) -> str:

@@ -28,12 +28,14 @@ class Beginning:
         mtime_ns: When it was changed.
         passes: Tells how its rows are counted.
         dialect: How it is read, as JSON.
+        checksum: Of all of it; None: nobody needs it.
     """
 
     size: int
     mtime_ns: int
     passes: str = ""
     dialect: str = ""
+    checksum: int | None = None
 
 
 NO_FILE = Beginning(-1, -1)  # two loads have begun one attempt, with the file otherwise
@@ -104,7 +106,7 @@ def _row(key: str, note: FileNote) -> list[Any]:
     row = [key, note.attempt, note.started, note.delivered, int(note.is_done)]
     begun = note.begun
     if begun is not None:
-        row += [begun.size, begun.mtime_ns, begun.passes, begun.dialect]
+        row += [begun.size, begun.mtime_ns, begun.passes, begun.dialect, begun.checksum]
     return row
 
 

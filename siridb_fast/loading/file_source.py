@@ -50,7 +50,9 @@ class FileProgress(Protocol):
     def dialect_of(self, file: Path) -> str:
         """Return how it was read when it began, as JSON; '' where it begins now."""
 
-    def begin(self, file: Path, passes: str, dialect: str) -> tuple[int, int]:
+    def begin(
+        self, file: Path, passes: str, dialect: str, *, may_grow: bool = False
+    ) -> tuple[int, int]:
         """Return up to which row it is stored, and up to which it may be."""
 
     def announce(self, files: Sequence[Path]) -> None:
@@ -196,7 +198,9 @@ class FileSource:
         progress = self._progress
         row, started = 0, 0
         if progress is not None:
-            row, started = progress.begin(file, _described(passes), _noted(table.dialect))
+            row, started = progress.begin(
+                file, _described(passes), _noted(table.dialect), may_grow=table.may_grow
+            )
         if not row and table.dialect is not None and not table.dialect.is_plain:
             _read_through(table)
         portion: FilePortion | None = None

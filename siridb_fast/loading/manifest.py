@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,19 +29,20 @@ from siridb_fast.loading.manifest_file import (
     unwritable,
 )
 from siridb_fast.loading.noted_databases import find_database
-from siridb_fast.loading.notes import EVERY_ROW, Entry
+from siridb_fast.loading.notes import EVERY_ROW, Entry, FileVersion, entry_of
 
 __all__ = ["Manifest"]
 
 KEY = "database = ? AND job = ? AND file = ? AND attempt = ?"
 SELECT = (
-    "SELECT size, mtime_ns, passes, delivered, started, is_done, dialect FROM files "  # noqa: S608
+    "SELECT size, mtime_ns, checksum, passes, delivered, started, is_done, dialect "  # noqa: S608
+    "FROM files "
     f"WHERE {KEY} AND (started OR is_done)"
 )
 INSERT = (
     "INSERT OR REPLACE INTO files "
-    "(database, job, file, attempt, size, mtime_ns, passes, dialect, owner) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "(database, job, file, attempt, size, mtime_ns, checksum, passes, dialect, owner) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 BRING_OVER = (
     "UPDATE files SET size = ?, mtime_ns = ?, delivered = ?, started = ?, is_done = ? "  # noqa: S608
@@ -66,8 +68,9 @@ class Manifest:
         self._database = database
         self._attempt = Attempt.NOTED
         self._owner = secrets.token_hex(8)  # of attempts anew
-        self._versions: dict[str, tuple[int, int]] = {}  # by file: its size and mtime_ns
+        self._versions: dict[str, FileVersion] = {}  # by file: as it was before it was opened
         self._claimed: dict[str, tuple[Any, ...]] = {}  # by file: what is not written down yet
+        self._known_before: dict[str, Entry] = {}  # of those of them that have grown
         self._announced: set[str] = set()  # all rows of them may leave, as is written down
         self._delivered: dict[str, int] = {}  # the same
         self._finished: set[str] = set()  # the same
@@ -112,7 +115,7 @@ class Manifest:
 
         What is appended while they are read is then a change, and is not taken for loaded.
         """
-        self._versions |= {name_of(file): version_of(file) for file in files}
+        self._versions |= {name_of(file): FileVersion(*version_of(file)) for file in files}
 
     def look_up(self, files: Sequence[Path]) -> list[Entry | None]:
         """Return what is known of files; None of those of which nothing was ever loaded so.
@@ -165,7 +168,13 @@ class Manifest:
         return "" if row is None else str(row[-1])
 
     def claim(
-        self, file: Path, passes: str = "", dialect: str = "", *, is_anew: bool = False
+        self,
+        file: Path,
+        passes: str = "",
+        dialect: str = "",
+        *,
+        is_anew: bool = False,
+        may_grow: bool = False,
     ) -> Entry:
         """Begin or go on with a file; return what was known of it.
 
@@ -176,16 +185,21 @@ class Manifest:
             passes: Tells how its rows are counted.
             dialect: How it is read, so that it is read so again.
             is_anew: Take all that is known of it for no more than a part that may be stored.
+            may_grow: Rows may be appended to it; then it is noted so that this can be told.
         """
         if name_of(file) in self._announced:
             return Entry(0, 0, is_done=False)
         with self._transaction():
             entry = self._found(file, passes)
-        if entry is not None and not (is_anew or entry.is_changed):
+        has_grown = entry is not None and entry.has_grown
+        if entry is not None and not (is_anew or entry.is_changed or has_grown):
             return entry
-        self._claimed[name_of(file)] = self._row(file, passes, dialect)
+        self._claimed[name_of(file)] = self._row(file, passes, dialect, may_grow=may_grow)
         if entry is None:
             return Entry(0, 0, is_done=False)
+        if has_grown and not is_anew:
+            self._known_before[name_of(file)] = entry
+            return entry
         return Entry(0, EVERY_ROW, is_done=False, is_changed=True)
 
     def announce(self, files: Sequence[Path]) -> None:
@@ -245,9 +259,13 @@ class Manifest:
     def _insert(self, file: Path, passes: str, dialect: str) -> None:
         self._base.execute(INSERT, self._row(file, passes, dialect))
 
-    def _row(self, file: Path, passes: str, dialect: str) -> tuple[Any, ...]:
-        version = self._versions.get(name_of(file)) or version_of(file)
-        return (*self._key(file), *version, passes, dialect, self._owner)
+    def _row(
+        self, file: Path, passes: str, dialect: str, *, may_grow: bool = False
+    ) -> tuple[Any, ...]:
+        version = self._versions.get(name_of(file)) or FileVersion(*version_of(file))
+        version = version.summed(file) if may_grow else version
+        told = (version.size, version.mtime_ns, version.checksum, passes, dialect)
+        return (*self._key(file), *told, self._owner)
 
     def _settle_ended(self, file: Path) -> None:
         # Of processes that were killed, for nobody else has the lock of the file: what they had
@@ -284,8 +302,10 @@ class Manifest:
         row = self._base.execute(SELECT, self._key(file)).fetchone()
         if row is None:
             return None
-        noted = (*version_of(file), row[2] if passes is None else passes)
-        return Entry(row[3], row[4], bool(row[5]), is_changed=noted != row[:3])
+        known = Entry(row[4], row[5], bool(row[6]))
+        if passes not in (None, row[3]):
+            return replace(known, is_changed=True)
+        return entry_of(known, FileVersion(*row[:3]), file)
 
     def _key(self, file: Path) -> tuple[Any, ...]:
         return (self._id, self._job, name_of(file), self._attempt.value)
@@ -305,6 +325,9 @@ class Manifest:
                 self._base.execute(INSERT, (*row[:3], self._attempt.value, *row[4:]))
                 if each in self._announced:
                     self._update("started = ?", EVERY_ROW, each)
+                elif each in self._known_before:
+                    self._update("started = ?", self._known_before[each].started, each)
+                    self._update("delivered = ?", self._known_before[each].delivered, each)
             for each, rows in delivered.items():
                 self._update("delivered = max(delivered, ?)", rows, each)
             for each in finished:
@@ -313,6 +336,7 @@ class Manifest:
                 self._update("started = max(started, ?)", started, name)
         for each in claimed:
             del self._claimed[each]
+            self._known_before.pop(each, None)
         self._finished -= finished
         for each, rows in delivered.items():
             if self._delivered.get(each) == rows:

@@ -26,7 +26,8 @@ __all__ = [
 
 FILE_NAME = "loads.sqlite"
 BUSY_TIMEOUT = 30.0  # seconds, for another load that writes at the same moment
-VERSION = 5  # as SQLite's user_version; those before it lay beside the files (earlier_manifest)
+VERSION = 6  # as SQLite's user_version
+WITHOUT_CHECKSUM = 5  # of that version; those before it lay beside the files (earlier_manifest)
 SCHEMA = """
 CREATE TABLE databases (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, hosts TEXT NOT NULL, servers TEXT NOT NULL);
@@ -34,7 +35,7 @@ CREATE TABLE files (
     database INTEGER NOT NULL REFERENCES databases, job TEXT NOT NULL, file TEXT NOT NULL,
     attempt TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, passes TEXT NOT NULL,
     dialect TEXT NOT NULL, owner TEXT NOT NULL, delivered INTEGER NOT NULL DEFAULT 0,
-    started INTEGER NOT NULL DEFAULT 0, is_done INTEGER NOT NULL DEFAULT 0,
+    started INTEGER NOT NULL DEFAULT 0, is_done INTEGER NOT NULL DEFAULT 0, checksum INTEGER,
     PRIMARY KEY (database, job, file, attempt))
 """
 
@@ -68,7 +69,7 @@ def connect_to(path: Path) -> sqlite3.Connection:
 
 
 def prepare(base: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new file.
+    """Make the tables of a new file, or bring those of an earlier one up to date.
 
     Raises:
         FileError: It has others.
@@ -80,7 +81,10 @@ def prepare(base: sqlite3.Connection, path: Path) -> None:
             for statement in SCHEMA.split(";"):
                 base.execute(statement)
             base.execute(f"PRAGMA user_version = {VERSION}")
-    (version,) = base.execute("PRAGMA user_version").fetchone()
+        if _version_of(base) == WITHOUT_CHECKSUM:
+            base.execute("ALTER TABLE files ADD COLUMN checksum INTEGER")
+            base.execute(f"PRAGMA user_version = {VERSION}")
+    version = _version_of(base)
     if version == VERSION:
         return
     if not version:
@@ -96,6 +100,11 @@ def prepare(base: sqlite3.Connection, path: Path) -> None:
             "newer siridb-fast, and only that one can go on with its loads"
         )
     raise FileError(text, file=str(path))
+
+
+def _version_of(base: sqlite3.Connection) -> int:
+    (version,) = base.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def is_there(path: Path, opened: os.stat_result) -> bool:

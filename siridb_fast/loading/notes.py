@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["EVERY_ROW", "Entry", "Notes", "job_key"]
+from siridb_fast.loading.file_versions import checksum_of, version_of
+
+__all__ = ["EVERY_ROW", "Entry", "FileVersion", "Notes", "entry_of", "job_key"]
 
 EVERY_ROW = 1 << 62
 
@@ -30,6 +32,27 @@ EVERY_ROW = 1 << 62
 def job_key(dbname: str, **columns: object) -> str:
     """Return what distinguishes loads of one file: the database's name, and the columns' roles."""
     return json.dumps({"dbname": dbname, **columns}, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """A file as it was before it was opened.
+
+    Attributes:
+        size: In bytes.
+        mtime_ns: When it was changed.
+        checksum: Of all of it; None: nobody needs it, or it was changed meanwhile.
+    """
+
+    size: int
+    mtime_ns: int
+    checksum: int | None = None
+
+    def summed(self, file: Path) -> FileVersion:
+        """Return the same with a checksum, if the file is the same still."""
+        checksum = checksum_of(file, self.size)
+        is_same = version_of(file) == (self.size, self.mtime_ns)
+        return replace(self, checksum=checksum if is_same else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +65,36 @@ class Entry:
         is_done: All of it is stored.
         is_changed: It is not the file any more that it was then, or its rows are counted
             otherwise, so that nobody knows which of them are stored.
+        has_grown: What it was then is the same, and something was appended. Its last row may have
+            been half a line, so it is one of those that may be stored.
     """
 
     delivered: int
     started: int
     is_done: bool
     is_changed: bool = False
+    has_grown: bool = False
+
+    def grown(self) -> Entry:
+        """Return what is known of it once something was appended."""
+        last = max(0, self.delivered - 1)
+        return Entry(last, max(self.started, self.delivered), is_done=False, has_grown=True)
+
+
+def entry_of(known: Entry, noted: FileVersion, file: Path) -> Entry:
+    """Return what is known of a file as it is now.
+
+    Args:
+        known: Of the file as it was noted.
+        noted: How it was then.
+        file: That may have been changed since.
+    """
+    size, mtime_ns = version_of(file)
+    if (size, mtime_ns) == (noted.size, noted.mtime_ns):
+        return known
+    if noted.checksum is None or checksum_of(file, noted.size) != noted.checksum:
+        return replace(known, is_changed=True)
+    return known if size == noted.size else known.grown()
 
 
 class Notes(Protocol):
@@ -86,7 +133,13 @@ class Notes(Protocol):
         """Return how a file is read of which something is loaded, as it was noted; else ''."""
 
     def claim(
-        self, file: Path, passes: str = "", dialect: str = "", *, is_anew: bool = False
+        self,
+        file: Path,
+        passes: str = "",
+        dialect: str = "",
+        *,
+        is_anew: bool = False,
+        may_grow: bool = False,
     ) -> Entry:
         """Begin or go on with a file; return what was known of it.
 
@@ -97,6 +150,7 @@ class Notes(Protocol):
             passes: Tells how its rows are counted.
             dialect: How it is read, so that it is read so again.
             is_anew: Take all that is known of it for no more than a part that may be stored.
+            may_grow: Rows may be appended to it; then it is noted so that this can be told.
         """
 
     def announce(self, files: Sequence[Path]) -> None:

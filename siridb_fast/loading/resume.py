@@ -3,6 +3,7 @@
 A file of which nothing is noted, though a load is to go on, was perhaps loaded by another user or
 by a container that is gone; one that was changed since has other rows than those that are noted.
 Of both, each point is compared with the database before it is sent: all their rows may be stored.
+One that was only appended to, as its checksum tells, goes on behind the rows that are stored.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class KnownFiles:
         self.todo: list[Path] = []
         self.unknown: list[Path] = []  # of those to do, where others may be known
         self.changed: list[Path] = []  # of those to do
+        self.grown: list[Path] = []  # the same
         try:
             self._look_at(files)
         except BaseException:
@@ -86,14 +88,16 @@ class KnownFiles:
         """Return how a file is read of which something is loaded, as it was noted; else ''."""
         return "" if file in self._compared else self._manifest.dialect_of(file)
 
-    def begin(self, file: Path, passes: str = "", dialect: str = "") -> tuple[int, int]:
+    def begin(
+        self, file: Path, passes: str = "", dialect: str = "", *, may_grow: bool = False
+    ) -> tuple[int, int]:
         """Begin with a file; return up to which row it is stored, and up to which it may be.
 
         Raises:
             FileError: It is known since another load of it has ended.
         """
         is_anew = file in self._compared
-        entry = self._manifest.claim(file, passes, dialect, is_anew=is_anew)
+        entry = self._manifest.claim(file, passes, dialect, is_anew=is_anew, may_grow=may_grow)
         if self._start is Start.FRESH:
             _refuse_known(file, entry)
         if entry.is_changed:
@@ -174,6 +178,8 @@ class KnownFiles:
             self.unknown.append(file)
         elif entry.is_changed:
             self.changed.append(file)
+        elif entry.has_grown:
+            self.grown.append(file)
         elif entry.is_done:
             self.done.append(file)
             return
@@ -183,7 +189,10 @@ class KnownFiles:
 def _refuse_known(file: Path, entry: Entry | None) -> None:
     if entry is None or not (entry.is_done or entry.started):
         return
-    state = "was loaded already" if entry.is_done else "was loaded in part"
+    is_whole = entry.is_done or entry.has_grown
+    state = "was loaded already" if is_whole else "was loaded in part"
+    if entry.has_grown:
+        state += ", and has grown since"
     if entry.is_changed:
         state += ", and was changed since"
     raise FileError(

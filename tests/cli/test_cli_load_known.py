@@ -76,11 +76,14 @@ def test_of_a_file_that_grew_or_was_changed_what_is_new_is_loaded(
     with path.open("a") as file:
         file.write(f"{START + 9},1.5,1,a\n")
     done = run_command(*command, url=seconds.url, code=2)
+    assert "was loaded already, and has grown since; --resume" in done.stderr
+    done = run_command(*command, "--resume", url=seconds.url)
+    assert "it has grown since it was loaded; what was appended is loaded" in done.stderr
+    path.write_text(path.read_text().replace(f"{START + 9},1.5", f"{START + 9},2.5"))
+    done = run_command(*command, url=seconds.url, code=2)
     assert "was loaded already, and was changed since; --resume" in done.stderr
     done = run_command(*command, "--resume", url=seconds.url)
     assert "it was changed since it was loaded, or in part; the points that" in done.stderr
-    path.write_text(path.read_text().replace(f"{START + 9},1.5", f"{START + 9},2.5"))
-    run_command(*command, "--resume", url=seconds.url)
     expected = points_of(["temp", "count", "text"], WIDE)
     expected["temp"].update([(START + 9, 1.5), (START + 9, 2.5)])
     expected["count"].update([(START + 9, 1)])

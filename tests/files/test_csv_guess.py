@@ -351,6 +351,7 @@ def test_empty_head_has_the_plain_dialect() -> None:
 
 
 EPOCH = "times in column 'time' as the precision of the database since 1970"
+WITH_UNITS = "numbers with units, stored as texts, in"
 ISO_TIME = "times ISO 8601 in column 'time'"
 ZEIT = "times '%d.%m.%Y %H:%M' in column 'Zeit'"
 SHOWN: list[tuple[str, dict[str, Any], str]] = [
@@ -368,8 +369,7 @@ SHOWN: list[tuple[str, dict[str, Any], str]] = [
     (
         f"time,a,b\n{DAY},55 W,x\n",
         {},
-        f"comma, {ISO_TIME}, taken as UTC, texts in 'b', numbers with units, stored as texts, "
-        "in 'a', UTF-8",
+        f"comma, {ISO_TIME}, taken as UTC, texts in 'b', {WITH_UNITS} 'a', UTF-8",
     ),
     (
         "time\ta,\n2024-03-01\t-\n2024-03-01\t1 234\n",

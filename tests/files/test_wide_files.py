@@ -189,7 +189,9 @@ class Noted:
     def dialect_of(self, file: Path) -> str:
         return ""
 
-    def begin(self, file: Path, passes: str, dialect: str) -> tuple[int, int]:
+    def begin(
+        self, file: Path, passes: str, dialect: str, *, may_grow: bool = False
+    ) -> tuple[int, int]:
         self.passes = passes
         return self.limits
 

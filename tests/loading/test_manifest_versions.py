@@ -41,6 +41,19 @@ def noted(folder: Path, database: DatabaseId = DATABASE) -> Manifest:
     return Manifest(folder / "state" / "noted.sqlite", JOB, database)
 
 
+def test_manifest_without_checksums_is_brought_up_to_date(tmp_path: Path) -> None:
+    beside(max(VERSIONS), tmp_path)
+    file = tmp_path / PARTLY
+    with noted(tmp_path) as manifest:
+        before = manifest.look_up([file])
+    with closing(sqlite3.connect(tmp_path / "state" / "noted.sqlite")) as base, base:
+        base.execute("ALTER TABLE files DROP COLUMN checksum")
+        base.execute("PRAGMA user_version = 5")
+    with noted(tmp_path) as manifest:
+        assert manifest.look_up([file]) == before != [None]
+        assert manifest.claim(file, "2", may_grow=True) == before[0]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_each_version_noted_beside_the_files_is_gone_on_with(
     tmp_path: Path, version: int

@@ -118,6 +118,8 @@ def _load(
         for files, why in ((known.unknown, UNKNOWN), (known.changed, CHANGED)):
             for file in files:
                 note(f"{file}: {why}; the points that the database has are left out")
+        for file in known.grown:
+            note(f"{file}: it has grown since it was loaded; what was appended is loaded")
         source = FileSource(known.todo, options, known)
         bar = stack.enter_context(closing(LoadBar(source)))
         loader = Loader(target.config, bar.shown_in(options))

@@ -28,6 +28,7 @@ from siridb_fast.files.csv.head import settled_dialect
 from siridb_fast.files.csv.lines import LineMap
 from siridb_fast.files.csv.text_blocks import ReadBlock, TextBlocks
 from siridb_fast.files.csv.typed_blocks import TypedBlocks
+from siridb_fast.files.paths import compression
 
 __all__ = ["CsvTable"]
 
@@ -66,6 +67,7 @@ class CsvTable(TableFile):
         with reading(path, "a CSV file"):
             found = path.stat()
         self.size = found.st_size
+        self.may_grow = compression(path) is None
         self._known_size = found.st_size if stat.S_ISREG(found.st_mode) else None
         _refuse_durations(options, path)
         self.dialect = settled_dialect(path, options) if like is None else like.dialect

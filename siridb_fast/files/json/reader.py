@@ -40,6 +40,7 @@ from siridb_fast.files.csv.values import ARROW_TYPES, MISSING, TIMES
 from siridb_fast.files.json.blocks import JsonBlock, JsonBlocks
 from siridb_fast.files.json.dialect import JsonDialect
 from siridb_fast.files.json.faults import fault_of
+from siridb_fast.files.paths import compression
 
 __all__ = ["JsonTable"]
 
@@ -67,6 +68,7 @@ class JsonTable(TableFile):
         self.first_bad: list[FileError] = []
         with reading(path, "a file of JSON"):
             self.size = path.stat().st_size
+        self.may_grow = not is_array and compression(path) is None
         self._line_map = LineMap()
         self._source = self._open()
         try:

@@ -23,6 +23,7 @@ from siridb_fast.files.arrow_schema import check_columns, chosen, encoded_schema
 from siridb_fast.files.base import ReadOptions, TableFile
 from siridb_fast.files.csv.faults import SKIP_HINT
 from siridb_fast.files.csv.lines import LineMap
+from siridb_fast.files.paths import compression
 from siridb_fast.files.points.labels import SeriesLabels
 from siridb_fast.files.text_file import TextFile
 from siridb_fast.formats._point_rows import NO_TIME, ValueKind
@@ -81,6 +82,7 @@ class PointsTable(TableFile):
         self.first_bad: list[FileError] = []
         with reading(path, what):
             self.size = path.stat().st_size
+        self.may_grow = compression(path) is None
         self._file = TextFile(path, what)
         try:
             names = labels.names_of(self._first_series())
