@@ -28,7 +28,7 @@ IN_DATABASE = ["--manifest", "database"]
 ROWS = 120_000
 NAMES = "abcdefgh"
 PAD = "-" * 300  # a column that is not loaded, for several portions
-SLOW = 2_000_000  # bytes a second: the load takes some seconds
+SLOW = 1_000_000  # bytes a second: the load takes some seconds
 FILES = 600
 RIGHTS = ("insert", "select", "show", "count")
 
@@ -179,6 +179,17 @@ def test_notes_that_are_dropped_are_not_known(seconds: Database, tmp_path: Path)
     done = load(path, "--resume", url=seconds.url)
     assert f"{path}: not known from an earlier load" in done.stderr
     assert stored_points(seconds.url)["v"] == each_once(10)
+
+
+def test_nothing_is_noted_of_what_is_not_sent(seconds: Database, tmp_path: Path) -> None:
+    path = short_file(tmp_path)
+    load(path, "--dry-run", url=seconds.url)
+    assert stored_points(seconds.url) == {}
+    load(path, url=seconds.url)
+    before = stored_points(seconds.url)
+    assert "loaded already" in load(path, "--resume", url=seconds.url).stderr
+    assert "Verified" in run_command("verify", path, "--time", "ts", url=seconds.url).stdout
+    assert stored_points(seconds.url) == before
 
 
 def test_file_may_have_the_name_of_the_word(
