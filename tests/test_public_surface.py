@@ -28,7 +28,7 @@ SURFACE = {
     "Delivered": "bytes host latency points seconds series",
     "Delivery": "is_done",
     "Difference": "kind series stored timestamp value",
-    "Failure": "error points series",
+    "Failure": "error fate has_points points series timestamps values",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """
         already_stored bytes changed changed_points cut expired expired_series in_doubt

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from siridb_fast.batching._batch import Batch
-from siridb_fast.delivery.report import Delivered, Failure, OpenDelivery, Report, Tally
+from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.delivery.kept_points import SentPoints, failure_of
+from siridb_fast.delivery.report import Delivered, Failure, Fate, OpenDelivery, Report, Tally
 
 __all__ = ["Accounts", "Stats"]
 
@@ -76,12 +78,13 @@ class Accounts:
         self._on_error = on_error
         self._raise_later = raise_later
         self._period = Tally(clock())
-        self.total = Tally(clock())
+        self.total = Tally(clock(), lists=False)
         self.fast = 0
 
     def start(self) -> None:
         """Begin the first period."""
-        self._period, self.total = Tally(self._clock()), Tally(self._clock())
+        self._period = Tally(self._clock())
+        self.total = Tally(self._clock(), lists=False)
 
     def book_delivered(self, batch: Batch, host: str, seconds: float) -> None:
         """Book an acknowledged package, which the server took ``seconds`` to answer."""
@@ -107,28 +110,27 @@ class Accounts:
 
     def book_failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
         """Book a package that was not delivered, or may not have been."""
-        for failure, waiting in _failures(batch, lambda _: error):
-            self.book_failure(failure, waiting, in_doubt=in_doubt)
+        fate: Fate = "in_doubt" if in_doubt else "rejected"
+        for failure, waiting in _failures(batch, lambda _: error, fate):
+            self.book_failure(failure, waiting)
+
+    def book_dropped(self, coalescer: Coalescer, error: BaseException) -> None:
+        """Drop what is pending, and book it as not delivered."""
+        for series in coalescer.pending_series():
+            timestamps, values, waiting = coalescer.drop(series)
+            self.book_failure(failure_of(series.name, timestamps, values, error), waiting)
 
     def book_changed(self, batch: Batch, errors: Mapping[str, BaseException]) -> None:
         """Book a package whose points are stored, but as values of another type: by series."""
-        for failure, waiting in _failures(batch, errors.__getitem__):
-            self.book_failure(failure, waiting, is_changed=True)
+        for failure, waiting in _failures(batch, errors.__getitem__, "changed"):
+            self.book_failure(failure, waiting)
 
-    def book_failure(
-        self,
-        failure: Failure,
-        waiting: list[tuple[OpenDelivery, int]],
-        *,
-        in_doubt: bool = False,
-        is_changed: bool = False,
-    ) -> None:
+    def book_failure(self, failure: Failure, waiting: list[tuple[OpenDelivery, int]]) -> None:
         """Book points of one series, also in the deliveries that wait for some of them."""
         for tally in (self.total, self._period):
-            tally.add_failure(failure, in_doubt=in_doubt, is_changed=is_changed)
+            tally.add_failure(failure)
         for delivery, points in waiting:
-            credit = Failure(failure.series, points, failure.error)
-            delivery.add_failure(credit, self._clock(), in_doubt=in_doubt, is_changed=is_changed)
+            delivery.add_failure(failure, points, self._clock())
         if self._on_error is not None:
             self._call(self._on_error, failure)
 
@@ -172,11 +174,20 @@ def _credits(batch: Batch) -> dict[OpenDelivery, int]:
 
 
 def _failures(
-    batch: Batch, error_of: Callable[[str], BaseException]
+    batch: Batch, error_of: Callable[[str], BaseException], fate: Fate
 ) -> Iterator[tuple[Failure, list[tuple[OpenDelivery, int]]]]:
     # Of each series of the batch, with who waits for how many of its points.
     waiting: dict[int, list[tuple[OpenDelivery, int]]] = {}
     for delivery, index, points in batch.credits:
         waiting.setdefault(index, []).append((delivery, points))
     for index, (name, points) in enumerate(batch.series()):
-        yield Failure(name, points, error_of(name)), waiting.get(index, [])
+        failure = Failure(name, points, error_of(name), _kept(batch, index), fate)
+        yield failure, waiting.get(index, [])
+
+
+def _kept(batch: Batch, index: int) -> SentPoints | None:
+    # They are booked all the same where there is no memory for a copy of them.
+    try:
+        return SentPoints(batch.payload_of(index))
+    except MemoryError:
+        return None

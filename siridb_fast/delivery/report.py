@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from siridb_fast.errors import DeliveryError
+from siridb_fast.errors import DeliveryError, SiriDBError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[Any]]]
 
 __all__ = [
     "Delivered",
     "Delivery",
     "Failure",
+    "Fate",
+    "KeptPoints",
     "OpenDelivery",
     "Report",
     "Tally",
@@ -23,15 +30,77 @@ __all__ = [
 ]
 
 LISTED_FAILURES = 1000  # of one report; more are counted, not listed
+KEPT_BYTES = 16 * 1024 * 1024  # of the points of the failures in one report
+
+Fate = Literal["rejected", "in_doubt", "changed"]
+
+
+class KeptPoints(Protocol):
+    """Points of one series, in memory."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes of memory they take."""
+
+    def arrays(self) -> Arrays:
+        """Return timestamps and values, as `siridb_fast.decode_points` does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Points of one series that were not delivered, or may not have been."""
+    """Points of one series that were not delivered, or may not have been.
+
+    ``fate`` is ``"rejected"``: they are not stored; ``"in_doubt"``: they may be;
+    ``"changed"``: they are, as values of another type. `timestamps` and `values` give them back.
+    They are in memory for as long as the failure is, as the bytes that were sent, and decoded
+    whenever they are asked for. A failure that `on_error` gets has them, but of a package of a
+    spool that cannot be read; a report has those of its first failures, up to 16 MiB; a
+    `Delivery` those that were not mixed with points of other calls.
+
+    Example::
+
+        report = await writer.flush()
+        for failure in report.rejected:
+            if failure.has_points:
+                print(failure.series, failure.timestamps, failure.values, failure.error)
+    """
 
     series: str
     points: int
     error: BaseException
+    _kept: KeptPoints | None = field(default=None, repr=False, compare=False)
+    fate: Fate = "rejected"
+
+    @property
+    def has_points(self) -> bool:
+        """Tell whether `timestamps` and `values` are there."""
+        return self._kept is not None
+
+    @property
+    def timestamps(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Timestamps, shape (n,), int64, in the database's precision; of all ``points``.
+
+        Raises:
+            SiriDBError: They are not kept (`has_points`).
+        """
+        return self._arrays()[0]
+
+    @property
+    def values(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """Values, shape (n,): int64, float64 or object (str), as they were to be stored.
+
+        Raises:
+            SiriDBError: They are not kept (`has_points`).
+        """
+        return self._arrays()[1]
+
+    def _arrays(self) -> Arrays:
+        if self._kept is None:
+            raise SiriDBError(
+                f"the {self.points:,} points of series {self.series!r} are not kept: a report has "
+                "those of its first failures, on_error gets those of all"
+            )
+        return self._kept.arrays()
 
     def __str__(self) -> str:
         text = str(self.error)
@@ -60,8 +129,9 @@ class Report:
     then they count as ``points`` of a later report. ``rejected`` are those that were not delivered
     and will not be: refused by the server, of another type than their series, or not delivered in
     time. ``in_doubt`` may or may not be stored. ``changed`` are stored as values of another type,
-    because another client made their series at the same moment. At most 1,000 of each are listed;
-    ``rejected_points``, ``in_doubt_points`` and ``changed_points`` count all.
+    because another client made their series at the same moment. At most 1,000 of each are listed,
+    the first ones with their points (see `Failure`); ``rejected_points``, ``in_doubt_points`` and
+    ``changed_points`` count all.
 
     Of a load also: the ``rows`` that were read, how many ``series`` they are of, how many cells
     were ``missing`` and left out, and how many points are older than what the database keeps:
@@ -141,9 +211,10 @@ class Waiter(Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """A report in the making."""
+    """A report in the making. One that is not to be reported ``lists`` nothing, and counts."""
 
     since: float
+    lists: bool = True
     points: int = 0
     packages: int = 0
     bytes: int = 0
@@ -154,6 +225,7 @@ class Tally:
     spooled: int = 0
     changed: list[Failure] = field(default_factory=list)
     changed_points: int = 0
+    kept_bytes: int = 0  # of the points of those that are listed
 
     def add_package(self, points: int, size: int) -> None:
         """Count points of an acknowledged package, and as much of its bytes."""
@@ -161,21 +233,27 @@ class Tally:
         self.packages += 1
         self.bytes += size
 
-    def add_failure(
-        self, failure: Failure, *, in_doubt: bool = False, is_changed: bool = False
-    ) -> None:
+    def add_failure(self, failure: Failure) -> None:
         """Count points that were not delivered, or may not have been, or not as they were."""
-        if is_changed:
+        if failure.fate == "changed":
             failures = self.changed
             self.changed_points += failure.points
-        elif in_doubt:
+        elif failure.fate == "in_doubt":
             failures = self.in_doubt
             self.in_doubt_points += failure.points
         else:
             failures = self.rejected
             self.rejected_points += failure.points
-        if len(failures) < LISTED_FAILURES:
-            failures.append(failure)
+        if self.lists and len(failures) < LISTED_FAILURES:
+            failures.append(self._within_memory(failure))
+
+    def _within_memory(self, failure: Failure) -> Failure:
+        # Without its points, if those that are listed have too many.
+        size = 0 if failure._kept is None else failure._kept.size  # noqa: SLF001 - of this file
+        if self.kept_bytes + size > KEPT_BYTES:
+            return replace(failure, _kept=None)
+        self.kept_bytes += size
+        return failure
 
     def report(self, now: float) -> Report:
         """Return the report so far."""
@@ -268,11 +346,14 @@ class OpenDelivery:
         self.points_left -= points
         self._report_if_done(now)
 
-    def add_failure(
-        self, failure: Failure, now: float, *, in_doubt: bool = False, is_changed: bool = False
-    ) -> None:
-        """Count points that were not delivered, or may not have been, or not as they were."""
-        self._tally.add_failure(failure, in_doubt=in_doubt, is_changed=is_changed)
+    def add_failure(self, failure: Failure, points: int, now: float) -> None:
+        """Count so many points of a failure as not delivered, or in doubt, or changed.
+
+        Which of them are those of this call is known only if all are.
+        """
+        if points != failure.points:
+            failure = replace(failure, points=points, _kept=None)
+        self._tally.add_failure(failure)
         self.points_left -= failure.points
         self._report_if_done(now)
 

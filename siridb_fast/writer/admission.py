@@ -18,6 +18,7 @@ from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.concurrency.waiting import Waiters
+from siridb_fast.delivery.kept_points import failure_of
 from siridb_fast.delivery.report import Failure, OpenDelivery
 from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
 
@@ -111,10 +112,10 @@ class Admission:
             try:
                 column = fit(series, column)
             except ColumnError as exc:
-                self.direct_points += len(column)
-                delivery.expect(len(column))
-                failure = Failure(series.name, len(column), exc)
-                self.fail(failure, [(delivery, len(column))])
+                failure = failure_of(series.name, *_copied(column), exc)
+                self.direct_points += failure.points
+                delivery.expect(failure.points)
+                self.fail(failure, [(delivery, failure.points)])
                 return
         timestamps, values = column.plain()
         try:
@@ -203,6 +204,12 @@ class Admission:
     def _check_open(self) -> None:
         if self._coalescer.is_closed:
             raise WriterClosedError("the writer was closed while this waited for room")
+
+
+def _copied(column: PointColumn) -> tuple[NumpyArray, NumpyArray | list[bytes]]:
+    # The caller may change its arrays.
+    timestamps, values = column.plain()
+    return timestamps.copy(), values.copy()
 
 
 def even_run(points: int, size: int, package_bytes: int) -> int:

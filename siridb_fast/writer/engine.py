@@ -25,7 +25,7 @@ from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.durability import SentinelTracker, clock_of
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.repeats import Repeats
-from siridb_fast.delivery.report import Failure, Report
+from siridb_fast.delivery.report import Report
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.states import PackageState, Policy
 from siridb_fast.errors import ConfigError, RequestTimeout, WriterClosedError
@@ -275,8 +275,7 @@ class Engine:
             f"the writer was closed before the points were delivered{self._cluster.failure_suffix}"
         )
         self._cluster.close()  # before anybody is told: what is in flight cannot arrive any more
-        for name, points, waiting in self._coalescer.drop_all():
-            self._accounts.book_failure(Failure(name, points, error), waiting)
+        self._accounts.book_dropped(self._coalescer, error)
         self._packages.policy = replace(self._packages.policy, has_spool=False)
         self._dispatcher.abandon(error)
         self._first_points.stop()

@@ -19,6 +19,7 @@ from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
+from siridb_fast.delivery.kept_points import failure_of
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.report import Failure, OpenDelivery
@@ -122,7 +123,7 @@ class Refitter:
         try:
             fitted = self._intake.fitted(series, column)
         except ColumnError as exc:
-            self._fail(Failure(series.name, len(column), exc), waiting)
+            self._fail(failure_of(series.name, *column.plain(), exc), waiting)
             return False
         batch.append_column(fitted, 0, len(fitted))
         return True
@@ -133,7 +134,7 @@ class Refitter:
             try:
                 columns.append(point_column(name, timestamps, values, SENT_RULES))
             except ColumnError as exc:  # no writer made that, such as a name that is not UTF-8
-                self._fail(Failure(str(name), len(timestamps), exc), [])
+                self._fail(failure_of(str(name), timestamps, values, exc), [])
         return columns
 
     def _on_done(self, package: Package) -> None:

@@ -20,6 +20,7 @@ from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns.casting import cast_values, is_exact_as_float, text_of, type_remedy
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
+from siridb_fast.delivery.kept_points import failure_of
 from siridb_fast.delivery.report import Failure
 from siridb_fast.errors import ColumnError
 
@@ -183,9 +184,9 @@ class SeriesTypeResolver:
             try:
                 self._recast(series, type_)
             except ColumnError as exc:
-                points, waiting = self._coalescer.drop(series)
+                timestamps, values, waiting = self._coalescer.drop(series)
                 self._coalescer.resolve_type(series, type_)
-                self._on_refused(Failure(series.name, points, exc), waiting)
+                self._on_refused(failure_of(series.name, timestamps, values, exc), waiting)
 
     def _recast(self, series: Series, type_: str) -> None:
         # Cast what is pending, then what came during that, which is less each time.

@@ -276,8 +276,9 @@ class CoalescerMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(sorted(NAMES)))
     def drop(self, name: str) -> None:
         model = self.model(name)
-        points, waiting = self.coalescer.drop(model.series)
-        assert points == len(model.points)
+        timestamps, values, waiting = self.coalescer.drop(model.series)
+        decoded = [v.decode() for v in values] if isinstance(values, list) else values.tolist()
+        assert list(zip(timestamps.tolist(), decoded, strict=True)) == model.points
         for delivery, count in waiting:
             assert count == model.waiting.count(delivery) > 0
             self.owed[delivery] -= count

@@ -192,7 +192,8 @@ def test_a_point_is_refused_that_found_room_only_when_all_was_closed() -> None:
         if coalescer.is_closed:
             raise RuntimeError("closed")
         coalescer.close()
-        coalescer.drop_all()
+        for series in coalescer.pending_series():
+            coalescer.drop(series)
 
     coalescer.on_blocked = close
 

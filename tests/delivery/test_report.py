@@ -13,8 +13,8 @@ def test_report_says_what_was_not_delivered() -> None:
     tally.add_package(10, 190)
     assert tally.report(3.0) == Report(10, 1, 190, 2.0)
     assert str(tally.report(3.0)) == "10 points delivered in 1 packages"
-    tally.add_failure(Failure("a", 3, InsertError("no")), in_doubt=False)
-    tally.add_failure(Failure("b", 4, ConnectionLost("gone")), in_doubt=True)
+    tally.add_failure(Failure("a", 3, InsertError("no")))
+    tally.add_failure(Failure("b", 4, ConnectionLost("gone"), fate="in_doubt"))
     report = tally.report(3.0)
     assert not report.is_complete
     assert (report.rejected_points, report.in_doubt_points) == (3, 4)
@@ -40,7 +40,7 @@ def test_failure_names_its_series_once(name: str) -> None:
 def test_report_lists_a_thousand_failures_and_counts_all() -> None:
     tally = Tally(since=0.0)
     for i in range(1500):
-        tally.add_failure(Failure(f"s{i}", 2, ColumnError("no")), in_doubt=False)
+        tally.add_failure(Failure(f"s{i}", 2, ColumnError("no")))
     report = tally.report(1.0)
     assert (len(report.rejected), report.rejected_points) == (1000, 3000)
 
@@ -55,7 +55,7 @@ async def test_delivery_is_done_once_the_fate_of_all_its_points_is_known() -> No
     opened.seal(2.0)
     waiting = [asyncio.ensure_future(_report(delivery)) for _ in range(2)]
     await asyncio.sleep(0)
-    opened.add_failure(Failure("a", 2, InsertError("no")), 3.0)
+    opened.add_failure(Failure("a", 2, InsertError("no")), 2, 3.0)
     reports = await asyncio.gather(*waiting)
     assert delivery.is_done
     assert {(r.points, r.rejected_points, r.seconds) for r in reports} == {(3, 2, 3.0)}

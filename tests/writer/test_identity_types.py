@@ -53,6 +53,8 @@ async def test_points_that_the_server_converted_are_reported_as_changed(
     assert all(isinstance(error, PointsChangedError) for error in errors)
     assert {(error.sent, error.stored) for error in errors} == {("float", "integer")}  # type: ignore[attr-defined]
     assert {failure.series for failure in report.changed} == set(NAMES)
+    assert {failure.fate for failure in report.changed} == {"changed"}
+    assert [failure.values.tolist() for failure in report.changed] == [[20.5]] * len(NAMES)
     with pytest.raises(ColumnError, match=r"of type integer, the value 30\.5 is not"):
         floats.write("s0", FIRST + 2, 30.5)
     assert (floats.stats().changed, floats.stats().delivered) == (len(NAMES), 0)
@@ -175,6 +177,7 @@ async def test_package_that_waited_gets_the_type_that_its_series_has_by_now(
     is_cast = on_type == "cast"
     assert (report.points, report.rejected_points) == ((4, 0) if is_cast else (1, 3))
     assert (await delivery).points == (2 if is_cast else 0)
+    assert [f.values.tolist() for f in report.rejected] == ([] if is_cast else [[2.5, 3.5, 4.5]])
     await writer.close()
     assert await values_of(database, "a") == ([7, 2, 3, 4] if is_cast else [7])
     assert await values_of(database, "b") == [1.5, 2.5]

@@ -77,6 +77,14 @@ cdef class Batch:
         """Return (name, points) of each series."""
         return [(name, self.points_of(i)) for i, name in enumerate(self.names)]
 
+    def payload_of(self, Py_ssize_t index) -> bytes:
+        """Return a payload of one series alone: a copy of its bytes."""
+        if not 0 <= index < <Py_ssize_t>len(self.names):
+            raise IndexError(f"no series {index} of {len(self.names)}")
+        cdef Py_ssize_t start = self.entries[index - 1].stop if index else FIRST_BYTE
+        cdef const unsigned char* data = self.buffer.data
+        return data[:FIRST_BYTE] + data[start:self.entries[index].stop]
+
     def span(self) -> tuple:
         """Return the first and the last time of all points; (0, 0) if there are none."""
         cdef Py_ssize_t i, n = len(self.names)

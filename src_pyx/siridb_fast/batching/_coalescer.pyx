@@ -236,19 +236,19 @@ cdef class Coalescer:
         return True
 
     def drop(self, Series series not None) -> tuple:
-        """Forget the pending points of a series; return (points, [(delivery, points), …])."""
-        cdef Py_ssize_t points = series.points
+        """Forget the pending points of a series; return them, and [(delivery, points), …]."""
+        timestamps, values = typed_arrays_of(series, 0)
+        cdef Py_ssize_t points = len(timestamps)
         waiting = self.deliveries.drop(series)
         self.points -= points
         self.moved += points
         self._forget_run(series)
         self.run_bytes -= drop_points(series, points, &self.cache)
-        return points, waiting
+        return timestamps, values, waiting
 
-    def drop_all(self) -> list:
-        """Forget everything; return (name, points, who waited) of each series with points."""
-        pending = [series for series in self.table.by_name.values() if (<Series>series).points]
-        return [(series.name, *self.drop(series)) for series in pending]
+    def pending_series(self) -> list:
+        """Return the series with pending points."""
+        return [series for series in self.table.by_name.values() if (<Series>series).points]
 
     # ---- for the intake
 
