@@ -28,7 +28,7 @@ SURFACE = {
     "Delivered": "bytes host latency points seconds series",
     "Delivery": "is_done",
     "Difference": "kind series stored timestamp value",
-    "Failure": "error fate has_points points series timestamps values",
+    "Failure": "error fate has_points points series time_precision timestamps values",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """
         already_stored bytes changed changed_points cut expired expired_series in_doubt

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
@@ -74,12 +74,17 @@ class Accounts:
     ) -> None:
         self._clock = clock
         self.buffer_points = 0  # of a series, in the server: the fast path is for longer runs
+        self._time_precision: int | None = None
         self._on_delivery = on_delivery
         self._on_error = on_error
         self._raise_later = raise_later
         self._period = Tally(clock())
         self.total = Tally(clock(), lists=False)
         self.fast = 0
+
+    def note_database(self, buffer_points: int, time_precision: int | None) -> None:
+        """Take note of how many points the server's buffer of a series has, and of times."""
+        self.buffer_points, self._time_precision = buffer_points, time_precision
 
     def start(self) -> None:
         """Begin the first period."""
@@ -127,6 +132,7 @@ class Accounts:
 
     def book_failure(self, failure: Failure, waiting: list[tuple[OpenDelivery, int]]) -> None:
         """Book points of one series, also in the deliveries that wait for some of them."""
+        failure = replace(failure, time_precision=self._time_precision)
         for tally in (self.total, self._period):
             tally.add_failure(failure)
         for delivery, points in waiting:

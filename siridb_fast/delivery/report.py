@@ -51,7 +51,8 @@ class Failure:
     """Points of one series that were not delivered, or may not have been.
 
     ``fate`` is ``"rejected"``: they are not stored; ``"in_doubt"``: they may be;
-    ``"changed"``: they are, as values of another type. `timestamps` and `values` give them back.
+    ``"changed"``: they are, as values of another type. ``time_precision`` is the database's,
+    SECOND … NANOSECOND; None if it is not known. `timestamps` and `values` give them back.
     They are in memory for as long as the failure is, as the bytes that were sent, and decoded
     whenever they are asked for. A failure that `on_error` gets has them, but of a package of a
     spool that cannot be read; a report has those of its first failures, up to 16 MiB; a
@@ -70,6 +71,7 @@ class Failure:
     error: BaseException
     _kept: KeptPoints | None = field(default=None, repr=False, compare=False)
     fate: Fate = "rejected"
+    time_precision: int | None = None  # the database's, SECOND … NANOSECOND, if it is known
 
     @property
     def has_points(self) -> bool:

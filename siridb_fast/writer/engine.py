@@ -89,7 +89,7 @@ class Engine:
         self._accounts = Accounts(
             time.monotonic, options.on_delivery, options.on_error, self._wakeup.raise_later
         )
-        self._accounts.buffer_points = self._facts.buffer_points
+        self._accounts.note_database(self._facts.buffer_points, options.time_precision)
         self._type_resolver = SeriesTypeResolver(
             coalescer,
             self.queries.series_types,
@@ -207,7 +207,7 @@ class Engine:
         self._type_resolver.forget_all()
         buffer_points = self._handshake.buffer_points
         self._coalescer.set_buffer(buffer_points)
-        self._accounts.buffer_points = buffer_points
+        self._accounts.note_database(buffer_points, facts.time_precision)
         dispatcher, options, on_doubt = self._dispatcher, self._options, self._on_doubt
         if not (facts.may_select and facts.uuid is not None):
             what = "select" if not facts.may_select else "show who a server is"

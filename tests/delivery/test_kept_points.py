@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from siridb_fast import BatchWriter, ColumnError, Failure, InsertError, SiriDBError
+from siridb_fast import NANOSECOND, BatchWriter, ColumnError, Failure, InsertError, SiriDBError
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import point_column
@@ -110,6 +110,7 @@ async def test_points_of_another_type_than_their_series_come_back(
     (failure,) = (await writer.close()).rejected
     assert isinstance(failure.error, ColumnError)
     assert points_of(failure) == given(VALUES[name])
+    assert failure.time_precision == NANOSECOND
 
 
 async def test_points_of_a_column_that_waited_for_room_come_back(database: Database) -> None:
