@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from siridb_fast.columns.iso_times import iso
 from siridb_fast.columns.typed_values import SERIES, VALUE, is_long_form
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ __all__ = [
     "PointGrid",
     "as_text",
     "is_select",
-    "iso",
     "names_in",
     "with_typed_values",
     "without_times",
@@ -118,12 +118,6 @@ def as_text(value: object) -> object:
 def is_select(query: str) -> bool:
     """Tell whether a query asks for points."""
     return " ".join(query.split()[:2]).lower().startswith(SELECTS)
-
-
-def iso(timestamps: np.ndarray[Any, Any], unit: str) -> list[str]:
-    """Return integers of a unit (s, ms, us, ns) as ISO 8601 in UTC: 2026-01-01T00:00:00.000Z."""
-    times = timestamps.astype(np.int64).astype(f"datetime64[{unit}]")
-    return [f"{text}Z" for text in np.datetime_as_string(times).tolist()]
 
 
 def names_in(table: pa.Table) -> list[str | bytes]:

@@ -25,7 +25,8 @@ from rich.text import Text
 
 from siridb_fast.cli.errors import UsageFault, reason_of, shown
 from siridb_fast.cli.output.console import json_text, new_console
-from siridb_fast.cli.output.grid import Grid, as_text, iso
+from siridb_fast.cli.output.grid import Grid, as_text
+from siridb_fast.columns.iso_times import iso
 
 if TYPE_CHECKING:
     from siridb_fast.query.paging import PointArrays

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from siridb_fast.cli.errors import UsageFault
-from siridb_fast.cli.output.grid import as_text, iso
+from siridb_fast.cli.output.grid import as_text
 from siridb_fast.cli.output.write import text_of
 from siridb_fast.columns._decode import decode_points
+from siridb_fast.columns.iso_times import iso
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import UnpackError
 
