@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from siridb_fast.columns.typed_values import SERIES, TIME, TYPED_VALUES, is_long_form
+from siridb_fast.columns.typed_values import SERIES, TIME, TYPED_VALUES, is_long_form, reasons_in
 from siridb_fast.errors import ConfigError, FileError
 from siridb_fast.files.csv.dialect import Dialect, Unit, joined_name
 from siridb_fast.files.csv.given import CsvGiven, check_character
@@ -89,8 +89,13 @@ class ReadOptions:
     def for_columns(self, there: Collection[str]) -> Self:
         """Return the options for a file of these columns, without optional ones it lacks.
 
-        A file that a query wrote says the types of its values in the names of their columns.
+        A file that a query wrote says the types of its values in the names of their columns, and
+        so do dead letters.
         """
+        reasons = () if self.columns else reasons_in(there)
+        if reasons and not self.names and self.time_columns in ((), (TIME,)):
+            options = replace(self, time_columns=(TIME,), ignore=(*self.ignore, *reasons))
+            return options.for_columns({*there} - {*reasons})
         if is_long_form(there) and not self.names and self.time_columns in ((), (TIME,)):
             types = {name: kind for name, kind in TYPED_VALUES.items() if name in there}
             return replace(self, names=(SERIES,), types={**types, **self.types}, optional=())

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from siridb_fast.columns.typed_values import SERIES, TIME, TYPED_VALUES, is_long_form
+from siridb_fast.columns.typed_values import (
+    SERIES,
+    TIME,
+    TYPED_VALUES,
+    is_long_form,
+    reasons_in,
+)
 from siridb_fast.errors import ColumnError
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.loading.frames.base import Frame
@@ -59,6 +65,8 @@ def find_roles(
         ColumnError: A column is not there, cannot be found, or would be two things at once.
     """
     template = template or options.name_template
+    if not options.series and (reasons := reasons_in(frame.names)):
+        options = replace(options, ignore=(*options.ignored, *reasons))
     if _is_written_by_query(frame, options):
         options, template = replace(options, time=TIME), NameTemplate(f"{{{SERIES}}}")
     there = {*frame.names, *frame.index_names}
@@ -89,7 +97,7 @@ def find_roles(
 
 def _is_written_by_query(frame: Frame, options: LoadOptions) -> bool:
     is_said = options.series or options.values or options.time not in (None, TIME)
-    return not is_said and is_long_form(frame.names)
+    return not is_said and is_long_form({*frame.names} - {*options.ignored})
 
 
 def find_typed_roles(frame: Frame, options: LoadOptions) -> ColumnRoles:
