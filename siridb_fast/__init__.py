@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from siridb_fast.concurrency.loops import run
     from siridb_fast.connection.config import Config
     from siridb_fast.delivery.accounts import Stats
+    from siridb_fast.delivery.dead_letters import DeadLetters
     from siridb_fast.delivery.report import Delivered, Delivery, Failure, Report
     from siridb_fast.errors import (
         AuthenticationError,
@@ -92,6 +93,7 @@ __all__ = [
     "ConfigError",
     "ConnectionLost",
     "DatabaseChangedError",
+    "DeadLetters",
     "Delivered",
     "Delivery",
     "DeliveryError",
@@ -159,6 +161,7 @@ HOMES = {  # each public name below its module
     "concurrency.loops": "run",
     "connection.config": "Config",
     "delivery.accounts": "Stats",
+    "delivery.dead_letters": "DeadLetters",
     "delivery.report": "Delivered Delivery Failure Report",
     "errors": """
         AuthenticationError BufferFullError ColumnError ConfigError ConnectionLost

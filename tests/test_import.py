@@ -38,6 +38,10 @@ UNUSED = {
 # Of the folders of a writer, what is for others: new databases, the command `spool`, loads.
 AROUND_A_WRITER = {
     "siridb_fast.connection.http_api",
+    "siridb_fast.delivery.dead_letters",
+    "siridb_fast.delivery.letter",
+    "siridb_fast.delivery.letter_lines",
+    "siridb_fast.delivery.letter_tables",
     "siridb_fast.spool.reader",
     "siridb_fast.writer.load_writer",
 }

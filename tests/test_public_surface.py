@@ -25,10 +25,12 @@ SURFACE = {
     "Config": """
         dbname hosts inactive_time keepalive keepalive_interval max_answer max_wait_retry
         on_doubt password ssl timeout username window""",
+    "DeadLetters": "close flush left_out lost path waiting written",
     "Delivered": "bytes host latency points seconds series",
     "Delivery": "is_done",
     "Difference": "kind series stored timestamp value",
-    "Failure": "error fate has_points points series time_precision timestamps values",
+    "Failure": """
+        arrays error fate has_points points series time_precision timestamps values""",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """
         already_stored bytes changed changed_points cut expired expired_series in_doubt

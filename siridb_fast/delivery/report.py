@@ -85,7 +85,7 @@ class Failure:
         Raises:
             SiriDBError: They are not kept (`has_points`).
         """
-        return self._arrays()[0]
+        return self.arrays()[0]
 
     @property
     def values(self) -> np.ndarray[Any, np.dtype[Any]]:
@@ -94,9 +94,14 @@ class Failure:
         Raises:
             SiriDBError: They are not kept (`has_points`).
         """
-        return self._arrays()[1]
+        return self.arrays()[1]
 
-    def _arrays(self) -> Arrays:
+    def arrays(self) -> Arrays:
+        """Return `timestamps` and `values`, decoded once for both.
+
+        Raises:
+            SiriDBError: They are not kept (`has_points`).
+        """
         if self._kept is None:
             raise SiriDBError(
                 f"the {self.points:,} points of series {self.series!r} are not kept: a report has "

@@ -32,6 +32,7 @@ VALUES: dict[str, list[Any]] = {
 def points_of(failure: Failure) -> list[tuple[int, Any]]:
     """Return the points of a failure, once their arrays are what they have to be."""
     timestamps, values = failure.timestamps, failure.values
+    assert [one.tolist() for one in failure.arrays()] == [timestamps.tolist(), values.tolist()]
     assert timestamps.dtype == np.int64
     assert values.dtype in (np.int64, np.float64, object)
     assert timestamps.shape == values.shape == (failure.points,)

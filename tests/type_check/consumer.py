@@ -18,6 +18,7 @@ from siridb_fast import (
     ColumnError,
     Config,
     ConnectionLost,
+    DeadLetters,
     Delivered,
     Delivery,
     DeliveryError,
@@ -118,6 +119,10 @@ def of_reports(report: Report, delivered: Delivered, stats: Stats, progress: Pro
     assert_type((report.is_complete, report.expired_series), tuple[bool, tuple[str, ...]])
     assert_type(report.rejected[0].series, str)
     assert_type(report.rejected[0].error, BaseException)
+    assert_type(report.rejected[0].timestamps, np.ndarray[Any, np.dtype[np.int64]])
+    with DeadLetters("letters.ndjson", in_doubt=False) as letters:
+        BatchWriter(URL, on_error=letters)
+        assert_type((letters.written, letters.lost), tuple[int, int])
     assert_type((delivered.host, delivered.latency), tuple[str, float])
     assert_type((stats.written, stats.delivered, stats.unsafe), tuple[int, int, int])
     assert_type((progress.rows, progress.total_rows), tuple[int, int | None])
