@@ -87,6 +87,18 @@ class WriterOptions:
     on_delivery: Callable[[Delivered], object] | None = None
     on_error: Callable[[Failure], object] | None = None
 
+    @classmethod
+    def of(cls, keywords: WriterKeywords) -> WriterOptions:
+        """Return the options that a caller gives.
+
+        Raises:
+            ConfigError: One makes no sense, or is none.
+        """
+        unknown = keywords.keys() - cls.__dataclass_fields__.keys()
+        if unknown:
+            raise ConfigError(f"a writer has no option {min(unknown)!r}")
+        return cls(**keywords)
+
     def __post_init__(self) -> None:
         self._check_sizes()
         check_rate("max_rate", self.max_rate)

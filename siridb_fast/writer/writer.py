@@ -7,7 +7,6 @@ engine moves them from there to the servers.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -26,12 +25,11 @@ from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.errors import (
     BufferFullError,
-    ConfigError,
-    RequestTimeout,
     WriterClosedError,
 )
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
+from siridb_fast.writer.closing import deliver_last, stop_engine
 from siridb_fast.writer.column_intake import ColumnIntake, open_delivery
 from siridb_fast.writer.leaving import Leaver, begin_leaving, drop_points, warn_of_dropped
 from siridb_fast.writer.lifecycle import NOT_YET_OPEN, State
@@ -43,8 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["BatchWriter"]
 
 POINTS_BETWEEN_TURNS = 256  # of the event loop, which drain() gives at least so often
-
-logger = logging.getLogger("siridb_fast")
 
 
 class BatchWriter(Unpicklable, PointIntake):
@@ -100,10 +96,7 @@ class BatchWriter(Unpicklable, PointIntake):
     _may_be_whole = False  # floats that are whole, in series of integers
 
     def __init__(self, target: Target = None, **options: Unpack[WriterKeywords]) -> None:
-        unknown = options.keys() - WriterOptions.__dataclass_fields__.keys()
-        if unknown:
-            raise ConfigError(f"a writer has no option {min(unknown)!r}")
-        self._options = WriterOptions(**options)
+        self._options = WriterOptions.of(options)
         self._config = config_of(target)
         coalescer = Coalescer(
             clock=time.monotonic,
@@ -214,19 +207,10 @@ class BatchWriter(Unpicklable, PointIntake):
         self._coalescer.close()
         engine.waiters.wake()
         try:
-            try:
-                await engine.deliver_all(timeout, with_spool=True)
-            except RequestTimeout as exc:
-                logger.warning("the writer is closed all the same: %s", exc)
-            finally:
-                await engine.spool_remaining()
+            await deliver_last(engine, timeout)
         finally:
             self._state = State.CLOSED
-            engine.stop()
-            self._last_report = engine.end_period()
-            if not self._last_report.is_complete:
-                logger.error("the writer was closed: %s", self._last_report)
-            engine.waiters.end(WriterClosedError("the writer is closed"))
+            self._last_report = stop_engine(engine)
         await engine.wait_stopped()
         return self._last_report
 
