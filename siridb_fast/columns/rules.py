@@ -38,7 +38,7 @@ class ColumnRules:
                 "time_precision is None, SECOND, MILLISECOND, MICROSECOND or NANOSECOND (0..3), "
                 f"got {self.time_precision!r}"
             )
-        if self.on_missing not in MISSING:
+        if self.on_missing not in [*MISSING]:  # a list has no hash
             raise ValueError(f"on_missing is 'keep', 'drop' or 'error', got {self.on_missing!r}")
         if self.on_precision_loss not in ("error", "floor"):
             raise ValueError(

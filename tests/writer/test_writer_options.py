@@ -28,6 +28,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"on_doubt": "maybe"}, "on_doubt"),
     ({"on_type": "ignore"}, "on_type"),
     ({"on_missing": "ignore"}, "on_missing"),
+    ({"on_missing": ["drop"]}, "on_missing"),
     ({"on_precision_loss": "round"}, "on_precision_loss"),
     ({"time_precision": 9}, "time_precision"),
     ({"on_delivery": 1}, "on_delivery is a function"),
