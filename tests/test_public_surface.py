@@ -13,14 +13,14 @@ from siridb_fast.writer._ticker import Ticker
 
 SURFACE = {
     "BatchWriter": """
-        close drain flush open series stats ticker time_precision
+        close drain flush from_config open series stats ticker time_precision
         write write_arrays write_many write_rows write_tick""",
     "BlockingClient": """
         close config connected from_config insert insert_packed is_closed load
         query query_arrays query_arrow query_frame verify writer""",
     "BlockingDelivery": "is_done wait",
     "BlockingWriter": """
-        close drain flush series stats ticker time_precision
+        close drain flush from_config series stats ticker time_precision
         write write_arrays write_many write_rows write_tick""",
     "Config": """
         dbname hosts inactive_time keepalive keepalive_interval max_answer max_wait_retry

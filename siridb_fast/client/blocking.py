@@ -6,6 +6,7 @@ errors. Calls may come from any thread.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -27,6 +28,7 @@ from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.errors import ConnectionLost, WriterClosedError
 from siridb_fast.loading.options import LoadKeywords
 from siridb_fast.query.paging import PointArrays
+from siridb_fast.writer.config_file import read_config
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 from siridb_fast.writer.writer import BatchWriter
 
@@ -241,6 +243,18 @@ class BlockingWriter(Unpicklable):
         vars(self).update({name: getattr(self._writer, name) for name in PLAIN_CALLS})
         if handle_sigterm:
             begin_handling(self._writer)  # which lives until it is closed, if this is dropped
+
+    @classmethod
+    def from_config(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        handle_sigterm: bool = True,
+        **options: Unpack[WriterKeywords],
+    ) -> Self:
+        """Make an open writer of a TOML file; see `BatchWriter.from_config`."""
+        config = read_config(path, options)
+        return cls(config.target, handle_sigterm=handle_sigterm, **config.options)
 
     def __enter__(self) -> Self:
         return self

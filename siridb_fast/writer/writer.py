@@ -7,6 +7,7 @@ engine moves them from there to the servers.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -31,6 +32,7 @@ from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from siridb_fast.writer.closing import deliver_last, stop_engine
 from siridb_fast.writer.column_intake import ColumnIntake, open_delivery
+from siridb_fast.writer.config_file import read_config
 from siridb_fast.writer.leaving import Leaver, begin_leaving, drop_points, warn_of_dropped
 from siridb_fast.writer.lifecycle import NOT_YET_OPEN, State
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
@@ -115,6 +117,21 @@ class BatchWriter(Unpicklable, PointIntake):
         self._column_intake: ColumnIntake | None = None
         self._last_report = Report(0, 0, 0, 0.0)
         self._last_turn = 0
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str], **options: Unpack[WriterKeywords]) -> Self:
+        """Make a writer of a TOML file, whose keys are the options above.
+
+        ``url`` (without it ``SIRIDB_URL``) has no password: that is in the file ``password_file``
+        or in the variable ``password_env``. ``time_precision`` is ``"s"`` … ``"ns"``, ``spool`` a
+        path or a table of `SpoolOptions`, ``on_error`` a path or a table of `DeadLetters`. Paths
+        are relative to the file's folder. ``options`` go before those of the file.
+
+        Raises:
+            ConfigError: Names the file, the key and what was expected.
+        """
+        config = read_config(path, options)
+        return cls(config.target, **config.options)
 
     def __repr__(self) -> str:
         return f"<BatchWriter to {describe(self._config)}: {self._state.value}>"

@@ -122,6 +122,7 @@ def of_reports(report: Report, delivered: Delivered, stats: Stats, progress: Pro
     assert_type(report.rejected[0].timestamps, np.ndarray[Any, np.dtype[np.int64]])
     with DeadLetters("letters.ndjson", in_doubt=False) as letters:
         BatchWriter(URL, on_error=letters)
+        assert_type(BatchWriter.from_config("writer.toml", linger=0.5), BatchWriter)
         assert_type((letters.written, letters.lost), tuple[int, int])
     assert_type((delivered.host, delivered.latency), tuple[str, float])
     assert_type((stats.written, stats.delivered, stats.unsafe), tuple[int, int, int])
