@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 import siridb_fast
-from siridb_fast import BatchWriter, BlockingClient, BlockingWriter, SiriDBClient
+from siridb_fast import (
+    BatchWriter,
+    BlockingClient,
+    BlockingDelivery,
+    BlockingWriter,
+    Delivery,
+    SiriDBClient,
+)
 from siridb_fast.writer._point_intake import SeriesHandle
 from siridb_fast.writer._ticker import Ticker
 
@@ -121,6 +128,20 @@ def test_blocking_method_takes_what_its_twin_takes(blocking: Any, twin: Any) -> 
         if callable(getattr(blocking, name)):
             own, other = (inspect.signature(getattr(one, name)) for one in (blocking, twin))
             assert list(own.parameters) == list(other.parameters), name
+            for parameter in own.parameters.values():
+                assert parameter.default == other.parameters[parameter.name].default, name
+
+
+@pytest.mark.parametrize("make", ["__init__", "from_config"])
+def test_blocking_writer_is_made_of_what_its_twin_is_made_of(make: str) -> None:
+    own, other = (dict(inspect.signature(getattr(one, make)).parameters) for one in TWINS[0])
+    assert own.pop("handle_sigterm").default is True
+    assert [*own] == [*other]
+    assert [one.default for one in own.values()] == [one.default for one in other.values()]
+
+
+def test_blocking_delivery_has_all_that_its_twin_has() -> None:
+    assert shown(BlockingDelivery) == shown(Delivery) | {"wait"}  # in place of `await`
 
 
 @pytest.mark.parametrize("owner", [BatchWriter, BlockingWriter])

@@ -21,7 +21,7 @@ from siridb_fast.concurrency.loops import (
     leaving_timeout,
 )
 from siridb_fast.concurrency.termination import begin_handling, end_handling
-from siridb_fast.connection.config import Config
+from siridb_fast.connection.config import Config, Target
 from siridb_fast.connection.password import Password
 from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
@@ -223,6 +223,7 @@ class BlockingDelivery(Unpicklable):
 class BlockingWriter(Unpicklable):
     """A `BatchWriter` in a background thread; open from the start. A context manager.
 
+    It is made of a URL, a client or its ``config``, as its twin is, and has the same options.
     `write`, `write_tick`, `series` and `ticker` of an object are those of its `BatchWriter`. Where
     there is no room, points wait (``on_full="wait"``) or `BufferFullError` is raised
     (``"raise"``).
@@ -233,9 +234,13 @@ class BlockingWriter(Unpicklable):
     """
 
     def __init__(
-        self, config: Config, *, handle_sigterm: bool = True, **options: Unpack[WriterKeywords]
+        self,
+        target: Target = None,
+        *,
+        handle_sigterm: bool = True,
+        **options: Unpack[WriterKeywords],
     ) -> None:
-        self._writer = BatchWriter(config, **options)
+        self._writer = BatchWriter(target, **options)
         self._delivery_timeout = WriterOptions(**options).delivery_timeout
         self._thread = LoopThread(WriterClosedError("the writer is closed"), "writer")
         self._thread.open(self._writer.open())

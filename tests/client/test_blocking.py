@@ -15,6 +15,7 @@ import pytest
 import siridb_fast
 from siridb_fast import (
     BlockingClient,
+    BlockingWriter,
     ColumnError,
     ConfigError,
     ConnectionLost,
@@ -54,6 +55,17 @@ def counted(database: Database) -> dict[str, int]:
     with connect(database.url) as siri:
         counts = siri.query_arrays(COUNT)
         return {name: int(values.sum()) for name, (_, values) in counts.items()}
+
+
+def test_blocking_writer_goes_to_a_url_a_client_or_its_config(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIRIDB_URL", database.url)
+    with connect(database.url) as client:
+        for number, target in enumerate([None, database.url, client, client.config]):
+            with BlockingWriter(target) as writer:
+                writer.write("a", number, 0.5)
+    assert counted(database) == {"a": 4}
 
 
 def test_blocking_client_does_what_the_client_does(database: Database) -> None:
