@@ -116,7 +116,7 @@ class Accounts:
     def book_failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
         """Book a package that was not delivered, or may not have been."""
         fate: Fate = "in_doubt" if in_doubt else "rejected"
-        for failure, waiting in _failures(batch, lambda _: error, fate):
+        for failure, waiting in self._failures(batch, lambda _: error, fate):
             self.book_failure(failure, waiting)
 
     def book_dropped(self, coalescer: Coalescer, error: BaseException) -> None:
@@ -127,18 +127,32 @@ class Accounts:
 
     def book_changed(self, batch: Batch, errors: Mapping[str, BaseException]) -> None:
         """Book a package whose points are stored, but as values of another type: by series."""
-        for failure, waiting in _failures(batch, errors.__getitem__, "changed"):
+        for failure, waiting in self._failures(batch, errors.__getitem__, "changed"):
             self.book_failure(failure, waiting)
 
     def book_failure(self, failure: Failure, waiting: list[tuple[OpenDelivery, int]]) -> None:
         """Book points of one series, also in the deliveries that wait for some of them."""
-        failure = replace(failure, time_precision=self._time_precision)
+        if failure.time_precision != self._time_precision:
+            failure = replace(failure, time_precision=self._time_precision)
         for tally in (self.total, self._period):
             tally.add_failure(failure)
         for delivery, points in waiting:
             delivery.add_failure(failure, points, self._clock())
         if self._on_error is not None:
             self._call(self._on_error, failure)
+
+    def _failures(
+        self, batch: Batch, error_of: Callable[[str], BaseException], fate: Fate
+    ) -> Iterator[tuple[Failure, list[tuple[OpenDelivery, int]]]]:
+        # Of each series of the batch, with who waits for how many of its points.
+        precision = self._time_precision
+        waiting: dict[int, list[tuple[OpenDelivery, int]]] = {}
+        for delivery, index, points in batch.credits:
+            waiting.setdefault(index, []).append((delivery, points))
+        for index, (name, points) in enumerate(batch.series()):
+            kept = _kept(batch, index)
+            failure = Failure(name, points, error_of(name), kept, fate, precision)
+            yield failure, waiting.get(index, [])
 
     def _call(self, callback: Callable[..., object], argument: object) -> None:
         try:
@@ -177,18 +191,6 @@ def _credits(batch: Batch) -> dict[OpenDelivery, int]:
     for delivery, _, points in batch.credits:
         found[delivery] = found.get(delivery, 0) + points
     return found
-
-
-def _failures(
-    batch: Batch, error_of: Callable[[str], BaseException], fate: Fate
-) -> Iterator[tuple[Failure, list[tuple[OpenDelivery, int]]]]:
-    # Of each series of the batch, with who waits for how many of its points.
-    waiting: dict[int, list[tuple[OpenDelivery, int]]] = {}
-    for delivery, index, points in batch.credits:
-        waiting.setdefault(index, []).append((delivery, points))
-    for index, (name, points) in enumerate(batch.series()):
-        failure = Failure(name, points, error_of(name), _kept(batch, index), fate)
-        yield failure, waiting.get(index, [])
 
 
 def _kept(batch: Batch, index: int) -> SentPoints | None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from io import FileIO
+from json.encoder import encode_basestring
 from pathlib import Path
 
 from siridb_fast.columns.typed_values import SERIES, TIME, TYPED_VALUES, reasons_in
@@ -21,6 +23,7 @@ from siridb_fast.errors import FileError
 
 __all__ = ["LetterLines"]
 
+NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 STEP = 65_536  # bytes, from the end, in which the last whole line is searched
 
 
@@ -93,20 +96,22 @@ class LetterLines:
 
 
 def _lines(letter: Letter) -> bytes:
-    head = f'{{"{SERIES}": {_json(letter.series)}, "{TIME}": '
+    head = f'{{"{SERIES}": {encode_basestring(letter.series)}, "{TIME}": '
     before, _, behind = "".join(
         f', "{name}": {"@" if name == letter.column else "null"}' for name in TYPED_VALUES
     ).partition("@")
     at = letter.refused_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    behind += f', "reason": {_json(letter.reason)}, "error": "{letter.error}", '
+    behind += f', "reason": {encode_basestring(letter.reason)}, "error": "{letter.error}", '
     behind += f'"refused_at": "{at}"}}\n'
-    rows = zip(letter.times, letter.values.tolist(), strict=True)
-    text = "".join(f"{head}{_json(t)}{before}{_json(value)}{behind}" for t, value in rows)
-    return text.encode()
+    rows = zip(_cells(letter.times), _cells(letter.values.tolist()), strict=True)
+    return "".join(f"{head}{t}{before}{value}{behind}" for t, value in rows).encode()
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _cells(values: Sequence[str | float]) -> Iterable[str]:
+    # All of one type; as JSON, and the numbers that it lacks as Python and Arrow write them.
+    if values and isinstance(values[0], str):
+        return map(encode_basestring, values)  # type: ignore[arg-type]
+    return [NOT_FINITE.get(text, text) for text in map(repr, values)]
 
 
 def _require_letters(path: Path) -> None:

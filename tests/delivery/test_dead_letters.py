@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import json as arrow_json
 
 import siridb_fast
 from siridb_fast import (
@@ -106,6 +107,21 @@ def test_time_is_iso_8601_where_that_has_a_form_for_it(
     with DeadLetters(path) as letters:
         letters(failure_of([7], first=time, time_precision=precision))
     assert json.loads(path.read_text())["time"] == shown
+
+
+def test_numbers_that_json_lacks_are_written_as_python_and_arrow_read_them(tmp_path: Path) -> None:
+    path, values = tmp_path / "letters.ndjson", [np.nan, np.inf, -np.inf, -0.0, 5e-324]
+    with DeadLetters(path) as letters:
+        letters(failure_of(values))
+    assert [str(row["value_float"]) for row in rows_of(path)] == list(map(str, values))
+    table = arrow_json.read_json(path)
+    assert list(map(str, table.column("value_float").to_pylist())) == list(map(str, values))
+
+
+def test_what_is_written_survives_the_death_of_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "letters.ndjson"
+    run_in_process(path, "os.kill(os.getpid(), 9)", code=-9)
+    assert [row["value_integer"] for row in rows_of(path)] == [7]
 
 
 def test_columns_of_a_parquet_file(tmp_path: Path) -> None:
@@ -336,15 +352,23 @@ def test_times_of_another_unit_are_in_a_file_of_their_own(tmp_path: Path) -> Non
 
 def test_parquet_is_written_at_the_end_of_the_program(tmp_path: Path) -> None:
     path = tmp_path / "letters.parquet"
-    code = f"""
+    run_in_process(path, "", code=0)
+    assert len(rows_of(path)) == 1
+
+
+def run_in_process(path: Path, end: str, *, code: int) -> None:
+    """Write a letter in a process that ends in some way."""
+    program = f"""
+import os
 from tests.delivery.test_dead_letters import failure_of
 from siridb_fast import DeadLetters
 letters = DeadLetters({str(path)!r})
 letters(failure_of([7]))
+{end}
 """
     root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
-    assert len(rows_of(path)) == 1
+    done = subprocess.run([sys.executable, "-c", program], check=False, cwd=root)
+    assert done.returncode == code
 
 
 def test_fork_does_not_write_the_letters_of_its_parent(tmp_path: Path) -> None:
