@@ -128,7 +128,7 @@ class Demo:
                     await writer.drain()
                 await writer.flush()
                 stats = writer.stats()
-        fast = stats.fast / stats.delivered
+        fast = stats.fast_path / stats.delivered
         print(f"    {fast:.1%} by the server's fast path, in {stats.packages} packages")
 
     def check_sums(self, readings: Readings) -> None:

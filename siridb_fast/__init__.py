@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from siridb_fast.columns.time_units import MICROSECOND, MILLISECOND, NANOSECOND, SECOND
     from siridb_fast.concurrency.loops import run
     from siridb_fast.connection.config import Config
-    from siridb_fast.delivery.accounts import Stats
+    from siridb_fast.connection.stats import ClientStats, HostStats
     from siridb_fast.delivery.dead_letters import DeadLetters
+    from siridb_fast.delivery.latency import LatencyStats
     from siridb_fast.delivery.report import Delivered, Delivery, Failure, Report
+    from siridb_fast.delivery.stats import LookupStats, SpoolStats, Stats
     from siridb_fast.errors import (
         AuthenticationError,
         BufferFullError,
@@ -88,6 +90,7 @@ __all__ = [
     "BlockingDelivery",
     "BlockingWriter",
     "BufferFullError",
+    "ClientStats",
     "ColumnError",
     "Config",
     "ConfigError",
@@ -101,7 +104,10 @@ __all__ = [
     "Failure",
     "FileError",
     "ForkedError",
+    "HostStats",
     "InsertError",
+    "LatencyStats",
+    "LookupStats",
     "PackageTooLargeError",
     "PackingOverflowError",
     "PointsChangedError",
@@ -124,6 +130,7 @@ __all__ = [
     "SpoolFullError",
     "SpoolLockedError",
     "SpoolOptions",
+    "SpoolStats",
     "Stats",
     "TableError",
     "UnknownDatabaseError",
@@ -160,9 +167,11 @@ HOMES = {  # each public name below its module
     "columns.time_units": "MICROSECOND MILLISECOND NANOSECOND SECOND",
     "concurrency.loops": "run",
     "connection.config": "Config",
-    "delivery.accounts": "Stats",
+    "connection.stats": "ClientStats HostStats",
     "delivery.dead_letters": "DeadLetters",
+    "delivery.latency": "LatencyStats",
     "delivery.report": "Delivered Delivery Failure Report",
+    "delivery.stats": "LookupStats SpoolStats Stats",
     "errors": """
         AuthenticationError BufferFullError ColumnError ConfigError ConnectionLost
         DatabaseChangedError DeliveryError FileError ForkedError InsertError

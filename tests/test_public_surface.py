@@ -24,11 +24,12 @@ SURFACE = {
         write write_arrays write_many write_rows write_tick""",
     "BlockingClient": """
         close config connected from_config insert insert_packed is_closed load
-        query query_arrays query_arrow query_frame verify writer""",
+        query query_arrays query_arrow query_frame stats verify writer""",
     "BlockingDelivery": "is_done wait",
     "BlockingWriter": """
         close drain flush from_config series stats ticker time_precision
         write write_arrays write_many write_rows write_tick""",
+    "ClientStats": "connected connections hosts reconnects",
     "Config": """
         dbname hosts inactive_time keepalive keepalive_interval max_answer max_wait_retry
         on_doubt password ssl timeout username window""",
@@ -38,6 +39,9 @@ SURFACE = {
     "Difference": "kind series stored timestamp value",
     "Failure": """
         arrays error fate has_points points series time_precision timestamps values""",
+    "HostStats": "connected connections host reconnects suspended",
+    "LatencyStats": "bounds packages seconds",
+    "LookupStats": "missing partly_stored running stored unknown",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """
         already_stored bytes changed changed_points cut expired expired_series in_doubt
@@ -47,7 +51,7 @@ SURFACE = {
     "SiriDBAsyncConnection": "close connect connected insert query query_arrays",
     "SiriDBClient": """
         close config connect connected from_config from_url insert insert_packed is_closed load
-        open query query_arrays query_arrow query_frame verify wait_closed writer""",
+        open query query_arrays query_arrow query_frame stats verify wait_closed writer""",
     "SiriDBConn": """
         MAX_RECONNECT_TIMEOUT MAX_RECONNECT_WAIT_TIME MAX_WRITE_RETRY RECONNECT_ATTEMPT
         close connect insert is_connected query query_arrays wait_closed""",
@@ -56,9 +60,12 @@ SURFACE = {
         connection_lost connection_made on_authenticated on_connection_lost on_connection_made
         pause_writing resume_writing send_package""",
     "SpoolOptions": "max_age max_bytes max_rate mode on_full path sync",
+    "SpoolStats": "bytes oldest_age packages points room",
     "Stats": """
-        buffered buffered_bytes changed bytes delivered fast in_doubt in_flight max_buffered
-        packages packages_in_flight rejected retries series settled slow spooled unsafe written""",
+        buffered buffered_bytes bytes changed connected connections delivered dropped ever_spooled
+        fast_path hosts in_doubt in_flight latency lookups max_buffered not_yet_safe oldest_age
+        packages packages_in_flight reconnects rejected rejected_by retries room series slow_path
+        spool spooled typed_series written""",
     "Ticker": "names write write_block",
     "Verification": """
         by_series changed differences doubled expired is_complete missing points repaired rows

@@ -211,7 +211,7 @@ class Writing:
         def make_load(lap: int) -> Any:
             if lap == 1:  # the first has made the series
                 stats = self.writer.stats()
-                self._fast, self._all = stats.fast, stats.delivered
+                self._fast, self._all = stats.fast_path, stats.delivered
             return make(lap)
 
         return Entrant(name, points, make_load, lambda load: self.run(send_all(load)))
@@ -219,7 +219,7 @@ class Writing:
     def slow_percent(self) -> float:
         """Return how much of what was delivered since the first lap was slow for the server."""
         stats = self.writer.stats()
-        delivered, fast = stats.delivered - self._all, stats.fast - self._fast
+        delivered, fast = stats.delivered - self._all, stats.fast_path - self._fast
         return max(0.001, 100.0 * (delivered - fast) / delivered)  # so that it can divide
 
 

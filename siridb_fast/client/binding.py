@@ -14,6 +14,7 @@ from enum import Enum
 from siridb_fast.concurrency.fork import Home
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import Config, describe
+from siridb_fast.connection.stats import ClientStats
 from siridb_fast.errors import PoolError
 
 __all__ = ["ClusterBinding", "State"]
@@ -54,6 +55,10 @@ class ClusterBinding:
     def is_connected(self) -> bool:
         """Tell whether there is a connection to any server."""
         return self._cluster is not None and self._cluster.is_connected
+
+    def stats(self) -> ClientStats:
+        """Return the figures of the connections, of the event loop that they were made in last."""
+        return ClientStats(() if self._cluster is None else self._cluster.stats())
 
     async def connect(self, timeout: float | None) -> list[BaseException | None]:
         """Connect to all servers, as `Cluster.connect` does."""

@@ -23,8 +23,9 @@ from siridb_fast.concurrency.loops import (
 from siridb_fast.concurrency.termination import begin_handling, end_handling
 from siridb_fast.connection.config import Config, Target
 from siridb_fast.connection.password import Password
-from siridb_fast.delivery.accounts import Stats
+from siridb_fast.connection.stats import ClientStats
 from siridb_fast.delivery.report import Delivery, Report
+from siridb_fast.delivery.stats import Stats
 from siridb_fast.errors import ConnectionLost, WriterClosedError
 from siridb_fast.loading.options import LoadKeywords
 from siridb_fast.query.paging import PointArrays
@@ -105,6 +106,10 @@ class BlockingClient(Unpicklable):
     def is_closed(self) -> bool:
         """Tell whether `close` was called."""
         return self._client.is_closed
+
+    def stats(self) -> ClientStats:
+        """Return how many connections there are, by host; see `SiriDBClient.stats`."""
+        return self._client.stats()
 
     def insert(
         self, data: object, timeout: float = 300, **options: Unpack[InsertKeywords]

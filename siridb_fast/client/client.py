@@ -7,7 +7,6 @@ elsewhere.
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
 from collections.abc import Iterable
 from types import TracebackType
@@ -22,6 +21,7 @@ from siridb_fast.connection.config import Config, OnDoubt, config_of, describe, 
 from siridb_fast.connection.failover import request_with_failover
 from siridb_fast.connection.hosts import parse_hostlist
 from siridb_fast.connection.password import Password
+from siridb_fast.connection.stats import ClientStats
 from siridb_fast.delivery.report import Report
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
 from siridb_fast.query.paging import PointArrays
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from siridb_fast.protocol._wire import PayloadBytes
 
 __all__ = ["SiriDBClient"]
-
-logger = logging.getLogger("siridb_fast")
 
 
 class SiriDBClient(Unpicklable):
@@ -203,6 +201,10 @@ class SiriDBClient(Unpicklable):
     async def wait_closed(self) -> None:
         """Wait until the connections are gone, after `close`."""
         await self._binding.wait_closed()
+
+    def stats(self) -> ClientStats:
+        """Return how many connections there are, by host, and how often one was made again."""
+        return self._binding.stats()
 
     async def insert(
         self, data: object, timeout: float = 300, **options: Unpack[InsertKeywords]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 
 from siridb_fast.concurrency.fork import own
 from siridb_fast.connection.config import Config
@@ -18,6 +19,7 @@ from siridb_fast.connection.open import open_connection
 from siridb_fast.connection.reconnect import Handshake, Member, shake_hands
 from siridb_fast.connection.seeker import ServerSeeker
 from siridb_fast.connection.server_process import ServerProcess
+from siridb_fast.connection.stats import HostStats
 from siridb_fast.errors import ConnectionLost, RequestTimeout
 
 __all__ = ["Cluster", "first_failure"]
@@ -92,6 +94,11 @@ class Cluster:
         """Tell whether any host is connected that was not suspended."""
         now = self._loop.time()
         return any(m.is_connected and m.inactive_until <= now for m in self._members)
+
+    def stats(self) -> tuple[HostStats, ...]:
+        """Return the figures of each host, in the order of the hosts."""
+        now = inf if self._loop.is_closed() else self._loop.time()
+        return tuple(_stats_of(host, self._members, now) for host in dict.fromkeys(self.hosts))
 
     async def connect(self, timeout: float | None = None) -> list[BaseException | None]:
         """Connect to every host that is not connected; go on trying in the background.
@@ -304,6 +311,18 @@ def first_failure(results: Iterable[BaseException | None]) -> BaseException:
     """Return why there is no connection at all, of what `Cluster.connect` returned."""
     failures = (result for result in results if result is not None)
     return next(failures, ConnectionLost("the server hung up at once"))
+
+
+def _stats_of(host: Host, members: list[Member], now: float) -> HostStats:
+    own = [member for member in members if member.host == host]
+    connected = [member for member in own if member.is_connected]
+    return HostStats(
+        host=str(host),
+        connections=len(own),
+        connected=len(connected),
+        suspended=sum(member.inactive_until > now for member in connected),
+        reconnects=sum(member.reconnects for member in own),
+    )
 
 
 def _uuid_of(connection: Connection) -> str | None:

@@ -67,6 +67,7 @@ class Member:
         "connection",
         "host",
         "inactive_until",
+        "reconnects",
     )
 
     def __init__(
@@ -80,6 +81,7 @@ class Member:
         self.host = host
         self.connection: Connection | None = None
         self.inactive_until = 0.0
+        self.reconnects = 0  # how often the connection was made again
         self._window = window
         self._config = config
         self._events = events
@@ -117,6 +119,7 @@ class Member:
             if self._handshake is not None:
                 await shake_hands(connection, self._handshake)
             connection.on_room = self._events.on_room
+            self.reconnects += self.connection is not None
             self.connection = connection
             self._has_failed = False
             self.inactive_until = 0.0

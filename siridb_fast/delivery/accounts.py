@@ -8,50 +8,20 @@ connections; times are given.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.delivery.kept_points import SentPoints, failure_of
+from siridb_fast.delivery.latency import LatencyCounts
 from siridb_fast.delivery.report import Delivered, Failure, Fate, OpenDelivery, Report, Tally
+from siridb_fast.errors import SiriDBError
 
-__all__ = ["Accounts", "Stats"]
+__all__ = ["Accounts"]
 
 logger = logging.getLogger("siridb_fast")
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """A writer's figures since it was opened; points, unless the name says otherwise.
-
-    ``fast`` left in runs that are longer than the server's buffer of a series, which it stores at
-    20 to 30 times the speed of ``slow`` ones. Texts have no such buffer and count by the length of
-    their runs all the same. ``unsafe`` were acknowledged, and may still be lost with the server:
-    with ``durability="safe"``. ``spooled`` are on disk, in the spool; those of former writers too,
-    which count as ``delivered`` in the end but not as ``written``. ``settled`` series have a type
-    that the database was asked for.
-    """
-
-    written: int
-    buffered: int
-    in_flight: int
-    unsafe: int
-    spooled: int
-    delivered: int
-    fast: int
-    slow: int
-    rejected: int
-    in_doubt: int
-    changed: int
-    packages: int
-    packages_in_flight: int
-    retries: int
-    bytes: int
-    series: int
-    settled: int
-    buffered_bytes: int
-    max_buffered: int
 
 
 class Accounts:
@@ -80,7 +50,9 @@ class Accounts:
         self._raise_later = raise_later
         self._period = Tally(clock())
         self.total = Tally(clock(), lists=False)
-        self.fast = 0
+        self.fast_path = 0  # points of what was delivered
+        self.rejected_by: Counter[str] = Counter()  # points, by the class of the error
+        self.latency = LatencyCounts()
 
     def note_database(self, buffer_points: int, time_precision: int | None) -> None:
         """Take note of how many points the server's buffer of a series has, and of times."""
@@ -95,13 +67,14 @@ class Accounts:
         """Book an acknowledged package, which the server took ``seconds`` to answer."""
         now = self._clock()
         size = len(batch.buffer)
-        self.fast += batch.points_of_long_runs(self.buffer_points)
+        self.fast_path += batch.points_of_long_runs(self.buffer_points)
         for tally in (self.total, self._period):
             tally.add_package(batch.points, size)
         for delivery, points in _credits(batch).items():
             delivery.add_delivered(points, size * points // batch.points, now)
+        latency = max(0.0, now - batch.oldest)
+        self.latency.count(max(latency, seconds))
         if self._on_delivery is not None:
-            latency = max(0.0, now - batch.oldest)
             self._call(
                 self._on_delivery,
                 Delivered(batch.points, tuple(batch.names), size, latency, seconds, host),
@@ -109,7 +82,8 @@ class Accounts:
 
     def book_spooled(self, batch: Batch) -> None:
         """Book a package that left memory for the spool."""
-        self._period.spooled += batch.points
+        for tally in (self.total, self._period):
+            tally.spooled += batch.points
         for delivery, points in _credits(batch).items():
             delivery.add_spooled(points, self._clock())
 
@@ -136,6 +110,8 @@ class Accounts:
             failure = replace(failure, time_precision=self._time_precision)
         for tally in (self.total, self._period):
             tally.add_failure(failure)
+        if failure.fate == "rejected":
+            self.rejected_by[_cause_of(failure.error)] += failure.points
         for delivery, points in waiting:
             delivery.add_failure(failure, points, self._clock())
         if self._on_error is not None:
@@ -162,27 +138,17 @@ class Accounts:
         except BaseException as exc:  # noqa: BLE001 - it is raised again
             self._raise_later(exc)
 
-    def stats(self, **others: int) -> Stats:
-        """Return the figures since the beginning; ``others`` are those that it does not know."""
-        total = self.total
-        return Stats(
-            delivered=total.points,
-            fast=self.fast,
-            slow=total.points - self.fast,
-            rejected=total.rejected_points,
-            in_doubt=total.in_doubt_points,
-            changed=total.changed_points,
-            packages=total.packages,
-            bytes=total.bytes,
-            **others,
-        )
-
     def end_period(self) -> Report:
         """Return the report since the last one."""
         now = self._clock()
         report = self._period.report(now)
         self._period = Tally(now)
         return report
+
+
+def _cause_of(error: BaseException) -> str:
+    # One of few: whatever a program makes up has one name.
+    return type(error).__name__ if isinstance(error, SiriDBError) else "other"
 
 
 def _credits(batch: Batch) -> dict[OpenDelivery, int]:

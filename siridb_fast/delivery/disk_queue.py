@@ -84,11 +84,6 @@ class DiskQueue:
         is_writing = self._packages.count(S.SPOOLING) > 0 or bool(self._packages.rows_in_memory())
         return not (is_writing or self._recaller.is_busy)
 
-    @property
-    def points(self) -> int:
-        """How many points are on disk."""
-        return self._thread.spool.points
-
     def check(self, *, has_room: bool) -> None:
         """Have written to disk and read from there what is due.
 

@@ -78,7 +78,7 @@ class Dispatcher:
         self._delivery_timeout = delivery_timeout
         self._rate_limit = RateLimit(max_rate)
         self._on_checked = on_checked
-        self._doubt_resolver = DoubtResolver(
+        self.doubts = DoubtResolver(
             cluster, packages, queries, self._receivers_of, self.on_looked_up, notify
         )
         self.sentinels: SentinelTracker | None = None  # None: what is acknowledged is delivered
@@ -129,7 +129,7 @@ class Dispatcher:
         for package in self._packages.in_state(S.SPLITTING):
             if not package.is_on_disk:
                 self.split(package)
-        self._doubt_resolver.check()
+        self.doubts.check()
         is_paused = self._loop.time() < self._backoff.until
         is_idle = not is_paused and self._send_ready()
         if self.sentinels is not None:
@@ -150,7 +150,7 @@ class Dispatcher:
         self._leave_on_disk()
         for package in self._packages.in_state(S.IN_FLIGHT):
             self._packages.move(package, E.CLOSED)
-        self._doubt_resolver.check()
+        self.doubts.check()
         while self._send_queue.seal_next(S.SPOOLING) is not None:
             pass
 
@@ -164,7 +164,7 @@ class Dispatcher:
         for state in UNANSWERED:
             for package in self._packages.in_state(state):
                 self._packages.move(package, E.CLOSED, package.error or error)
-        self._doubt_resolver.check()
+        self.doubts.check()
 
     # ---- what others report
 

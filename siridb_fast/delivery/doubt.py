@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from siridb_fast.delivery.missing_points import Arrays, Ask, missing_points
 from siridb_fast.delivery.package import Package, Part
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.states import PackageEvent, PackageState
+from siridb_fast.delivery.stats import LookupStats
 from siridb_fast.delivery.witnesses import Witnesses, WitnessFinder
 from siridb_fast.errors import SiriDBError
 from siridb_fast.query.server_queries import ServerQueries
@@ -153,6 +155,18 @@ class DoubtResolver:
         self._equal_lock = asyncio.Lock()
         self._query_lock = asyncio.Lock()  # active_tasks counts the queries of other look-ups
         self._tasks: dict[Package, asyncio.Task[PackageEvent]] = {}
+        self._findings: Counter[PackageEvent] = Counter()
+
+    def stats(self) -> LookupStats:
+        """Return how many packages were looked up, by what was found."""
+        found = self._findings
+        return LookupStats(
+            running=len(self._tasks),
+            stored=found[PackageEvent.FOUND],
+            missing=found[PackageEvent.MISSING],
+            partly_stored=found[PackageEvent.PARTLY_FOUND],
+            unknown=found[PackageEvent.CANNOT_TELL] + found[PackageEvent.LATE],
+        )
 
     def check(self) -> None:
         """Begin to look up what is new in doubt; end what is so no longer."""
@@ -181,6 +195,7 @@ class DoubtResolver:
             logger.error("the look-up of a package has failed: %r", exception)
         else:
             event = task.result()
+        self._findings[event] += 1
         if package.state is PackageState.IN_DOUBT:
             self._on_looked_up(package, event)
         self._notify()

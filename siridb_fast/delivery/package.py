@@ -6,6 +6,7 @@ Knows nothing of how packages are sent, looked up or put on disk.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from siridb_fast.batching._batch import Batch
@@ -51,6 +52,7 @@ class Package:
     was_on_disk: bool = False  # was on disk only: its points are booked as spooled
     is_sent_at_once: bool = False  # as soon as it is on disk
     parts: tuple[Part, Part] | None = None  # while it is being split
+    since: float = inf  # when its oldest point was written, by `time.monotonic`; not from disk
 
     @property
     def host(self) -> str:

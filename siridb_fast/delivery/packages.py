@@ -93,6 +93,7 @@ class Packages:
         self.recalled_bytes = 0  # in memory, of packages that were on disk only
         self.recalled_count = 0
         self.retries = 0
+        self.dropped_points = 0  # that were given up on disk
 
     # ---- making packages
 
@@ -117,10 +118,12 @@ class Packages:
         spool_id: int | None = None,
         is_sent_at_once: bool = False,
         generation: int | None = None,
+        since: float = inf,
     ) -> Package:
         """Seal a batch; its package begins ready, spooling, or on disk: read from there.
 
-        ``generation`` is that of the types that its points have; by default the newest.
+        ``generation`` is that of the types that its points have; by default the newest. ``since``
+        is when its oldest point was written.
         """
         self.last_number += 1
         package = Package(
@@ -133,6 +136,7 @@ class Packages:
             spool_id=spool_id,
             was_on_disk=spool_id is not None,
             is_sent_at_once=is_sent_at_once,
+            since=since,
         )
         if spool_id is None:
             self.repeats.begin(batch, package.number, self.is_finished)
@@ -163,6 +167,12 @@ class Packages:
     def first_ready(self, *, recalled: bool) -> Package | None:
         """Return the first ready package, of those that came from disk or of the others."""
         return next(iter(self._recalled if recalled else self._by_state[S.READY]), None)
+
+    @property
+    def oldest_since(self) -> float:
+        """When the oldest point was written that did not come from disk; or infinity."""
+        packages = (package for state in LIVE_STATES for package in list(self._by_state[state]))
+        return min((package.since for package in packages), default=inf)
 
     def late(self, state: PackageState, now: float) -> list[Package]:
         """Return the packages of a state whose time is over; those that came from disk wait.
@@ -330,5 +340,6 @@ class Packages:
                 self._accounts.book_spooled(package.batch)
         elif state is not S.SPLIT:
             assert package.error is not None  # noqa: S101 - it is why it was given up
+            self.dropped_points += package.batch.points if state is S.DROPPED else 0
             in_doubt = state is S.UNKNOWN or (state is S.DROPPED and package.maybe_stored)
             self._accounts.book_failed(package.batch, package.error, in_doubt=in_doubt)

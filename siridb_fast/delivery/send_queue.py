@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from math import inf
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
@@ -98,4 +99,5 @@ class SendQueue:
             is_sent_at_once=is_sent_at_once,
             spool_id=spool_id,
             generation=generation,
+            since=inf if spool_id is not None else min(batch.oldest, time.monotonic()),
         )

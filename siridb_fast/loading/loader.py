@@ -208,7 +208,7 @@ class Loader:
 
     def _progress_mark(self) -> int | None:
         stats = self._writer.stats()
-        return None if stats.in_flight else stats.packages + stats.settled
+        return None if stats.in_flight else stats.packages + stats.typed_series
 
     def _on_failure(self, failure: Failure) -> None:
         # What is refused or in doubt says nothing of other points; what nobody took in time does.

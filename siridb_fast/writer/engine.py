@@ -20,24 +20,26 @@ from siridb_fast.concurrency.fork import own
 from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import Config, OnDoubt
-from siridb_fast.delivery.accounts import Accounts, Stats
+from siridb_fast.delivery.accounts import Accounts
 from siridb_fast.delivery.dispatcher import Dispatcher
-from siridb_fast.delivery.durability import SentinelTracker, clock_of
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.repeats import Repeats
 from siridb_fast.delivery.report import Report
 from siridb_fast.delivery.send_queue import SendQueue
-from siridb_fast.delivery.states import PackageState, Policy
+from siridb_fast.delivery.states import Policy
+from siridb_fast.delivery.stats import Stats
 from siridb_fast.errors import ConfigError, RequestTimeout, WriterClosedError
 from siridb_fast.query.database_facts import DatabaseFacts
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.admission import Admission
 from siridb_fast.writer.column_intake import ColumnIntake
+from siridb_fast.writer.figures import Figures
 from siridb_fast.writer.first_points import FirstPoints
 from siridb_fast.writer.flusher import Flusher
 from siridb_fast.writer.handshake import Handshake
 from siridb_fast.writer.options import WriterOptions
 from siridb_fast.writer.refitter import Refitter
+from siridb_fast.writer.safety import set_safety
 from siridb_fast.writer.series_types import SeriesTypeResolver
 from siridb_fast.writer.startup import reach
 from siridb_fast.writer.wakeup import Wakeup
@@ -130,6 +132,7 @@ class Engine:
         self._points_in_packages = 0
         self.waiters = Waiters(self._loop, self.notify)
         self.admission = self._new_admission()
+        self._figures = self._new_figures()
         self.flusher = Flusher(
             coalescer,
             self._packages,
@@ -164,6 +167,20 @@ class Engine:
             fail=self._accounts.book_failure,
         )
 
+    def _new_figures(self) -> Figures:
+        return Figures(
+            self._accounts,
+            self._cluster,
+            self._coalescer,
+            self._packages,
+            self._dispatcher,
+            self.admission,
+            self._first_points,
+            self._type_resolver,
+            points_in_packages=lambda: self._points_in_packages,
+            spool=lambda: self._spool,
+        )
+
     # ---- life
 
     @property
@@ -179,7 +196,7 @@ class Engine:
     @property
     def points_left(self) -> int:
         """How many points are pending or on their way."""
-        return self._coalescer.points + self._points_in_packages + self._first_points.points
+        return self._figures.points_in_memory
 
     async def connect(self, timeout: float | None = None) -> None:
         """Connect, and learn about the database; without one there is, go on by ``options``.
@@ -214,20 +231,9 @@ class Engine:
             on_doubt = options.on_doubt_fallback
             logger.warning("the user may not %s: packages in doubt: %r", what, on_doubt)
         self._packages.policy = replace(self._packages.policy, on_doubt=on_doubt)
-        if dispatcher.sentinels is not None:
-            dispatcher.sentinels.note_pools(facts.pools)
-        elif options.durability == "safe":
-            assert facts.time_precision is not None  # noqa: S101 - the handshake checks
-            dispatcher.sentinels = SentinelTracker(
-                self._cluster,
-                self._packages,
-                sentinel=options.sentinel,
-                now=clock_of(facts.time_precision),
-                pools=facts.pools,
-                known_processes=self._handshake.known_processes,
-                on_lost=dispatcher.on_lost,
-                notify=self.notify,
-            )
+        set_safety(
+            dispatcher, facts, options, self._cluster, self._packages, self._handshake, self.notify
+        )
 
     async def _open_spool(self) -> None:
         options = self._options.spool_options
@@ -339,19 +345,7 @@ class Engine:
 
     def stats(self) -> Stats:
         """Return the figures since the start."""
-        return self._accounts.stats(
-            written=self._coalescer.accepted + self.admission.direct_points,
-            buffered=self._coalescer.points,
-            in_flight=self._points_in_packages + self._first_points.points,
-            unsafe=self._packages.points(PackageState.ACKNOWLEDGED),
-            spooled=self._spool.points if self._spool is not None else 0,
-            packages_in_flight=self._packages.count(PackageState.IN_FLIGHT),
-            retries=self._packages.retries,
-            series=self._coalescer.series_count,
-            settled=self._type_resolver.resolved_count,
-            buffered_bytes=self._coalescer.buffered_bytes,
-            max_buffered=self._options.max_buffered,
-        )
+        return self._figures.stats()
 
     # ---- waking
 

@@ -101,6 +101,14 @@ class SeriesTypeResolver:
         """The series that is resolved last of those that are asked for now."""
         return next(reversed(self._unresolved), None)
 
+    @property
+    def oldest_since(self) -> float:
+        """When the oldest point was written whose type is asked for; or infinity.
+
+        Of the first `NAMES_AT_ONCE` series: they are asked for in the order in which they came.
+        """
+        return self._coalescer.oldest_of(list(islice(self._unresolved, NAMES_AT_ONCE)))
+
     def forget_all(self, *, is_open: bool = False) -> None:
         """Believe no type any more; each is asked for before a point of its series leaves.
 

@@ -22,8 +22,8 @@ from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.concurrency.process_end import before_end
 from siridb_fast.connection.config import Target, config_of, describe
-from siridb_fast.delivery.accounts import Stats
 from siridb_fast.delivery.report import Delivery, Report
+from siridb_fast.delivery.stats import Stats
 from siridb_fast.errors import (
     BufferFullError,
     WriterClosedError,

@@ -5,6 +5,7 @@ Knows how these are put together; knows nothing of what is in a package.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 from siridb_fast.batching._batch import Batch
@@ -17,6 +18,7 @@ from siridb_fast.delivery.recall import Recaller
 from siridb_fast.delivery.report import Failure, OpenDelivery
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.spool_thread import SpoolThread
+from siridb_fast.delivery.stats import SpoolStats
 from siridb_fast.spool.options import SpoolOptions
 
 __all__ = ["WriterSpool"]
@@ -108,10 +110,19 @@ class WriterSpool:
         """Tell whether nothing is on disk, or on its way there or back."""
         return self._disk_queue is None or self._disk_queue.is_empty
 
-    @property
-    def points(self) -> int:
-        """How many points are on disk."""
-        return 0 if self._disk_queue is None else self._disk_queue.points
+    def stats(self) -> SpoolStats | None:
+        """Return what is on disk; None before packages go there."""
+        if self._disk_queue is None:
+            return None
+        spool = self._thread.spool
+        oldest = spool.oldest
+        return SpoolStats(
+            packages=spool.packages,
+            points=spool.points,
+            bytes=spool.bytes,
+            room=max(0, spool.room),
+            oldest_age=0.0 if oldest is None else max(0.0, time.time() - oldest),
+        )
 
     async def finish(self) -> None:
         """Write what is to be on disk, and close the file."""

@@ -87,14 +87,14 @@ async def test_acknowledged_points_are_sent_again_after_a_restart(
     )
     async with BatchWriter(own_database.url, durability="safe", linger=0.01) as writer:
         delivery = await writer.write_arrays("young", np.arange(1000), np.arange(1000.0))
-        await eventually(lambda: writer.stats().unsafe == 1000)
+        await eventually(lambda: writer.stats().not_yet_safe == 1000)
         assert not delivery.is_done
         own_database.server.kill()
         await asyncio.to_thread(own_database.server.start)
         is_held = False
         await writer.flush()  # has it check again, in case that all else is over
         report = await delivery
-        assert (report.points, writer.stats().unsafe, writer.stats().retries) == (1000, 0, 1)
+        assert (report.points, writer.stats().not_yet_safe, writer.stats().retries) == (1000, 0, 1)
     assert await stored(own_database) == {"young": list(range(1000))}
 
 
@@ -118,7 +118,7 @@ async def test_points_that_another_pool_has_lost_are_sent_again(
         await asyncio.sleep(3)  # uptimes are whole seconds: a younger process is not told apart
         async with BatchWriter(cluster.url(), durability="safe", linger=0.01) as writer:
             delivery = await writer.write_many(dict.fromkeys(names, column))
-            await eventually(lambda: writer.stats().unsafe == 4000)
+            await eventually(lambda: writer.stats().not_yet_safe == 4000)
             victim = cluster.pools[1][0]
             victim.kill()
             await asyncio.to_thread(victim.start)

@@ -154,7 +154,7 @@ async def test_only_runs_over_the_servers_buffer_count_as_fast(
             writer.write("a", FIRST + i, 1.5)
         await writer.flush()
         stats = writer.stats()
-        assert (stats.fast, stats.slow) == ((points, 0) if is_fast else (0, points))
+        assert (stats.fast_path, stats.slow_path) == ((points, 0) if is_fast else (0, points))
 
 
 async def test_callbacks_hear_of_each_package_and_each_failure() -> None:

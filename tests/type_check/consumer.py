@@ -15,6 +15,7 @@ from siridb_fast import (
     BlockingClient,
     BlockingDelivery,
     BlockingWriter,
+    ClientStats,
     ColumnError,
     Config,
     ConnectionLost,
@@ -25,12 +26,14 @@ from siridb_fast import (
     Failure,
     FileError,
     ForkedError,
+    HostStats,
     Progress,
     Report,
     SiriDBAsyncConnection,
     SiriDBClient,
     SiriDBConnection,
     SpoolOptions,
+    SpoolStats,
     Stats,
 )
 
@@ -48,6 +51,7 @@ async def of_a_client() -> None:
         packed = siridb_fast.encode_insert({"a": ([1], [2.0])})
         assert_type(await client.insert_packed(packed), dict[str, str])
         assert_type(await client.query("list series"), Any)
+        assert_type(client.stats(), ClientStats)
         assert_type(await client.query_arrays("select * from *", all_points=True), Arrays)
         assert_type(await client.load({"a": ([1], [2.0])}, progress=True), Report)
         assert_type(client.writer(linger=0.5), BatchWriter)
@@ -125,7 +129,9 @@ def of_reports(report: Report, delivered: Delivered, stats: Stats, progress: Pro
         assert_type(BatchWriter.from_config("writer.toml", linger=0.5), BatchWriter)
         assert_type((letters.written, letters.lost), tuple[int, int])
     assert_type((delivered.host, delivered.latency), tuple[str, float])
-    assert_type((stats.written, stats.delivered, stats.unsafe), tuple[int, int, int])
+    assert_type((stats.written, stats.delivered, stats.not_yet_safe), tuple[int, int, int])
+    assert_type((stats.oldest_age, stats.connected), tuple[float, int])
+    assert_type((stats.hosts, stats.spool), tuple[tuple[HostStats, ...], SpoolStats | None])
     assert_type((progress.rows, progress.total_rows), tuple[int, int | None])
     report.points = 1  # type: ignore[misc]
 

@@ -44,7 +44,9 @@ async def test_points_that_the_server_converted_are_reported_as_changed(
     for name in NAMES:
         integers.write(name, FIRST, 7)
         floats.write(name, FIRST + 1, 20.5)
-    await eventually(lambda: integers.stats().settled == floats.stats().settled == len(NAMES))
+    await eventually(
+        lambda: integers.stats().typed_series == floats.stats().typed_series == len(NAMES)
+    )
     assert (await integers.flush()).is_complete
     report = await floats.flush()
     assert (report.points, report.changed_points) == (0, len(NAMES))
@@ -69,7 +71,7 @@ async def test_delivery_of_an_array_tells_what_was_changed(database: Database) -
     await floats.open()
     integers.write("a", FIRST, 7)
     floats.write("a", FIRST, 0.5)  # asks for the type
-    await eventually(lambda: integers.stats().settled == floats.stats().settled == 1)
+    await eventually(lambda: integers.stats().typed_series == floats.stats().typed_series == 1)
     await integers.flush()
     delivery = await floats.write_arrays("a", FIRST + np.arange(40), np.full(40, 20.5))
     report = await delivery
@@ -86,7 +88,7 @@ async def test_integers_in_a_new_series_of_floats_are_no_change(database: Databa
     integers.write("inexact", FIRST, 2**60 + 1)
     for name in ("exact", "inexact"):
         floats.write(name, FIRST + 1, 20.5)
-    await eventually(lambda: integers.stats().settled == floats.stats().settled == 2)
+    await eventually(lambda: integers.stats().typed_series == floats.stats().typed_series == 2)
     assert (await floats.flush()).is_complete
     report = await integers.flush()
     assert (report.points, report.changed_points) == (1, 1)

@@ -106,7 +106,7 @@ async def test_what_the_server_tells_later_is_heeded(absent: Database) -> None:
         writer.write("one", FIRST + 1, 2.9)
         await asyncio.to_thread(absent.server.start)
         await writer.flush()
-        assert writer.stats().unsafe == 0
+        assert writer.stats().not_yet_safe == 0
     assert await values_of(absent, "one") == [7, 2]
 
 

@@ -251,7 +251,7 @@ class _Run:
             points=report.points,
             size=report.bytes,
             seconds=seconds,
-            fast_fraction=stats.fast / max(stats.delivered, 1),
+            fast_fraction=stats.fast_path / max(stats.delivered, 1),
         )
 
 
