@@ -7,7 +7,6 @@ hosts, time and asyncio; knows nothing of inserts and queries.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
 
@@ -16,6 +15,7 @@ from siridb_fast.connection.config import Config
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host, HostSelector
 from siridb_fast.connection.open import open_connection
+from siridb_fast.connection.outage import Outage
 from siridb_fast.connection.reconnect import Handshake, Member, shake_hands
 from siridb_fast.connection.seeker import ServerSeeker
 from siridb_fast.connection.server_process import ServerProcess
@@ -23,8 +23,6 @@ from siridb_fast.connection.stats import HostStats
 from siridb_fast.errors import ConnectionLost, RequestTimeout
 
 __all__ = ["Cluster", "first_failure"]
-
-logger = logging.getLogger("siridb_fast")
 
 
 class Cluster:
@@ -36,6 +34,7 @@ class Cluster:
             the window of ``config``.
         on_change: Called whenever a connection has been made or lost, or has the room that
             somebody wants.
+        waiting: Returns what waits for a server, to be put behind a message that none is there.
         handshake: Awaited before that with the new connection, which is given up if it raises.
     """
 
@@ -45,6 +44,7 @@ class Cluster:
         *,
         per_host: Callable[[Host], tuple[int, int]] | None = None,
         on_change: Callable[[], None] | None = None,
+        waiting: Callable[[], str] = str,
         handshake: Handshake | None = None,
     ) -> None:
         self._config = config
@@ -56,6 +56,7 @@ class Cluster:
             for _ in range(count)
         ]
         self._selector = HostSelector(config.hosts)
+        self._outages = {host: Outage(str(host), waiting) for host in config.hosts}
         self._handshake = handshake
         self._extras: list[Connection] = []  # that nobody sends packages over
         self.seeker = ServerSeeker(self, self._report_change)
@@ -246,21 +247,22 @@ class Cluster:
 
     # ---- for the members
 
-    def on_connected(self) -> None:
+    def on_connected(self, host: Host) -> None:
         """Remember that there is a connection."""
+        self._outages[host].on_connected(self._loop.time())
         self.failure = None
         self._change.set()
         self._report_change()
 
-    def on_lost(self) -> None:
+    def on_lost(self, host: Host) -> None:
         """Report that a connection was lost."""
+        self._outages[host].on_lost(self._loop.time())
         if self._on_change is not None:
             self._on_change()
 
     def on_failure(self, host: Host, failure: BaseException) -> None:
         """Log and remember that an attempt to connect has failed."""
-        prefix = "" if str(host) in str(failure) else f"no connection to {host}: "
-        logger.error("%s%s", prefix, failure)
+        self._outages[host].on_failure(failure, self._loop.time())
         self.failure = failure
         self._failed_host = "" if str(host) in str(failure) else f"{host}: "
         self._change.set()

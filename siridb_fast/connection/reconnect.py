@@ -31,11 +31,11 @@ logger = logging.getLogger("siridb_fast")
 class MemberEvents(Protocol):
     """What a member reports to its cluster."""
 
-    def on_connected(self) -> None:
-        """Called once there is a connection."""
+    def on_connected(self, host: Host) -> None:
+        """Called once there is a connection to a host."""
 
-    def on_lost(self) -> None:
-        """Called once the connection was lost."""
+    def on_lost(self, host: Host) -> None:
+        """Called once the connection to a host was lost."""
 
     def on_failure(self, host: Host, failure: BaseException) -> None:
         """Called once an attempt to connect has failed."""
@@ -125,7 +125,7 @@ class Member:
             self.inactive_until = 0.0
             if self._is_closed:
                 connection.close()
-            self._events.on_connected()
+            self._events.on_connected(self.host)
 
     def keep_connected(self) -> None:
         """Connect again whenever there is no connection, from now on, until `close`."""
@@ -157,8 +157,7 @@ class Member:
             while not self._is_closed:
                 if self.connection is not None and self.is_connected:
                     await self.connection.wait_closed()
-                    logger.warning("lost the connection to %s", self.host)
-                    self._events.on_lost()
+                    self._events.on_lost(self.host)
                 await self._reconnect()
         finally:
             if self.connection is not None:

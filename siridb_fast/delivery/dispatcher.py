@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.concurrency.backoff import Backoff
+from siridb_fast.concurrency.quiet_log import QuietLog
 from siridb_fast.concurrency.rate_limit import RateLimit
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
@@ -85,6 +86,7 @@ class Dispatcher:
         self.on_outdated: Callable[[Package], None] = lambda _: None  # have it `Packages.refit`
         self.disk_queue: DiskQueue | None = None  # None: packages are in memory only
         self._backoff = Backoff()
+        self._log = QuietLog(time.monotonic)
         self._is_stopped = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -196,7 +198,7 @@ class Dispatcher:
                 "or equal ones that the writer had sent before",
                 in_doubt=True,
             )
-            logger.error("%s: %s", package.host, error)
+            self._log.log(logging.ERROR, "%s: %s", package.host, error)
             self._packages.move(package, event, error)
         else:
             self._packages.move(package, event)
@@ -319,7 +321,7 @@ class Dispatcher:
             one, other = package.batch.halves()
             package.parts = Part(one, S.READY), Part(other, S.READY)
         else:
-            logger.error("%s refused a package: %s", connection.name, error)
+            self._log.log(logging.ERROR, "%s refused a package: %s", connection.name, error)
         self._packages.move(package, E.REFUSED)
 
     def _on_no_answer(self, package: Package, _: Connection, error: SiriDBError) -> None:
@@ -329,13 +331,15 @@ class Dispatcher:
 
     def _on_doubt(self, package: Package, event: PackageEvent, error: SiriDBError) -> None:
         state = self._packages.move(package, event, error)
+        if event is E.PROCESS_ENDED and state is not S.UNKNOWN:
+            return  # `SentinelTracker` says it of all at once
         prefix = f"{package.host}: " if package.host else ""
         if state is S.IN_DOUBT:
-            logger.warning("%s%s; looking it up", prefix, error)
+            self._log.log(logging.WARNING, "%s%s; looking it up", prefix, error)
         elif state is S.READY:
-            logger.warning("%s%s; sending it again", prefix, error)
+            self._log.log(logging.WARNING, "%s%s; sending it again", prefix, error)
         else:
-            logger.error("%s%s; it is in doubt", prefix, error)
+            self._log.log(logging.ERROR, "%s%s; it is in doubt", prefix, error)
 
     def _on_missing(self, package: Package) -> None:
         if not package.deadline_extended:  # it was with a server for so long, in vain

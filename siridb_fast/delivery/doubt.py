@@ -24,6 +24,7 @@ from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
+from siridb_fast.concurrency.quiet_log import QuietLog
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
@@ -152,6 +153,7 @@ class DoubtResolver:
         self._witnesses = WitnessFinder(cluster, queries)
         self._turns = LookupTurns(cluster.loop)
         self._equal_points = EqualPoints(packages)
+        self._log = QuietLog(cluster.loop.time)
         self._equal_lock = asyncio.Lock()
         self._query_lock = asyncio.Lock()  # active_tasks counts the queries of other look-ups
         self._tasks: dict[Package, asyncio.Task[PackageEvent]] = {}
@@ -217,7 +219,8 @@ class DoubtResolver:
                 self._turns.release(is_resolved=event is not None)
         except TimeoutError:
             who = " at ".join(filter(None, (package.server, package.host))) or "no server"
-            logger.error("%s did not tell in time what became of a package", who)
+            text = "%s did not tell in time what became of a package"
+            self._log.log(logging.ERROR, text, who)
         return event or PackageEvent.LATE
 
     async def _try(self, lookup: _Lookup) -> PackageEvent | None:

@@ -124,13 +124,23 @@ class SentinelTracker:
         """Report what processes that have ended have lost; forget what waits no longer."""
         self._take_acknowledged()
         self._add_receivers()
+        lost: list[Package] = []
         for process, queue in list(self._by_process.items()):
             if process.is_over:
                 del self._by_process[process]
             while queue.entries and (process.is_over or not self._is_open(queue.entries[0])):
                 entry = queue.take()  # a sentinel may be answered yet, that covers it
                 if self._close(entry):
-                    self._on_lost(entry.package)
+                    lost.append(entry.package)
+        self._report_lost(lost)
+
+    def _report_lost(self, lost: list[Package]) -> None:
+        if lost:
+            points = sum(package.batch.points for package in lost)
+            text = "%s acknowledged points of %d packages may be lost: a server was restarted"
+            logger.warning(text, f"{points:,}", len(lost))
+        for package in lost:
+            self._on_lost(package)
 
     def check(self, *, is_idle: bool) -> None:
         """Send the sentinels that are due.
@@ -176,7 +186,7 @@ class SentinelTracker:
             package.receivers += missing
             if any(one.latest > package.sent_at for one in missing):
                 self._close(entry)
-                self._on_lost(package)
+                self._report_lost([package])
                 continue
             entry.processes_left += len(missing)
             for process in missing:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from siridb_fast.concurrency.quiet_log import QuietLog
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.errors import ProtocolError, SiriDBError, UserAuthError
@@ -63,6 +64,7 @@ class SentinelSender:
         self._name = name
         self._now = now
         self._clock = clock
+        self._log = QuietLog(clock)
         self._found_names: set[str] = set()  # that are known to be in their pools
         self._count = 0
         self.pools = pools
@@ -168,5 +170,6 @@ class SentinelSender:
 
     def _on_vain(self, sentinel: _Sentinel, error: BaseException) -> None:
         if isinstance(error, (SiriDBError, ValueError)):
-            logger.warning("%s: no sentinel: %s", sentinel.connection.name, error)
+            name = sentinel.connection.name
+            self._log.log(logging.WARNING, "%s: no sentinel: %s", name, error)
         sentinel.on_end(False)

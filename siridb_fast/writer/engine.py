@@ -32,6 +32,7 @@ from siridb_fast.errors import ConfigError, RequestTimeout, WriterClosedError
 from siridb_fast.query.database_facts import DatabaseFacts
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.admission import Admission
+from siridb_fast.writer.backlog import Backlog
 from siridb_fast.writer.column_intake import ColumnIntake
 from siridb_fast.writer.figures import Figures
 from siridb_fast.writer.first_points import FirstPoints
@@ -78,6 +79,7 @@ class Engine:
             config,
             per_host=options.per_host,
             on_change=self.notify,
+            waiting=lambda: self._backlog.text(),
             handshake=lambda connection: self._handshake.run(connection),
         )
         self.queries = ServerQueries(self._cluster)
@@ -133,6 +135,7 @@ class Engine:
         self.waiters = Waiters(self._loop, self.notify)
         self.admission = self._new_admission()
         self._figures = self._new_figures()
+        self._backlog = Backlog(self._figures, lambda: self._cluster.is_connected)
         self.flusher = Flusher(
             coalescer,
             self._packages,
@@ -372,6 +375,7 @@ class Engine:
     def _on_checked(self) -> None:
         # For the oldest point; if it was due already, an answer or a connection is waited for.
         self.waiters.wake()
+        self._backlog.check()
         if self._is_running:
             self._wakeup.at(self._coalescer.oldest_since + self._options.linger)
 

@@ -34,6 +34,8 @@ __all__ = ["Handshake"]
 
 FACTS_TIMEOUT = 30.0
 
+MAY_BE_LOST = "; what it had acknowledged in its last moments may be lost"
+
 logger = logging.getLogger("siridb_fast")
 
 
@@ -180,6 +182,8 @@ class Handshake:
         if known is None or not seen.may_be(known, received.get(known, 0)):
             if known is not None:
                 known.is_over = True
-                logger.warning("%s was restarted", connection.name)
+                logger.warning(
+                    "%s was restarted%s", connection.name, "" if self._is_safe else MAY_BE_LOST
+                )
             self._processes[seen.uuid] = known = seen
         connection.process = known

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Any
@@ -19,10 +20,11 @@ import numpy as np
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns.casting import cast_values, is_exact_as_float, text_of, type_remedy
+from siridb_fast.concurrency.quiet_log import QuietLog
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.kept_points import failure_of
 from siridb_fast.delivery.report import Failure
-from siridb_fast.errors import ColumnError
+from siridb_fast.errors import ColumnError, PoolError
 
 __all__ = ["SeriesTypeResolver"]
 
@@ -66,6 +68,7 @@ class SeriesTypeResolver:
         self._on_resolved = on_resolved
         self._on_new = on_new
         self._on_changed = on_changed
+        self._log = QuietLog(time.monotonic)
         self._unresolved: dict[Series, None] = {}
         self._postponed: dict[Series, None] = {}
         self._task: asyncio.Task[None] | None = None
@@ -154,7 +157,11 @@ class SeriesTypeResolver:
                 self._on_new([series.name for series in some if series.name not in types])
                 self._resolve_some(some, types)
             except Exception as exc:  # noqa: BLE001 - whatever it is: nothing new would leave
-                logger.warning("the types of %d series are not known yet: %r", len(some), exc)
+                text = "the types of %d series are not known yet: %r"
+                if isinstance(exc, PoolError):  # the log says already that no server is there
+                    logger.debug(text, len(some), exc)
+                else:
+                    self._log.log(logging.WARNING, text, len(some), exc)
                 await asyncio.sleep(RETRY_INTERVAL)
                 continue
             self.resolved_count += len(some)

@@ -5,6 +5,7 @@ Knows how these are put together; knows nothing of what is in a package.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
@@ -24,6 +25,8 @@ from siridb_fast.spool.options import SpoolOptions
 __all__ = ["WriterSpool"]
 
 SPOOL_TIMEOUT = 30.0  # to write what memory holds to disk
+
+logger = logging.getLogger("siridb_fast")
 
 
 class WriterSpool:
@@ -125,9 +128,16 @@ class WriterSpool:
         )
 
     async def finish(self) -> None:
-        """Write what is to be on disk, and close the file."""
+        """Write what is to be on disk, and close the file; say how much is left there."""
         if self._disk_queue is not None:
             await self._disk_queue.close(SPOOL_TIMEOUT)
+        left = self.stats()
+        if left is not None and left.packages:
+            logger.warning(
+                "%s points of %s packages (%s bytes) are left in the spool %s for the next writer",
+                *(f"{number:,}" for number in (left.points, left.packages, left.bytes)),
+                self._thread.options.path,
+            )
 
     def end(self) -> None:
         """Close the file after what was begun."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import warnings
 from typing import Any
 
@@ -180,6 +181,7 @@ async def test_lost_connection_is_made_again(own_database: Database) -> None:
 async def test_host_that_cannot_be_reached_is_tried_until_close(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.DEBUG, "siridb_fast")
     client = SiriDBClient("u", "p", "db", ["a..b", ("127.0.0.1", 1)])
     await client.connect()
     await eventually(lambda: all(caplog.text.count(host) > 3 for host in ("a..b", "127.0.0.1:1")))
