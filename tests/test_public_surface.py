@@ -63,9 +63,9 @@ SURFACE = {
     "SpoolStats": "bytes oldest_age packages points room",
     "Stats": """
         buffered buffered_bytes bytes changed connected connections delivered dropped ever_spooled
-        fast_path hosts in_doubt in_flight latency lookups max_buffered not_yet_safe oldest_age
-        packages packages_in_flight reconnects rejected rejected_by retries room series slow_path
-        spool spooled typed_series written""",
+        fast_path hosts in_doubt in_flight is_open latency lookups max_buffered not_yet_safe
+        oldest_age packages packages_in_flight reconnects rejected rejected_by retries room series
+        slow_path spool spooled typed_series written""",
     "Ticker": "names write write_block",
     "Verification": """
         by_series changed differences doubled expired is_complete missing points repaired rows

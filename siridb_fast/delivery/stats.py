@@ -88,6 +88,7 @@ class Stats:
         lookups: What was found of packages in doubt.
         latency: How long packages took.
         spool: What is in the spool; None if there is no spool.
+        is_open: Whether the writer takes points.
 
     ::
 
@@ -124,6 +125,7 @@ class Stats:
     lookups: LookupStats
     latency: LatencyStats
     spool: SpoolStats | None
+    is_open: bool
 
     @property
     def connections(self) -> int:

@@ -182,6 +182,7 @@ class Engine:
             self._type_resolver,
             points_in_packages=lambda: self._points_in_packages,
             spool=lambda: self._spool,
+            is_open=lambda: self._is_running,
         )
 
     # ---- life

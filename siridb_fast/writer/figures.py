@@ -41,6 +41,7 @@ class Figures:
         type_resolver: Has the series whose type is asked for.
         points_in_packages: Returns how many points packages have.
         spool: Returns the spool, if there is one.
+        is_open: Tells whether the writer takes points.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Figures:
         *,
         points_in_packages: Callable[[], int],
         spool: Callable[[], WriterSpool | None],
+        is_open: Callable[[], bool],
     ) -> None:
         self._accounts = accounts
         self._cluster = cluster
@@ -67,6 +69,7 @@ class Figures:
         self._type_resolver = type_resolver
         self._points_in_packages = points_in_packages
         self._spool = spool
+        self._is_open = is_open
 
     @property
     def points_in_memory(self) -> int:
@@ -122,6 +125,7 @@ class Figures:
             lookups=self._dispatcher.doubts.stats(),
             latency=accounts.latency.stats(),
             spool=spool,
+            is_open=self._is_open(),
         )
 
     @property

@@ -207,3 +207,9 @@ def test_latency_is_counted_at_the_edge_of_its_bound() -> None:
     found = dict(zip([*LATENCY_BOUNDS, "more"], counts.stats().packages, strict=True))
     assert (found[0.005], found[0.01], found[300.0], found["more"]) == (2, 1, 1, 1)
     assert counts.stats().seconds == sum(edges)
+
+
+async def test_figures_say_whether_the_writer_takes_points(database: Database) -> None:
+    async with BatchWriter(database.url) as writer:
+        assert writer.stats().is_open
+    assert not writer.stats().is_open
