@@ -17,6 +17,7 @@ FLOORS = """
     writer
     loading
     client       testing
+    metrics
     cli
 """
 WITHOUT_IO = ["protocol", "formats", "columns", "batching", "query", "delivery/package.py"]

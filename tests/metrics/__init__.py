@@ -1,0 +1,1 @@
+"""Tests of the metrics for Prometheus, and of what is made of them."""
