@@ -233,7 +233,8 @@ class Engine:
         if not (facts.may_select and facts.uuid is not None):
             what = "select" if not facts.may_select else "show who a server is"
             on_doubt = options.on_doubt_fallback
-            logger.warning("the user may not %s: packages in doubt: %r", what, on_doubt)
+            if on_doubt != self._packages.policy.on_doubt:  # else it was said before
+                logger.warning("the user may not %s: packages in doubt: %r", what, on_doubt)
         self._packages.policy = replace(self._packages.policy, on_doubt=on_doubt)
         set_safety(
             dispatcher, facts, options, self._cluster, self._packages, self._handshake, self.notify

@@ -294,7 +294,7 @@ async def test_without_the_right_to_select_or_show_the_fallback_is_taken(
         await client.query(f"grant {rights} to user 'writer'")
     url = own_database.server.url(own_database.name, username="writer")
     async with BatchWriter(url, linger=0.01) as writer:
-        assert f"may not {right}" in caplog.text
+        assert caplog.text.count(f"may not {right}") == 1  # of two connections
         writer.write("a", FIRST, 0.5)
         await writer.flush()
         own_database.server.pause()
