@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
+from siridb_fast.concurrency.quiet_log import QuietLog
 from siridb_fast.concurrency.workers import WorkThread
 from siridb_fast.delivery.disk_errors import DiskErrors
 from siridb_fast.spool.options import SpoolOptions
@@ -17,8 +19,6 @@ from siridb_fast.spool.store import NewPackage, Spool, Spooled
 __all__ = ["SpoolThread"]
 
 CLOSE_TIMEOUT = 5.0
-
-logger = logging.getLogger("siridb_fast")
 
 
 class SpoolThread:
@@ -30,6 +30,7 @@ class SpoolThread:
     def __init__(self, options: SpoolOptions) -> None:
         self.options = options
         self.errors = DiskErrors()
+        self._log = QuietLog(time.monotonic)
         self._thread = WorkThread("siridb_fast-spool")
         self._spool: Spool | None = None
         self._is_ended = False
@@ -78,7 +79,9 @@ class SpoolThread:
 
     def note_server(self, number: int, server: str) -> None:
         """Note whom a package was sent to, before it is read again; if not, all are asked."""
-        self._thread.call(self.spool.mark_sent, [number], server).add_done_callback(_log_failure)
+        self._thread.call(self.spool.mark_sent, [number], server).add_done_callback(
+            self._log_failure
+        )
 
     async def take_old(self, known: frozenset[int]) -> list[Spooled]:
         """Remove packages that are too old; return them."""
@@ -106,7 +109,7 @@ class SpoolThread:
         self.end()
         await self._thread.close(CLOSE_TIMEOUT)
 
-
-def _log_failure(noted: asyncio.Future[None]) -> None:
-    if not noted.cancelled() and (error := noted.exception()) is not None:
-        logger.warning("it was not noted whom a package was sent to: %s", error)
+    def _log_failure(self, noted: asyncio.Future[None]) -> None:
+        if not noted.cancelled() and (error := noted.exception()) is not None:
+            text = "it was not noted whom a package was sent to: %s"
+            self._log.log(logging.WARNING, text, error)

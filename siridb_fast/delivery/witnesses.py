@@ -15,6 +15,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from siridb_fast.concurrency.quiet_log import QuietLog
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.delivery.package import Package
@@ -51,6 +52,7 @@ class WitnessFinder:
     def __init__(self, cluster: Cluster, queries: ServerQueries) -> None:
         self._cluster = cluster
         self._queries = queries
+        self._log = QuietLog(cluster.loop.time)
 
     async def wait(self, package: Package) -> None:
         """Wait until there is a server that it makes sense to ask."""
@@ -93,7 +95,8 @@ class WitnessFinder:
             reached = at if self._is_reached(own) else None
             return Witnesses([reached] if reached else [], [], [], is_alone=own is not None)
         if own is not None and own not in pools:
-            logger.warning("%s, which got a package, has left the database; asking all", own)
+            text = "%s, which got a package, has left the database; asking all"
+            self._log.log(logging.WARNING, text, own)
             own = None
         if len(pools) == 1:  # whoever answers is it
             return Witnesses([at], [], [], is_alone=own is not None)
