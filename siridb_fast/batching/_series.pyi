@@ -1,6 +1,7 @@
 class Series:
     name: str
     points: int
+    since: float
     def __init__(self, name: str) -> None: ...
     @property
     def newest_sent(self) -> int: ...

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from itertools import islice
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,8 @@ class SeriesTypeResolver:
 
         Of the first `NAMES_AT_ONCE` series: they are asked for in the order in which they came.
         """
-        return self._coalescer.oldest_of(list(islice(self._unresolved, NAMES_AT_ONCE)))
+        asked = islice(self._unresolved, NAMES_AT_ONCE)
+        return min((series.since for series in asked if series.points), default=inf)
 
     def forget_all(self, *, is_open: bool = False) -> None:
         """Believe no type any more; each is asked for before a point of its series leaves.

@@ -114,15 +114,6 @@ cdef class Coalescer:
         """When the oldest run that may leave was begun; infinity if there is none."""
         return (<Series>self.queue.oldest).since if self.queue.oldest != NULL else INFINITY
 
-    def oldest_of(self, list series not None) -> float:
-        """Return when the oldest pending point of these series was written, or infinity."""
-        cdef double since = INFINITY
-        cdef Series one
-        for one in series:
-            if one.points:
-                since = min(since, one.since)
-        return since
-
     def series(self, str name not None) -> Series:
         """Return the series of this name, a new one if need be."""
         cdef Series series = self.find(name)

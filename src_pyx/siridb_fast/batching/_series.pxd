@@ -65,7 +65,7 @@ cdef class Series:
         Py_ssize_t package     # the last that took some of its points
         Py_ssize_t text_bytes  # of the pending texts
         Ends sent              # of what left; `points` and `key` of what was delivered of it
-        double since           # when the first pending sample was written
+        readonly double since  # when the first pending sample was written
         PyObject* older        # neighbours by age; borrowed, the table owns all series
         PyObject* newer
         PyObject* before       # neighbours in the class of runs of this length
