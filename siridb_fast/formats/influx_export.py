@@ -14,7 +14,9 @@ from siridb_fast.formats.points import LineError, ParsedPoints, PointKey
 
 __all__ = ["InfluxExport"]
 
-SECTION = re.compile(rb"^# ?(DDL|DML|CONTEXT-[A-Z-]+): *(.*?)\r?$|^# ?(DDL|DML)\r?$", re.MULTILINE)
+SECTION = re.compile(
+    rb"^# ?(?:(DDL|DML)|(CONTEXT-DATABASE|CONTEXT-RETENTION-POLICY): *(.*?))\r?$", re.MULTILINE
+)
 ANY = re.compile(rb"[^\n]")
 
 
@@ -49,11 +51,10 @@ class InfluxExport:
         for match in SECTION.finditer(block):
             parts.append(self._shown(block[behind : match.start()]))
             behind = match.start()
-            name = match[1] or match[3]
-            if name in (b"DDL", b"DML"):
-                self._is_in_ddl = name == b"DDL"
+            if match[1] is not None:
+                self._is_in_ddl = match[1] == b"DDL"
             else:
-                self._enter(name, match[2])
+                self._enter(match[2], match[3])
         return b"".join([*parts, self._shown(block[behind:])])
 
     def _shown(self, text: bytes) -> bytes:

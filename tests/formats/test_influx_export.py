@@ -35,6 +35,12 @@ def test_statements_are_passed_over_and_lines_are_counted(size: int | None) -> N
     ]
 
 
+def test_points_of_several_measurements_are_read() -> None:  # as openGemini exports them
+    text = b"# DML\n# CONTEXT-DATABASE: d\n# CONTEXT-MEASUREMENT: a\na v=1 5\n"
+    rows, bad = found(InfluxExport(), text + b"# CONTEXT-MEASUREMENT: b\nb v=1 5\n")
+    assert ([row[0].measurement for row in rows], bad) == (["a", "b"], [])
+
+
 def test_statements_that_are_not_in_their_section_are_bad_lines() -> None:
     rows, bad = found(InfluxExport(), b"CREATE DATABASE db0\r\n# DML\r\nm v=1 5\r\n")
     assert [row[1] for row in rows] == [5]
