@@ -85,7 +85,8 @@ async def held(proxy: FaultProxy, writer: BatchWriter, *, takes: bool) -> None:
 # ---- a writer that goes on
 
 
-WAYS: dict[str, float] = {"timeout": 2.0, "keep-alive": 60.0}  # seconds until it is given up
+# Seconds until it is given up: by then all of it has to be where it is held, on any machine.
+WAYS: dict[str, float] = {"timeout": 8.0, "keep-alive": 60.0}
 INTERVAL = 0.3  # of keep-alives; only for connections that are dead, for others it is too short
 
 
