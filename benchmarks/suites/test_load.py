@@ -50,8 +50,8 @@ REFERENCE_COLUMNS = 5
 QUERY_ROUNDS = 3
 QUERY_POINTS = 1_000_000  # the server's limit of one select
 
-FILES, FILE_ROWS, START = 10_000, 20, 1_700_000_000
-MOST_TIME = 2.0  # ms a file
+FILES, FILE_ROWS, START = 10_000, 20, 1_700_000_000_000_000_000
+MOST_TIME, MANY_SECONDS = 2.0, 70.0  # ms a file; of all rounds
 
 MIB = 1024 * 1024
 MOST_MEMORY = 400.0  # MiB
@@ -149,7 +149,7 @@ def test_file(contest: Contest, ways: Ways) -> None:
 
 
 def test_many_files(contest: Contest) -> None:
-    times = []
+    laps: list[float] = []
     with ExitStack() as stack:
         server = stack.enter_context(new_server(500))
         files = Path(stack.enter_context(TemporaryDirectory()))
@@ -158,11 +158,15 @@ def test_many_files(contest: Contest) -> None:
             lines = (f"{START + row},{number + row / 4}\n" for row in range(FILE_ROWS))
             (files / f"s{number}.csv").write_text("ts,v\n" + "".join(lines))
         url = database_url(server, TCP)
-        for lap in range(ROUNDS):
+
+        def load() -> None:
+            lap = len(laps)
             manifest = notes / f"{lap}.sqlite"
-            times.append(seconds_of_load(files, url, f"{lap} {{stem}}", manifest))
+            laps.append(seconds_of_load(files, url, f"{lap} {{stem}}", manifest))
+
+        contest.run(ROUNDS, {"load": load}, seconds=MANY_SECONDS)
     what = "10,000 CSV files of 20 rows, siridb-fast load with manifest / allowed"
-    ours = [1000 * seconds / FILES for seconds in times]
+    ours = [1000 * seconds / FILES for seconds in laps[1:]]  # the first only warms up
     contest.figures(what, "ms/file", ours, [MOST_TIME] * len(ours))
 
 
