@@ -111,10 +111,7 @@ class Manifest:
             self._base.close()
 
     def take_versions(self, files: Sequence[Path]) -> None:
-        """Remember files as they are now, before one is opened; so they are noted.
-
-        What is appended while they are read is then a change, and is not taken for loaded.
-        """
+        """Remember files as they are now, before one is opened; so they are noted."""
         self._versions |= {name_of(file): FileVersion(*version_of(file)) for file in files}
 
     def look_up(self, files: Sequence[Path]) -> list[Entry | None]:
@@ -176,17 +173,7 @@ class Manifest:
         is_anew: bool = False,
         may_grow: bool = False,
     ) -> Entry:
-        """Begin or go on with a file; return what was known of it.
-
-        Nothing is written down before a row of it leaves.
-
-        Args:
-            file: Of the load.
-            passes: Tells how its rows are counted.
-            dialect: How it is read, so that it is read so again.
-            is_anew: Take all that is known of it for no more than a part that may be stored.
-            may_grow: Rows may be appended to it; then it is noted so that this can be told.
-        """
+        """Begin or go on with a file; return what was known of it."""
         if name_of(file) in self._announced:
             return Entry(0, 0, is_done=False)
         with self._transaction():
