@@ -182,10 +182,13 @@ class MetricsCollector:
         """Tell of a writer or client under a name.
 
         Raises:
-            ConfigError: Another one that is not closed has the name, or it is neither.
+            ConfigError: Another one that is not closed has the name, it is none, or the source is
+                neither.
         """
         if not isinstance(source, (BatchWriter, BlockingWriter, SiriDBClient, BlockingClient)):
             raise ConfigError(f"a writer or client has metrics, got {source!r}")
+        if not isinstance(name, str) or not name:  # to Prometheus an empty label is none
+            raise ConfigError(f"metrics: name is a text that tells a source apart, got {name!r}")
         with self._lock:
             former = self._sources.get(name)
             if former is not None and former.get() is not source and _is_in_use(former):
@@ -234,7 +237,8 @@ def register(
         The collector of that registry, the same for all.
 
     Raises:
-        ConfigError: Another one that is not closed has the name, or it is neither.
+        ConfigError: Another one that is not closed has the name, it is none, or the source is
+            neither.
 
     ::
 

@@ -5,6 +5,7 @@ import gc
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,6 +221,12 @@ def test_blocking_writer_and_client_are_scraped_from_another_thread(
 def test_what_is_neither_writer_nor_client_is_refused(registry: CollectorRegistry) -> None:
     with pytest.raises(ConfigError, match="a writer or client has metrics"):
         register(object(), "plant", registry)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_name_that_is_none_is_refused(registry: CollectorRegistry, name: Any) -> None:
+    with pytest.raises(ConfigError, match="name is a text that tells a source apart, got"):
+        register(BatchWriter("siridb://u:p@h/db"), name, registry)
 
 
 def test_names_are_in_base_units_and_counters_say_so(registry: CollectorRegistry) -> None:
