@@ -7,8 +7,10 @@ The marker `server` says that a test needs the program siridb-server. A test tha
 fixture gets it here; one that starts a server by itself carries it.
 """
 
+import gc
 import inspect
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -55,6 +57,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the tests themselves, a million objects, out of every collection of garbage."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
