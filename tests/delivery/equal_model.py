@@ -34,6 +34,7 @@ S, E = PackageState, PackageEvent
 Point = tuple[str, int, Any]  # series, timestamp, value
 LOST = ConnectionLost("lost", in_doubt=True)
 PROCESS: Any = object()
+LIVE = [state for state in S if state not in FATES]
 
 
 class EqualModel:
@@ -58,6 +59,7 @@ class EqualModel:
         self.reached: set[Package] = set()  # in flight, and stored
         self.rows: dict[int, bytes] = {}
         self.row_ids = itertools.count(1)
+        self.loop = asyncio.new_event_loop()  # one for all look-ups, which are many
 
     # ---- what is written
 
@@ -217,7 +219,7 @@ class EqualModel:
                 self.answer(other, during)
             return answer
 
-        look = asyncio.run(EqualPoints(self.packages).look(arrays, notes, [ask]))
+        look = self.loop.run_until_complete(EqualPoints(self.packages).look(arrays, notes, [ask]))
         if look is None:
             return
         event = _event_of(package, arrays, look)
@@ -245,16 +247,18 @@ class EqualModel:
         return self.by_fate[S.UNKNOWN].total()
 
     def finish(self) -> None:
-        """Let everything be answered and looked up."""
+        """Let everything be answered and looked up; then nothing can be any more."""
         for _ in range(100):
+            if not self.rows and not any(map(self.packages.in_state, LIVE)):
+                break
             self.recall()
             self.send(0)
             self.answer(0, "ack")
             self.settle(0, is_kept=True)
             self.look_up(0)
-        for state in S:
-            if state not in FATES:
-                assert not self.packages.in_state(state), state
+        for state in LIVE:
+            assert not self.packages.in_state(state), state
+        self.loop.close()
 
     def check(self, *, is_exact: bool) -> None:
         """Compare fates and database; if it ``is_exact``, nothing may be left in doubt."""

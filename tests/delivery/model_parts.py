@@ -44,6 +44,12 @@ class VirtualClock(asyncio.SelectorEventLoop):
         for _ in range(50):
             self.call_soon(self.stop)
             self.run_forever()
+            if not self._ready and not self._is_due():  # type: ignore[attr-defined]
+                return
+
+    def _is_due(self) -> bool:
+        timers = [t.when() for t in self._scheduled if not t.cancelled()]  # type: ignore[attr-defined]
+        return any(when <= self.now for when in timers)
 
     def advance(self, seconds: float) -> None:
         """Let so much time pass, timer by timer."""
