@@ -107,7 +107,7 @@ def _missing(
     here, there = _keys(ours[0], values), _keys(*theirs)
     if type_ == "string":
         here, there = _numbered(here, there)
-    return ~np.isin(_occurrences(here, others), _occurrences(there, 0))
+    return _beyond(here, there, others)
 
 
 def _type_of(values: NumpyArray) -> str:
@@ -144,20 +144,24 @@ def raw_text(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
-def _occurrences(keys: NumpyArray, others: NumpyArray | int) -> NumpyArray:
-    # Each key with how many like it came before, as one opaque item: (1, a, 0), (1, a, 1), …
-    # ``others`` are ahead of them.
+def _beyond(ours: NumpyArray, theirs: NumpyArray, others: NumpyArray | int) -> NumpyArray:
+    # Which of ours has as many equal ones before it, with ``others``, as there are of theirs.
+    keys = np.concatenate((theirs, ours))
     times, values = keys["timestamp"], keys["value"]
-    order = np.lexsort((values, times))
+    order = np.lexsort((values, times))  # stable: theirs come before ours
     times, values = times[order], values[order]
     is_new = np.ones(len(keys), np.bool_)
     is_new[1:] = (times[1:] != times[:-1]) | (values[1:] != values[:-1])
     starts = np.flatnonzero(is_new)
-    counts = np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
-    items = np.empty((len(keys), 3), np.int64)
-    items[order] = np.column_stack((times, values, counts))
-    items[:, 2] += others
-    return items.view("V24").ravel()  # without fields numpy compares all of an item at once
+    is_ours = order >= len(theirs)
+    stored = np.add.reduceat(~is_ours, starts, dtype=np.int64)
+    group = np.cumsum(is_new)[is_ours] - 1
+    before = np.empty(len(ours), np.int64)
+    rest = np.empty(len(ours), np.int64)
+    places = order[is_ours] - len(theirs)
+    before[places] = np.flatnonzero(is_ours) - starts[group] - stored[group]
+    rest[places] = stored[group]
+    return before + others >= rest
 
 
 def _listed(names: Sequence[str]) -> str:
