@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import siridb_fast
@@ -69,11 +70,10 @@ def many_numbers() -> Columns:
 def by_series(columns: Columns) -> dict[str, tuple[Any, Any]]:
     if "series" not in columns:
         return {name: (columns["ts"], columns[name]) for name in columns if name != "ts"}
-    names = columns["series"]
-    return {
-        name: (columns["ts"][names == name], columns["v"][names == name])
-        for name in dict.fromkeys(names.tolist())
-    }
+    names = pa.array(columns["series"]).dictionary_encode()
+    numbers = names.indices.to_numpy()
+    rows = {name: numbers == number for number, name in enumerate(names.dictionary.to_pylist())}
+    return {name: (columns["ts"][some], columns["v"][some]) for name, some in rows.items()}
 
 
 def assert_holds(database: Database, *files: Columns) -> None:
@@ -93,9 +93,16 @@ def assert_holds(database: Database, *files: Columns) -> None:
 
 def ordered(timestamps: Any, values: Any) -> tuple[Any, Any]:
     values = np.asarray(values)
-    keys = np.unique(values.astype(str), return_inverse=True)[1] if values.dtype == "O" else values
+    keys = places(values) if values.dtype == "O" else values
     order = np.lexsort((keys, timestamps))
     return timestamps[order], values[order]
+
+
+def places(texts: Any) -> Any:
+    """Return for each text how many of the different ones are before it."""
+    found = pa.array(texts).dictionary_encode()
+    order = np.argsort(found.dictionary.to_numpy(zero_copy_only=False))
+    return np.argsort(order)[found.indices.to_numpy()]
 
 
 def has_left(folder: Path, file: str, rows: int = 1) -> Callable[[], bool]:
@@ -155,7 +162,7 @@ def test_load_that_was_ended_goes_on_to_the_same_points(
     path = write_table(tmp_path / f"d{suffix}", columns)
     options: list[str | Path] = [path, *LITTLE, *template(columns)]
     with running_load(*options, url=database.url) as process:
-        wait_until(moment(tmp_path, path.name), timeout=30, what="rows have left")
+        wait_until(moment(tmp_path, path.name), timeout=30, interval=0.02, what="rows have left")
         database.server.pause()
         try:
             process.send_signal(number)
@@ -192,7 +199,9 @@ def test_wide_file_goes_on_in_the_pass_where_it_ended(
     columns = many_numbers()
     path = write_table(tmp_path / "w.parquet", columns, **ONE_PAGE)
     with running_load(path, *LITTLE, url=database.url) as process:
-        wait_until(has_left(tmp_path, path.name, rows), timeout=30, what="rows have left")
+        wait_until(
+            has_left(tmp_path, path.name, rows), timeout=30, interval=0.02, what="rows have left"
+        )
         database.server.pause()
         try:
             process.send_signal(number)
@@ -214,7 +223,12 @@ def test_load_that_is_killed_again_and_again_ends_with_the_same_points(
     options: list[str | Path] = [path, *LITTLE, "--series", "{series}"]
     for rows in range(1, ROWS, ROWS // 3):
         with running_load("--resume", *options, url=database.url) as process:
-            wait_until(has_left(tmp_path, path.name, rows), timeout=30, what="rows have left")
+            wait_until(
+                has_left(tmp_path, path.name, rows),
+                timeout=30,
+                interval=0.02,
+                what="rows have left",
+            )
             process.kill()
             end(process)
     run_command("load", "--resume", *options, url=database.url)
@@ -234,7 +248,9 @@ def test_what_is_loaded_when_the_server_dies_goes_on_when_it_is_back(
     columns["ts"] = START * 10**9 + np.arange(ROWS) * 1000
     path = write_table(tmp_path / "d.parquet", columns)
     with running_load(path, *LITTLE, url=own_database.url) as process:
-        wait_until(has_arrived(tmp_path, path.name), timeout=30, what="rows have arrived")
+        wait_until(
+            has_arrived(tmp_path, path.name), timeout=30, interval=0.02, what="rows have arrived"
+        )
         own_database.server.kill()
         own_database.server.start()
         end(process)
@@ -253,7 +269,9 @@ def test_load_is_stopped_while_the_server_is_away_and_goes_on_later(
     columns = wide_numbers("ns")
     path = write_table(tmp_path / "d.parquet", columns)
     with running_load(path, *LITTLE, url=own_database.url) as process:
-        wait_until(has_arrived(tmp_path, path.name), timeout=30, what="rows have arrived")
+        wait_until(
+            has_arrived(tmp_path, path.name), timeout=30, interval=0.02, what="rows have arrived"
+        )
         own_database.server.stop()
         wait_until(lambda: has_ended(process), timeout=20, what="Ctrl+C ends it")
         end(process)
@@ -295,7 +313,7 @@ def test_bad_lines_are_counted_alike_on_both_sides_of_a_stop(
     path.write_text("".join(lines))
     options: list[str | Path] = [path, *LITTLE, "--skip-bad"]
     with running_load(*options, url=database.url) as process:
-        wait_until(has_left(tmp_path, path.name), timeout=30, what="rows have left")
+        wait_until(has_left(tmp_path, path.name), timeout=30, interval=0.02, what="rows have left")
         process.kill()
         end(process)
     run_command("load", "--resume", *options, url=database.url)
