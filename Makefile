@@ -34,10 +34,11 @@ IN_SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(CURDIR)/$(FUZZ
 CODEC_TESTS := tests/protocol tests/formats tests/batching/test_batch.py $(addprefix tests/columns/test_, \
 	columns.py column_faults.py column_refusals.py payloads.py decode.py casting.py)
 
-# Most tests wait, for a server or a deadline; so twice as many at once as there are cores. Of a file
-# one worker runs what it can, because its tests share a server.
-WORKERS ?= $(shell expr 2 \* $$(nproc))
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
+# Most tests wait, for a server or a deadline; so three times as many at once as two cores are. Of a
+# file one worker runs what it can, because its tests share a server. Each worker reads all tests;
+# what pytest makes of their sources is kept, whatever the caller's environment says of bytecode.
+WORKERS ?= $(shell expr 2 \* $$(nproc) + 2)
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: demo test test-quick test-all test-debug lint fuzz sanitize bench bench-compare instructions soak server clean
 
