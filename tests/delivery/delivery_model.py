@@ -164,7 +164,7 @@ class Model:
     async def _missing_points(self, arrays: Any, _: Callable[..., Awaitable[Any]]) -> Any:
         await asyncio.sleep(0)
         if self.lookup_error is not None:
-            raise self.lookup_error
+            raise self.lookup_error.with_traceback(None)  # or it grows for ever
         return {
             name: np.array([not self.stored[name, int(at)] for at in times])
             for name, (times, _) in arrays.items()

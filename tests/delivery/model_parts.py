@@ -159,7 +159,7 @@ class Disk:
     async def _work(self) -> None:
         await asyncio.sleep(0)
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(None)  # or it grows, and is logged again and again
 
     async def put(self, rows: Any, replacing: Any = ()) -> list[int]:
         await self._work()
