@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from siridb_fast.testing import SiriDBServer
 
 POINTS = 53  # less than a server's buffer, so that they wait for others
 TABLE = Path(__file__).parents[2] / "docs/process-ends.md"
-BESIDE = 20  # programs; most of them wait
 EXIT_TIMEOUT = 120.0
 COLUMNS = [
     (kind, is_there, has_spool)
@@ -127,31 +127,44 @@ def fate(stored: int, spool: Path | None, errors: str) -> str:
     return "counted" if f"{POINTS} not delivered" in errors else "lost"
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of the points of the programs that end in one way, by column."""
+
+    end: str
+    fates: dict[object, str]
+
+
 @pytest.fixture(scope="module")
-def fates(server: SiriDBServer, tmp_path_factory: pytest.TempPathFactory) -> dict[object, str]:
-    """Run the programs of all cells, some at a time."""
+def database(server: SiriDBServer) -> str:
+    """Make a database for all rows; its URL."""
     server.create_database("ends")
-    there, folder = server.url("ends"), tmp_path_factory.mktemp("ends")
-    gone = there.replace(f":{server.port}", ":1")
-    cells = [(end, column) for end in ENDS for column in COLUMNS]
+    return server.url("ends")
+
+
+@pytest.fixture(scope="module", params=ENDS)
+def row(
+    request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Row:
+    """Run the programs of a row at once; a row, because several workers may share the table."""
+    end, folder = request.param, tmp_path_factory.mktemp("ends")
+    gone = re.sub(r":\d+/", ":1/", database)
 
     def run_cell(number: int) -> str:
-        end, (kind, is_there, has_spool) = cells[number]
+        kind, is_there, has_spool = COLUMNS[number]
         spool = folder / str(number) if has_spool else None
-        return run(there if is_there else gone, end, kind, f"s{number}", spool)
+        return run(database if is_there else gone, end, kind, f"{end} {number}", spool)
 
-    with ThreadPoolExecutor(BESIDE) as pool:
-        errors = list(pool.map(run_cell, range(len(cells))))
-    with siridb_fast.connect(there) as client:
+    with ThreadPoolExecutor(len(COLUMNS)) as pool:
+        errors = list(pool.map(run_cell, range(len(COLUMNS))))
+    with siridb_fast.connect(database) as client:
         stored = client.query_arrays("select * from *")
-    return {
-        cell: fate(
-            len(stored[f"s{number}"][0]) if f"s{number}" in stored else 0,
-            folder / str(number) if cell[1][2] else None,
-            errors[number],
-        )
-        for number, cell in enumerate(cells)
-    }
+    fates: dict[object, str] = {}
+    for number, column in enumerate(COLUMNS):
+        name = f"{end} {number}"
+        spool = folder / str(number) if column[2] else None
+        fates[column] = fate(len(stored[name][0]) if name in stored else 0, spool, errors[number])
+    return Row(end, fates)
 
 
 def table() -> dict[object, str]:
@@ -166,8 +179,5 @@ def table() -> dict[object, str]:
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=str)
-@pytest.mark.parametrize("end", ENDS)
-def test_points_end_as_the_table_says(
-    fates: dict[object, str], end: str, column: tuple[str, bool, bool]
-) -> None:
-    assert fates[end, column] == table()[end, column]
+def test_points_end_as_the_table_says(row: Row, column: tuple[str, bool, bool]) -> None:
+    assert row.fates[column] == table()[row.end, column]
