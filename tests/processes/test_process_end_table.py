@@ -47,6 +47,7 @@ from siridb_fast import SiriDBClient
 
 WAIT = 0
 filled = threading.Event()
+writers = []
 options = {{"linger": 60, "time_precision": 3, "wait_for_server": "in_background"}}
 if sys.argv[1:]:
     options["spool"] = sys.argv[1]
@@ -54,12 +55,20 @@ if sys.argv[1:]:
 def fill(writer):
     for n in range({POINTS}):
         writer.write("SERIES", n, 1.5)
+    writers.append(writer)
     filled.set()
+
+has_where_to = sys.argv[1:] or ":1/" not in os.environ["SIRIDB_URL"]
+
+def is_there(stats):
+    return stats.spooled or stats.delivered
 
 def kill(*numbers):
     for number in numbers:
         os.kill(os.getpid(), number)
         time.sleep(1)
+        while has_where_to and not is_there(writers[0].stats()):  # the program may end meanwhile
+            time.sleep(0.02)
 """
 USE = "\nuse()\n"
 FORKED = """
