@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 
 from siridb_fast.batching._batch cimport Batch
+from siridb_fast.batching._point_log cimport PointLog
 from siridb_fast.batching._run_queue cimport RunQueue
 from siridb_fast.batching._series cimport ChunkCache, Series, Value, put_sample, put_samples
 from siridb_fast.batching._series_table cimport SeriesTable
@@ -35,10 +36,12 @@ cdef class Coalescer:
         int worthy                        # and from which on it is worth sending by itself
         public bint is_hasty              # send what is fast, to a server that has nothing to do
         RunQueue queue                    # the runs of series whose type is resolved
+        readonly PointLog log             # of what is accepted, for a journal; None without one
 
     cpdef Series find(self, str name)
     cdef Series create(self, str name)
-    cdef bint has_room(self, Py_ssize_t extra) noexcept
+    cpdef bint may_take(self, Py_ssize_t extra) noexcept
+    cdef Py_ssize_t _used(self) noexcept
     cdef bint is_short(self) noexcept
     cdef bint _has_to_wait(self, Py_ssize_t need) noexcept
     cdef bint wait_for(self, Py_ssize_t need) except -1

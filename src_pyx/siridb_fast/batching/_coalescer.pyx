@@ -3,11 +3,10 @@
 Points wait in the run of their series. A run leaves when it is long enough for the server's fast
 path, when its oldest point has waited for ``linger`` seconds, when memory runs short (longest
 first) or when everything is flushed; the writer asks for the next package whenever a connection
-has room, so under load runs grow by themselves. Runs of a series whose type is not resolved yet
-are not in the queue.
+has room, so under load runs grow by themselves. No run is in the queue whose type is not resolved.
 
-Knows nothing of connections, event loops or clocks: ``clock`` and two callbacks are given. Every
-method runs under the GIL without a break, so any thread may append.
+Knows nothing of connections, event loops or clocks, which are given. Every method runs under the
+GIL without a break, so any thread may append.
 """
 
 cimport cython
@@ -18,12 +17,13 @@ from libc.stdint cimport int64_t
 
 from siridb_fast.batching._batch cimport Batch
 from siridb_fast.batching._ends cimport Ends
+from siridb_fast.batching._point_log cimport PointLog, add_points
 from siridb_fast.batching._repeat cimport note_left
 from siridb_fast.batching._run_queue cimport CLASS_BITS, RunQueue
 from siridb_fast.columns._records cimport bit_length
 from siridb_fast.batching._series cimport (
-    FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Sample, Series, SeriesType, Value,
-    add_chunk, bits_of, chunk_bytes, drop_points, empty_cache, even_piece, free_slots, has_slot,
+    FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Series, SeriesType, Value, add_chunk, bits_of,
+    chunk_bytes, chunk_limit, drop_points, empty_cache, even_piece, free_slots, has_slot,
     next_capacity, own_text, put_run, replace_values, run_bound, typed_arrays_of,
 )
 from siridb_fast.batching._series_table cimport SeriesTable
@@ -33,7 +33,6 @@ from siridb_fast.errors import BufferFullError
 
 cdef enum:
     WORTH_SENDING = 512     # points from which on a run gains little by waiting (server-facts 3)
-    MIN_CHUNK_LIMIT = 2
     LARGEST_CACHE = 1 << 26  # bytes of `max_buffered` beyond which the cache does not grow
     BYTES_PER_CHUNK = 65_536  # one chunk of 8 kB for so many bytes of `max_buffered`
 
@@ -75,9 +74,14 @@ cdef class Coalescer:
     def __repr__(self):
         return f"<Coalescer of {len(self.table.by_name):,} series, {self.points:,} points pending>"
 
-    def open(self, Py_ssize_t buffer_points) -> None:
-        """Take points; ``buffer_points`` as for `set_buffer`."""
+    def open(self, Py_ssize_t buffer_points, PointLog log=None) -> None:
+        """Take points, into the ``log`` too; ``buffer_points`` as for `set_buffer`."""
         self.set_buffer(buffer_points)
+        cdef Series series
+        self.log = log
+        self.queue.sees_all = log is not None
+        for series in self.table.by_name.values():  # of handles that were made before
+            self.queue.set_mark(series, series.lift_at)
         self.is_closed = False
 
     def set_buffer(self, Py_ssize_t buffer_points) -> None:
@@ -88,7 +92,6 @@ cdef class Coalescer:
     def close(self) -> None:
         """Refuse further points."""
         self.is_closed = True
-
     @property
     def series_count(self) -> int:
         """How many series are known; those without points may be forgotten."""
@@ -101,8 +104,8 @@ cdef class Coalescer:
 
     @property
     def buffered_bytes(self) -> int:
-        """What the bound is about: memory of the runs and of packages not finished."""
-        return self.run_bytes + self.sealed_bytes
+        """What the bound is about: memory of runs, of packages not finished, of a log."""
+        return self._used()
 
     @property
     def is_crowded(self) -> bool:
@@ -119,10 +122,6 @@ cdef class Coalescer:
         cdef Series series = self.find(name)
         return self.create(name) if series is None else series
 
-    def may_take(self, Py_ssize_t extra) -> bool:
-        """Tell whether there is room for so many bytes."""
-        return self.has_room(extra)
-
     # ---- what leaves
 
     def take(self, double now, Batch batch not None) -> bool:
@@ -130,13 +129,12 @@ cdef class Coalescer:
         cdef double due = max(now - self.linger, self.flushed_until)
         cdef double early = max(now - self.linger * EARLY, self.flushed_until)
         cdef bint is_open = True, is_short = self.is_short()
-        cdef int least = self._least()
         cdef PyObject* longest
         self.packages += 1
         if self.oldest_since <= due:
             is_open = self._take_old(batch, early)
         while is_open:
-            longest = self.queue.longest(least)
+            longest = self.queue.longest(self._least())
             if longest == NULL:
                 break
             is_open = self._add(batch, <Series>longest)
@@ -190,7 +188,7 @@ cdef class Coalescer:
     def forget_type(self, Series series not None) -> None:
         """Take back that the type of a series is known."""
         self._forget_run(series)
-        series.mark = NEVER
+        self.queue.set_mark(series, NEVER)
         series.is_resolved = False
 
     def forget_types(self, *, bint is_open=False) -> None:
@@ -258,17 +256,22 @@ cdef class Coalescer:
 
     cdef Series create(self, str name):
         cdef Series series = self.table.add(name)
-        series.mark = NEVER
+        self.queue.set_mark(series, NEVER)
         self.unresolved.append(series)
         self.chunk_limit = chunk_limit(self.max_buffered, len(self.table.by_name))
         self.has_news |= len(self.unresolved) == 1
         return series
 
-    cdef bint has_room(self, Py_ssize_t extra) noexcept:
-        return self.run_bytes + self.sealed_bytes + extra <= self.max_buffered
+    cpdef bint may_take(self, Py_ssize_t extra) noexcept:
+        """Tell whether there is room for so many bytes."""
+        return self._used() + extra <= self.max_buffered
+
+    cdef Py_ssize_t _used(self) noexcept:
+        cdef Py_ssize_t used = self.run_bytes + self.sealed_bytes
+        return used if self.log is None else used + self.log.backlog()
 
     cdef bint is_short(self) noexcept:  # of memory
-        return (self.run_bytes + self.sealed_bytes) * 2 > self.max_buffered
+        return self._used() * 2 > self.max_buffered
 
     # Each of these tells whether it had to wait, so that all may differ: types too, and then there
     # is no slot yet. What it made slots for has to be appended before any Python runs.
@@ -285,7 +288,7 @@ cdef class Coalescer:
         return has_waited
 
     cdef bint _has_to_wait(self, Py_ssize_t need) noexcept:
-        return self.is_closed or (need > 0 and not self.has_room(need))
+        return self.is_closed or (need > 0 and not self.may_take(need))
 
     cdef bint make_slot(self, Series series, Py_ssize_t text_bytes) except -1:
         # For one more sample.
@@ -343,7 +346,11 @@ cdef class Coalescer:
             self.has_news |= len(self.unresolved) == 1
 
     cdef void _lift(self, Series series) noexcept:
-        # A run has grown to the length of its mark.
+        # A run has grown to the length of its mark; with a log, this is for every append.
+        if self.log is not None:
+            add_points(self.log, series)
+            if series.points < series.lift_at:
+                return
         self.queue.classify(series)
         self.has_news |= self.is_hungry and series.class_ >= self._least()
 
@@ -391,9 +398,3 @@ cdef class Coalescer:
             self.queue.classify(series)
         self.deliveries.credit(batch, series, start)
         return True
-
-
-cdef Py_ssize_t chunk_limit(Py_ssize_t max_buffered, Py_ssize_t series) noexcept:
-    # Samples of a chunk, so that one for each of so many series takes a 32nd of the memory.
-    cdef Py_ssize_t samples = max_buffered // 32 // series // <Py_ssize_t>sizeof(Sample)
-    return max(<Py_ssize_t>MIN_CHUNK_LIMIT, min(<Py_ssize_t>MAX_CAPACITY, samples))

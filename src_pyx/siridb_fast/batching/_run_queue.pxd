@@ -18,9 +18,11 @@ cdef class RunQueue:
         PyObject* newest
         PyObject* first[CLASSES]  # ends of the list of each class
         PyObject* last[CLASSES]
+        bint sees_all             # the coalescer looks at every append, for a journal
 
     cdef bint join(self, Series series) noexcept
     cdef void leave(self, Series series) noexcept
     cdef void classify(self, Series series) noexcept
+    cdef void set_mark(self, Series series, Py_ssize_t points) noexcept
     cdef PyObject* longest(self, int least) noexcept
     cdef void _leave_class(self, Series series) noexcept

@@ -2,13 +2,14 @@
 
 from cpython.object cimport PyObject
 from libc.stddef cimport size_t
-from libc.stdint cimport int8_t, int32_t, int64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint32_t, uint64_t
 
 from siridb_fast.batching._ends cimport Ends
 from siridb_fast.protocol._buffer cimport PayloadBuffer
 
 
 cdef enum:
+    MIN_CHUNK_LIMIT = 2   # samples, however many series there are
     FIRST_CAPACITY = 2    # samples: of a million series most may have one point pending
     MAX_CAPACITY = 512    # samples of a chunk that grows by single points
     TEXT_OVERHEAD = 40    # bytes of memory that a text takes beside its own
@@ -58,10 +59,16 @@ cdef class Series:
         bint is_disordered     # a sample is older than the one before it
         bint is_resolved       # the type is the database's, or the database has none
         int8_t class_          # -1 if in none
+        # And what an append touches with a journal.
+        Py_ssize_t lift_at     # `mark`, where that is 0 to see every append
+        Py_ssize_t taken       # points that ever left
+        Py_ssize_t logged      # points that ever came into the log; as `taken`
+        uint64_t log_tag       # the segment of the log that has its name, and its type there
+        uint32_t log_id        # its number there
+        uint32_t log_place     # where it was named first
         Chunk* head
         Chunk* tail
         Py_ssize_t start       # samples of `head` that were taken
-        Py_ssize_t taken       # points that ever left
         Py_ssize_t package     # the last that took some of its points
         Py_ssize_t text_bytes  # of the pending texts
         Ends sent              # of what left; `points` and `key` of what was delivered of it
@@ -85,6 +92,12 @@ cdef inline Py_ssize_t chunk_bytes(Py_ssize_t capacity) noexcept nogil:
 cdef inline Py_ssize_t column_bytes(Py_ssize_t points) noexcept nogil:
     # the same for so many samples in full-sized chunks
     return 32 * (points // MAX_CAPACITY + 1) + points * <Py_ssize_t>sizeof(Sample)
+
+
+cdef inline void seal_tail(Series series) noexcept:
+    # Note in the last chunk how far it is filled; before anybody walks the chunks.
+    if series.tail != NULL:
+        series.tail.stop = <int32_t>(series.slot - samples_of(series.tail))
 
 
 cdef inline bint has_slot(Series series) noexcept:
@@ -124,6 +137,7 @@ cdef inline void put_samples(
     series.points += n
 
 
+cdef Py_ssize_t chunk_limit(Py_ssize_t max_buffered, Py_ssize_t series) noexcept
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
 cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* cache) except -1
 cdef Py_ssize_t even_piece(Series series, Py_ssize_t bound, Py_ssize_t budget) except -1

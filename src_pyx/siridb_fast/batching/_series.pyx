@@ -57,10 +57,10 @@ cdef class Series:
         self.sent.points = points
 
 
-cdef inline void seal_tail(Series series) noexcept:
-    # Note in the last chunk how far it is filled; before anybody walks the chunks.
-    if series.tail != NULL:
-        series.tail.stop = <int>(series.slot - samples_of(series.tail))
+cdef Py_ssize_t chunk_limit(Py_ssize_t max_buffered, Py_ssize_t series) noexcept:
+    # Samples of a chunk, so that one for each of so many series takes a 32nd of the memory.
+    cdef Py_ssize_t samples = max_buffered // 32 // series // <Py_ssize_t>sizeof(Sample)
+    return max(<Py_ssize_t>MIN_CHUNK_LIMIT, min(<Py_ssize_t>MAX_CAPACITY, samples))
 
 
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept:
