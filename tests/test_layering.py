@@ -13,6 +13,7 @@ FLOORS = """
     concurrency  protocol    formats
     columns      connection
     query        batching    spool   files
+    journal
     delivery
     writer
     loading
