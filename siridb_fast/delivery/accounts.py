@@ -75,7 +75,7 @@ class Accounts:
         latency = max(0.0, now - batch.oldest)
         self.latency.count(max(latency, seconds))
         if self._on_delivery is not None:
-            self._call(
+            self.call(
                 self._on_delivery,
                 Delivered(batch.points, tuple(batch.names), size, latency, seconds, host),
             )
@@ -99,6 +99,18 @@ class Accounts:
             timestamps, values, waiting = coalescer.drop(series)
             self.book_failure(failure_of(series.name, timestamps, values, error), waiting)
 
+    def book_left_on_disk(self, coalescer: Coalescer) -> int:
+        """Drop what is pending, and book it as spooled; return how many points that are."""
+        dropped = 0
+        for series in coalescer.pending_series():
+            timestamps, _, waiting = coalescer.drop(series)
+            dropped += len(timestamps)
+            for delivery, points in waiting:
+                delivery.add_spooled(points, self._clock())
+        for tally in (self.total, self._period):
+            tally.spooled += dropped
+        return dropped
+
     def book_changed(self, batch: Batch, errors: Mapping[str, BaseException]) -> None:
         """Book a package whose points are stored, but as values of another type: by series."""
         for failure, waiting in self._failures(batch, errors.__getitem__, "changed"):
@@ -115,7 +127,7 @@ class Accounts:
         for delivery, points in waiting:
             delivery.add_failure(failure, points, self._clock())
         if self._on_error is not None:
-            self._call(self._on_error, failure)
+            self.call(self._on_error, failure)
 
     def _failures(
         self, batch: Batch, error_of: Callable[[str], BaseException], fate: Fate
@@ -130,10 +142,11 @@ class Accounts:
             failure = Failure(name, points, error_of(name), kept, fate, precision)
             yield failure, waiting.get(index, [])
 
-    def _call(self, callback: Callable[..., object], argument: object) -> None:
+    def call(self, callback: Callable[..., object], argument: object) -> None:
+        """Call a user's function, which must not harm the writer."""
         try:
             callback(argument)
-        except Exception:  # the user's own; it must not harm the writer
+        except Exception:
             logger.exception("%r raised an error, which is ignored", callback)
         except BaseException as exc:  # noqa: BLE001 - it is raised again
             self._raise_later(exc)

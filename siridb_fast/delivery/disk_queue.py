@@ -209,6 +209,8 @@ class DiskQueue:
 
     async def _write_all(self, deadline: float) -> None:
         while self._has_work() and self._loop.time() < deadline:
+            if self._retry_timer is not None and self._packages.policy.has_journal:
+                break  # what the disk does not take is in the journal
             self._start_writing()
             if self._write_task is not None and not self._write_task.done():
                 await asyncio.wait([self._write_task], timeout=deadline - self._loop.time())

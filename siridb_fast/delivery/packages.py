@@ -94,6 +94,7 @@ class Packages:
         self.recalled_count = 0
         self.retries = 0
         self.dropped_points = 0  # that were given up on disk
+        self.points_in_journal = 0  # that are left there only, at the end
 
     # ---- making packages
 
@@ -320,6 +321,7 @@ class Packages:
             self.recalled_count -= 1
         if package.state is S.ON_DISK:
             self._left_on_disk.append(package)
+            self.points_in_journal += 0 if package.is_on_disk else package.batch.points
             if package.spool_id is not None:
                 self.repeats.leave_on_disk(package.spool_id)
         elif package.spool_id is not None and package.state in ERASED:

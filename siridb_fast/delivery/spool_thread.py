@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from siridb_fast.concurrency.quiet_log import QuietLog
 from siridb_fast.concurrency.workers import WorkThread
 from siridb_fast.delivery.disk_errors import DiskErrors
+from siridb_fast.delivery.journal_recovery import Recovery, move_to_spool
+from siridb_fast.journal.file import JournalFile
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.spool.store import NewPackage, Spool, Spooled
 
@@ -50,7 +52,7 @@ class SpoolThread:
                 servers=servers,
                 max_bytes=self.options.max_bytes,
                 max_age=self.options.max_age,
-                sync=self.options.sync,
+                sync=self.options.file_sync,
             )
 
         self._spool = await self._thread.call(make)
@@ -60,6 +62,14 @@ class SpoolThread:
         """The spool; its properties may be read."""
         assert self._spool is not None  # noqa: S101 - open() was first
         return self._spool
+
+    async def recover(self, journal: JournalFile) -> Recovery:
+        """Put what a killed writer has left in its journal into the spool.
+
+        Raises:
+            SpoolError, OSError: The disk does not take it.
+        """
+        return await self._thread.call(move_to_spool, journal, self.spool)
 
     async def put(self, rows: Sequence[NewPackage], replacing: Sequence[int] = ()) -> list[int]:
         """Store packages, all or none, instead of those of some ids; return their ids."""

@@ -82,7 +82,7 @@ class Choice(Enum):
     GIVE_UP = "with a spool on disk; else rejected, or unknown if it may be stored"
     KEEP = "ready, if it is to be sent at once and cannot be stored; else on disk"
     RECALL = "ready; if it may have been sent, as in doubt"
-    END = "rejected, or unknown if it may be stored"
+    END = "with a journal on disk, there; else rejected, or unknown if it may be stored"
 
 
 S, E, C = PackageState, PackageEvent, Choice
@@ -134,6 +134,7 @@ class Policy:
 
     on_doubt: Literal["verify", "resend", "report"]
     has_spool: bool
+    has_journal: bool = False  # has every point that is in memory
 
 
 class Facts(Protocol):
@@ -231,7 +232,9 @@ def _recall(package: Facts, policy: Policy) -> PackageState:
     return _doubt(package, policy) if package.maybe_stored else S.READY
 
 
-def _end(package: Facts, _: Policy) -> PackageState:
+def _end(package: Facts, policy: Policy) -> PackageState:
+    if policy.has_journal:
+        return S.ON_DISK
     return S.UNKNOWN if may_be_stored(package) else S.REJECTED
 
 
@@ -244,5 +247,5 @@ CHOICES: Mapping[Choice, tuple[Choose, tuple[PackageState, ...]]] = {
     C.GIVE_UP: (_give_up, (S.SPOOLING, S.ON_DISK, S.REJECTED, S.UNKNOWN)),
     C.KEEP: (_keep, (S.READY, S.ON_DISK)),
     C.RECALL: (_recall, (S.READY, S.IN_DOUBT, S.UNKNOWN)),
-    C.END: (_end, (S.REJECTED, S.UNKNOWN)),
+    C.END: (_end, (S.REJECTED, S.UNKNOWN, S.ON_DISK)),
 }

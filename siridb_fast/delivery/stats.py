@@ -16,7 +16,7 @@ from siridb_fast.connection.stats import (
 )
 from siridb_fast.delivery.latency import LatencyStats
 
-__all__ = ["LookupStats", "SpoolStats", "Stats"]
+__all__ = ["JournalStats", "LookupStats", "SpoolStats", "Stats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,25 @@ class SpoolStats:
     bytes: int
     room: int
     oldest_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStats:
+    """What is in the journal of this writer since it was opened.
+
+    ``persisted`` points are, or were, on disk there; ``waiting`` were accepted and are not yet.
+    ``bytes`` of its file hold points without a fate, in so many ``segments``; ``max_bytes`` may.
+    ``syncs`` is how often the disk was made to keep what came. ``error`` is why it does not
+    take any more now; empty if it does.
+    """
+
+    persisted: int
+    waiting: int
+    bytes: int
+    max_bytes: int
+    syncs: int
+    segments: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +107,7 @@ class Stats:
         lookups: What was found of packages in doubt.
         latency: How long packages took.
         spool: What is in the spool; None if there is no spool.
+        journal: What is in the journal; None if there is no journal.
         is_open: Whether the writer takes points.
 
     ::
@@ -125,6 +145,7 @@ class Stats:
     lookups: LookupStats
     latency: LatencyStats
     spool: SpoolStats | None
+    journal: JournalStats | None
     is_open: bool
 
     @property

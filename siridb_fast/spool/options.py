@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from math import inf
+from pathlib import Path
 from typing import Literal, get_args
 
 from siridb_fast.errors import ConfigError
 
-__all__ = ["SpoolOptions", "check_rate"]
+__all__ = ["SpoolOptions", "check_path", "check_rate"]
 
 GIB = 1024 * 1024 * 1024
+LEAST_SYNC = 0.0005  # seconds
+LEAST_JOURNAL = 64 * 1024 * 1024
 Mode = Literal["overflow", "always"]
 OnFull = Literal["wait", "drop_oldest"]
 Sync = Literal["normal", "full"]
@@ -32,7 +35,13 @@ class SpoolOptions:
             to ``max_buffered``; ``"drop_oldest"`` gives up the oldest packages, and reports them.
         max_rate: Points a second that come back from the file at most, so that a long backlog
             leaves the server time for others; None: as many as it takes.
-        sync: ``"full"`` survives a power failure, ``"normal"`` all of it but the last moments.
+        sync: ``"full"`` survives a power failure, ``"normal"`` all of it but the last moments. By
+            default ``"full"`` with a journal, else ``"normal"``.
+        journal: A file for every point that is accepted, until its fate is known or it is in the
+            spool: its path. It takes some 24 bytes a point of what is in memory.
+        journal_sync: Seconds until a point is in the journal at most, beside what the disk takes.
+        journal_max_bytes: Of the file of the journal; at that, points wait as they do when memory
+            is full.
 
     Raises:
         ConfigError: An option makes no sense.
@@ -43,22 +52,61 @@ class SpoolOptions:
     max_bytes: int = GIB
     max_age: float | None = None
     on_full: OnFull = "wait"
-    sync: Sync = "normal"
+    sync: Sync | None = None
     max_rate: float | None = None
+    journal: str | os.PathLike[str] | None = None
+    journal_sync: float = 0.005
+    journal_max_bytes: int = GIB
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, (str, os.PathLike)) or not os.fspath(self.path):
-            raise ConfigError(f"spool: expected the path of a file, got {self.path!r}")
-        for name, choices in (("mode", Mode), ("on_full", OnFull), ("sync", Sync)):
+        check_path("spool", self.path)
+        for name, choices in (("mode", Mode), ("on_full", OnFull), ("file_sync", Sync)):
             value = getattr(self, name)
             if value not in get_args(choices):
                 expected = ", ".join(map(repr, get_args(choices)))
-                raise ConfigError(f"spool: {name} is one of {expected}, got {value!r}")
+                shown = name.removeprefix("file_")
+                raise ConfigError(f"spool: {shown} is one of {expected}, got {value!r}")
         if not isinstance(self.max_bytes, int) or self.max_bytes < 1:
             raise ConfigError(f"spool: max_bytes is an integer over 0, got {self.max_bytes!r}")
         if self.max_age is not None and not _is_positive(self.max_age):
             raise ConfigError(f"spool: max_age is a number of seconds, got {self.max_age!r}")
         check_rate("spool: max_rate", self.max_rate)
+        self._check_journal()
+
+    @property
+    def file_sync(self) -> Sync:
+        """What `sync` is, or is by default."""
+        return self.sync or ("normal" if self.journal is None else "full")
+
+    def _check_journal(self) -> None:
+        if self.journal is not None and not _is_path(self.journal):
+            raise ConfigError(f"spool: journal is the path of a file, got {self.journal!r}")
+        if (
+            self.journal is not None
+            and Path(self.journal).absolute() == Path(self.path).absolute()
+        ):
+            raise ConfigError(f"the journal and the spool are two files, got {self.path!r} twice")
+        if not _is_positive(self.journal_sync) or not LEAST_SYNC <= self.journal_sync <= 1:
+            raise ConfigError(
+                f"spool: journal_sync is {LEAST_SYNC:g} to 1 seconds, got {self.journal_sync!r}"
+            )
+        least = LEAST_JOURNAL
+        if not isinstance(self.journal_max_bytes, int) or self.journal_max_bytes < least:
+            raise ConfigError(
+                f"spool: journal_max_bytes is an integer from {least:,}, got "
+                f"{self.journal_max_bytes!r}"
+            )
+
+
+def check_path(name: str, path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Return it, if it is a path.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if not _is_path(path):
+        raise ConfigError(f"{name}: expected the path of a file, got {path!r}")
+    return path
 
 
 def check_rate(name: str, rate: object) -> None:
@@ -69,6 +117,10 @@ def check_rate(name: str, rate: object) -> None:
     """
     if rate is not None and not (_is_positive(rate) and 1 <= rate < inf):  # type: ignore[operator]
         raise ConfigError(f"{name} is 1 or more points a second, or None, got {rate!r}")
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, os.PathLike)) and bool(os.fspath(value))
 
 
 def _is_positive(value: object) -> bool:

@@ -17,15 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from siridb_fast.errors import SpoolError, SpoolFullError
+from siridb_fast.errors import SpoolError
 from siridb_fast.spool.lock import SpoolLock
 from siridb_fast.spool.log_replay import PAGE_SIZE
 from siridb_fast.spool.open import check_path, open_spool, recover
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.spool.presence import Presence
+from siridb_fast.spool.room import check_room
 from siridb_fast.spool.salvage import bring_back, set_aside
 from siridb_fast.spool.schema import (
-    LONGEST_PAYLOAD,
     DamagedSpoolError,
     NewPackage,
     Precision,
@@ -162,6 +162,11 @@ class Spool:
         return self._oldest
 
     @property
+    def last_id(self) -> int:
+        """The id of the newest package that was ever here."""
+        return self._next - 1
+
+    @property
     def damaged(self) -> int:
         """How many damaged rows were found since this was opened."""
         return self._damaged
@@ -184,14 +189,19 @@ class Spool:
         """
         return self.put_rows([NewPackage(*item, is_sent) for item in items])
 
-    def put_rows(self, rows: Sequence[NewPackage], replacing: Sequence[int] = ()) -> list[int]:
+    def put_rows(
+        self, rows: Sequence[NewPackage], replacing: Sequence[int] = (), *, is_bounded: bool = True
+    ) -> list[int]:
         """Store packages, all or none, in the place of others, which are gone then; return ids.
+
+        Unless it ``is_bounded``, there may be more than ``max_bytes`` then.
 
         Raises:
             SpoolFullError: There is no room for all.
         """
-        if not replacing:
-            self._check_room([size_of(row.payload) for row in rows])
+        if is_bounded and not replacing:
+            sizes = [size_of(row.payload) for row in rows]
+            check_room(self._path, sizes, self._bytes, self._max_bytes)
         return self._run(lambda: self._put(rows, replacing))
 
     def mark_sent(self, ids: Iterable[int], server: str | None = None) -> None:
@@ -385,16 +395,3 @@ class Spool:
             )
         if self._closed:
             raise SpoolError(f"{self._path}: this spool is closed")
-
-    def _check_room(self, sizes: list[int]) -> None:
-        longest = max(sizes, default=0)
-        if longest > LONGEST_PAYLOAD:
-            raise SpoolError(
-                f"{self._path}: expected at most {LONGEST_PAYLOAD:,} bytes a package, "
-                f"got {longest:,}"
-            )
-        if self._bytes + sum(sizes) > self._max_bytes:
-            raise SpoolFullError(
-                f"{self._path}: no room for {sum(sizes):,} bytes more: {self._bytes:,} bytes are "
-                f"there, and max_bytes is {self._max_bytes:,}"
-            )

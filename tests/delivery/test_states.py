@@ -20,8 +20,9 @@ from siridb_fast.delivery.states import (
 
 S, E = PackageState, PackageEvent
 POLICIES = [
-    Policy(on_doubt, has_spool=has_spool)  # type: ignore[arg-type]
-    for on_doubt, has_spool in product(["verify", "resend", "report"], [False, True])
+    Policy(on_doubt, has_spool=has_spool, has_journal=has_journal)
+    for on_doubt in ("verify", "resend", "report")
+    for has_spool, has_journal in [(False, False), (True, False), (True, True), (False, True)]
 ]
 
 
@@ -92,6 +93,7 @@ def test_writer_that_closes_finds_a_row_for_every_state_that_is_none_of_the_disk
 
 VERIFY, RESEND, REPORT = (Policy(way, has_spool=False) for way in ("verify", "resend", "report"))
 SPOOL = Policy("verify", has_spool=True)
+JOURNAL = Policy("verify", has_spool=True, has_journal=True)
 CASES = [
     (Choice.STORE, Facts(S.IN_FLIGHT), VERIFY, S.DELIVERED),
     (Choice.STORE, Facts(S.IN_FLIGHT, can_be_lost=True), VERIFY, S.ACKNOWLEDGED),
@@ -117,6 +119,8 @@ CASES = [
     (Choice.RECALL, Facts(S.ON_DISK, maybe_stored=True), REPORT, S.UNKNOWN),
     (Choice.END, Facts(S.SPOOLING), SPOOL, S.REJECTED),
     (Choice.END, Facts(S.SPOOLING, maybe_stored=True), SPOOL, S.UNKNOWN),
+    (Choice.END, Facts(S.SPOOLING), JOURNAL, S.ON_DISK),
+    (Choice.END, Facts(S.SPOOLING, maybe_stored=True), JOURNAL, S.ON_DISK),
 ]
 
 
