@@ -81,6 +81,16 @@ COUNTERS = (
     _Figure("points_in_doubt", "Points that may or may not be stored.", lambda s: s.in_doubt),
     _Figure("points_changed", "Points stored as values of another type.", lambda s: s.changed),
     _Figure("points_spooled", "Points that left memory for the spool.", lambda s: s.ever_spooled),
+    _Figure(
+        "points_persisted",
+        "Points that are, or were, on disk in the journal.",
+        lambda s: [] if s.journal is None else s.journal.persisted,
+    ),
+    _Figure(
+        "journal_syncs",
+        "How often the disk was made to keep what came.",
+        lambda s: [] if s.journal is None else s.journal.syncs,
+    ),
     _Figure("points_dropped", "Points that were given up on disk.", lambda s: s.dropped),
     _Figure("delivered_bytes", "Bytes of packages that were delivered.", lambda s: s.bytes),
     _Figure("packages_delivered", "Packages that were delivered.", lambda s: s.packages),
@@ -144,6 +154,16 @@ GAUGES = (
         "spool_oldest_seconds",
         "Age of the oldest package in the spool.",
         lambda s: [] if s.spool is None else s.spool.oldest_age,
+    ),
+    _Figure(
+        "journal_waiting_points",
+        "Points that are accepted and not on disk yet.",
+        lambda s: [] if s.journal is None else s.journal.waiting,
+    ),
+    _Figure(
+        "journal_bytes",
+        "Bytes of the journal with points that have no fate yet.",
+        lambda s: [] if s.journal is None else s.journal.bytes,
     ),
 )
 

@@ -48,7 +48,14 @@ AROUND_A_WRITER = {
 SPOOLED = {
     "siridb_fast.delivery.disk_errors",
     "siridb_fast.delivery.disk_queue",
+    "siridb_fast.delivery.journal_recovery",
     "siridb_fast.delivery.recall",
+    "siridb_fast.journal._appender",
+    "siridb_fast.journal._frames",
+    "siridb_fast.journal._records",
+    "siridb_fast.journal.file",
+    "siridb_fast.journal.remains",
+    "siridb_fast.writer.journaling",
     "siridb_fast.writer.writer_spool",
 }
 
@@ -140,7 +147,7 @@ def test_open_writer_has_imported_all_that_it_may_need() -> None:
     # Another version may be installed while it runs.
     writer = imported("from siridb_fast.writer import engine, writer")
     with_spool = imported("from siridb_fast.writer import engine, writer, writer_spool")
-    folders = ("batching", "connection", "delivery", "spool", "writer")
+    folders = ("batching", "connection", "delivery", "journal", "spool", "writer")
     needed = {name for folder in folders for name in modules_of(folder)} - AROUND_A_WRITER
     assert needed - with_spool == set()
     assert {name for name in needed - writer if ".spool" not in name} == SPOOLED

@@ -20,14 +20,14 @@ from siridb_fast.writer._ticker import Ticker
 
 SURFACE = {
     "BatchWriter": """
-        close drain flush from_config open series stats ticker time_precision
+        close drain flush from_config open persisted series stats ticker time_precision
         write write_arrays write_many write_rows write_tick""",
     "BlockingClient": """
         close config connected from_config insert insert_packed is_closed load
         query query_arrays query_arrow query_frame stats verify writer""",
     "BlockingDelivery": "is_done wait",
     "BlockingWriter": """
-        close drain flush from_config series stats ticker time_precision
+        close drain flush from_config persisted series stats ticker time_precision
         write write_arrays write_many write_rows write_tick""",
     "ClientStats": "connected connections hosts reconnects",
     "Config": """
@@ -59,13 +59,15 @@ SURFACE = {
     "SiriDBProtocol": """
         connection_lost connection_made on_authenticated on_connection_lost on_connection_made
         pause_writing resume_writing send_package""",
-    "SpoolOptions": "max_age max_bytes max_rate mode on_full path sync",
+    "SpoolOptions": """
+        file_sync journal journal_max_bytes journal_sync max_age max_bytes max_rate mode on_full
+        path sync""",
     "SpoolStats": "bytes oldest_age packages points room",
     "Stats": """
         buffered buffered_bytes bytes changed connected connections delivered dropped ever_spooled
-        fast_path hosts in_doubt in_flight is_open latency lookups max_buffered not_yet_safe
-        oldest_age packages packages_in_flight reconnects rejected rejected_by retries room series
-        slow_path spool spooled typed_series written""",
+        fast_path hosts in_doubt in_flight is_open journal latency lookups max_buffered
+        not_yet_safe oldest_age packages packages_in_flight reconnects rejected rejected_by retries
+        room series slow_path spool spooled typed_series written""",
     "Ticker": "names write write_block",
     "Verification": """
         by_series changed differences doubled expired is_complete missing points repaired rows

@@ -325,6 +325,10 @@ class BlockingWriter(Unpicklable):
         """Send all that is pending and wait until its fate is known; see `BatchWriter.flush`."""
         return self._thread.call(self._writer.flush(timeout))
 
+    def persisted(self) -> None:
+        """Wait until all that was written is on disk; see `BatchWriter.persisted`."""
+        self._thread.call(self._writer.persisted())
+
     def stats(self) -> Stats:
         """Return the figures of this writer since it was opened."""
         return self._writer.stats()

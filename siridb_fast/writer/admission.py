@@ -173,6 +173,8 @@ class Admission:
                 delivery.expect(batch.points)
                 self.direct_points += batch.points
                 self._dispatcher.submit(batch, generation)
+                if self._coalescer.log is not None:
+                    self._coalescer.log.add_payload(batch.buffer, batch.points)
                 self._dispatcher.check()
 
     def _step(self, column: PointColumn) -> int:

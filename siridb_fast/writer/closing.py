@@ -32,7 +32,7 @@ async def deliver_last(engine: Engine, timeout: float | None) -> None:
 def stop_engine(engine: Engine) -> Report:
     """Give up what is left, and wake those who wait; return the last report."""
     engine.stop()
-    report = engine.end_period()
+    report = engine.accounts.end_period()
     if not report.is_complete:
         logger.error("the writer was closed: %s", report)
     engine.waiters.end(WriterClosedError("the writer is closed"))

@@ -29,7 +29,7 @@ from siridb_fast.columns.column import point_column
 from siridb_fast.columns.given import names_of
 from siridb_fast.columns.rows import MixedRows, SeriesRows, require_cast
 from siridb_fast.columns.rules import ColumnRules
-from siridb_fast.delivery.report import OpenDelivery
+from siridb_fast.delivery.report import Delivery, OpenDelivery
 from siridb_fast.errors import ColumnError
 from siridb_fast.writer.admission import Admission
 
@@ -75,6 +75,19 @@ class ColumnIntake:
         self._last_turn = 0
         self.new_series: dict[str, str] = {}  # of those that were checked, and their types
         self.cut = 0  # values that a cast changes, of those that were checked
+
+    async def deliver(self, points: Sequence[PointColumn | SeriesRows]) -> Delivery:
+        """Take what is checked and converted already; return what tells of its fate.
+
+        Raises:
+            ColumnError: As `take`.
+        """
+        delivery = open_delivery()
+        try:
+            await self.take(points, delivery)
+        finally:
+            delivery.seal(time.monotonic())
+        return delivery.handle
 
     async def take(
         self, points: Sequence[PointColumn | SeriesRows], delivery: OpenDelivery

@@ -24,7 +24,7 @@ from siridb_fast.writer.options import WriterKeywords, WriterOptions
 __all__ = ["WriterConfig", "read_config"]
 
 TARGET_KEYS = ("url", "password_file", "password_env")
-IN_PROGRAM = ("on_delivery",)  # functions, which no file has
+IN_PROGRAM = ("on_delivery", "on_persisted")  # functions, which no file has
 LETTER_KEYS = ("path", "in_doubt")
 
 
@@ -123,7 +123,17 @@ def _spool(value: object, folder: Path) -> object:
         return folder / value if value else value
     names = [one.name for one in fields(SpoolOptions)]
     table = _table("spool", value, names)
-    return SpoolOptions(**{**table, "path": folder / table["path"]})
+    return SpoolOptions(
+        **{
+            **table,
+            "path": folder / table["path"],
+            "journal": _journal(table.get("journal"), folder),
+        }
+    )
+
+
+def _journal(value: object, folder: Path) -> object:
+    return folder / value if isinstance(value, str) and value else value
 
 
 def _letters(value: object, folder: Path) -> DeadLetters:
@@ -151,6 +161,7 @@ def _time_precision(value: object, _: Path) -> int:
 
 CONVERSIONS: dict[str, Callable[[object, Path], object]] = {
     "spool": _spool,
+    "journal": _journal,
     "on_error": _letters,
     "time_precision": _time_precision,
 }

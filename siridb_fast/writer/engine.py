@@ -24,10 +24,8 @@ from siridb_fast.delivery.accounts import Accounts
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.repeats import Repeats
-from siridb_fast.delivery.report import Report
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.states import Policy
-from siridb_fast.delivery.stats import Stats
 from siridb_fast.errors import ConfigError, RequestTimeout, WriterClosedError
 from siridb_fast.query.database_facts import DatabaseFacts
 from siridb_fast.query.server_queries import ServerQueries
@@ -46,6 +44,7 @@ from siridb_fast.writer.startup import reach
 from siridb_fast.writer.wakeup import Wakeup
 
 if TYPE_CHECKING:
+    from siridb_fast.writer.journaling import WriterJournal
     from siridb_fast.writer.writer_spool import WriterSpool
 
 __all__ = ["Engine"]
@@ -90,21 +89,21 @@ class Engine:
             time_precision=options.time_precision, buffer_size=options.buffer_size
         )
         self._wakeup = Wakeup(self.check)
-        self._accounts = Accounts(
+        self.accounts = Accounts(
             time.monotonic, options.on_delivery, options.on_error, self._wakeup.raise_later
         )
-        self._accounts.note_database(self._facts.buffer_points, options.time_precision)
+        self.accounts.note_database(self._facts.buffer_points, options.time_precision)
         self._type_resolver = SeriesTypeResolver(
             coalescer,
             self.queries.series_types,
             casts=options.on_type == "cast",
-            on_refused=self._accounts.book_failure,
+            on_refused=self.accounts.book_failure,
             on_resolved=self.check,
             on_new=self._on_new_series,
             on_changed=self._on_types_changed,
         )
         self._first_points = FirstPoints(
-            self._accounts,
+            self.accounts,
             lambda names, host: self.queries.series_types(
                 names, at=self._cluster.connection_to(host)
             ),
@@ -134,8 +133,8 @@ class Engine:
         self._points_in_packages = 0
         self.waiters = Waiters(self._loop, self.notify)
         self.admission = self._new_admission()
-        self._figures = self._new_figures()
-        self._backlog = Backlog(self._figures, lambda: self._cluster.is_connected)
+        self.figures = self._new_figures()
+        self._backlog = Backlog(self.figures, lambda: self._cluster.is_connected)
         self.flusher = Flusher(
             coalescer,
             self._packages,
@@ -167,12 +166,12 @@ class Engine:
             self.waiters,
             self._options.full_package_bytes,
             notify=self.check,
-            fail=self._accounts.book_failure,
+            fail=self.accounts.book_failure,
         )
 
     def _new_figures(self) -> Figures:
         return Figures(
-            self._accounts,
+            self.accounts,
             self._cluster,
             self._coalescer,
             self._packages,
@@ -196,11 +195,6 @@ class Engine:
     def is_this_thread(self) -> bool:
         """Tell whether the event loop runs in this thread."""
         return self._wakeup.is_this_thread
-
-    @property
-    def points_left(self) -> int:
-        """How many points are pending or on their way."""
-        return self._figures.points_in_memory
 
     async def connect(self, timeout: float | None = None) -> None:
         """Connect, and learn about the database; without one there is, go on by ``options``.
@@ -228,7 +222,7 @@ class Engine:
         self._type_resolver.forget_all()
         buffer_points = self._handshake.buffer_points
         self._coalescer.set_buffer(buffer_points)
-        self._accounts.note_database(buffer_points, facts.time_precision)
+        self.accounts.note_database(buffer_points, facts.time_precision)
         dispatcher, options, on_doubt = self._dispatcher, self._options, self._on_doubt
         if not (facts.may_select and facts.uuid is not None):
             what = "select" if not facts.may_select else "show who a server is"
@@ -258,15 +252,18 @@ class Engine:
             self._send_queue,
             self._dispatcher,
             max_buffered=self._options.max_buffered,
-            fail=self._accounts.book_failure,
+            fail=self.accounts.book_failure,
             notify=self.notify,
+            type_resolver=self._type_resolver,
+            first_points=self._first_points,
+            on_persisted=(on := self._options.on_persisted) and partial(self.accounts.call, on),
         )
         await self._spool.open(self._config.dbname, UNITS[self.time_precision], servers)
 
     def start(self, intake: ColumnIntake) -> None:
         """Take points from now on; the ``intake`` knows the types that series have."""
         refitter = Refitter(
-            intake, self._packages, fail=self._accounts.book_failure, notify=self.notify
+            intake, self._packages, fail=self.accounts.book_failure, notify=self.notify
         )
         self._refitter = refitter
         self._dispatcher.on_outdated = refitter.start
@@ -275,8 +272,10 @@ class Engine:
             self._dispatcher.disk_queue = self._spool.start(refitter.refit)
             self._packages.policy = replace(self._packages.policy, has_spool=True)
         self._is_running = True
-        self._accounts.start()
-        self._coalescer.open(self._accounts.buffer_points)
+        self.accounts.start()
+        log = None if self._spool is None else self._spool.start_journal()
+        self._packages.policy = replace(self._packages.policy, has_journal=log is not None)
+        self._coalescer.open(self.accounts.buffer_points, log)
         self.notify()
 
     def stop(self) -> None:
@@ -286,7 +285,9 @@ class Engine:
             f"the writer was closed before the points were delivered{self._cluster.failure_suffix}"
         )
         self._cluster.close()  # before anybody is told: what is in flight cannot arrive any more
-        self._accounts.book_dropped(self._coalescer, error)
+        if self._packages.policy.has_journal:
+            self._packages.points_in_journal += self.accounts.book_left_on_disk(self._coalescer)
+        self.accounts.book_dropped(self._coalescer, error)
         self._packages.policy = replace(self._packages.policy, has_spool=False)
         self._dispatcher.abandon(error)
         self._first_points.stop()
@@ -331,26 +332,24 @@ class Engine:
         Raises:
             RequestTimeout: Not in time; it goes on all the same.
         """
-        timeout = self._options.time_for(self.points_left) if timeout is None else timeout
+        if timeout is None:
+            timeout = self._options.time_for(self.figures.points_in_memory)
         try:
             await self.flusher.deliver_all(timeout, with_spool=with_spool)
         except TimeoutError:
             raise RequestTimeout(
-                f"{self.points_left:,} points are not delivered after {timeout:g} seconds"
-                f"{self._cluster.failure_suffix}"
+                f"{self.figures.points_in_memory:,} points are not delivered after {timeout:g} "
+                f"seconds{self._cluster.failure_suffix}"
             ) from None
+
+    @property
+    def journal(self) -> WriterJournal | None:
+        """That of the writer, if it has one."""
+        return None if self._spool is None else self._spool.journal
 
     def _is_spool_empty(self) -> bool:
         spool = self._spool
         return spool is None or spool.is_empty or not self._cluster.is_connected
-
-    def end_period(self) -> Report:
-        """Return the report of all points since the last one."""
-        return self._accounts.end_period()
-
-    def stats(self) -> Stats:
-        """Return the figures since the start."""
-        return self._figures.stats()
 
     # ---- waking
 
@@ -376,6 +375,8 @@ class Engine:
 
     def _on_checked(self) -> None:
         # For the oldest point; if it was due already, an answer or a connection is waited for.
+        if self._spool is not None:
+            self._spool.check()
         self.waiters.wake()
         self._backlog.check()
         if self._is_running:

@@ -16,7 +16,7 @@ from siridb_fast.delivery.accounts import Accounts
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.states import PackageState
-from siridb_fast.delivery.stats import SpoolStats, Stats
+from siridb_fast.delivery.stats import JournalStats, SpoolStats, Stats
 from siridb_fast.writer.admission import Admission
 from siridb_fast.writer.first_points import FirstPoints
 from siridb_fast.writer.series_types import SeriesTypeResolver
@@ -90,6 +90,10 @@ class Figures:
         spool = self._spool()
         return None if spool is None else spool.stats()
 
+    def _journal(self) -> JournalStats | None:
+        spool = self._spool()
+        return None if spool is None or spool.journal is None else spool.journal.stats()
+
     def stats(self) -> Stats:
         """Return all figures."""
         accounts, coalescer, packages = self._accounts, self._coalescer, self._packages
@@ -125,6 +129,7 @@ class Figures:
             lookups=self._dispatcher.doubts.stats(),
             latency=accounts.latency.stats(),
             spool=spool,
+            journal=self._journal(),
             is_open=self._is_open(),
         )
 

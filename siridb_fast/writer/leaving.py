@@ -50,7 +50,7 @@ class Leaver:
 
 def drop_points(engine: Engine, name: str) -> int:
     """Let go of what a writer has, which cannot be delivered; return how many points that are."""
-    left = engine.points_left
+    left = engine.figures.points_in_memory
     if left:
         logger.error("%s was dropped with %s points not delivered", name, f"{left:,}")
     if engine.loop.is_closed():
@@ -69,7 +69,7 @@ def begin_leaving(leaver: Leaver) -> Callable[[], None] | None:
     """Begin to close a writer; what is returned waits for that."""
     # An event loop that runs here waits for this; one that stands still is run by its own thread.
     # That of another thread may come to its end at any moment, so it is asked only once.
-    loop, left = leaver.engine.loop, leaver.engine.points_left
+    loop, left = leaver.engine.loop, leaver.engine.figures.points_in_memory
     is_this_thread = leaver.engine.is_this_thread
     if loop.is_closed() or loop.is_running() == is_this_thread:
         leaver.give_up()
@@ -121,7 +121,7 @@ class _Closing:
                 self._closing.close()  # which nobody will run
             self._leaver.give_up()
         elif not self._wait_for(self._has_ended, LEAVING_TIMEOUT + DISK_TIMEOUT):
-            left = self._leaver.engine.points_left
+            left = self._leaver.engine.figures.points_in_memory
             logger.error("%s is not closed; %s points left", self._leaver.name, f"{left:,}")
 
     def _wait_for(self, event: threading.Event, timeout: float) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict, get_args
 
 from siridb_fast.columns.column import raw_series_name
@@ -18,7 +18,7 @@ from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.hosts import Host
 from siridb_fast.delivery.report import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
-from siridb_fast.spool.options import SpoolOptions, check_rate
+from siridb_fast.spool.options import SpoolOptions, check_path, check_rate
 
 __all__ = ["IN_BACKGROUND", "Durability", "WaitForServer", "WriterKeywords", "WriterOptions"]
 
@@ -31,6 +31,7 @@ WaitForServer = float | Literal["in_background"]
 OnDoubtFallback = Literal["report", "resend"]
 Durability = Literal["acked", "safe"]
 Spool = str | os.PathLike[str] | SpoolOptions | None
+Journal = str | os.PathLike[str] | None
 
 
 class WriterKeywords(TypedDict, total=False):
@@ -49,6 +50,7 @@ class WriterKeywords(TypedDict, total=False):
     on_doubt_fallback: OnDoubtFallback
     durability: Durability
     spool: Spool
+    journal: Journal
     sentinel: str
     on_missing: MissingPolicy
     on_precision_loss: PrecisionLossPolicy
@@ -58,6 +60,7 @@ class WriterKeywords(TypedDict, total=False):
     max_idle_series: int
     on_delivery: Callable[[Delivered], object] | None
     on_error: Callable[[Failure], object] | None
+    on_persisted: Callable[[int], object] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,7 @@ class WriterOptions:
     on_doubt_fallback: OnDoubtFallback = "report"
     durability: Durability = "acked"
     spool: Spool = None
+    journal: Journal = None
     sentinel: str = "siridb_fast.sentinel"
     on_missing: MissingPolicy = "keep"
     on_precision_loss: PrecisionLossPolicy = "error"
@@ -86,6 +90,7 @@ class WriterOptions:
     max_idle_series: int = 1_000_000
     on_delivery: Callable[[Delivered], object] | None = None
     on_error: Callable[[Failure], object] | None = None
+    on_persisted: Callable[[int], object] | None = None
 
     @classmethod
     def of(cls, keywords: WriterKeywords) -> WriterOptions:
@@ -107,7 +112,7 @@ class WriterOptions:
         _check_wait_for_server(self.wait_for_server, self.time_precision)
         self._check_choices()
         self._check_sentinel()
-        for name in ("on_delivery", "on_error"):
+        for name in ("on_delivery", "on_error", "on_persisted"):
             callback: Any = getattr(self, name)
             if callback is not None and not callable(callback):
                 raise ConfigError(f"{name} is a function or None, got {callback!r}")
@@ -163,10 +168,18 @@ class WriterOptions:
 
     @property
     def spool_options(self) -> SpoolOptions | None:
-        """What the spool is like, if there is one."""
-        if self.spool is None or isinstance(self.spool, SpoolOptions):
-            return self.spool
-        return SpoolOptions(self.spool)
+        """What the spool is like, if there is one; a journal has one beside it."""
+        spool, journal = self.spool, self.journal
+        if journal is None:
+            is_path = spool is not None and not isinstance(spool, SpoolOptions)
+            return SpoolOptions(spool) if is_path else spool  # type: ignore[arg-type, return-value]
+        if isinstance(spool, SpoolOptions):
+            if spool.journal is not None:
+                raise ConfigError("the journal is given twice: as an option, and in SpoolOptions")
+            return replace(spool, journal=journal)
+        if spool is None:
+            spool = f"{os.fspath(check_path('journal', journal))}.spool"
+        return SpoolOptions(spool, journal=journal)
 
     def per_host(self, host: Host) -> tuple[int, int]:
         """Return how many connections a host gets, and the window of each."""

@@ -14,24 +14,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from siridb_fast.batching._coalescer import Coalescer
-from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.given import checked_columns, grouped_rows
 from siridb_fast.columns.likely_times import LikelyTimes
-from siridb_fast.columns.rows import SeriesRows
 from siridb_fast.concurrency.fork import Home, Unpicklable
 from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.concurrency.process_end import before_end
 from siridb_fast.connection.config import Target, config_of, describe
 from siridb_fast.delivery.report import Delivery, Report
 from siridb_fast.delivery.stats import Stats
-from siridb_fast.errors import (
-    BufferFullError,
-    WriterClosedError,
-)
+from siridb_fast.errors import BufferFullError, ConfigError, WriterClosedError
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from siridb_fast.writer.closing import deliver_last, stop_engine
-from siridb_fast.writer.column_intake import ColumnIntake, open_delivery
+from siridb_fast.writer.column_intake import ColumnIntake
 from siridb_fast.writer.config_file import read_config
 from siridb_fast.writer.leaving import Leaver, begin_leaving, drop_points, warn_of_dropped
 from siridb_fast.writer.lifecycle import NOT_YET_OPEN, State
@@ -77,6 +72,8 @@ class BatchWriter(Unpicklable, PointIntake):
         durability: When points count as delivered: once ``"acked"``, or once they are ``"safe"``
             from the death of the server's process.
         spool: A file for packages that no server has taken yet: its path, or `SpoolOptions`.
+        journal: A file that has every point within milliseconds, before it is coalesced; its path.
+            Without ``spool``, that is the file beside it, with ``.spool`` at its end.
         sentinel: The series that gets an integer point now and then for ``"safe"``.
         on_missing: NaN and None, and NaT among the timestamps of columns: ``"keep"`` (NaN is sent,
             the others are refused), ``"drop"`` the point, ``"error"``.
@@ -89,6 +86,7 @@ class BatchWriter(Unpicklable, PointIntake):
         max_idle_series: Series without points that are remembered.
         on_delivery: Called with a `Delivered` for each acknowledged package, in the event loop.
         on_error: Called with a `Failure` for each series with points not delivered, or in doubt.
+        on_persisted: Called with how many points are on disk by now, in the event loop.
 
     Raises:
         ConfigError: An option or the URL makes no sense.
@@ -216,7 +214,7 @@ class BatchWriter(Unpicklable, PointIntake):
             return Report(0, 0, 0, 0.0)
         if engine.loop.is_closed():
             self._give_up()
-            return engine.end_period()
+            return engine.accounts.end_period()
         if self._state is State.CLOSING:
             await engine.waiters.wait_until(lambda: self._state is State.CLOSED)
             return self._last_report
@@ -294,7 +292,7 @@ class BatchWriter(Unpicklable, PointIntake):
     async def write_many(self, columns: Mapping[str, tuple[object, object]]) -> Delivery:
         """Take columns of many series, ``{name: (timestamps, values)}``; see `write_arrays`."""
         self._check_open()
-        return await self._take(checked_columns(columns, self._rules))
+        return await self._require_intake().deliver(checked_columns(columns, self._rules))
 
     async def write_rows(
         self, names: Sequence[str], codes: object, timestamps: object, values: object
@@ -315,7 +313,9 @@ class BatchWriter(Unpicklable, PointIntake):
             WriterClosedError: The writer is not open, or was closed meanwhile.
         """
         self._check_open()
-        return await self._take([grouped_rows(names, codes, timestamps, values, self._rules)])
+        return await self._require_intake().deliver(
+            [grouped_rows(names, codes, timestamps, values, self._rules)]
+        )
 
     async def drain(self) -> None:
         """Wait until there is room for a tick: one point of every series, or a sixteenth of all.
@@ -344,23 +344,26 @@ class BatchWriter(Unpicklable, PointIntake):
         """
         engine = self._check_open()
         await engine.deliver_all(timeout)
-        return engine.end_period()
+        return engine.accounts.end_period()
+
+    async def persisted(self) -> None:
+        """Wait until all that was written before is on disk, in the ``journal``; see there.
+
+        Raises:
+            ConfigError: The writer has no journal.
+            WriterClosedError: The writer is not open, or was closed meanwhile.
+        """
+        if (journal := self._check_open().journal) is None:
+            raise ConfigError("persisted() needs a journal: BatchWriter(journal=PATH)")
+        await journal.persisted()
 
     def stats(self) -> Stats:
         """Return the figures of this writer since it was opened."""
         if self._engine is None:
             raise WriterClosedError("the writer is not open yet")
-        return self._engine.stats()
+        return self._engine.figures.stats()
 
     # ---- inside
-
-    async def _take(self, points: Sequence[PointColumn | SeriesRows]) -> Delivery:
-        intake, delivery = self._require_intake(), open_delivery()
-        try:
-            await intake.take(points, delivery)
-        finally:
-            delivery.seal(time.monotonic())
-        return delivery.handle
 
     def _require_intake(self) -> ColumnIntake:
         self._check_open()
@@ -388,8 +391,7 @@ class BatchWriter(Unpicklable, PointIntake):
             lambda: self._state is not State.OPEN or self._coalescer.may_take(need)
         )
 
-    def _forget_types(self) -> None:
-        # A series may have been dropped; from any thread.
+    def _forget_types(self) -> None:  # from any thread
         engine = self._engine
         if engine is not None and self._state is State.OPEN and not engine.loop.is_closed():
             engine.forget_types()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.batching._point_log import PointLog
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.delivery.disk_queue import DiskQueue
 from siridb_fast.delivery.dispatcher import Dispatcher
@@ -21,6 +22,9 @@ from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.delivery.stats import SpoolStats
 from siridb_fast.spool.options import SpoolOptions
+from siridb_fast.writer.first_points import FirstPoints
+from siridb_fast.writer.journaling import WriterJournal
+from siridb_fast.writer.series_types import SeriesTypeResolver
 
 __all__ = ["WriterSpool"]
 
@@ -42,6 +46,9 @@ class WriterSpool:
         max_buffered: Of the writer.
         fail: Called with points that are given up, and who waits for how many of them.
         notify: Called when there may be something to do.
+        type_resolver: Asks for the types of series.
+        first_points: Has what is acknowledged and not booked.
+        on_persisted: Called with how many points are in the journal by now, if there is one.
     """
 
     def __init__(
@@ -56,7 +63,21 @@ class WriterSpool:
         max_buffered: int,
         fail: Callable[[Failure, list[tuple[OpenDelivery, int]]], None],
         notify: Callable[[], None],
+        type_resolver: SeriesTypeResolver,
+        first_points: FirstPoints,
+        on_persisted: Callable[[int], object] | None,
     ) -> None:
+        self.journal = None  # of the points that are not in the spool
+        if options.journal is not None:
+            self.journal = WriterJournal(
+                options,
+                coalescer,
+                packages,
+                type_resolver,
+                first_points,
+                on_persisted=on_persisted,
+                notify=notify,
+            )
         self._thread = SpoolThread(options)
         self._cluster = cluster
         self._coalescer = coalescer
@@ -69,12 +90,14 @@ class WriterSpool:
         self._disk_queue: DiskQueue | None = None  # once the writer takes points
 
     async def open(self, dbname: str, time_precision: str, servers: list[str]) -> None:
-        """Open the file, or make it, for a database of these servers, by uuid.
+        """Open the files, or make them, for a database of these servers, by uuid.
 
         Raises:
-            SpoolError: It cannot be used, or another writer has it.
+            SpoolError: One cannot be used, or another writer has it.
         """
         await self._thread.open(dbname, time_precision, " ".join(servers) or None)
+        if self.journal is not None:
+            await self.journal.open(dbname, time_precision, self._thread)
 
     def start(self, refit: Callable[[bytes], Awaitable[Batch | None]]) -> DiskQueue:
         """Return the queue of packages to disk; what is there comes back from now on.
@@ -102,6 +125,20 @@ class WriterSpool:
             notify=self._notify,
         )
         return self._disk_queue
+
+    def start_journal(self) -> PointLog | None:
+        """Return the log that points go into before anything else, if there is a journal."""
+        if self.journal is None:
+            return None
+        log = self.journal.start()
+        self.check()
+        return log
+
+    def check(self) -> None:
+        """Release what the journal need not hold; called whenever something has happened."""
+        if self.journal is not None:
+            self.journal.note_spool(self._thread.spool.last_id)
+            self.journal.check()
 
     @property
     def is_started(self) -> bool:
@@ -131,6 +168,8 @@ class WriterSpool:
         """Write what is to be on disk, and close the file; say how much is left there."""
         if self._disk_queue is not None:
             await self._disk_queue.close(SPOOL_TIMEOUT)
+        if self.journal is not None:
+            await self.journal.finish()
         left = self.stats()
         if left is not None and left.packages:
             logger.warning(
@@ -140,9 +179,13 @@ class WriterSpool:
             )
 
     def end(self) -> None:
-        """Close the file after what was begun."""
+        """Close the files after what was begun."""
         self._thread.end()
+        if self.journal is not None:
+            self.journal.end()
 
     async def close(self) -> None:
-        """Close the file, which nothing was written to."""
+        """Close the files, which nothing was written to."""
         await self._thread.close()
+        if self.journal is not None:
+            self.journal.end()

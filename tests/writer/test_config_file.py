@@ -34,6 +34,7 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "on_doubt_fallback": ("'resend'", "resend"),
     "durability": ("'safe'", "safe"),
     "spool": ("'/var/lib/plant.spool'", Path("/var/lib/plant.spool")),
+    "journal": ("'/var/lib/plant.journal'", Path("/var/lib/plant.journal")),
     "sentinel": ("'plant.sentinel'", "plant.sentinel"),
     "on_missing": ("'drop'", "drop"),
     "on_precision_loss": ("'floor'", "floor"),
@@ -51,6 +52,9 @@ SPOOL: dict[str, tuple[str, Any]] = {
     "on_full": ("'drop_oldest'", "drop_oldest"),
     "sync": ("'full'", "full"),
     "max_rate": ("5000.0", 5000.0),
+    "journal": ("'/var/lib/plant.journal'", Path("/var/lib/plant.journal")),
+    "journal_sync": ("0.002", 0.002),
+    "journal_max_bytes": ("100_000_000", 100_000_000),
 }
 ODD = ["[1, 2]", "1979-05-27", "{a = 1}"]
 

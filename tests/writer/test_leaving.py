@@ -33,7 +33,9 @@ class EndingLoop:
 @pytest.mark.parametrize("takes_calls", [False, True])
 def test_writer_whose_event_loop_ends_meanwhile_is_given_up(takes_calls: bool) -> None:
     loop, given_up = EndingLoop(takes_calls=takes_calls), []
-    engine: Any = SimpleNamespace(loop=loop, points_left=7, is_this_thread=False)
+    engine: Any = SimpleNamespace(
+        loop=loop, figures=SimpleNamespace(points_in_memory=7), is_this_thread=False
+    )
 
     async def close(timeout: float) -> None:
         raise AssertionError("nobody runs this")
