@@ -41,7 +41,7 @@ class NullEngine(Engine):
     def __init__(self, config: Any, options: Any, coalescer: Any, **_: Any) -> None:
         super().__init__(config, options, coalescer)
         self._facts = DatabaseFacts(time_precision=NANOSECOND, buffer_size=16 * BUFFER_POINTS)
-        self._accounts.buffer_points = BUFFER_POINTS
+        self.accounts.buffer_points = BUFFER_POINTS
         self.queries = NullQueries(self._cluster)
         self._dispatcher = NullDispatcher(
             self._cluster,
