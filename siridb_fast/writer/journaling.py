@@ -97,6 +97,7 @@ class WriterJournal:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._error = 0
+        self._is_moving = False  # it is being made anew
 
     # ---- life
 
@@ -260,7 +261,29 @@ class WriterJournal:
 
     def _on_timer(self) -> None:
         self._timer = None
+        if self._file is not None and not self._file.is_there() and not self._is_moving:
+            self._is_moving = True
+            self._loop.run_in_executor(None, self._bring_back, self._file)
         self._notify()
+
+    def _bring_back(self, file: JournalFile) -> None:
+        # In a thread: the file that somebody has deleted is made anew, with all that is in it.
+        appender = self._appender
+        if appender is None:
+            return
+        appender.hold()
+        try:
+            if file.bring_back():
+                logger.warning("%s: the journal was deleted, and is made anew", self.path)
+            else:
+                text = "%s: another file is in the place of the journal, or it was moved"
+                self._log.log(logging.ERROR, text, self.path)
+        except OSError as exc:
+            text = "%s: the journal was deleted, and cannot be made anew: %s"
+            self._log.log(logging.ERROR, text, self.path, exc.strerror)
+        finally:
+            appender.go_on()
+            self._is_moving = False
 
     def _begin_segment(self, appender: JournalAppender, log: PointLog) -> None:
         now = self._loop.time()

@@ -381,6 +381,23 @@ async def test_points_that_the_spool_does_not_take_stay_in_the_journal(
     assert len(stored) == 100
 
 
+async def test_deleted_journal_is_made_anew(
+    database: Database, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = BatchWriter(database.url, journal=path, linger=60)
+    await writer.open()
+    writer.write("a", FIRST, 0.5)
+    await writer.persisted()
+    await asyncio.to_thread(path.unlink)
+    await eventually(path.exists)
+    writer.write("a", FIRST + 1, 1.5)
+    await writer.persisted()
+    assert sum(frame.points for frame in frames_in(path)) == 2
+    assert "the journal was deleted, and is made anew" in caplog.text
+    await writer.close()
+    assert len((await stored_in(database))["a"]) == 2
+
+
 # ---- what is refused
 
 

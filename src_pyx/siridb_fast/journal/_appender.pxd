@@ -37,6 +37,8 @@ cdef class JournalAppender:
         int is_watched              # `on_event` is called after the next group
         int wants_segment           # this segment has more than one unit
         int wants_mark              # `released` is to be on disk
+        int is_held                 # nothing is to be written
+        int is_holding              # and nothing is
 
     cdef void _run(self) noexcept nogil
     cdef bint _has_records(self) noexcept nogil

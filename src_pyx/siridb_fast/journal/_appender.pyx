@@ -96,6 +96,18 @@ cdef class JournalAppender:
         if swap_flag(&self.is_pausing, 0):
             PyThread_release_lock(self.log.alarm)
 
+    def hold(self) -> None:
+        """Return once nothing is written any more, until `go_on`; from any thread but its own."""
+        publish_flag(&self.is_held, 1)
+        self.hurry()
+        with nogil:
+            while not observe_flag(&self.is_holding) and not observe_flag(&self.stopping):
+                sf_rest(SETTLING)
+
+    def go_on(self) -> None:
+        """Write again."""
+        publish_flag(&self.is_held, 0)
+
     def watch(self) -> None:
         """Have ``on_event`` called after the next group, and when it cannot be written."""
         publish_flag(&self.is_watched, 1)
@@ -148,11 +160,17 @@ cdef class JournalAppender:
     cdef void _run(self) noexcept nogil:
         cdef long begun, rest
         while True:
+            while observe_flag(&self.is_held) and not observe_flag(&self.stopping):
+                publish_flag(&self.is_holding, 1)
+                sf_rest(SETTLING)
+            publish_flag(&self.is_holding, 0)
             if not self._has_records() and not observe_flag(&self.wants_mark):
                 if observe_flag(&self.stopping):
                     return
                 publish_flag(&self.is_hurried, 0)  # there was nothing
                 self._pause(&self.log.is_waiting, -1)
+                if observe_flag(&self.is_held):
+                    continue
                 if not observe_flag(&self.is_hurried):
                     self._pause(&self.is_pausing, self.interval)
                 continue
