@@ -193,8 +193,8 @@ class WriterJournal:
         future = self._loop.create_future()
         entry = target, future
         self._waiting.append(entry)
-        appender.watch()
         appender.hurry()
+        self._wake_persisted(appender)
         try:
             await future
         finally:
@@ -211,24 +211,25 @@ class WriterJournal:
         appender = self._appender
         if appender is None:
             return
-        written = appender.bytes_written
-        done = [one for one in self._waiting if one[0] <= written]
-        self._waiting = [one for one in self._waiting if one[0] > written]
-        for _, future in done:
-            if not future.done():
-                future.set_result(None)
+        self._wake_persisted(appender)
         self._tell_error(appender.error_number)
         self._report_persisted()
         if self._waiting:
-            appender.watch()
             appender.hurry()
         self._notify()
 
+    def _wake_persisted(self, appender: JournalAppender) -> None:
+        appender.watch()  # before what is written is looked at: else news may be missed
+        written = appender.bytes_written
+        for target, future in self._waiting:
+            if target <= written and not future.done():
+                future.set_result(None)
+        self._waiting = [one for one in self._waiting if one[0] > written]
+
     def _report_persisted(self) -> None:
         log = self._coalescer.log
-        if self._on_persisted is None or log is None or self._appender is None:
+        if self._on_persisted is None or log is None:
             return
-        self._appender.watch()
         points = log.points_taken
         if points != self._persisted_points:
             self._persisted_points = points

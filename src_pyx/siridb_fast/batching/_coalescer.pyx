@@ -92,6 +92,7 @@ cdef class Coalescer:
     def close(self) -> None:
         """Refuse further points."""
         self.is_closed = True
+
     @property
     def series_count(self) -> int:
         """How many series are known; those without points may be forgotten."""
@@ -151,8 +152,7 @@ cdef class Coalescer:
 
     def take_unresolved(self) -> list:
         """Return the series whose type has to be asked for; each is given out once."""
-        unresolved = self.unresolved
-        self.unresolved = []
+        unresolved, self.unresolved = self.unresolved, []
         return unresolved
 
     def is_resolved(self, Series series not None) -> bool:
@@ -305,10 +305,9 @@ cdef class Coalescer:
 
     cdef bint reserve(self, Series series, Py_ssize_t points, Py_ssize_t text_bytes) except -1:
         # For so many samples in one piece.
-        cdef bint is_there
+        cdef bint is_there = free_slots(series) >= points
         if series.points == 0:
             series.since = self.clock()
-        is_there = free_slots(series) >= points
         if self.wait_for(text_bytes + (0 if is_there else chunk_bytes(points))):
             return True
         if not is_there:

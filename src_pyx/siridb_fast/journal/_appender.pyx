@@ -19,9 +19,7 @@ from siridb_fast.batching._point_log cimport (
     LogBlock, PointLog, free_block, observe_block, observe_count, observe_flag, observe_size,
     publish_count, publish_flag, records_of, swap_flag,
 )
-from siridb_fast.journal._frames cimport (
-    MAGIC, UNIT_BYTES, UNSUMMED, Frame, checksum, pages,
-)
+from siridb_fast.journal._frames cimport MAGIC, UNIT_BYTES, UNSUMMED, Frame, checksum, pages
 from siridb_fast.journal._system cimport (
     PyThread_acquire_lock_timed, sf_microseconds, sf_rest, sf_sync, sf_write,
 )
@@ -109,8 +107,11 @@ cdef class JournalAppender:
         publish_flag(&self.is_held, 0)
 
     def watch(self) -> None:
-        """Have ``on_event`` called after the next group, and when it cannot be written."""
-        publish_flag(&self.is_watched, 1)
+        """Have ``on_event`` called after the next group, and when it cannot be written.
+
+        What is asked after this is not missed.
+        """
+        swap_flag(&self.is_watched, 1)
 
     def release(self, uint64_t segment, *, bint is_last=False) -> None:
         """Use the place of all segments up to this one again.
@@ -290,9 +291,7 @@ cdef class JournalAppender:
         if length:
             memcpy(self.staging + sizeof(Frame), records, length)
         memset(self.staging + sizeof(Frame) + length, 0, size - sizeof(Frame) - length)
-        frame.checksum = checksum(
-            self.staging + UNSUMMED, sizeof(Frame) - UNSUMMED + length
-        )
+        frame.checksum = checksum(self.staging + UNSUMMED, sizeof(Frame) - UNSUMMED + length)
         while done < size:
             n = sf_write(self.file, self.staging + done, size - done, self.offset + done)
             if n < 0 and errno == EINTR:
@@ -308,8 +307,7 @@ cdef class JournalAppender:
         # What was written of the group may not be there.
         cdef LogBlock* block = self.log.first
         while block != NULL:
-            block.written = block.taken
-            block.points_written = block.counted
+            block.written, block.points_written = block.taken, block.counted
             block = observe_block(&block.next)
 
     cdef void _end_group(self) noexcept nogil:
@@ -321,8 +319,7 @@ cdef class JournalAppender:
             if block.written > block.taken:
                 size += block.written - block.taken
                 points += block.points_written - block.counted
-                block.taken = block.written
-                block.counted = block.points_written
+                block.taken, block.counted = block.written, block.points_written
             following = observe_block(&block.next)
             if following != NULL and block == self.log.first and (
                 block.taken == observe_size(&block.filled)
