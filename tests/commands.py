@@ -103,6 +103,8 @@ def _as_if_alone(command: list[str], variables: dict[str, str]) -> Iterator[None
             yield
         finally:
             gc.set_threshold(*threshold)
+            gc.unfreeze()
+            gc.enable()
 
 
 def _buffer() -> io.TextIOWrapper:

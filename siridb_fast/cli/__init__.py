@@ -22,7 +22,9 @@ def main() -> None:
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         print(ADVICE, file=sys.stderr)
         sys.exit(1)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of numpy; no command has matrices
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+    gc.disable()  # until a command has imported what it needs, in which there is no garbage
     from siridb_fast.cli.app import command_line
     from siridb_fast.cli.errors import guarded
 

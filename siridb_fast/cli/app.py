@@ -4,6 +4,7 @@ The list of them needs none of these modules: what each is for stands here too. 
 would take `siridb-fast --help` three tenths of a second.
 """
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -68,7 +69,10 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that was asked for, and load it in place of its summary."""
         name, summary, rest = super().resolve_command(ctx, args)
-        return name, None if summary is None else loaded(str(name)), rest
+        command = None if summary is None else loaded(str(name))
+        gc.freeze()  # what is imported stays
+        gc.enable()
+        return name, command, rest
 
 
 def command_line() -> typer.Typer:

@@ -1,13 +1,18 @@
-"""The bar of a load. What draws it is imported in a thread, once the load is under way."""
+"""The bar of a load. What draws it is imported in a thread, once the load is under way.
+
+Where nobody would see it, it is not imported.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from siridb_fast.cli.output.plain_table import may_be_terminal
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.options import LoadOptions, Progress
 from siridb_fast.loading.sources import Portion
@@ -29,6 +34,8 @@ class LoadBar:
     def __init__(self, source: FileSource) -> None:
         self._source = source
         self._bar: tuple[Bar, TaskID] | None = None
+        self._last: Progress | None = None  # that was reported
+        self._is_seen = may_be_terminal(sys.stderr)
         self._making = Thread(target=self._make, name="siridb_fast bar")
 
     def close(self) -> None:
@@ -45,18 +52,20 @@ class LoadBar:
     def watched(self, source: FileSource) -> Iterator[Portion]:
         """Yield the portions of a source, and move the bar."""
         began = time.monotonic()
-        self._make()
+        if self._is_seen:
+            self._make()
         for portion in source:
             self._move(Progress(0, source.bytes_read, 0, None, time.monotonic() - began))
             yield portion
 
     def _show(self, progress: Progress) -> None:
         # The servers have something to do from the first delivery on.
-        if progress.points and self._making.ident is None:
+        if self._is_seen and progress.points and self._making.ident is None:
             self._making.start()
         self._move(progress)
 
     def _move(self, progress: Progress) -> None:
+        self._last = progress
         if self._bar is None:
             return
         bar, task = self._bar
@@ -71,8 +80,10 @@ class LoadBar:
         )
 
     def _make(self) -> None:
-        from siridb_fast.cli.load.output import new_bar
+        from siridb_fast.cli.load.drawn_bar import new_bar
 
         bar, task = new_bar(self._source.size)
         bar.start()
         self._bar = bar, task
+        if self._last is not None:
+            self._move(self._last)  # there may be no other

@@ -1,38 +1,36 @@
-"""What a load prints: a bar while it runs, on stderr, and a summary when it ends.
+"""What a load prints when it ends: what was delivered, or would be.
 
 Knows nothing of how points are read or sent.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-from rich.text import Text
 
 from siridb_fast.cli.errors import shown, warn
 from siridb_fast.cli.load.dialects import dialect_lines
+from siridb_fast.cli.output.plain_table import plain_table
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.delivery.report import Report
 from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.survey import Survey
 
-__all__ = ["new_bar", "print_dialects", "print_report", "print_survey"]
+__all__ = [
+    "Figures",
+    "print_dialects",
+    "print_figures",
+    "print_report",
+    "print_survey",
+    "unless_0",
+    "warn_of_left_out",
+]
 
 SHOWN_TYPES = {"float": "floats", "integer": "integers", "string": "texts"}
 SHOWN_SERIES = 10
@@ -40,33 +38,6 @@ SHOWN_BAD_LINES = 3
 PLAUSIBLE = np.datetime64("1990-01-01"), np.timedelta64(366, "D")  # from then to a year from now
 
 Figures: TypeAlias = list[tuple[str, int | str]]
-
-
-class Amount(ProgressColumn):
-    """Points, bytes and rates."""
-
-    def render(self, task: Task) -> Text:
-        """Return what stands behind the bar."""
-        seconds = task.fields["seconds"]
-        points = task.fields["points"]
-        rate = points / seconds if seconds else 0.0
-        return Text(f"{points:,} points  {rate / 1e6:.2f} M/s  {decimal(task.fields['bytes'])}")
-
-
-def new_bar(total: int) -> tuple[Progress, TaskID]:
-    """Return a bar of so many bytes that is shown if stderr is a terminal, and its only task."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.percentage:>3.0f} %"),
-        BarColumn(),
-        Amount(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[bad_lines]}", style="yellow"),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    task = bar.add_task("", total=max(1, total), points=0, bytes=0, seconds=0.0, bad_lines="")
-    return bar, task
 
 
 def print_report(report: Report, source: FileSource) -> None:
@@ -168,12 +139,26 @@ def _are_plausible(limits: tuple[np.datetime64, np.datetime64]) -> bool:
 
 def print_figures(title: str, figures: Figures) -> None:
     """Print a table of two columns, names and figures."""
+    rows = [
+        (name, shown(value if isinstance(value, str) else f"{value:,}")) for name, value in figures
+    ]
+    text = plain_table(title, rows, sys.stdout)
+    if text is None:
+        _draw(title, rows)
+    else:
+        sys.stdout.write(text)
+
+
+def _draw(title: str, rows: list[tuple[str, str]]) -> None:
+    from rich.console import Console  # slow; imported only where it is needed
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=title, show_header=False, title_justify="left")
     table.add_column()
     table.add_column(justify="right", overflow="fold")
-    for name, value in figures:
-        text = value if isinstance(value, str) else f"{value:,}"
-        table.add_row(name, Text(shown(text)))
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))
     Console().print(table)
 
 
