@@ -3,19 +3,23 @@
 Knows nothing of what the commands ask there. Rule: no message has the password of a URL.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from siridb_fast.cli.errors import UsageFault, reason_of, warn
-from siridb_fast.client.client import SiriDBClient
 from siridb_fast.connection.config import Config, parse_url
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.hosts import Host
 from siridb_fast.connection.open import open_connection
 from siridb_fast.errors import ConfigError, ConnectionLost, SiriDBError
 from siridb_fast.query.run import run_query
+
+if TYPE_CHECKING:
+    from siridb_fast.client.client import SiriDBClient
 
 __all__ = [
     "ANSWER_TIMEOUT",
@@ -61,6 +65,8 @@ async def connected(target: Target) -> AsyncIterator[SiriDBClient]:
     Raises:
         SiriDBError: No server lets us in; says of each why.
     """
+    from siridb_fast.client.client import SiriDBClient  # a load has no use for it
+
     client = SiriDBClient.from_url(target.url)
     try:
         results = await client.connect(target.connect_timeout)

@@ -29,7 +29,6 @@ from siridb_fast.delivery.stats import Stats
 from siridb_fast.errors import ConnectionLost, WriterClosedError
 from siridb_fast.loading.options import LoadKeywords
 from siridb_fast.query.paging import PointArrays
-from siridb_fast.writer.config_file import read_config
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 from siridb_fast.writer.writer import BatchWriter
 
@@ -263,6 +262,8 @@ class BlockingWriter(Unpicklable):
         **options: Unpack[WriterKeywords],
     ) -> Self:
         """Make an open writer of a TOML file; see `BatchWriter.from_config`."""
+        from siridb_fast.writer.config_file import read_config  # few need it, and TOML
+
         config = read_config(path, options)
         return cls(config.target, handle_sigterm=handle_sigterm, **config.options)
 

@@ -13,7 +13,6 @@ from typing import Literal
 
 from siridb_fast.errors import FileError
 from siridb_fast.files.lake_tables import refuse_lake_tables
-from siridb_fast.files.zipped import in_archive, the_member
 
 __all__ = [
     "COMPRESSIONS",
@@ -106,6 +105,8 @@ def file_format(path: Path, said: Format | None = None) -> str | None:
     codec = compression(path)
     inner = path if codec is None else path.with_suffix("")
     if codec == "zip" and not inner.suffix and path.is_file():
+        from siridb_fast.files.zipped import in_archive, the_member  # of few files
+
         with in_archive(path) as archive:
             inner = Path(the_member(archive, path).filename)
     kind = FORMATS.get(inner.suffix.lower())

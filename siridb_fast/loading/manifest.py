@@ -7,7 +7,7 @@ loops.
 
 from __future__ import annotations
 
-import secrets
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -67,7 +67,7 @@ class Manifest:
         self._job = job
         self._database = database
         self._attempt = Attempt.NOTED
-        self._owner = secrets.token_hex(8)  # of attempts anew
+        self._owner = os.urandom(8).hex()  # of attempts anew
         self._versions: dict[str, FileVersion] = {}  # by file: as it was before it was opened
         self._claimed: dict[str, tuple[Any, ...]] = {}  # by file: what is not written down yet
         self._known_before: dict[str, Entry] = {}  # of those of them that have grown

@@ -27,7 +27,6 @@ from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from siridb_fast.writer.closing import deliver_last, stop_engine
 from siridb_fast.writer.column_intake import ColumnIntake
-from siridb_fast.writer.config_file import read_config
 from siridb_fast.writer.leaving import Leaver, begin_leaving, drop_points, warn_of_dropped
 from siridb_fast.writer.lifecycle import NOT_YET_OPEN, State
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
@@ -128,6 +127,8 @@ class BatchWriter(Unpicklable, PointIntake):
         Raises:
             ConfigError: Names the file, the key and what was expected.
         """
+        from siridb_fast.writer.config_file import read_config  # few need it, and TOML
+
         config = read_config(path, options)
         return cls(config.target, **config.options)
 

@@ -30,10 +30,10 @@ from siridb_fast.cli.load.options import (
 from siridb_fast.cli.load.reading import reads_files
 from siridb_fast.cli.load.streams import is_stream, streams_as_files
 from siridb_fast.cli.options import MaxRateOption, TimeoutOption, UrlOption
-from siridb_fast.client.client import SiriDBClient
 from siridb_fast.concurrency.loops import run
+from siridb_fast.connection.cluster import Cluster
 from siridb_fast.delivery.report import Report
-from siridb_fast.errors import DeliveryError, SiriDBError, UserAuthError
+from siridb_fast.errors import DeliveryError, SiriDBError
 from siridb_fast.files.open import find_files
 from siridb_fast.loading.database_id import DatabaseId
 from siridb_fast.loading.file_locks import FileLocks
@@ -41,6 +41,7 @@ from siridb_fast.loading.file_source import FileSource
 from siridb_fast.loading.loader import Loader
 from siridb_fast.loading.options import LoadKeywords, LoadOptions
 from siridb_fast.loading.resume import KnownFiles, Start
+from siridb_fast.query.server_queries import ServerQueries
 
 __all__ = ["load"]
 
@@ -155,16 +156,13 @@ def _load(
 
 async def _servers_of(target: Target) -> list[str]:
     # That tell the database from another one of its name.
-    client = SiriDBClient.from_config(target.config)
-    await client.open(target.connect_timeout)
+    cluster = Cluster(target.config)
     try:
-        answer = await client.query("list servers uuid")
-    except UserAuthError:
-        return []
+        await cluster.open(target.connect_timeout)
+        return await ServerQueries(cluster).servers()
     finally:
-        client.close()
-        await client.wait_closed()
-    return [uuid for (uuid,) in answer["servers"]]
+        cluster.close()
+        await cluster.wait_closed()
 
 
 def _print_report(report: Report, source: FileSource) -> None:

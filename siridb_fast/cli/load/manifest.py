@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 from siridb_fast.cli.connect import Target
-from siridb_fast.client.note_series import NoteSeries
 from siridb_fast.loading.database_id import DatabaseId
-from siridb_fast.loading.database_manifest import DatabaseManifest
 from siridb_fast.loading.manifest import Manifest
 from siridb_fast.loading.manifest_file import default_path
 from siridb_fast.loading.notes import Notes, job_key
@@ -41,5 +38,10 @@ def open_manifest(
     if place != IN_DATABASE:
         path = default_path() if place is None else Path(place)
         return Manifest(path, job, database)
+    import socket
+
+    from siridb_fast.client.note_series import NoteSeries
+    from siridb_fast.loading.database_manifest import DatabaseManifest
+
     store = NoteSeries(target.config, target.connect_timeout)
     return DatabaseManifest(store, job, f"process {os.getpid()} on {socket.gethostname()}")

@@ -10,7 +10,6 @@ import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
-from zoneinfo import ZoneInfo
 
 from siridb_fast.errors import ConfigError
 from siridb_fast.files.csv.dialect import Fold
@@ -114,6 +113,8 @@ class CsvGiven:
             known = ", ".join(map(repr, get_args(Fold)))
             raise ConfigError(f"fold is one of {known}, got {self.fold!r}")
         if self.time_zone is not None:
+            from zoneinfo import ZoneInfo  # of few files
+
             try:
                 ZoneInfo(self.time_zone)
             except (LookupError, OSError, TypeError, ValueError):
