@@ -80,16 +80,16 @@ class Manifest:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._base = connect_to(path)
             try:
-                prepare(self._base, path)
+                with self._base:  # one transaction, for each waits for the disk
+                    self._base.execute("BEGIN IMMEDIATE")
+                    prepare(self._base, path)
+                    noted = find_database(self._base, database)
                 self._opened = path.stat()
             except BaseException:
                 self._base.close()
                 raise
         except (sqlite3.Error, OSError) as exc:
             raise unwritable(path, exc) from None
-        with self._transaction():
-            self._base.execute("BEGIN IMMEDIATE")
-            noted = find_database(self._base, database)
         self._id, self._unsure = noted.id, noted.unsure
 
     def __enter__(self) -> Self:

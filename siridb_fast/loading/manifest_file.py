@@ -69,21 +69,19 @@ def connect_to(path: Path) -> sqlite3.Connection:
 
 
 def prepare(base: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new file, or bring those of an earlier one up to date.
+    """Make the tables of a new file, or bring earlier ones up to date; in a transaction.
 
     Raises:
         FileError: It has others.
         sqlite3.Error: It cannot be written.
     """
-    with base:
-        base.execute("BEGIN IMMEDIATE")
-        if base.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-            for statement in SCHEMA.split(";"):
-                base.execute(statement)
-            base.execute(f"PRAGMA user_version = {VERSION}")
-        if _version_of(base) == WITHOUT_CHECKSUM:
-            base.execute("ALTER TABLE files ADD COLUMN checksum INTEGER")
-            base.execute(f"PRAGMA user_version = {VERSION}")
+    if base.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+        for statement in SCHEMA.split(";"):
+            base.execute(statement)
+        base.execute(f"PRAGMA user_version = {VERSION}")
+    if _version_of(base) == WITHOUT_CHECKSUM:
+        base.execute("ALTER TABLE files ADD COLUMN checksum INTEGER")
+        base.execute(f"PRAGMA user_version = {VERSION}")
     version = _version_of(base)
     if version == VERSION:
         return

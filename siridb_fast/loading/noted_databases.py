@@ -41,7 +41,7 @@ def find_database(base: sqlite3.Connection, database: DatabaseId) -> NotedDataba
         known = DatabaseId(database.name, hosts, frozenset(its_servers.split()))
         sameness = database.compared(known)
         if sameness is Sameness.SAME:
-            if servers:
+            if servers and (hosts, its_servers) != (database.hosts, servers):
                 base.execute(
                     "UPDATE databases SET hosts = ?, servers = ? WHERE id = ?",
                     (database.hosts, servers, key),

@@ -17,6 +17,7 @@ from siridb_fast.cli.errors import ExitCode, UsageFault, note, reason_of, warn
 from siridb_fast.cli.load.allocators import keep_memory_small
 from siridb_fast.cli.load.bar import LoadBar
 from siridb_fast.cli.load.dialects import dialect_lines
+from siridb_fast.cli.load.import_ahead import import_ahead
 from siridb_fast.cli.load.manifest import open_manifest
 from siridb_fast.cli.load.options import (
     CompareOption,
@@ -105,6 +106,7 @@ def _load(
     paths: list[str], options: LoadOptions, target: Target, start: Start, manifest: str | None
 ) -> None:
     files = find_files(paths, options.format)
+    import_ahead(files[0], options.format)
     with ExitStack() as stack:
         config = target.config
         database = DatabaseId.of(config.dbname, config.hosts, run(_servers_of(target)))
