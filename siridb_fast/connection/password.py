@@ -10,7 +10,6 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 from siridb_fast.errors import AuthenticationError, ConfigError
@@ -36,6 +35,8 @@ class PasswordFile:
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> str:
+        from pathlib import Path  # few have such a file
+
         path = Path(self.path)
         try:
             if path.exists() and not path.is_file():  # a pipe may be waited for, and is read once

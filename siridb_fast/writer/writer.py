@@ -21,7 +21,6 @@ from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.concurrency.process_end import before_end
 from siridb_fast.connection.config import Target, config_of, describe
 from siridb_fast.delivery.report import Delivery, Report
-from siridb_fast.delivery.stats import Stats
 from siridb_fast.errors import BufferFullError, ConfigError, WriterClosedError
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
@@ -32,6 +31,7 @@ from siridb_fast.writer.lifecycle import NOT_YET_OPEN, State
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
 if TYPE_CHECKING:
+    from siridb_fast.delivery.stats import Stats
     from siridb_fast.writer.engine import Engine
 
 __all__ = ["BatchWriter"]
