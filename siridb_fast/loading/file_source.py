@@ -203,6 +203,7 @@ class FileSource:
             )
         if not row and table.dialect is not None and not table.dialect.is_plain:
             _read_through(table)
+        total = len(passes) * (table.rows or 0)  # 0: unknown, so each waits for the one behind it
         portion: FilePortion | None = None
         for current, batch in self._read(table, passes, row):
             for rows in _cut(batch, started - row):
@@ -211,6 +212,9 @@ class FileSource:
                 maybe_stored = row < started
                 portion = FilePortion(file, table, rows, current, row, maybe_stored, progress)
                 row += rows.num_rows
+                if row < total:
+                    yield portion
+                    portion = None
         if portion is None:
             last = passes[-1]
             no_rows = _no_rows(table, last.columns)
