@@ -22,6 +22,15 @@ with contextlib.redirect_stdout(open(os.devnull, "w")), contextlib.suppress(Syst
 import numpy
 print(len(os.listdir("/proc/self/task")), gc.isenabled())
 """
+AHEAD = """
+import pathlib, sys, threading
+from siridb_fast.cli.load.import_ahead import import_ahead
+import_ahead(pathlib.Path(sys.argv[1]), None)
+for thread in threading.enumerate():
+    if thread is not threading.main_thread(): thread.join()
+names = ("writer.engine", "files.parquet")
+print([name for name in names if f"siridb_fast.{name}" in sys.modules])
+"""
 
 
 @pytest.fixture
@@ -44,6 +53,16 @@ def test_numpy_starts_no_threads_and_a_command_collects_garbage() -> None:
     script = [sys.executable, "-c", PING_HELP]
     done = subprocess.run(script, env=variables, capture_output=True, text=True, check=True)
     assert done.stdout == "1 True\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "imported"),
+    [("a.parquet", ["writer.engine", "files.parquet"]), ("a.csv", ["writer.engine"])],
+)
+def test_what_a_load_needs_is_imported_ahead(name: str, imported: list[str]) -> None:
+    script = [sys.executable, "-c", AHEAD, name]
+    done = subprocess.run(script, env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout == f"{imported}\n"
 
 
 def test_load_without_a_terminal_draws_nothing(database: Database, path: Path) -> None:
