@@ -15,6 +15,7 @@ from siridb_fast.files._time_texts import Status
 from siridb_fast.files.arrow_schema import one_array
 from siridb_fast.files.base import ReadOptions
 from siridb_fast.files.csv.dialect import Dialect, TimeFormat
+from siridb_fast.files.csv.guess_numbers import are_plain
 from siridb_fast.files.csv.numbers import plain_numbers, without_nulls
 from siridb_fast.files.csv.times import TimeKind, joined_texts, statuses_of, time_kind
 from siridb_fast.files.csv.values import ARROW_TYPES, TIMES, decide_type
@@ -55,7 +56,9 @@ class CsvColumns:
 
     def settle(self, table: pa.Table) -> None:
         """Find the kinds, by the first rows as texts."""
-        self.kinds = {name: self._kind(name, table) for name in self.names}
+        rows = table.slice(0, 1).to_pylist()
+        first = rows[0] if rows else {}
+        self.kinds = {name: self._kind(name, table, first.get(name)) for name in self.names}
         self.schema = pa.schema(
             (name, NAMES_TYPE if name in self.options.names else ARROW_TYPES[kind])
             for name, kind in self.kinds.items()
@@ -97,7 +100,7 @@ class CsvColumns:
         wanted = {*parts, *self.names}
         return [name for name in self.dialect.names if name and name in wanted]
 
-    def _kind(self, name: str, table: pa.Table) -> str:
+    def _kind(self, name: str, table: pa.Table, first: str | None) -> str:
         given, dialect = self.options.types.get(name), self.dialect
         if name in self.options.names:
             return "string"
@@ -108,8 +111,16 @@ class CsvColumns:
             return "string"  # whoever knows the series tells them apart
         if given is not None or kind in ("bool", "string"):
             return str(kind)
+        if first is not None and self._is_surely_number(first):
+            return "float"
         texts = without_nulls(one_array(table, name), dialect)
         return decide_type(plain_numbers(texts, dialect))
+
+    def _is_surely_number(self, text: str) -> bool:
+        # Then its column is of floats; that is seen at once where there are thousands of them.
+        dialect = self.dialect
+        is_plain = (dialect.decimal, dialect.thousands) == (".", None)
+        return is_plain and text not in dialect.nulls and are_plain([text])
 
     def _kind_of_time(self, texts: pa.Array, time: TimeFormat) -> TimeKind:
         if time is self.dialect.time:

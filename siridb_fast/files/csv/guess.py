@@ -7,7 +7,7 @@ that chooses: nothing is guessed without being shown. Pure; needs neither pyarro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from siridb_fast.files.csv.guess_columns import (
     is_of_numbers,
 )
 from siridb_fast.files.csv.guess_mixed import is_mixed
-from siridb_fast.files.csv.guess_numbers import Cell, is_number, settle_numbers
+from siridb_fast.files.csv.guess_numbers import Cell, are_plain, is_number, settle_numbers
 from siridb_fast.files.csv.guess_text import (
     Row,
     columns_of,
@@ -82,9 +82,7 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
     columns = _columns(layout, given)
     plain = {name: cells for name, cells in columns.items() if name not in given.names}
     nulls = csv.nulls or guess_nulls(_without(plain, given))
-    cells = {
-        name: [cell for cell in cells if cell.text not in nulls] for name, cells in plain.items()
-    }
+    cells = {name: _without_nulls(cells, nulls) for name, cells in plain.items()}
     time = settle_time(_maybe_times(cells, given), given.time_columns, csv, given.unit, file)
     numbers = _numbers(cells, given, time)
     reading = settle_numbers(numbers, csv, delimiter, file)
@@ -151,6 +149,10 @@ def _columns(layout: Layout, given: ReadOptions) -> dict[str, list[Cell]]:
     }
 
 
+def _without_nulls(cells: list[Cell], nulls: Collection[str]) -> list[Cell]:
+    return [cell for cell in cells if cell.text not in nulls] if nulls else cells
+
+
 def _without(cells: Mapping[str, list[Cell]], given: ReadOptions) -> dict[str, list[Cell]]:
     return {name: cells[name] for name in cells if given.types.get(name) != "string"}
 
@@ -172,7 +174,10 @@ def _numbers(
         if name in times or name in given.time_columns or kind in ("string", "time", "bool"):
             continue
         if kind is not None or is_of_numbers(column):
-            found[name] = [cell for cell in column if is_number(cell.text)]
+            are_numbers = are_plain([cell.text for cell in column])
+            found[name] = (
+                column if are_numbers else [cell for cell in column if is_number(cell.text)]
+            )
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from siridb_fast.errors import FileError
 from siridb_fast.files.csv.given import CsvGiven
 from siridb_fast.files.csv.guess_mixed import NO_STATES
-from siridb_fast.files.csv.guess_numbers import Cell, is_number
+from siridb_fast.files.csv.guess_numbers import Cell, are_plain, is_number
 from siridb_fast.files.csv.guess_text import VALUE, Row, columns_of
 
 __all__ = ["NULLS", "Layout", "cells_of", "find_layout", "guess_nulls", "is_of_numbers", "unique"]
@@ -81,8 +81,10 @@ def find_layout(
     count = columns_of(rows[-SAMPLE_ROWS:])
     if rows and rows[0].fields[:1] == [LOGGER] and not given.says_layout:
         return _layout_of_logger(rows, count, file)
-    first = _first_of_data(rows, count)
-    header = _header_of(rows, first, count, given)
+    lower = _lower(rows, count)
+    of_values = _columns_of_values(lower, count)
+    first = _first_of_data(rows, lower, of_values, count)
+    header = _header_of(rows, first, of_values, count, given)
     skip = given.skip_rows or 0
     if header is None:
         named = _named_in_comment(comments, count, rows)
@@ -107,14 +109,14 @@ def _layout_of_logger(rows: Sequence[Row], count: int, file: str) -> Layout:
 
 def cells_of(layout: Layout, index: int, nulls: Collection[str]) -> list[Cell]:
     """Return the fields of one column that are not missing."""
-    return [
+    there = [
         Cell(text, row.line)
         for row in layout.body
-        if index < len(row.fields)
-        and (text := row.fields[index])
-        and text not in nulls
-        and text.lower() not in NULLS
+        if index < len(row.fields) and (text := row.fields[index]) and text not in nulls
     ]
+    if are_plain([cell.text for cell in there]):
+        return there
+    return [cell for cell in there if cell.text.lower() not in NULLS]
 
 
 def is_of_numbers(cells: Sequence[Cell]) -> bool:
@@ -128,6 +130,8 @@ def guess_nulls(columns: Mapping[str, Sequence[Cell]]) -> tuple[str, ...]:
     """Return what stands for a missing value in columns that have numbers and else only that."""
     found: dict[str, None] = {}
     for cells in columns.values():
+        if are_plain([cell.text for cell in cells]):
+            continue
         others = {cell.text for cell in cells if not is_number(cell.text)}
         is_mixed = others and len(others) < len({cell.text for cell in cells})
         words = {text.lower() for text in others}
@@ -151,10 +155,10 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _first_of_data(rows: Sequence[Row], count: int) -> int:
+def _first_of_data(
+    rows: Sequence[Row], lower: Sequence[Row], of_values: Sequence[int], count: int
+) -> int:
     # Return the first of the rows down to the last that have values where those below have.
-    lower = _lower(rows, count)
-    of_values = _columns_of_values(lower, count)
     if not of_values:
         return min(1, len(rows))
     of_dates = [
@@ -184,7 +188,10 @@ def _has_any(row: Row, of_values: Sequence[int]) -> bool:
 
 
 def _is_of_values(rows: Sequence[Row], index: int) -> bool:
-    texts = [row.fields[index] for row in rows if not _is_null(row.fields[index])]
+    texts = [row.fields[index] for row in rows]
+    if are_plain(texts):
+        return True
+    texts = [text for text in texts if not _is_null(text)]
     return bool(texts) and 2 * sum(map(_is_value, texts)) > len(texts)
 
 
@@ -204,11 +211,12 @@ def _is_null(text: str) -> bool:
     return text.lower() in NULLS or text.lower() in GUESSED_NULLS
 
 
-def _header_of(rows: Sequence[Row], first: int, count: int, given: CsvGiven) -> int | None:
+def _header_of(
+    rows: Sequence[Row], first: int, of_values: Sequence[int], count: int, given: CsvGiven
+) -> int | None:
     # Return the row of the names; None if there is none.
     if given.header is not None or given.skip_rows is not None:
         return _header_as_said(rows, first, given)
-    of_values = _columns_of_values(_lower(rows, count), count)
     above = [
         n
         for n in range(first)

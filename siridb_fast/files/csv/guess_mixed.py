@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from siridb_fast.files.csv.guess_numbers import Cell, is_number
+from siridb_fast.files.csv.guess_numbers import Cell, are_plain, is_number
 
 __all__ = ["NO_STATES", "is_mixed"]
 
@@ -21,6 +21,8 @@ def is_mixed(column: Sequence[Cell], keys: Sequence[Sequence[Cell]]) -> bool:
         column: Its fields that are not missing.
         keys: Those of the columns that name the series.
     """
+    if are_plain([cell.text for cell in column]):
+        return False
     named = [{cell.line: cell.text for cell in key} for key in keys]
     kinds: dict[tuple[str | None, ...], set[bool]] = {}
     for cell in column:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from siridb_fast.errors import FileError
 from siridb_fast.files.csv.given import CsvGiven
+from siridb_fast.files.csv.guess_numbers import are_plain
 
 __all__ = ["Row", "columns_of", "decoded", "guess_comment", "guess_delimiter", "rows_of"]
 
@@ -167,7 +168,8 @@ def _score(text: str, delimiter: str, comment: str | None) -> float:
     alike = [row for row in rows if len(row.fields) == count]
     body = alike[1:] or alike
     fields = [field for row in body for field in row.fields if field]
-    values = sum(VALUE.fullmatch(field) is not None for field in fields)
+    are_values = are_plain(fields)
+    values = len(fields) if are_values else sum(map(bool, map(VALUE.fullmatch, fields)))
     share = values / len(fields) if fields else 0.0
     has_header = len(rows[0].fields) == count
     score = len(alike) / len(rows) + share + 0.5 * has_header
