@@ -30,6 +30,7 @@ __all__ = [
     "missing_values",
     "mixed_points",
     "require_cast",
+    "rows_of_columns",
 ]
 
 PLAIN_TYPES = {np.dtype(np.float64): "float", np.dtype(np.int64): "integer"}
@@ -43,7 +44,8 @@ class MixedRows:
 
     Timestamps are int64 in the database's precision; values int64, float64 or a list of bytes, of
     ``type`` "integer", "float" or "string". ``rows`` says where each point was in what the
-    caller gave; None: they are all that the caller gave from ``first_row`` on.
+    caller gave; None: they are all that the caller gave from ``first_row`` on. With a ``cycle``
+    the caller's rows begin anew after so many of these, as in columns one behind the other.
     """
 
     names: Sequence[str]
@@ -54,6 +56,7 @@ class MixedRows:
     rows: NumpyArray | None = None
     column: str | None = None  # of a frame, that the values are of
     first_row: int = 0
+    cycle: int | None = None
 
     def __len__(self) -> int:
         return len(self.timestamps)
@@ -67,7 +70,8 @@ class MixedRows:
 
     def row(self, index: int) -> int:
         """Return which row of the caller's this point was."""
-        return self.first_row + index if self.rows is None else int(self.rows[index])
+        row = self.first_row + index if self.rows is None else int(self.rows[index])
+        return row if self.cycle is None else row % self.cycle
 
     def slices(self, rows: int) -> Iterator[MixedRows]:
         """Yield the same in slices of so many rows; the names of each are those of all."""
@@ -95,6 +99,7 @@ class SeriesRows:
     indices: NumpyArray | None  # where each row went; None: nowhere else
     rows: NumpyArray | None  # as those of `MixedRows`
     first_row: int = 0
+    cycle: int | None = None
 
     def __len__(self) -> int:
         return len(self.timestamps)
@@ -111,7 +116,8 @@ class SeriesRows:
     def row(self, index: int) -> int:
         """Return which row of the caller's the point at this index was."""
         row = index if self.indices is None else int(np.flatnonzero(self.indices == index)[0])
-        return self.first_row + row if self.rows is None else int(self.rows[row])
+        row = self.first_row + row if self.rows is None else int(self.rows[row])
+        return row if self.cycle is None else row % self.cycle
 
 
 def mixed_points(
@@ -160,6 +166,27 @@ def mixed_points(
     return MixedRows(names, codes, plain_timestamps, plain_values, column.type, rows)
 
 
+def rows_of_columns(
+    names: Sequence[str], timestamps: NumpyArray, values: NumpyArray
+) -> MixedRows:
+    """Return the points of columns of floats that share their timestamps, one behind the other.
+
+    Args:
+        names: Of the series, k of them.
+        timestamps: Shape (n,), which `are_plain`.
+        values: float64, shape (k, n).
+    """
+    columns, rows = values.shape
+    return MixedRows(
+        names,
+        np.repeat(np.arange(columns, dtype=np.int32), rows),
+        np.tile(timestamps, columns),
+        values.ravel(),
+        "float",
+        cycle=rows,
+    )
+
+
 def are_plain(timestamps: NumpyArray, rules: ColumnRules) -> bool:
     """Tell whether timestamps can be sent just as they lie in memory."""
     if timestamps.dtype != np.int64 or not timestamps.flags.c_contiguous:
@@ -183,7 +210,15 @@ def group_rows(mixed: MixedRows) -> SeriesRows:
         else:
             values = scatter(values.view(np.int64), indices).view(values.dtype)
     return SeriesRows(
-        names, stops, timestamps, values, mixed.type, indices, mixed.rows, mixed.first_row
+        names,
+        stops,
+        timestamps,
+        values,
+        mixed.type,
+        indices,
+        mixed.rows,
+        mixed.first_row,
+        mixed.cycle,
     )
 
 

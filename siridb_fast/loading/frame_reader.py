@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.columns.column import plain_column, point_column, raw_series_name
-from siridb_fast.columns.rows import PLAIN_TYPES, MixedRows, are_plain, has_nan, mixed_points
+from siridb_fast.columns.rows import (
+    PLAIN_TYPES,
+    MixedRows,
+    are_plain,
+    has_nan,
+    mixed_points,
+    rows_of_columns,
+)
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import ColumnError
@@ -26,6 +34,7 @@ from siridb_fast.loading.frames.typed import typed_cells
 from siridb_fast.loading.odd_columns import refuse_odd_columns
 from siridb_fast.loading.options import LoadOptions
 from siridb_fast.loading.series_names import SeriesNames, combine_labels
+from siridb_fast.loading.short_columns import whole_columns
 
 if TYPE_CHECKING:
     from siridb_fast.loading.series_kinds import SeriesKinds
@@ -111,13 +120,14 @@ class FrameReader:
             mixed = self._mixed(frame, roles, keys, timed)
             cells -= unnamed * columns_of_row
             return FramePoints(len(frame), [], mixed, cells - sum(map(len, mixed)), unnamed)
+        mixed, roles = self._short(frame, roles, timed)
         columns = []
         for name, values in _values(frame, roles).items():
             series = self._name_of(roles, name)
             columns.append(self._column(series, name, values, timed))
-        points = sum(points for _, points in columns)
+        points = sum(points for _, points in columns) + sum(map(len, mixed))
         written = [column for column, there in columns if there]
-        return FramePoints(len(frame), written, [], cells - points)
+        return FramePoints(len(frame), written, mixed, cells - points)
 
     def read_series(self, columns: Sequence[tuple[Any, Cells, Cells]]) -> FramePoints:
         """Return the points of some series: of each the name, timestamps and values.
@@ -205,6 +215,20 @@ class FrameReader:
         return is_integer or times.dtype == np.dtype(f"M8[{unit}]")
 
     # ---- wide
+
+    def _short(
+        self, frame: Frame, roles: ColumnRoles, timed: _Timed
+    ) -> tuple[list[MixedRows], ColumnRoles]:
+        # Of many short columns those that are whole, and what is left.
+        if timed.rows is not None or roles.types:
+            return [], roles
+        found = whole_columns(frame, roles.values)
+        if found is None or not len(found[1]):
+            return [], roles
+        are_whole, floats = found
+        names = [self._name_of(roles, name) for name in compress(roles.values, are_whole)]
+        left = replace(roles, values=tuple(compress(roles.values, ~are_whole)))
+        return [rows_of_columns(names, timed.timestamps, floats)], left
 
     def _column(
         self, series: str, name: str, cells: Cells, timed: _Timed

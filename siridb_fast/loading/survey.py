@@ -5,11 +5,12 @@ Knows nothing of servers and of how points are read: it is given the points, por
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from siridb_fast.columns.rows import MixedRows
 from siridb_fast.loading.frame_reader import FramePoints
 
 __all__ = ["Survey"]
@@ -55,11 +56,10 @@ class Survey:
                 first = slice(SHOWN_POINTS)
                 self._keep(column.name, timestamps[first].tolist(), list(values[first]))
         for mixed in points.mixed:
-            first = slice(SHOWN_ROWS)
-            rows = zip(mixed.codes[first].tolist(), mixed.timestamps[first].tolist(), strict=True)
-            for (code, timestamp), value in zip(rows, mixed.values[first], strict=True):
-                if self._has_room(mixed.names[code]):
-                    self._keep(mixed.names[code], [timestamp], [value])
+            for index in _first_of(mixed):
+                name = mixed.names[mixed.codes[index]]
+                if self._has_room(name):
+                    self._keep(name, [int(mixed.timestamps[index])], [mixed.values[index]])
 
     def _has_room(self, series: str) -> bool:
         if series in self.points_of:
@@ -77,6 +77,15 @@ class Survey:
             low, high = int(timestamps.min()), int(timestamps.max())
             self.first = low if self.first is None else min(self.first, low)
             self.last = high if self.last is None else max(self.last, high)
+
+
+def _first_of(mixed: MixedRows) -> Iterator[int]:
+    # The rows that are looked through.
+    if mixed.cycle is None:
+        yield from range(min(SHOWN_ROWS, len(mixed)))
+        return
+    for start in range(0, min(len(mixed), SHOWN_SERIES * mixed.cycle), mixed.cycle):
+        yield from range(start, start + min(SHOWN_POINTS, mixed.cycle))
 
 
 def _shown_value(value: Any) -> str:

@@ -44,6 +44,7 @@ __all__ = [
 LEAST_ROWS = 65_536  # of a frame that is made of the smaller batches of a stream
 TUPLE = re.compile(r"\('.*\)")
 READ_AHEAD = 2  # batches of a dataset
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
 UNITS_OF_DATES = {"date32[day]": "D", "date64[ms]": "ms"}
 
 
@@ -149,6 +150,19 @@ class ArrowFrame:
         """Return a column."""
         column = self._table.column(self._positions[name])
         return arrow_cells(name, column, is_exact=is_exact)
+
+    def floats(self, names: Sequence[str]) -> NumpyArray | None:
+        """Return columns that are floats all at once."""
+        pa = _pyarrow()
+        batches = self._table.select([self._positions[name] for name in names]).to_batches()
+        if len(batches) != 1 or {*batches[0].schema.types} != {pa.float64()}:
+            return None
+        try:
+            tensor = batches[0].to_tensor(null_to_nan=True, row_major=False)
+        except (AttributeError, TypeError):  # an early version
+            return None
+        floats: NumpyArray = tensor.to_numpy().T
+        return floats
 
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""

@@ -93,6 +93,12 @@ class Frame(Protocol):
             ColumnError: It is of a type that is neither a number nor a time nor text.
         """
 
+    def floats(self, names: Sequence[str]) -> NumpyArray | None:
+        """Return columns as float64 of shape (len(names), n), NaN where something is missing.
+
+        None where not all of them are so in memory, or it is not known how to do that at once.
+        """
+
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""
 
@@ -146,6 +152,10 @@ class ArrayFrame:
         if isinstance(array, np.ma.MaskedArray):
             return Cells(array.data, np.ma.getmaskarray(array))
         return Cells(array)
+
+    def floats(self, names: Sequence[str]) -> NumpyArray | None:
+        """Return nothing: columns come one by one."""
+        return None
 
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""

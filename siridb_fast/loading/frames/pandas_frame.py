@@ -78,6 +78,10 @@ class PandasFrame:
             return Cells(column.to_numpy())
         return _extension_cells(column)
 
+    def floats(self, names: Sequence[str]) -> NumpyArray | None:
+        """Return nothing: columns come one by one."""
+        return None
+
     def coded(self, name: str) -> Coded:
         """Return a column as labels."""
         column = self._column(name)
