@@ -3,7 +3,7 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 cdef enum:
@@ -79,15 +79,37 @@ cdef class TextNumbers:
 
 
 cdef uint64_t _hash(const char* text, Py_ssize_t size) noexcept nogil:
-    # Eight bytes at a time; each step mixes all bits of what came before.
-    cdef uint64_t hash = <uint64_t>size * ODD, word
-    while size >= 8:
-        memcpy(&word, text, 8)
-        hash = (hash ^ word) * MIX
-        hash ^= hash >> 32
+    # Eight bytes at a time, the last ones perhaps once more; each step mixes all bits of what came
+    # before. Copies are of fixed sizes, which compilers turn into loads.
+    cdef uint64_t hash = <uint64_t>size * ODD
+    cdef const char* end = text + size
+    if size < 8:
+        return _mixed(hash, _short_word(text, size))
+    while end - text > 8:
+        hash = _mixed(hash, _word(text))
         text += 8
-        size -= 8
-    word = 0
-    memcpy(&word, text, size)
+    return _mixed(hash, _word(end - 8))
+
+
+cdef inline uint64_t _mixed(uint64_t hash, uint64_t word) noexcept nogil:
     hash = (hash ^ word) * MIX
     return hash ^ (hash >> 32)
+
+
+cdef inline uint64_t _word(const char* text) noexcept nogil:
+    cdef uint64_t word
+    memcpy(&word, text, 8)
+    return word
+
+
+cdef inline uint64_t _short_word(const char* text, Py_ssize_t size) noexcept nogil:
+    # Of fewer than eight bytes.
+    cdef uint32_t first, last
+    if size >= 4:
+        memcpy(&first, text, 4)
+        memcpy(&last, text + size - 4, 4)
+        return (<uint64_t>first << 32) | last
+    if not size:
+        return 0
+    first = (<uint32_t><uint8_t>text[0] << 16) | (<uint32_t><uint8_t>text[size >> 1] << 8)
+    return first | <uint8_t>text[size - 1]
