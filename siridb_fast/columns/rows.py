@@ -166,9 +166,7 @@ def mixed_points(
     return MixedRows(names, codes, plain_timestamps, plain_values, column.type, rows)
 
 
-def rows_of_columns(
-    names: Sequence[str], timestamps: NumpyArray, values: NumpyArray
-) -> MixedRows:
+def rows_of_columns(names: Sequence[str], timestamps: NumpyArray, values: NumpyArray) -> MixedRows:
     """Return the points of columns of floats that share their timestamps, one behind the other.
 
     Args:

@@ -60,6 +60,11 @@ class TextFile:
             data: bytes = self.stream.read(size)
         return data
 
+    def read_into(self, room: memoryview) -> int:
+        """Write the next bytes into some memory; return how many, 0 at the end."""
+        with self._reading():
+            return int(self.stream.readinto(room)) if len(room) else 0
+
     def close(self) -> None:
         """Close it."""
         self._end = self.offset

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from siridb_fast.errors import FileError
+from siridb_fast.files._records import count_ends
 from siridb_fast.files.arrow_schema import reading
 from siridb_fast.files.csv.dialect import Dialect
 from siridb_fast.files.csv.lines import has_open_quote, whole_records
@@ -29,11 +30,29 @@ UTF_8 = ("utf-8", "utf-8-sig", "ascii")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records, of which the first begins at ``line``; ``ends`` is how many lines end."""
+    """Whole records, of which the first begins at ``line``; ``ends`` is how many lines end.
 
-    text: bytes
+    ``data`` is the text where it lies.
+    """
+
+    data: bytes | memoryview
     line: int
     ends: int
+
+    @property
+    def text(self) -> bytes:
+        """The text; a copy, if it lies elsewhere."""
+        return bytes(self.data)
+
+    @property
+    def is_ended(self) -> bool:
+        """Tell whether the last line has its end."""
+        return self.data[-1:] == b"\n"
+
+    @property
+    def rows(self) -> int:
+        """How many lines there are; as many as there are rows, where each is one."""
+        return self.ends + (not self.is_ended)
 
 
 class CsvBlocks:
@@ -74,24 +93,22 @@ class CsvBlocks:
             FileError: A quote or a line has no end, or the file became shorter meanwhile.
         """
         line = 1
-        text = self._first_bytes()
-        while data := self._read(max(self._block_bytes, len(text))):
-            text += data  # in place, if nobody else has it
-            del data
-            end, ends = whole_records(text, self._delimiter)
+        text: bytes | memoryview = self._first_bytes()
+        while (found := self._with_more(text)) is not None:
+            end, ends = whole_records(found, self._delimiter)
             if end:
-                block, text = text[:end], text[end:]
-                yield Block(self._cleaner.clean(block), line, ends)
-                del block  # it may be as large as all else
+                yield Block(self._cleaner.clean(found[:end]), line, ends)
                 line += ends
-            elif len(text) > MAX_RECORD:
-                raise FileError(self._endless(text), file=str(self.path), line=line)
+            elif len(found) > MAX_RECORD:
+                raise FileError(self._endless(found), file=str(self.path), line=line)
+            text = bytes(found[end:]) if end else found
+            del found  # it may be as large as all else
         if self._was_changed():
             return  # what has no end is a part of a line
         if text:
             if has_open_quote(text, self._delimiter):
                 raise FileError(self._endless(text), file=str(self.path), line=line)
-            yield Block(self._cleaner.clean(text), line, text.count(b"\n"))
+            yield Block(self._cleaner.clean(text), line, count_ends(text))
 
     def close(self) -> None:
         """Close the file."""
@@ -113,6 +130,23 @@ class CsvBlocks:
             raise FileError(reason, file=str(self.path))
         return size > self._size and not self._file.is_compressed
 
+    def _with_more(self, text: bytes | memoryview) -> memoryview | None:
+        # A text and what comes behind it, in memory that Arrow uses again; None at the end.
+        size = len(text)
+        room = memoryview(pa.allocate_buffer(size + max(self._block_bytes, size))).cast("B")
+        count = self._read_into(room[size:])
+        if not count:
+            return None
+        room[:size] = text
+        return room[: size + count]
+
+    def _read_into(self, room: memoryview) -> int:
+        if self._utf_8 is not None:
+            data = self._read(len(room))
+            room[: len(data)] = data
+            return len(data)
+        return self._file.read_into(room[: _allowed(self._file, self._size, len(room))])
+
     def _first_bytes(self) -> bytes:
         text = self._read(len(BOM)).removeprefix(BOM)
         skipped = self._dialect.skip_rows
@@ -132,17 +166,21 @@ class CsvBlocks:
             raise FileError(reason, file=str(self.path)) from None
         return data
 
-    def _endless(self, text: bytes) -> str:
+    def _endless(self, text: bytes | memoryview) -> str:
         if has_open_quote(text, self._delimiter):
             return 'a quoted field that begins here or soon after has no closing "'
         return f"the line is longer than {MAX_RECORD:,} bytes"
 
 
 def _read_up_to(file: TextFile, end: int | None, size: int) -> bytes:
+    return file.read(_allowed(file, end, size))
+
+
+def _allowed(file: TextFile, end: int | None, size: int) -> int:
     # What is behind the end that a file had at first is left for the next load.
     if end is not None and not file.is_compressed:
-        size = min(size, end - file.offset)
-    return file.read(size)
+        return min(size, end - file.offset)
+    return size
 
 
 class _UpTo:
@@ -164,8 +202,9 @@ class _UpTo:
 
 def split_header(block: Block, dialect: Dialect, path: Path) -> Block | None:
     """Return what of a block is below the header and the units; None if all lines are blank."""
-    text = block.text.lstrip(b"\r\n")
-    above = block.text.count(b"\n", 0, len(block.text) - len(text))
+    given = block.text
+    text = given.lstrip(b"\r\n")
+    above = given.count(b"\n", 0, len(given) - len(text))
     line = block.line + above
     if not text:
         return None

@@ -116,9 +116,9 @@ def settle_numbers(
     Raises:
         FileError: No one way reads them all, or several do and give other numbers.
     """
-    if delimiter != ";" and given.decimal is None and given.thousands is None:
-        if are_plain([cell.text for cells in columns.values() for cell in cells]):
-            return Reading()
+    is_free = delimiter != ";" and given.decimal is None and given.thousands is None
+    if is_free and are_plain([cell.text for cells in columns.values() for cell in cells]):
+        return Reading()
     allowed = [one for one in _allowed(given) if one.decimal != one.thousands]
     fits_by_shape: dict[str, frozenset[int]] = {}
     left = frozenset(range(len(allowed)))

@@ -14,9 +14,9 @@ from bisect import bisect_right
 import numpy as np
 import numpy.typing as npt
 
-from siridb_fast.files._records import scan_records
+from siridb_fast.files._records import count_ends, has_byte, scan_records
 
-__all__ = ["LineMap", "count_ends", "has_open_quote", "record_lines", "whole_records"]
+__all__ = ["LineMap", "has_open_quote", "record_lines", "whole_records"]
 
 QUOTE, NEWLINE, RETURN = b'"\n\r'
 MAX_BREAKS = 1 << 20
@@ -24,20 +24,12 @@ MAX_BREAKS = 1 << 20
 Offsets = npt.NDArray[np.int64]
 
 
-def count_ends(text: bytes | memoryview) -> int:
-    """Return how many lines end in a text; five times as fast as ``bytes.count``."""
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == NEWLINE))
-
-
-def whole_records(text: bytes, delimiter: str) -> tuple[int, int]:
+def whole_records(text: bytes | memoryview, delimiter: str) -> tuple[int, int]:
     """Return the bytes up to the end of the last whole record, and how many lines they have.
 
     Without a whole record that is (0, 0).
     """
-    if b'"' in text:
-        end, _ = scan_records(text, ord(delimiter))
-    else:
-        end = text.rfind(b"\n") + 1
+    end, _ = scan_records(text, ord(delimiter) if has_byte(text, QUOTE) else 0)
     return end, count_ends(memoryview(text)[:end])
 
 
@@ -60,9 +52,9 @@ def record_lines(text: bytes, delimiter: str, first_line: int) -> tuple[Offsets,
     return lines[~is_blank], first_line + count
 
 
-def has_open_quote(text: bytes, delimiter: str) -> bool:
+def has_open_quote(text: bytes | memoryview, delimiter: str) -> bool:
     """Return whether the text, from the beginning of a record, ends within quotes."""
-    return b'"' in text and scan_records(text, ord(delimiter))[1]
+    return has_byte(text, QUOTE) and scan_records(text, ord(delimiter))[1]
 
 
 class LineMap:
@@ -78,13 +70,17 @@ class LineMap:
         self._breaks = 0
         self._rows = 0
 
-    def add(self, lines: Offsets) -> None:
-        """Append the lines of the next rows."""
+    def add(self, lines: Offsets | range) -> None:
+        """Append the lines of the next rows; a range, where one follows the other."""
         if not len(lines):
             return
-        breaks = np.flatnonzero(np.diff(lines, prepend=lines[0] - 2) != 1)
+        if isinstance(lines, range):
+            breaks, firsts = np.zeros(1, np.int64), np.array(lines[:1], np.int64)
+        else:
+            breaks = np.flatnonzero(np.diff(lines, prepend=lines[0] - 2) != 1)
+            firsts = lines[breaks].copy()
         self._firsts.append(self._rows)
-        self._blocks.append((breaks + self._rows, lines[breaks].copy()))
+        self._blocks.append((breaks + self._rows, firsts))
         self._rows += len(lines)
         self._breaks += len(breaks)
         while self._breaks > self._max_breaks and len(self._blocks) > 1:

@@ -23,8 +23,11 @@ class TextCleaner:
         self._comment = re.compile(rb"^" + re.escape(comment) + rb"[^\n]*", re.MULTILINE)
         self._has_comments = bool(comment)
 
-    def clean(self, text: bytes) -> bytes:
+    def clean(self, text: bytes | memoryview) -> bytes | memoryview:
         """Return a block of whole records, with as many lines."""
+        if not self._has_comments and self._delimiter != " ":
+            return text
+        text = bytes(text)
         if self._has_comments:
             is_plain = b'"' not in text
             text = self._comment.sub(b"", text) if is_plain else self._without_comments(text)

@@ -51,7 +51,7 @@ class ReadBlock:
     """The good rows of a block with the line of each, and the lines that are no good rows."""
 
     batch: pa.RecordBatch
-    lines: Lines
+    lines: Lines | range
     faults: list[Fault]
 
 
@@ -173,8 +173,9 @@ class TextBlocks:
         return line > self._first_line and not self._options.skip_bad
 
     def _texts(self, block: Block) -> _Texts:
-        lines, _ = record_lines(block.text, self._dialect.delimiter, block.line)
-        text, faults = _decoded(block, lines)
+        given = block.text
+        lines, _ = record_lines(given, self._dialect.delimiter, block.line)
+        text, faults = _decoded(given, block.line, lines)
         odd: list[Any] = []
 
         def leave_out(row: Any) -> str:
@@ -254,15 +255,15 @@ def rounded_rows(texts: pa.Array, values: pa.Array) -> list[int]:
     return [row for row in rows.tolist() if is_rounded(texts[row].as_py())]
 
 
-def _decoded(block: Block, lines: Lines) -> tuple[bytes, list[Fault]]:
+def _decoded(given: bytes, first_line: int, lines: Lines) -> tuple[bytes, list[Fault]]:
     """Return text that is UTF-8, and the records that were not."""
     try:
-        block.text.decode()
+        given.decode()
     except UnicodeDecodeError:
-        text = block.text.decode("utf-8", "surrogateescape")
+        text = given.decode("utf-8", "surrogateescape")
     else:
-        return block.text, []
-    found = [n for n, line in enumerate(text.split("\n"), block.line) if SURROGATE.search(line)]
+        return given, []
+    found = [n for n, line in enumerate(text.split("\n"), first_line) if SURROGATE.search(line)]
     records = np.unique(lines[np.searchsorted(lines, found, side="right") - 1])
     expected = "the line is not UTF-8 text; encoding= (--encoding) says what it is"
     return text.encode("utf-8", "replace"), [Fault(int(line), expected) for line in records]

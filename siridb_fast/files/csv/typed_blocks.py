@@ -7,7 +7,7 @@ separators: they alone, once they are known. What both read is the same. This mo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from siridb_fast.files._records import has_byte, is_ascii
 from siridb_fast.files.arrow_constants import arrow_scalar
 from siridb_fast.files.csv.blocks import Block
 from siridb_fast.files.csv.columns import NAMES_TYPE, CsvColumns
 from siridb_fast.files.csv.dialect import TimeFormat
 from siridb_fast.files.csv.lines import record_lines
 from siridb_fast.files.csv.numbers import without_nulls
+from siridb_fast.files.csv.plain_blocks import PlainBlocks
 from siridb_fast.files.csv.text_blocks import (
     EXACT_FLOATS,
     Lines,
@@ -43,6 +45,8 @@ __all__ = ["TypedBlocks"]
 MAX_BLOCK = (1 << 31) - 1
 COLUMNS_AT_ONCE = 500  # that are copied to be looked at together
 MAX_TIME = (1 << 63) - 1
+RETURN = ord("\r")
+PLAIN_TYPES = (pa.float64(), pa.int64(), pa.string(), NAMES_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class _Plan:
         floats: Those of floats that do not.
         guessed: Those of them of which nobody said so.
         others: The rest of those that are not as they are to be.
+        plain: Reads blocks whose fields are plain.
+        plain_texts: The columns that come as texts from there.
     """
 
     as_texts: frozenset[str]
@@ -64,6 +70,8 @@ class _Plan:
     parse: csv.ParseOptions
     convert: csv.ConvertOptions
     convert_words: csv.ConvertOptions  # of text that may have words for missing numbers
+    plain: PlainBlocks
+    plain_texts: frozenset[str]
 
 
 class TypedBlocks:
@@ -87,15 +95,38 @@ class TypedBlocks:
 
     def read(self, block: Block) -> ReadBlock | None:
         """Return what is in a block; None if not all of it can be read here."""
-        if not block.text or not _is_utf_8(block.text):
+        if not block.data or not _is_utf_8(block.data):
             return None
         plan = self._plan
         try:
-            batch = self._finished(_parsed(block.text, plan), plan, block.text)
+            batch = self._by_kernel(block, plan)
+            if batch is None:
+                batch = self._by_pyarrow(block, plan)
         except (pa.ArrowInvalid, _NotDirect):
             return None
         lines = _lines(block, batch.num_rows, self._dialect.delimiter)
         return None if lines is None else ReadBlock(batch, lines, [])
+
+    def _by_kernel(self, block: Block, plan: _Plan) -> pa.RecordBatch | None:
+        batch = plan.plain.read(block)
+        if batch is None:
+            return None
+        others = [name for name in plan.others if name not in plan.plain_texts]
+        return self._finished(batch, plan.plain_texts, others)
+
+    def _by_pyarrow(self, block: Block, plan: _Plan) -> pa.RecordBatch:
+        batch = _parsed(block.data, plan)
+        # There may be thousands of columns: most are left alone.
+        for first in range(0, len(plan.floats), COLUMNS_AT_ONCE):
+            some = plan.floats[first : first + COLUMNS_AT_ONCE]
+            if _may_have_large(batch.select(some)) and any(
+                _is_odd(batch.column(name), name in plan.guessed) for name in some
+            ):
+                raise _NotDirect
+        done = {}
+        if _may_have_words(block.data):
+            done = {name: without_nan(batch.column(name)) for name in plan.floats}
+        return self._finished(batch, plan.as_texts, plan.others, done)
 
     def _planned(self, as_texts: frozenset[str]) -> _Plan:
         names = field_names(self._columns)
@@ -133,6 +164,8 @@ class TypedBlocks:
             csv.ParseOptions(delimiter=self._dialect.delimiter, newlines_in_values=True),
             convert,
             convert_words,
+            PlainBlocks(self._columns, as_texts, types),
+            as_texts.union(name for name in own if types[name] not in PLAIN_TYPES),
         )
 
     def _is_time(self, name: str) -> bool:
@@ -161,24 +194,22 @@ class TypedBlocks:
             return pa.timestamp(kind)
         return ARROW_TYPES[kind]
 
-    def _finished(self, batch: pa.RecordBatch, plan: _Plan, text: bytes) -> pa.RecordBatch:
-        # The columns as they are to be; there may be thousands: most are left alone.
-        for first in range(0, len(plan.floats), COLUMNS_AT_ONCE):
-            some = plan.floats[first : first + COLUMNS_AT_ONCE]
-            if _may_have_large(batch.select(some)) and any(
-                _is_odd(batch.column(name), name in plan.guessed) for name in some
-            ):
-                raise _NotDirect
-        changed = {name: self._by_text(batch, name) for name in plan.as_texts}
-        if _may_have_words(text):
-            changed |= {name: without_nan(batch.column(name)) for name in plan.floats}
-        for name in plan.others:
+    def _finished(
+        self,
+        batch: pa.RecordBatch,
+        as_texts: Collection[str],
+        others: Collection[str],
+        done: Mapping[str, pa.Array] | None = None,
+    ) -> pa.RecordBatch:
+        # The columns as they are to be; some are ``done``.
+        changed = {name: self._by_text(batch, name) for name in as_texts} | dict(done or {})
+        for name in others:
             changed[name] = self._others(batch.column(name), name)
         names = self._columns.names
         if not changed:
             return batch if batch.schema.names == names else batch.select(names)
-        arrays = {name: changed[name] if name in changed else batch.column(name) for name in names}
-        return finished(arrays, self._columns)
+        there = dict(zip(batch.schema.names, batch.columns, strict=True)) | changed
+        return finished({name: there[name] for name in names}, self._columns)
 
     def _by_text(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         texts = self._columns.texts(pa.Table.from_batches([batch]), name)
@@ -211,7 +242,7 @@ def _times(integers: pa.Array, time: TimeFormat, kind: str) -> pa.Array:
     return integers.view(ARROW_TYPES[kind])
 
 
-def _parsed(text: bytes, plan: _Plan) -> pa.RecordBatch:
+def _parsed(text: bytes | memoryview, plan: _Plan) -> pa.RecordBatch:
     table = csv.read_csv(
         pa.py_buffer(text),
         read_options=plan.read,
@@ -236,28 +267,29 @@ def _is_odd(array: pa.Array, is_guessed: bool) -> bool:
     return has_large(array) and (is_guessed or pc.any(pc.is_inf(array)).as_py())
 
 
-def _may_have_words(text: bytes) -> bool:
+def _may_have_words(text: bytes | memoryview) -> bool:
     # All words of `MISSING` have one of them, and so has NaN.
-    return b"n" in text or b"N" in text
+    return any(has_byte(text, one) for one in b"nN")
 
 
-def _is_utf_8(text: bytes) -> bool:
-    if text.isascii():
+def _is_utf_8(text: bytes | memoryview) -> bool:
+    if is_ascii(text):
         return True
     try:
-        text.decode()
+        str(text, "utf-8")
     except UnicodeDecodeError:
         return False
     return True
 
 
-def _lines(block: Block, rows: int, delimiter: str) -> Lines | None:
+def _lines(block: Block, rows: int, delimiter: str) -> Lines | range | None:
     """Return the line of each row of a block; None if they cannot be told."""
-    text = block.text
-    count = block.ends + (not text.endswith(b"\n"))
-    if count == rows and (b"\r" not in text or _are_all_pairs(text, block.ends)):
-        return np.arange(block.line, block.line + count)
-    lines, _ = record_lines(text, delimiter, block.line)
+    count = block.rows
+    if count == rows and (
+        not has_byte(block.data, RETURN) or _are_all_pairs(block.text, block.ends)
+    ):
+        return range(block.line, block.line + count)
+    lines, _ = record_lines(block.text, delimiter, block.line)
     return lines if len(lines) == rows else None
 
 

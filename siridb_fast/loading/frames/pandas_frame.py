@@ -5,7 +5,7 @@ The caller's frame is never modified, and read in place where numpy can.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class PandasFrame:
             return Cells(column.to_numpy())
         return _extension_cells(column)
 
-    def floats(self, names: Sequence[str]) -> NumpyArray | None:
+    def floats(self, names: Sequence[str]) -> np.ndarray[Any, np.dtype[Any]] | None:
         """Return nothing: columns come one by one."""
         return None
 
