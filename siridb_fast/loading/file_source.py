@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -260,26 +260,25 @@ class Pass:
 
 @dataclass(slots=True)
 class FilePortion:
-    """One batch of rows of a file."""
+    """One batch of rows of a file; it lets go of them once they are read."""
 
     file: Path
     table: TableFile
-    batch: pa.RecordBatch
+    batch: Any  # a `pyarrow.RecordBatch`; None once it was read
     current: Pass
     start: int  # its first row, among those of all passes
     maybe_stored: bool  # it may be stored already
     progress: FileProgress | None
     is_last: bool = False  # of its file
+    rows: int = field(init=False)  # how many it has
+
+    def __post_init__(self) -> None:
+        self.rows = int(self.batch.num_rows)
 
     @property
     def total_rows(self) -> int | None:
         """Unknown: nobody counts lines; see ``FileSource.bytes_read``."""
         return None
-
-    @property
-    def rows(self) -> int:
-        """How many it has."""
-        return int(self.batch.num_rows)
 
     @property
     def is_whole(self) -> bool:
@@ -289,26 +288,25 @@ class FilePortion:
     @property
     def stop(self) -> int:
         """The row after its last."""
-        return self.start + int(self.batch.num_rows)
+        return self.start + self.rows
 
     def read(self, reader: FrameReader) -> FramePoints:
         """Return its points; what is wrong with them is named by file and line or row.
 
         Rows count in the last pass, where they are complete.
         """
+        batch, self.batch = self.batch, None
         try:
-            self._check_unit(reader.rules.time_precision)
-            points = reader.read(
-                ArrowFrame(as_table(self.batch.schema, self.batch)), self.current.roles
-            )
+            self._check_unit(batch, reader.rules.time_precision)
+            points = reader.read(ArrowFrame(as_table(batch.schema, batch)), self.current.roles)
         except ColumnError as exc:
             raise self._in_file(exc) from None
         return points if self.current.is_last else replace(points, rows=0)
 
-    def _check_unit(self, time_precision: int | None) -> None:
+    def _check_unit(self, batch: pa.RecordBatch, time_precision: int | None) -> None:
         dialect = self.table.dialect
         if dialect is not None and dialect.time is not None:
-            times = self.batch.column(self.current.roles.time)
+            times = batch.column(self.current.roles.time)
             refuse_odd_unit(times, dialect.time, time_precision)
 
     def on_leaving(self) -> None:

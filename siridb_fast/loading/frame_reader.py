@@ -93,6 +93,7 @@ class FrameReader:
         self._names = SeriesNames(options.name_template)
         self._names_of_columns: dict[str, SeriesNames] = {}  # whose names have several levels
         self._wide_names: dict[tuple[str, str], str] = {}
+        self._named_columns: tuple[ColumnRoles, list[str]] | None = None
         self._series_kinds: SeriesKinds | None = None
         self._text_times: TextTimes | None = None
 
@@ -164,6 +165,12 @@ class FrameReader:
             self._wide_names[key] = self._names_of(roles, column).names(key[1], [()])[0]
         return self._wide_names[key]
 
+    def _names_of_all(self, roles: ColumnRoles) -> list[str]:
+        # Of the series of all columns; the portions of a file share their roles.
+        if self._named_columns is None or self._named_columns[0] is not roles:
+            self._named_columns = roles, [self._name_of(roles, name) for name in roles.values]
+        return self._named_columns[1]
+
     def _names_of(self, roles: ColumnRoles, name: str) -> SeriesNames:
         labels = roles.levels.get(name)
         if labels is None:
@@ -226,7 +233,7 @@ class FrameReader:
         if found is None or not len(found[1]):
             return [], roles
         are_whole, floats = found
-        names = [self._name_of(roles, name) for name in compress(roles.values, are_whole)]
+        names = list(compress(self._names_of_all(roles), are_whole))
         left = replace(roles, values=tuple(compress(roles.values, ~are_whole)))
         return [rows_of_columns(names, timed.timestamps, floats)], left
 

@@ -52,8 +52,9 @@ class SeriesNames:
     def __init__(self, template: NameTemplate) -> None:
         self.template = template
         self._names: dict[tuple[Any, ...], str] = {}
-        # Of each column those that came last, if all of them are texts.
-        self._last: dict[str, tuple[Sequence[tuple[Any, ...]], list[str]]] = {}
+        # Of each column by labels that are all texts, as most are: looked up without a step of
+        # Python for each.
+        self._of_texts: dict[str, dict[tuple[Any, ...], str]] = {}
 
     def names(
         self,
@@ -73,9 +74,10 @@ class SeriesNames:
         """
         if not self.template.uses_column:
             column = ""
-        last, found = self._last.get(column, (None, []))
-        if labels == last and _are_texts(labels):  # as the next rows of a file have, most often
-            return found
+        known = self._of_texts.setdefault(column, {})
+        are_texts = _are_texts(labels)
+        if are_texts and None not in (names := [*map(known.get, labels)]):
+            return names  # type: ignore[return-value]
         found = []
         for index, combination in enumerate(labels):
             # 1, 1.0 and True are equal, but not the same label
@@ -84,8 +86,8 @@ class SeriesNames:
             if name is None:
                 name = self._names[key] = self._make(column, combination, first_row, index)
             found.append(name)
-        if _are_texts(labels):
-            self._last[column] = labels, found
+        if are_texts:
+            known |= zip(labels, found, strict=True)
         return found
 
     def _make(

@@ -162,7 +162,8 @@ def test_labels_are_written_as_the_template_says(
 def test_names_are_used_again_for_the_same_labels_only() -> None:
     table = SeriesNames(NameTemplate("{h!r}"))
     first = table.names("v", [("a",), ("b",)])
-    assert table.names("v", [("a",), ("b",)]) is first
+    again = table.names("v", [("b",), ("a",)])
+    assert again[1] is first[0]
     assert table.names("v", [(np.str_("a"),), ("b",)]) == [repr(np.str_("a")), "'b'"]
     assert table.names("v", [("b",), ("a",)]) == ["'b'", "'a'"]
     assert [table.names("v", [(label,)]) for label in (1, True, 1)] == [["1"], ["True"], ["1"]]

@@ -64,17 +64,25 @@ class CsvBlocks:
         block_bytes: How large blocks are.
         size: How many bytes the file had when its load began, what comes behind them is not read;
             None: nobody knows, it is a pipe.
+        first_bytes: How large the first block is; each has twice the size of the one before, up
+            to ``block_bytes``. None: all are of one size.
     """
 
     def __init__(
-        self, path: Path, dialect: Dialect, block_bytes: int, size: int | None = None
+        self,
+        path: Path,
+        dialect: Dialect,
+        block_bytes: int,
+        size: int | None = None,
+        first_bytes: int | None = None,
     ) -> None:
         self.path = path
         self._size = size
         self._dialect = dialect
         self._delimiter = dialect.delimiter
         self._cleaner = TextCleaner(dialect)
-        self._block_bytes = block_bytes
+        self._most_bytes = block_bytes
+        self._block_bytes = block_bytes if first_bytes is None else first_bytes
         self._file = TextFile(path, "a CSV file")
         self._utf_8: pa.NativeFile | None = None  # of a file in another encoding
         if dialect.encoding not in UTF_8:
@@ -99,6 +107,7 @@ class CsvBlocks:
             if end:
                 yield Block(self._cleaner.clean(found[:end]), line, ends)
                 line += ends
+                self._block_bytes = min(2 * self._block_bytes, self._most_bytes)
             elif len(found) > MAX_RECORD:
                 raise FileError(self._endless(found), file=str(self.path), line=line)
             text = bytes(found[end:]) if end else found

@@ -41,6 +41,7 @@ class CsvColumns:
         self.dialect = dialect
         self.options = options
         time = dialect.time
+        self._time_name = None if time is None else time.name
         self.joined = None if time is None or len(time.columns) == 1 else time.name
         self.names = self._names()
         self.fields = self._fields()
@@ -56,9 +57,8 @@ class CsvColumns:
 
     def settle(self, table: pa.Table) -> None:
         """Find the kinds, by the first rows as texts."""
-        rows = table.slice(0, 1).to_pylist()
-        first = rows[0] if rows else {}
-        self.kinds = {name: self._kind(name, table, first.get(name)) for name in self.names}
+        numbers = self._numbers_at_first(table)
+        self.kinds = {name: self._kind(name, table, name in numbers) for name in self.names}
         self.schema = pa.schema(
             (name, NAMES_TYPE if name in self.options.names else ARROW_TYPES[kind])
             for name, kind in self.kinds.items()
@@ -67,7 +67,7 @@ class CsvColumns:
     def time_of(self, name: str) -> TimeFormat | None:
         """Return how a column of times is read; None if it is none."""
         time = self.dialect.time
-        if time is not None and time.name == name and self._is_for_time(name):
+        if time is not None and name == self._time_name and self._is_for_time(name):
             return time
         kind = self.kinds.get(name, self.options.types.get(name))
         return TimeFormat(columns=(name,)) if kind == "time" or kind in TIMES else None
@@ -100,7 +100,17 @@ class CsvColumns:
         wanted = {*parts, *self.names}
         return [name for name in self.dialect.names if name and name in wanted]
 
-    def _kind(self, name: str, table: pa.Table, first: str | None) -> str:
+    def _numbers_at_first(self, table: pa.Table) -> set[str]:
+        # The columns whose first value is plainly a number: all of them are found at once.
+        dialect, rows = self.dialect, table.slice(0, 1).to_pylist()
+        if not rows or dialect.nulls or (dialect.decimal, dialect.thousands) != (".", None):
+            return set()
+        first = {name: text for name in self.names if (text := rows[0].get(name))}
+        if are_plain(first.values()):
+            return {*first}
+        return {name for name, text in first.items() if are_plain([text])}
+
+    def _kind(self, name: str, table: pa.Table, is_number: bool) -> str:
         given, dialect = self.options.types.get(name), self.dialect
         if name in self.options.names:
             return "string"
@@ -111,16 +121,10 @@ class CsvColumns:
             return "string"  # whoever knows the series tells them apart
         if given is not None or kind in ("bool", "string"):
             return str(kind)
-        if first is not None and self._is_surely_number(first):
+        if is_number:
             return "float"
         texts = without_nulls(one_array(table, name), dialect)
         return decide_type(plain_numbers(texts, dialect))
-
-    def _is_surely_number(self, text: str) -> bool:
-        # Then its column is of floats; that is seen at once where there are thousands of them.
-        dialect = self.dialect
-        is_plain = (dialect.decimal, dialect.thousands) == (".", None)
-        return is_plain and text not in dialect.nulls and are_plain([text])
 
     def _kind_of_time(self, texts: pa.Array, time: TimeFormat) -> TimeKind:
         if time is self.dialect.time:

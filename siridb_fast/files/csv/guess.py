@@ -79,14 +79,20 @@ def _guess(text: str, encoding: str, given: ReadOptions, path: Path, max_cells: 
         return Dialect(encoding=encoding, delimiter=delimiter, comment=comment)
     layout = find_layout(rows, csv, _comments(text, delimiter, comment, rows[-1].line), file)
     given = given.for_columns(layout.names)
-    columns = _columns(layout, given)
+    floats = _plain_floats(layout, given, delimiter)
+    columns = _columns(layout, given, floats)
     plain = {name: cells for name, cells in columns.items() if name not in given.names}
     nulls = csv.nulls or guess_nulls(_without(plain, given))
     cells = {name: _without_nulls(cells, nulls) for name, cells in plain.items()}
     time = settle_time(_maybe_times(cells, given), given.time_columns, csv, given.unit, file)
     numbers = _numbers(cells, given, time)
     reading = settle_numbers(numbers, csv, delimiter, file)
-    kinds = {name: _kind(name, columns, cells, given, time) for name in columns}
+    kinds = {
+        name: given.types.get(name, "float")
+        if name in floats
+        else _kind(name, columns, cells, given, time)
+        for name in _wanted(layout, given)
+    }
     texts = [n for n in kinds if kinds[n] == "string" and n not in (*given.types, *given.names)]
     return Dialect(
         encoding=encoding,
@@ -139,14 +145,39 @@ def _comment_rows(lines: Sequence[str], delimiter: str, comment: str) -> Iterato
         yield from (Row(number, row.fields) for row in rows)
 
 
-def _columns(layout: Layout, given: ReadOptions) -> dict[str, list[Cell]]:
+def _wanted(layout: Layout, given: ReadOptions) -> dict[str, int]:
+    # The columns that are read, and which field each is.
     return {
-        name: cells_of(layout, index, given.csv.nulls)
+        name: index
         for index, name in enumerate(layout.names)
         if name
         and name not in given.ignore
         and (given.columns is None or name in (*given.columns, *given.time_columns))
     }
+
+
+def _columns(layout: Layout, given: ReadOptions, floats: Collection[str]) -> dict[str, list[Cell]]:
+    wanted = _wanted(layout, given).items()
+    nulls = given.csv.nulls
+    return {name: cells_of(layout, i, nulls) for name, i in wanted if name not in floats}
+
+
+def _plain_floats(layout: Layout, given: ReadOptions, delimiter: str) -> frozenset[str]:
+    # Where the times are known, and all else is plain numbers, there is nothing to be found in
+    # thousands of columns. None otherwise: one column may tell how others are read.
+    said = {*given.time_columns, *given.names}
+    is_free = delimiter != ";" and (given.csv.decimal, given.csv.thousands) == (None, None)
+    count = len(layout.names)
+    if not given.time_columns or not is_free or any(len(r.fields) != count for r in layout.body):
+        return frozenset()
+    out = sorted((i for i, name in enumerate(layout.names) if name in said), reverse=True)
+    texts: list[str] = []
+    for row in layout.body:
+        fields = [*row.fields]
+        for index in out:
+            del fields[index]
+        texts += fields
+    return frozenset(layout.names).difference(said) if are_plain(texts) else frozenset()
 
 
 def _without_nulls(cells: list[Cell], nulls: Collection[str]) -> list[Cell]:

@@ -179,6 +179,8 @@ def _lower(rows: Sequence[Row], count: int) -> Sequence[Row]:
 
 
 def _columns_of_values(rows: Sequence[Row], count: int) -> list[int]:
+    if are_plain([field for row in rows for field in row.fields]):  # all of them at once
+        return [*range(count)]
     return [index for index in range(count) if _is_of_values(rows, index)]
 
 
@@ -285,10 +287,14 @@ def _settled(
         names = ("", *names)
     settled = []
     for index, name in enumerate(names):
-        fields = [row.fields[index] for row in body if index < len(row.fields)]
-        is_left_out = not name and (not any(fields) or _is_count(fields))
-        settled.append(name or ("" if is_left_out else f"column_{index + 1}"))
+        settled.append(name or _name_of_unnamed(body, index))
     return unique(settled)
+
+
+def _name_of_unnamed(body: Sequence[Row], index: int) -> str:
+    fields = [row.fields[index] for row in body if index < len(row.fields)]
+    is_left_out = not any(fields) or _is_count(fields)
+    return "" if is_left_out else f"column_{index + 1}"
 
 
 def _is_count(fields: Sequence[str]) -> bool:

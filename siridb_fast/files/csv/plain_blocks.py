@@ -19,6 +19,7 @@ from siridb_fast.files.csv.columns import NAMES_TYPE, CsvColumns
 __all__ = ["PlainBlocks"]
 
 LEFT_OUT, FLOAT, INTEGER, TEXT = range(4)
+KINDS = {pa.float64(): FLOAT, pa.int64(): INTEGER}
 FEWEST_BYTES = 4096  # of a block, below which nothing is won
 MOST_ODD = 2  # blocks that are not plain, before no more are tried
 
@@ -82,7 +83,7 @@ def _kind(name: str, types: dict[str, pa.DataType], as_texts: Collection[str]) -
         return LEFT_OUT
     if name in as_texts:
         return TEXT
-    return {pa.float64(): FLOAT, pa.int64(): INTEGER}.get(types[name], TEXT)
+    return KINDS.get(types[name], TEXT)
 
 
 def _number_arrays(

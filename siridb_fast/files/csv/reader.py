@@ -35,6 +35,7 @@ __all__ = ["CsvTable"]
 SHOWN_BAD = 10
 SMALLEST_BLOCK = 64
 FIRST_BLOCK = 256 * 1024  # shows the kinds of times
+SMALL_BLOCK = 1024 * 1024  # the first one: what comes behind reading begins soon
 MAX_THREADS = 4
 WIDE = 500  # columns, from which on a block of the usual size has too few rows
 WIDE_FACTOR = 2
@@ -155,7 +156,8 @@ class CsvTable(TableFile):
         return WIDE_FACTOR if len(self.columns.fields) > WIDE else 1
 
     def _open(self, block_bytes: int) -> CsvBlocks:
-        return CsvBlocks(self.path, self.dialect, block_bytes, self._known_size)
+        first = block_bytes if self._factor > 1 else min(block_bytes, SMALL_BLOCK)
+        return CsvBlocks(self.path, self.dialect, block_bytes, self._known_size, first)
 
     def _bodies(self) -> Iterator[Block]:
         """Yield the blocks after the header, which is read first."""
@@ -187,7 +189,7 @@ class CsvTable(TableFile):
         # Blocks of many columns are large: no more of them at a time than have to be.
         is_wide = self._factor > 1
         threads = 1 if is_wide else min(MAX_THREADS, pa.cpu_count())
-        ahead = 0 if is_wide else threads + 1  # so that no thread waits for the next
+        ahead = 1 if is_wide else threads + 1  # so that no thread waits for the next
         for block in in_order(self._read_block, self._bodies(), threads, ahead):
             if block.faults:
                 self._report(block.faults)

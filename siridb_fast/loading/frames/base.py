@@ -226,7 +226,8 @@ def text_names(labels: Sequence[object] | Mapping[Any, object]) -> tuple[str, ..
     Raises:
         ColumnError: Two columns have one name, or a name is bytes that are not UTF-8.
     """
-    names = tuple(map(joined_name, labels))
+    are_names = {*map(type, labels)} == {str}  # as of most frames; there may be thousands
+    names = tuple(labels) if are_names else tuple(map(joined_name, labels))
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ColumnError(f"two columns have the name {twice!r}")

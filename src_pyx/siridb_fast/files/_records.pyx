@@ -3,18 +3,43 @@
 And what else is asked of a whole block of text, several bytes at a time.
 """
 
-from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memchr, memcpy
+from libc.stdint cimport uint8_t
+from libc.string cimport memchr
+
+# Quotes mostly are a few bytes apart: a call for each takes longer than to find it.
+cdef extern from *:
+    """
+    #include <string.h>
+    #if defined(__SSE2__)
+    #include <emmintrin.h>
+    static inline const unsigned char *siridb_next_quote(
+        const unsigned char *at, const unsigned char *end
+    ) {
+        const __m128i quotes = _mm_set1_epi8('"');
+        for (; end - at >= 16; at += 16) {
+            const __m128i bytes = _mm_loadu_si128((const __m128i *)at);
+            const int found = _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, quotes));
+            if (found) return at + __builtin_ctz(found);
+        }
+        while (at != end && *at != '"') at++;
+        return at;
+    }
+    #else
+    static inline const unsigned char *siridb_next_quote(
+        const unsigned char *at, const unsigned char *end
+    ) {
+        const void *found = at == end ? NULL : memchr(at, '"', end - at);
+        return found ? (const unsigned char *)found : end;
+    }
+    #endif
+    """
+    const uint8_t* next_quote "siridb_next_quote"(const uint8_t*, const uint8_t*) noexcept nogil
 
 cdef enum:
     NEWLINE = 10
     RETURN = 13
-    QUOTE = 34
     KEPT = 64      # places outside of quotes, of which the last one mostly has an end of line
     STEP = 192     # bytes whose ends of line are counted in one byte
-
-cdef uint64_t ONES = 0x0101010101010101
-cdef uint64_t HIGH = 0x8080808080808080
 
 
 cdef struct Place:
@@ -124,26 +149,6 @@ cdef inline Py_ssize_t end_in(
         if found:
             return found
     return otherwise
-
-
-cdef inline const uint8_t* next_quote(const uint8_t* at, const uint8_t* end) noexcept nogil:
-    # Where the next quote is, or the end; quotes mostly are a few bytes apart.
-    cdef uint64_t word
-    cdef int words = 0
-    cdef const uint8_t* found
-    while end - at >= 8:
-        memcpy(&word, at, 8)
-        word ^= ONES * QUOTE
-        if (word - ONES) & ~word & HIGH:
-            break
-        at += 8
-        words += 1
-        if words == 4:
-            found = <const uint8_t*>memchr(at, QUOTE, end - at)
-            return end if found == NULL else found
-    while at != end and at[0] != QUOTE:
-        at += 1
-    return at
 
 
 cdef inline bint opens(uint8_t before, uint8_t delimiter) noexcept nogil:
