@@ -24,6 +24,8 @@ from siridb_fast.columns._grouping import encode_objects, group, scatter
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.payloads import cut_payloads
 from siridb_fast.columns.rules import ColumnRules
+from siridb_fast.files._plain_records import numbered_texts, read_plain
+from siridb_fast.files._records import scan_records
 from siridb_fast.protocol._buffer import PayloadBuffer
 from siridb_fast.protocol._session import Session
 from siridb_fast.protocol._wire import RES_INSERT, pack_header, parse_header
@@ -39,6 +41,7 @@ RUN_POINTS = 1_000
 CALLS = 1_000
 REPLIES = 100
 LABELS = 100
+FIELDS = 10  # of a record of CSV
 NAME = "room.12.temperature"
 MAP_OPEN = b"\xfd"
 RULES = ColumnRules(time_precision=NANOSECOND)
@@ -178,6 +181,28 @@ def _grouping() -> Work:
     return Work(move)
 
 
+def _plain_csv() -> Work:
+    # Records of a time, a text and numbers, as loggers write them.
+    rows = POINTS // FIELDS
+    columns = [data.doubles(rows).round(3).astype(str).tolist() for _ in range(FIELDS - 2)]
+    times, names = (
+        data.nanoseconds(rows).tolist(),
+        [f'"host{row % SERIES}"' for row in range(rows)],
+    )
+    lines = (",".join(map(str, row)) for row in zip(times, names, *columns, strict=True))
+    text = ("\n".join(lines) + "\n").encode()
+    kinds = np.array([2, 3, *[1] * (FIELDS - 2)], np.uint8)  # an integer, a text, and floats
+    numbers, missing = np.empty((FIELDS - 1, rows), np.int64), np.zeros(FIELDS - 1, np.int64)
+    starts, stops = (np.empty((1, rows), np.int32) for _ in range(2))
+
+    def read() -> None:
+        scan_records(text, ord(","))
+        assert read_plain(text, ord(","), ord("."), kinds, numbers, missing, starts, stops)
+        numbered_texts(text, starts[0], stops[0])
+
+    return Work(read)
+
+
 def _truths(n: int) -> data.Array:
     return data.digits(n) > 29
 
@@ -222,4 +247,5 @@ KERNELS = {
     "run to package, not sorted": Kernel("point", RUNS * RUN_POINTS, lambda: _taking(_swapped)),
     "labels to codes": Kernel("row", POINTS, _labelling),
     "rows grouped by code": Kernel("row", POINTS, _grouping),
+    "plain CSV": Kernel("field", POINTS, _plain_csv),
 }

@@ -78,9 +78,10 @@ def test_what_is_left_to_others(text: str) -> None:
     assert one_number(text) is None
 
 
-def test_integers_of_many_digits_are_left_to_others() -> None:
-    assert one_number("123456789012345678", INTEGER) == 123456789012345678
-    for text in ("1234567890123456789", "007", "1.0", "", "1e3"):
+def test_integers_beyond_64_bits_are_left_to_others() -> None:
+    assert one_number("1732704000123456789", INTEGER) == 1732704000123456789
+    assert one_number("-9223372036854775807", INTEGER) == -(2**63) + 1
+    for text in ("9223372036854775808", "12345678901234567890", "007", "1.0", "", "1e3"):
         assert one_number(text, INTEGER) is None
 
 

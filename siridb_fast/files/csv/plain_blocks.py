@@ -49,8 +49,8 @@ class PlainBlocks:
         # A number may stand for a missing one, and a delimiter have several bytes.
         self._odd = MOST_ODD if dialect.nulls or not dialect.delimiter.isascii() else 0
 
-    def read(self, block: Block) -> pa.RecordBatch | None:
-        """Return the fields of a block; None if not all of it is plain."""
+    def read(self, block: Block) -> dict[str, pa.Array] | None:
+        """Return the fields of a block, by name; None if not all of it is plain."""
         if self._odd == MOST_ODD or len(block.data) < FEWEST_BYTES:
             return None
         text, rows = block.data if block.is_ended else block.text + b"\n", block.rows
@@ -59,23 +59,23 @@ class PlainBlocks:
         starts, stops = (np.empty((self._texts, rows), np.int32) for _ in range(2))
         delimiter, point = ord(self._delimiter), ord(self._point)
         is_plain = read_plain(text, delimiter, point, self._kinds, numbers, missing, starts, stops)
-        batch = self._batch(text, numbers, missing, starts, stops) if is_plain else None
-        self._odd = self._odd + 1 if batch is None else 0
-        return batch
+        found = self._arrays(text, numbers, missing, starts, stops) if is_plain else None
+        self._odd = self._odd + 1 if found is None else 0
+        return found
 
-    def _batch(
+    def _arrays(
         self, text: bytes | memoryview, numbers: Array, missing: Array, starts: Spans, stops: Spans
-    ) -> pa.RecordBatch | None:
+    ) -> dict[str, pa.Array] | None:
         of_numbers = _number_arrays(numbers, missing.tolist(), self._kinds)
         spans = zip(starts, stops, strict=True)
         kinds = self._kinds[self._kinds != LEFT_OUT].tolist()
-        arrays = []
-        for type_, kind in zip(self._types.values(), kinds, strict=True):
+        arrays = {}
+        for (name, type_), kind in zip(self._types.items(), kinds, strict=True):
             array = next(of_numbers) if kind != TEXT else _texts(text, *next(spans), type_)
             if array is None:
                 return None
-            arrays.append(array)
-        return pa.RecordBatch.from_arrays(arrays, names=[*self._types])
+            arrays[name] = array
+        return arrays
 
 
 def _kind(name: str, types: dict[str, pa.DataType], as_texts: Collection[str]) -> int:
@@ -91,16 +91,17 @@ def _number_arrays(
 ) -> Iterator[pa.Array]:
     # Of each row of numbers; without a copy, where all are there.
     rows = numbers.shape[1]
-    buffer = pa.py_buffer(numbers)
-    types = (
-        pa.float64() if kind == FLOAT else pa.int64() for kind in kinds if kind in (FLOAT, INTEGER)
-    )
-    for index, (type_, count) in enumerate(zip(types, missing, strict=True)):
+    buffers = [None, pa.py_buffer(numbers)]
+    all_of_kind = {
+        FLOAT: pa.Array.from_buffers(pa.float64(), numbers.size, buffers, 0),
+        INTEGER: pa.Array.from_buffers(pa.int64(), numbers.size, buffers, 0),
+    }
+    of_numbers = (kind for kind in kinds.tolist() if kind in all_of_kind)
+    for index, (kind, count) in enumerate(zip(of_numbers, missing, strict=True)):
         if count:
             yield pa.array(numbers[index].view(np.float64), from_pandas=True)
         else:
-            some = buffer.slice(8 * rows * index, 8 * rows)
-            yield pa.Array.from_buffers(type_, rows, [None, some], 0)
+            yield all_of_kind[kind].slice(rows * index, rows)
 
 
 def _texts(

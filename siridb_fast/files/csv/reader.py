@@ -18,7 +18,7 @@ import pyarrow as pa
 from siridb_fast.columns.time_units import UNITS
 from siridb_fast.errors import FileError
 from siridb_fast.files.arrow_schema import check_columns, reading, sliced
-from siridb_fast.files.base import ReadOptions, TableFile
+from siridb_fast.files.base import MAX_ROWS, ReadOptions, TableFile
 from siridb_fast.files.csv.ahead import in_order
 from siridb_fast.files.csv.blocks import Block, CsvBlocks, split_header
 from siridb_fast.files.csv.columns import CsvColumns
@@ -40,6 +40,7 @@ MAX_THREADS = 4
 WIDE = 500  # columns, from which on a block of the usual size has too few rows
 WIDE_FACTOR = 2
 FEW_ROWS = 200  # of a batch, which costs much for each column
+FIELD_BYTES = 12  # of a value, beside the bytes of texts
 
 
 class CsvTable(TableFile):
@@ -107,10 +108,13 @@ class CsvTable(TableFile):
             self._read() if self._kept is None else self._kept, self._batch_bytes
         ):
             wanted = batch.slice(skipped)  # empty if all of it is to be skipped
-            if columns is not None:
+            if columns is not None and wanted.schema.names != list(columns):
                 wanted = wanted.select(list(columns))
             skipped -= batch.num_rows - wanted.num_rows
-            yield from sliced(wanted, 2 * self._batch_bytes)
+            if wanted.num_rows and self._is_surely_small(wanted):
+                yield wanted
+            else:
+                yield from sliced(wanted, 2 * self._batch_bytes)
         self._source.close()
 
     def keep_rows(self) -> None:
@@ -154,6 +158,11 @@ class CsvTable(TableFile):
     @property
     def _factor(self) -> int:
         return WIDE_FACTOR if len(self.columns.fields) > WIDE else 1
+
+    def _is_surely_small(self, batch: pa.RecordBatch) -> bool:
+        # To look at each of thousands of columns takes as long as to read them.
+        most = self._block_bytes + FIELD_BYTES * batch.num_rows * batch.num_columns
+        return bool(batch.num_rows <= MAX_ROWS and most <= 2 * self._batch_bytes)
 
     def _open(self, block_bytes: int) -> CsvBlocks:
         first = block_bytes if self._factor > 1 else min(block_bytes, SMALL_BLOCK)
@@ -229,7 +238,7 @@ def _gathered(batches: Iterable[pa.RecordBatch], max_bytes: int) -> Iterator[pa.
         for batch in batches:
             few.append(batch)
             rows += batch.num_rows
-            size += batch.nbytes
+            size += batch.nbytes if rows < FEW_ROWS else 0
             if rows >= FEW_ROWS or size >= max_bytes:
                 yield _as_one(few)
                 few, rows, size = [], 0, 0

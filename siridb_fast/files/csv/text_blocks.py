@@ -225,13 +225,11 @@ def field_names(columns: CsvColumns) -> list[str]:
 
 def finished(arrays: Mapping[str, pa.Array], columns: CsvColumns) -> pa.RecordBatch:
     """Return the columns as a batch, those that name series encoded."""
-    encoded = [
-        array.dictionary_encode()
-        if name in columns.options.names and not pa.types.is_dictionary(array.type)
-        else array
-        for name, array in arrays.items()
-    ]
-    return pa.RecordBatch.from_arrays(encoded, schema=columns.schema)
+    encoded = dict(arrays)
+    for name in columns.options.names:
+        if name in encoded and not pa.types.is_dictionary(encoded[name].type):
+            encoded[name] = encoded[name].dictionary_encode()
+    return pa.RecordBatch.from_arrays([*encoded.values()], schema=columns.schema)
 
 
 def has_large(array: pa.Array) -> bool:

@@ -108,11 +108,11 @@ class TypedBlocks:
         return None if lines is None else ReadBlock(batch, lines, [])
 
     def _by_kernel(self, block: Block, plan: _Plan) -> pa.RecordBatch | None:
-        batch = plan.plain.read(block)
-        if batch is None:
+        arrays = plan.plain.read(block)
+        if arrays is None:
             return None
         others = [name for name in plan.others if name not in plan.plain_texts]
-        return self._finished(batch, plan.plain_texts, others)
+        return self._finished(arrays, plan.plain_texts, others)
 
     def _by_pyarrow(self, block: Block, plan: _Plan) -> pa.RecordBatch:
         batch = _parsed(block.data, plan)
@@ -123,10 +123,10 @@ class TypedBlocks:
                 _is_odd(batch.column(name), name in plan.guessed) for name in some
             ):
                 raise _NotDirect
-        done = {}
+        arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
         if _may_have_words(block.data):
-            done = {name: without_nan(batch.column(name)) for name in plan.floats}
-        return self._finished(batch, plan.as_texts, plan.others, done)
+            arrays |= {name: without_nan(arrays[name]) for name in plan.floats}
+        return self._finished(arrays, plan.as_texts, plan.others)
 
     def _planned(self, as_texts: frozenset[str]) -> _Plan:
         names = field_names(self._columns)
@@ -195,24 +195,18 @@ class TypedBlocks:
         return ARROW_TYPES[kind]
 
     def _finished(
-        self,
-        batch: pa.RecordBatch,
-        as_texts: Collection[str],
-        others: Collection[str],
-        done: Mapping[str, pa.Array] | None = None,
+        self, arrays: Mapping[str, pa.Array], as_texts: Collection[str], others: Collection[str]
     ) -> pa.RecordBatch:
-        # The columns as they are to be; some are ``done``.
-        changed = {name: self._by_text(batch, name) for name in as_texts} | dict(done or {})
-        for name in others:
-            changed[name] = self._others(batch.column(name), name)
-        names = self._columns.names
-        if not changed:
-            return batch if batch.schema.names == names else batch.select(names)
-        there = dict(zip(batch.schema.names, batch.columns, strict=True)) | changed
-        return finished({name: there[name] for name in names}, self._columns)
+        # The columns as they are to be.
+        changed = {name: self._by_text(arrays, name) for name in as_texts}
+        changed |= {name: self._others(arrays[name], name) for name in others}
+        there = {**arrays, **changed}
+        return finished({name: there[name] for name in self._columns.names}, self._columns)
 
-    def _by_text(self, batch: pa.RecordBatch, name: str) -> pa.Array:
-        texts = self._columns.texts(pa.Table.from_batches([batch]), name)
+    def _by_text(self, arrays: Mapping[str, pa.Array], name: str) -> pa.Array:
+        time = self._columns.time_of(name)
+        parts = (name,) if time is None else time.columns
+        texts = self._columns.texts(pa.table({part: arrays[part] for part in parts}), name)
         done = self._by_texts.converted(self._by_texts.plain(texts, name), name)
         if done.bad:
             raise _NotDirect

@@ -155,7 +155,9 @@ class ArrowFrame:
         """Return columns that are floats all at once."""
         pa = _pyarrow()
         batches = self._table.select([self._positions[name] for name in names]).to_batches()
-        if len(batches) != 1 or {*batches[0].schema.types} != {pa.float64()}:
+        if len(batches) != 1:
+            return None
+        if any(type_.id != pa.lib.Type_DOUBLE for type_ in batches[0].schema.types):
             return None
         try:
             tensor = batches[0].to_tensor(null_to_nan=True, row_major=False)

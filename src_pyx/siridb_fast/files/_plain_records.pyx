@@ -9,7 +9,7 @@ may have to be rounded twice is left to Python.
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.math cimport NAN, isinf
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from siridb_fast.formats._text_numbers cimport TextNumbers
@@ -23,7 +23,8 @@ cdef enum Kind:
     TEXT = 3
 
 cdef enum:
-    MOST_DIGITS = 18            # fit in 64 bits, whatever they are
+    MOST_DIGITS = 18            # of a float, with leading zeros
+    MOST_OF_INTEGER = 19        # fit in 64 bits without a sign, whatever they are
     MOST_EXPONENT_DIGITS = 3
     LARGEST_POWER = 22          # of ten that a float is equal to
     MOST_HARD = 4096            # numbers of a text that are left to Python
@@ -316,18 +317,20 @@ cdef inline const uint8_t* _read_integer(
 ) noexcept nogil:
     cdef bint is_negative = at[0] == c"-"
     cdef const uint8_t* first
-    cdef int64_t digits = 0
+    cdef uint64_t digits = 0
     at += is_negative
     first = at
     if reader.end - at >= 8 and _are_eight_digits(at):  # as of times
         digits = _eight_digits(at)
         at += 8
-    while _is_digit(at[0]) and at - first <= MOST_DIGITS:
+    while _is_digit(at[0]) and at - first <= MOST_OF_INTEGER:
         digits = digits * 10 + (at[0] - c"0")
         at += 1
-    if not 0 < at - first <= MOST_DIGITS or (first[0] == c"0" and at - first > 1):
+    if not 0 < at - first <= MOST_OF_INTEGER or (first[0] == c"0" and at - first > 1):
         return NULL
-    value[0] = -digits if is_negative else digits
+    if digits > INT64_MAX:
+        return NULL
+    value[0] = -<int64_t>digits if is_negative else <int64_t>digits
     return at
 
 
@@ -337,14 +340,14 @@ cdef inline bint _are_eight_digits(const uint8_t* at) noexcept nogil:
     return (word & HIGH_HALVES) == ZEROS and ((word + SIXES) & HIGH_HALVES) == ZEROS
 
 
-cdef inline int64_t _eight_digits(const uint8_t* at) noexcept nogil:
+cdef inline uint64_t _eight_digits(const uint8_t* at) noexcept nogil:
     # By pairs, pairs of pairs, and all of them: three multiplications.
     cdef uint64_t word
     memcpy(&word, at, 8)
     word -= ZEROS
     word = word * 10 + (word >> 8)
     word = ((word & PAIRS) * LOW_PAIRS + ((word >> 16) & PAIRS) * HIGH_PAIRS) >> 32
-    return <int64_t><uint32_t>word
+    return <uint32_t>word
 
 
 cdef inline const uint8_t* _read_text(
