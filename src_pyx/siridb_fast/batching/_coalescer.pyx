@@ -19,7 +19,7 @@ from siridb_fast.batching._batch cimport Batch
 from siridb_fast.batching._ends cimport Ends
 from siridb_fast.batching._point_log cimport PointLog, add_points
 from siridb_fast.batching._repeat cimport note_left
-from siridb_fast.batching._run_queue cimport CLASS_BITS, RunQueue
+from siridb_fast.batching._run_queue cimport CLASS_BITS, RunQueue, set_mark
 from siridb_fast.columns._records cimport bit_length
 from siridb_fast.batching._series cimport (
     FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Series, SeriesType, Value, add_chunk, bits_of,
@@ -81,7 +81,7 @@ cdef class Coalescer:
         self.log = log
         self.queue.sees_all = log is not None
         for series in self.table.by_name.values():  # of handles that were made before
-            self.queue.set_mark(series, series.lift_at)
+            set_mark(self.queue, series, series.mark)
         self.is_closed = False
 
     def set_buffer(self, Py_ssize_t buffer_points) -> None:
@@ -188,7 +188,7 @@ cdef class Coalescer:
     def forget_type(self, Series series not None) -> None:
         """Take back that the type of a series is known."""
         self._forget_run(series)
-        self.queue.set_mark(series, NEVER)
+        set_mark(self.queue, series, NEVER)
         series.is_resolved = False
 
     def forget_types(self, *, bint is_open=False) -> None:
@@ -256,7 +256,7 @@ cdef class Coalescer:
 
     cdef Series create(self, str name):
         cdef Series series = self.table.add(name)
-        self.queue.set_mark(series, NEVER)
+        set_mark(self.queue, series, NEVER)
         self.unresolved.append(series)
         self.chunk_limit = chunk_limit(self.max_buffered, len(self.table.by_name))
         self.has_news |= len(self.unresolved) == 1
@@ -271,7 +271,7 @@ cdef class Coalescer:
         return used if self.log is None else used + self.log.backlog()
 
     cdef bint is_short(self) noexcept:  # of memory
-        return self._used() * 2 > self.max_buffered
+        return (self.run_bytes + self.sealed_bytes) * 2 > self.max_buffered
 
     # Each of these tells whether it had to wait, so that all may differ: types too, and then there
     # is no slot yet. What it made slots for has to be appended before any Python runs.

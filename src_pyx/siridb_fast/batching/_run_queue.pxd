@@ -23,6 +23,14 @@ cdef class RunQueue:
     cdef bint join(self, Series series) noexcept
     cdef void leave(self, Series series) noexcept
     cdef void classify(self, Series series) noexcept
-    cdef void set_mark(self, Series series, Py_ssize_t points) noexcept
     cdef PyObject* longest(self, int least) noexcept
     cdef void _leave_class(self, Series series) noexcept
+
+
+cdef inline void set_mark(RunQueue queue, Series series, Py_ssize_t points) noexcept:
+    # Have the coalescer look at the run when it is so long; or at every append.
+    if queue.sees_all:
+        series.lift_at = points
+        series.mark = 0
+    else:
+        series.mark = points

@@ -27,7 +27,7 @@ cdef class RunQueue:
             series.since = max(series.since, (<Series>self.newest).since)
             (<Series>self.newest).newer = <PyObject*>series
         self.newest = <PyObject*>series
-        self.set_mark(series, <Py_ssize_t>1 << _first_bits(series))
+        set_mark(self, series, <Py_ssize_t>1 << _first_bits(series))
         return is_only
 
     cdef void leave(self, Series series) noexcept:
@@ -47,7 +47,7 @@ cdef class RunQueue:
         cdef int bits = _first_bits(series)
         cdef int class_ = min(bit_length(series.points) - 1 - bits, CLASSES - 1)
         self._leave_class(series)
-        self.set_mark(series, <Py_ssize_t>1 << (max(class_, -1) + 1 + bits))
+        set_mark(self, series, <Py_ssize_t>1 << (max(class_, -1) + 1 + bits))
         if class_ < 0:
             return
         series.class_ = <signed char>class_
@@ -58,11 +58,6 @@ cdef class RunQueue:
         else:
             (<Series>self.last[class_]).after = <PyObject*>series
         self.last[class_] = <PyObject*>series
-
-    cdef void set_mark(self, Series series, Py_ssize_t points) noexcept:
-        # Have the coalescer look at the run when it is so long; or at every append.
-        series.lift_at = points
-        series.mark = 0 if self.sees_all else points
 
     cdef PyObject* longest(self, int least) noexcept:
         # A run of the highest class from `least` on; NULL if there is none.
