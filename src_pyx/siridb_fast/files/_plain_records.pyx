@@ -370,7 +370,7 @@ cdef inline const uint8_t* _pass_over(Reader* reader, const uint8_t* at) noexcep
     if at[0] == QUOTE:
         at += 1
         while at[0] != QUOTE:
-            if at[0] == NEWLINE or at[0] == RETURN:
+            if _ends_line(at[0]):
                 return NULL
             at += 1
         return at + 1
@@ -380,5 +380,9 @@ cdef inline const uint8_t* _pass_over(Reader* reader, const uint8_t* at) noexcep
 
 
 cdef inline bint _is_end_of_field(Reader* reader, const uint8_t* at) noexcept nogil:
-    cdef uint8_t character = at[0]
-    return character == reader.delimiter or character == NEWLINE or character == RETURN
+    return at[0] == reader.delimiter or _ends_line(at[0])
+
+
+cdef inline bint _ends_line(uint8_t character) noexcept nogil:
+    # Most characters are beyond both: one comparison.
+    return character <= RETURN and (character == RETURN or character == NEWLINE)
