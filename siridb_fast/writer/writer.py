@@ -71,8 +71,7 @@ class BatchWriter(Unpicklable, PointIntake):
         durability: When points count as delivered: once ``"acked"``, or once they are ``"safe"``
             from the death of the server's process.
         spool: A file for packages that no server has taken yet: its path, or `SpoolOptions`.
-        journal: A file that has every point within milliseconds, before it is coalesced; its path.
-            Without ``spool``, that is the file beside it, with ``.spool`` at its end.
+        journal: A file that has every point within milliseconds: its path; see docs/journal.md.
         sentinel: The series that gets an integer point now and then for ``"safe"``.
         on_missing: NaN and None, and NaT among the timestamps of columns: ``"keep"`` (NaN is sent,
             the others are refused), ``"drop"`` the point, ``"error"``.
@@ -129,8 +128,7 @@ class BatchWriter(Unpicklable, PointIntake):
         """
         from siridb_fast.writer.config_file import read_config  # few need it, and TOML
 
-        config = read_config(path, options)
-        return cls(config.target, **config.options)
+        return cls((config := read_config(path, options)).target, **config.options)
 
     def __repr__(self) -> str:
         return f"<BatchWriter to {describe(self._config)}: {self._state.value}>"
