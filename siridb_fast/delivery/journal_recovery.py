@@ -57,7 +57,9 @@ def move_to_spool(journal: JournalFile, spool: Spool) -> Recovery:
             rows = list(_packages(columns))
             if rows:
                 spool.put_rows(rows, is_bounded=False)
-            points += sum(row.points for row in rows)
+            stored = sum(row.points for row in rows)
+            points += stored
+            lost += sum(len(timestamps) for timestamps, _ in columns.values()) - stored
     journal.begin(frames)
     return Recovery(points, lost)
 
