@@ -1,7 +1,8 @@
 """The names in a text protocol: split and unescaped, once for each series.
 
 Rules of escapes are those of InfluxDB 1 (``models/points.go`` of its sources), which takes
-an escaped ``=`` in a measurement for one, as clients write it.
+an escaped ``=`` in a measurement for one, as clients write it. Those of QuestDB are what its
+clients write: a backslash before whatever means something, itself too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,14 @@ import re
 
 from siridb_fast.formats.points import LineError
 
-__all__ = ["field_key", "graphite_path", "influx_head", "text_of"]
+__all__ = [
+    "field_key",
+    "graphite_path",
+    "influx_head",
+    "questdb_head",
+    "questdb_text",
+    "text_of",
+]
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -18,6 +26,10 @@ COMMA = re.compile(r"(?<!\\),")
 EQUALS = re.compile(r"(?<!\\)=")
 OF_NAME = re.compile(r"\\([,= ])")
 OF_TEXT = re.compile(rb'\\(["\\])')
+QUESTDB_TEXT = re.compile(rb'\\(["\\\n\r])')
+QUESTDB_NAME = re.compile(r"\\([,= \\\n\r])")
+QUESTDB_PAIR = re.compile(r"(?:\\.|[^,\\])+|(?<=,)(?=,|$)", re.DOTALL)
+QUESTDB_TAG = re.compile(r"((?:\\.|[^=\\])+)=((?:\\.|[^=\\])+)", re.DOTALL)
 
 
 def influx_head(raw: bytes) -> tuple[str, Tags]:
@@ -41,6 +53,38 @@ def influx_head(raw: bytes) -> tuple[str, Tags]:
             raise LineError(f"the tag {name!r} is there twice")
         tags[name] = values[0] if is_plain else OF_NAME.sub(r"\1", values[0])
     return OF_NAME.sub(r"\1", measurement), tuple(sorted(tags.items()))
+
+
+def questdb_head(raw: bytes) -> tuple[str, Tags]:
+    """Return the same of a line that a client of QuestDB wrote.
+
+    Raises:
+        LineError: It is wrong.
+    """
+    text = _decoded(raw)
+    if text.startswith(","):
+        raise LineError("expected a measurement, got a comma")
+    measurement, *pairs = QUESTDB_PAIR.findall(text)
+    tags = {}
+    for pair in pairs:
+        found = QUESTDB_TAG.fullmatch(pair)
+        if found is None:
+            raise LineError(f"expected tag=value, got {pair!r}")
+        name, value = (QUESTDB_NAME.sub(r"\1", part) for part in found.groups())
+        if name in tags:
+            raise LineError(f"the tag {name!r} is there twice")
+        tags[name] = value
+    return QUESTDB_NAME.sub(r"\1", measurement), tuple(sorted(tags.items()))
+
+
+def questdb_text(raw: bytes) -> bytes:
+    """Return what stands between the quotes of a text that a client of QuestDB wrote.
+
+    Raises:
+        LineError: As `text_of`.
+    """
+    _decoded(raw)
+    return QUESTDB_TEXT.sub(rb"\1", raw) if b"\\" in raw else raw
 
 
 def field_key(raw: bytes) -> str:

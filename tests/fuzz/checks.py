@@ -106,6 +106,10 @@ class Checks:
         """Points or bad lines; the same ones however the bytes are cut."""
         self._expect_lines(LineProtocol, bytes(data))
 
+    def questdb(self, data: memoryview) -> None:
+        """The same of what clients of QuestDB write."""
+        self._expect_lines(lambda: LineProtocol(is_questdb=True), bytes(data))
+
     def graphite(self, data: memoryview) -> None:
         """The same of Graphite lines."""
         self._expect_lines(Graphite, bytes(data))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["TARGETS", "load", "save"]
 
-TARGETS = ("unpackb", "decode_points", "feed", "influx", "graphite")
+TARGETS = ("unpackb", "decode_points", "feed", "influx", "questdb", "graphite")
 
 
 def load(folder: Path, target: str) -> list[bytes]:

@@ -31,11 +31,11 @@ cdef int64_t LAST = (<int64_t>1 << 62) - 1 + (<int64_t>1 << 62)
 
 @cython.final
 cdef class Graphite:
-    """Reads the lines of one text, block by block."""
+    """Reads the lines of one text, block by block; of many, if ``line`` is set in between."""
 
     cdef:
         readonly list series     # a PointKey for each number
-        readonly int64_t line    # the next one that is read
+        public int64_t line      # the next one that is read
         int64_t unit             # nanoseconds of one of a timestamp
         TextNumbers known        # paths with their tags, as they stand in the text
         PointRows rows           # of the block that is read

@@ -25,7 +25,10 @@ cdef class LineProtocol:
         dict numbers             # of each series: by the first head of its names, and its field
         dict same                # names of a head: the number of the first head that has them
         bytearray has_floats     # of each series: so its integers are floats
-        readonly int64_t line    # the next one that is read
+        public int64_t line      # the next one that is read
+        int64_t row              # where the line began that is read: a text may have ends of line
+        bint keeps_types         # an integer is one, whatever its field had before
+        bint is_questdb          # the dialect of its clients
         TextNumbers known        # heads, as they stand in the text
         list names               # of each head: measurement, tags, and its number in `same`
         Head* heads              # the same
@@ -37,6 +40,7 @@ cdef class LineProtocol:
         const char* stop         # of the block
 
     cdef Py_ssize_t _head(self) except -1
+    cdef const char* _questdb_head_end(self) except NULL
     cdef Py_ssize_t _new_head(self, const char* text, Py_ssize_t size) except -1
     cdef int32_t _field(self, Py_ssize_t number, int32_t expected) except -1
     cdef int32_t _new_field(self, Py_ssize_t number, const char* key, Py_ssize_t size) except -1

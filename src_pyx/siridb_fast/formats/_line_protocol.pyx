@@ -10,6 +10,9 @@ What separates is escaped by a backslash before it. Ends of line within the quot
 to it. A line that is wrong gives no point, and is told; what follows its end is read again. As in
 InfluxDB 1 (models/points.go of its sources), but that times and numbers without room in int64, and
 bytes that are no UTF-8, are refused.
+
+QuestDB's clients write a dialect of it: a backslash stands before ends of line and backslashes too,
+in texts and in tags, and a number that ends in ``t`` or ``n`` is a time.
 """
 
 cimport cython
@@ -25,7 +28,9 @@ from siridb_fast.formats._text_numbers cimport TextNumbers
 
 from siridb_fast.formats._point_rows import NO_TIME
 from siridb_fast.formats.points import BadLine, LineError, ParsedPoints, PointKey
-from siridb_fast.formats.point_keys import field_key, influx_head, text_of
+from siridb_fast.formats.point_keys import (
+    field_key, influx_head, questdb_head, questdb_text, text_of,
+)
 
 cdef enum:
     FIRST_HEADS = 64
@@ -33,16 +38,21 @@ cdef enum:
     SHOWN = 40       # characters of what is wrong
     LONGEST_TOKEN = 5  # false
 
+NO_FIELD = "there is no field: expected a blank and field=value"
 
-class _Unfinished(Exception):  # noqa: N818 - the block ends within a line
+
+class _Unfinished(Exception):  # noqa: N818 - the block ends within a line; the text says in what
     pass
 
 
 @cython.final
 cdef class LineProtocol:
-    """Reads the lines of one text, block by block."""
+    """Reads the lines of one text, block by block; of many, if ``line`` is set in between.
 
-    def __cinit__(self, int64_t line=1):
+    Integers of a field that had a float are floats, unless it ``keeps_types``.
+    """
+
+    def __cinit__(self, int64_t line=1, *, bint keeps_types=False, bint is_questdb=False):
         self.series = []
         self.names = []
         self.known = TextNumbers()
@@ -51,6 +61,8 @@ cdef class LineProtocol:
         self.same = {}
         self.has_floats = bytearray()
         self.line = line
+        self.keeps_types = keeps_types
+        self.is_questdb = is_questdb
         self.capacity = FIRST_HEADS
         self.heads = <Head*>PyMem_Calloc(self.capacity, sizeof(Head))
         if self.heads == NULL:
@@ -83,14 +95,14 @@ cdef class LineProtocol:
             line, first, number = self.at, self.rows.count, self.line
             try:
                 self._read_line()
-            except _Unfinished:
+            except _Unfinished as exc:
                 self.rows.cut(first)
                 self.line = number
                 if not is_last:
                     self.at = line
                     break
                 self.at = self.stop
-                bad.append(BadLine(number, "the text has no closing quote"))
+                bad.append(BadLine(number, str(exc)))
             except LineError as exc:
                 self.rows.cut(first)
                 self._skip_line()
@@ -104,6 +116,7 @@ cdef class LineProtocol:
         cdef Py_ssize_t number, first = self.rows.count
         cdef int32_t index
         cdef int64_t time = NO_TIME
+        self.row = self.line
         while self.at < self.stop and self.at[0] in (c" ", c"\t", c"\0"):
             self.at += 1
         if self._is_at_end() or self.at[0] == c"#":
@@ -157,10 +170,13 @@ cdef class LineProtocol:
         cdef Py_ssize_t number
         if line_end == NULL:
             line_end = self.stop
-        while True:
+        if self.is_questdb:
+            end = self._questdb_head_end()
+            line_end = self.stop
+        while not self.is_questdb:
             end = <const char*>memchr(end, c" ", line_end - end)
             if end == NULL:
-                raise LineError("there is no field: expected a blank and field=value")
+                raise LineError(NO_FIELD)
             if (end - 1)[0] != c"\\":
                 break
             end += 1
@@ -170,11 +186,27 @@ cdef class LineProtocol:
         number = self.known.find(begin, end - begin)
         return self._new_head(begin, end - begin) if number < 0 else number
 
+    cdef const char* _questdb_head_end(self) except NULL:
+        # Where the blank is behind it; an end of line with a backslash before it belongs to a tag.
+        cdef const char* end = self.at
+        cdef int64_t lines = 0
+        while end < self.stop and end[0] not in (c" ", c"\n"):
+            if end[0] == c"\\" and self.stop - end > 1:
+                end += 1
+                lines += end[0] == c"\n"
+            end += 1
+        if end == self.stop and (end - 1)[0] == c"\n":
+            raise _Unfinished("the text ends behind a backslash")
+        if end == self.stop or end[0] == c"\n":
+            raise LineError(NO_FIELD)
+        self.line += lines
+        return end
+
     cdef Py_ssize_t _new_head(self, const char* text, Py_ssize_t size) except -1:
         cdef Head* heads
         cdef Head* head
         raw = PyBytes_FromStringAndSize(text, size)
-        names = influx_head(raw)
+        names = questdb_head(raw) if self.is_questdb else influx_head(raw)
         if self.count == self.capacity:
             heads = <Head*>PyMem_Realloc(self.heads, 2 * self.capacity * sizeof(Head))
             if heads == NULL:
@@ -258,7 +290,6 @@ cdef class LineProtocol:
 
     cdef int _text(self, Field* field) except -1:
         cdef const char* begin = self.at + 1
-        cdef int64_t line = self.line
         self.at = begin
         while self.at < self.stop and self.at[0] != c'"':
             if self.at[0] == c"\n":
@@ -267,10 +298,11 @@ cdef class LineProtocol:
                 self.at += 1
             self.at += 1
         if self.at >= self.stop:
-            raise _Unfinished
-        text = text_of(PyBytes_FromStringAndSize(begin, self.at - begin))
+            raise _Unfinished("the text has no closing quote")
+        raw = PyBytes_FromStringAndSize(begin, self.at - begin)
+        text = questdb_text(raw) if self.is_questdb else text_of(raw)
         self.at += 1
-        self.rows.add(field.series, TEXT, len(self.rows.texts), line)
+        self.rows.add(field.series, TEXT, len(self.rows.texts), self.row)
         self.rows.texts.append(text)
         return 0
 
@@ -283,7 +315,10 @@ cdef class LineProtocol:
         cdef char* has_floats
         while end < self.stop and end[0] not in (c",", c" ", c"\n", c"\r"):
             end += 1
-        is_integer = end > begin and (end - 1)[0] in (c"i", c"u")
+        is_integer = end > begin and (
+            (end - 1)[0] in (c"i", c"u")
+            or (self.is_questdb and (end - 1)[0] in (c"t", c"n"))
+        )
         if is_integer:
             error = read_integer(begin, end - 1, &integer)
             if error == FINE and integer < 0 and (end - 1)[0] == c"u":
@@ -300,12 +335,12 @@ cdef class LineProtocol:
             )
         self.at = end
         has_floats = &PyByteArray_AS_STRING(self.has_floats)[field.series]
-        has_floats[0] |= not is_integer
-        if not has_floats[0]:
-            self.rows.add(field.series, INTEGER, integer, self.line)
+        has_floats[0] |= not (is_integer or self.keeps_types)
+        if is_integer and not has_floats[0]:
+            self.rows.add(field.series, INTEGER, integer, self.row)
         else:
             memcpy(&integer, &number, sizeof(double))
-            self.rows.add(field.series, FLOAT, integer, self.line)
+            self.rows.add(field.series, FLOAT, integer, self.row)
         return 0
 
     cdef int _truth(self, Field* field) except -1:
@@ -314,9 +349,9 @@ cdef class LineProtocol:
             end += 1
         word = PyBytes_FromStringAndSize(self.at, min(end - self.at, LONGEST_TOKEN + 1))
         if word in (b"t", b"T", b"true", b"True", b"TRUE"):
-            self.rows.add(field.series, INTEGER, 1, self.line)
+            self.rows.add(field.series, INTEGER, 1, self.row)
         elif word in (b"f", b"F", b"false", b"False", b"FALSE"):
-            self.rows.add(field.series, INTEGER, 0, self.line)
+            self.rows.add(field.series, INTEGER, 0, self.row)
         else:
             raise LineError(
                 f"expected a number, true, false or a text in quotes, got {self._shown()}"
