@@ -19,6 +19,7 @@ FLOORS = """
     loading
     client       testing
     metrics
+    gateway
     cli
 """
 WITHOUT_IO = ["protocol", "formats", "columns", "batching", "query", "delivery/package.py"]

@@ -1,0 +1,99 @@
+"""A configuration → the doors of a gateway. A new protocol is added here and in `door_tables`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from siridb_fast.gateway.config import DoorConfig
+from siridb_fast.gateway.datagram_door import DatagramDoor
+from siridb_fast.gateway.desk import Desk, Kiosk
+from siridb_fast.gateway.page import PageFacts
+from siridb_fast.gateway.stream_door import StdinDoor, StreamDoor
+
+if TYPE_CHECKING:
+    from siridb_fast.gateway.metrics import GatewayMetrics
+
+__all__ = ["Door", "doors_of"]
+
+NDJSON_SERIES = "{series}"
+
+
+class Door(Protocol):
+    """Where points come in."""
+
+    desk: Desk
+
+    async def open(self) -> None:
+        """Listen."""
+
+    async def stop(self) -> None:
+        """Let nothing in any more, and take what is in."""
+
+    def count(self) -> None:
+        """Have its figures say how many connections there are."""
+
+
+def doors_of(
+    kiosk: Kiosk,
+    *,
+    facts: Callable[[], PageFacts],
+    metrics: GatewayMetrics | None,
+    on_stdin_end: Callable[[], None],
+) -> list[Door]:
+    """Return the doors of a gateway; none listens yet."""
+    doors: list[Door] = []
+    for config in kiosk.config.doors:
+        desk = Desk(config, kiosk)
+        if config.kind == "stdin":
+            doors.append(StdinDoor(desk, on_stdin_end))
+        elif config.kind == "udp":
+            doors.append(DatagramDoor(desk))
+        elif config.kind == "http" or (config.protocol, config.kind) == ("influx", "unix"):
+            doors.append(_http_door(desk, facts, metrics))
+        else:
+            doors.append(StreamDoor(desk))
+    if kiosk.config.status is not None:
+        status = replace(kiosk.config.status, protocol="ndjson", series=NDJSON_SERIES)
+        doors.append(_http_door(Desk(status, kiosk), facts, metrics, takes_points=False))
+    return doors
+
+
+def _http_door(
+    desk: Desk,
+    facts: Callable[[], PageFacts],
+    metrics: GatewayMetrics | None,
+    *,
+    takes_points: bool = True,
+) -> Door:
+    # aiohttp is needed by this kind alone.
+    from siridb_fast.gateway.http_body import Bodies
+    from siridb_fast.gateway.http_door import HttpDoor, Routes
+    from siridb_fast.gateway.http_writes import LineWrites
+    from siridb_fast.gateway.influx_routes import InfluxRoutes
+    from siridb_fast.gateway.ndjson_routes import NdjsonRoutes
+    from siridb_fast.gateway.status_routes import StatusRoutes
+
+    config, kiosk = desk.config, desk.kiosk
+    credentials = config.credentials
+    bodies = Bodies(kiosk.limits)
+    routes: list[Routes] = []
+    if metrics is not None:
+        routes.append(StatusRoutes(facts, metrics, credentials).add_to)
+    if takes_points:
+        ndjson = _ndjson(config)
+        writes = LineWrites(Desk(ndjson, kiosk, desk.figures), bodies)
+        routes.append(NdjsonRoutes(writes, credentials).add_to)
+    if takes_points and config.protocol == "influx":
+        database = kiosk.config.target.dbname
+        is_open = lambda: not kiosk.intake.is_stopping  # noqa: E731 - as short as it is
+        influx = InfluxRoutes(LineWrites(desk, bodies), database, credentials, is_open)
+        routes.append(influx.add_to)
+    return HttpDoor(desk, routes, takes_lines=config.kind == "unix")
+
+
+def _ndjson(config: DoorConfig) -> DoorConfig:
+    if config.protocol == "ndjson":
+        return config
+    return replace(config, protocol="ndjson", series=NDJSON_SERIES, unit=None)

@@ -1,0 +1,19 @@
+"""What a door is told when it has to tell its sender; how, the door knows."""
+
+from __future__ import annotations
+
+from siridb_fast.errors import SiriDBError
+
+__all__ = ["NotDeliveredError", "OverloadedError"]
+
+
+class OverloadedError(SiriDBError):
+    """Nothing was taken, and the same may be taken in ``retry_after`` seconds."""
+
+    def __init__(self, text: str, retry_after: int = 1) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class NotDeliveredError(SiriDBError):
+    """Points were taken, and are not known to be stored."""

@@ -1,0 +1,163 @@
+"""`Gateway`: one writer, its doors, and their life from the first sender to the last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from siridb_fast.columns.time_units import TimePrecision
+from siridb_fast.concurrency.tasks import begin_task, cancel_task
+from siridb_fast.connection.config import describe
+from siridb_fast.delivery.dead_letters import DeadLetters
+from siridb_fast.delivery.report import Report
+from siridb_fast.errors import ConfigError
+from siridb_fast.gateway.config import GatewayConfig
+from siridb_fast.gateway.desk import Kiosk
+from siridb_fast.gateway.doors import Door, doors_of
+from siridb_fast.gateway.figures import DoorFigures
+from siridb_fast.gateway.intake import Intake
+from siridb_fast.gateway.page import PageFacts
+from siridb_fast.gateway.sd_notify import ServiceManager
+from siridb_fast.writer.gateway_writer import GatewayWriter
+
+__all__ = ["Gateway"]
+
+MARK_INTERVAL = 1.0
+NEEDS = "a gateway with HTTP needs aiohttp and prometheus-client: pip install siridb_fast[gateway]"
+
+logger = logging.getLogger("siridb_fast")
+
+
+class Gateway:
+    """One gateway.
+
+    Args:
+        config: Of it.
+        manager: Is told that it is ready, alive, and stopping.
+
+    Raises:
+        ImportError: A package is missing that its doors need.
+    """
+
+    def __init__(self, config: GatewayConfig, manager: ServiceManager | None = None) -> None:
+        self._config = config
+        self._manager = manager or ServiceManager()
+        self._writer = GatewayWriter(config.target, **config.writer)
+        self._intake = Intake(
+            self._writer,
+            config.acknowledge,
+            max_new_series=config.limits.max_new_series,
+            floors_times=config.floors_times,
+        )
+        self._kiosk = Kiosk(config, self._intake, self._precision_ns)
+        try:
+            self._doors = self._new_doors()
+        except ImportError as exc:
+            raise ImportError(NEEDS, name=exc.name) from exc
+        self._stop = asyncio.Event()
+
+    def _new_doors(self) -> list[Door]:
+        has_http = self._config.status is not None or any(
+            one.kind in ("http", "unix") for one in self._config.doors
+        )
+        metrics = None
+        if has_http:
+            from siridb_fast.gateway.metrics import GatewayMetrics
+
+            metrics = GatewayMetrics(self._writer, lambda: self.figures)
+        return doors_of(self._kiosk, facts=self.facts, metrics=metrics, on_stdin_end=self.stop)
+
+    @property
+    def figures(self) -> list[DoorFigures]:
+        """Those of the doors."""
+        for door in self._doors:
+            door.count()
+        return [door.desk.figures for door in self._doors]
+
+    def stop(self) -> None:
+        """Have it end; call this in its event loop."""
+        self._stop.set()
+
+    async def run(self, on_ready: Callable[[list[DoorFigures]], None]) -> Report:
+        """Take points until `stop`, then deliver what is in.
+
+        Args:
+            on_ready: Called once all doors are open.
+
+        Returns:
+            What became of the last points.
+
+        Raises:
+            SiriDBError, OSError: The database cannot be reached, or a door cannot be opened.
+        """
+        await self._writer.open()
+        opened: list[Door] = []
+        marks = begin_task(self._mark())
+        try:
+            for door in self._doors:
+                await self._open(door)
+                opened.append(door)
+            on_ready(self.figures)
+            self._manager.tell(READY="1", STATUS="takes points")
+            await self._stop.wait()
+        finally:
+            report = await self._end(opened)
+            cancel_task(marks)
+        return report
+
+    def facts(self) -> PageFacts:
+        """Return what the page for people tells."""
+        return PageFacts(
+            describe(self._config.target),
+            self._config.acknowledge,
+            self._intake.is_stopping,
+            self._writer.stats(),
+            self.figures,
+            self._kiosk.bad_lines.lost,
+            time.time(),
+            time.monotonic(),
+        )
+
+    # ---- inside
+
+    async def _open(self, door: Door) -> None:
+        config = door.desk.config
+        try:
+            await door.open()
+        except OSError as exc:
+            reason = exc.strerror or str(exc)
+            raise ConfigError(f"{config.name}: cannot listen at {config.place}: {reason}") from exc
+
+    async def _end(self, opened: list[Door]) -> Report:
+        # Let nothing in any more; then all that is in has what is left of the time.
+        self._manager.tell(STOPPING="1")
+        self._intake.is_stopping = True
+        until = time.monotonic() + self._config.drain_timeout
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.drain_timeout):
+                await asyncio.gather(*(door.stop() for door in opened))
+        report = await self._writer.close(max(0.1, until - time.monotonic()))
+        letters = self._config.writer.get("on_error")
+        if isinstance(letters, DeadLetters):
+            letters.close()
+        return report
+
+    async def _mark(self) -> None:
+        # Rates for the page, and signs of life for the service manager.
+        every = min(self._manager.watchdog_interval or MARK_INTERVAL, MARK_INTERVAL)
+        while True:
+            now = time.monotonic()
+            for figures in self.figures:
+                figures.mark(now)
+            if self._manager.watchdog_interval is not None:
+                self._manager.tell(WATCHDOG="1")
+            await asyncio.sleep(every)
+
+    def _precision_ns(self) -> int:
+        precision = self._writer.time_precision
+        return TimePrecision(
+            TimePrecision.NANOSECOND if precision is None else precision
+        ).nanoseconds

@@ -1,0 +1,102 @@
+"""Bodies of lines over HTTP: read, taken, answered. The routes of protocols are made of this.
+
+Knows nothing of which path means what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from siridb_fast.formats.points import BadLine
+from siridb_fast.gateway.desk import BLOCK, BOM, Desk
+from siridb_fast.gateway.errors import NotDeliveredError, OverloadedError
+from siridb_fast.gateway.http_answers import overloaded, partial_write, refused
+from siridb_fast.gateway.http_body import Bodies, BodyError
+from siridb_fast.gateway.refusals import line_texts
+from siridb_fast.gateway.rows import Rows, joined
+from siridb_fast.gateway.times import UNITS
+
+__all__ = ["LineWrites", "unit_of"]
+
+
+def unit_of(request: web.Request) -> str | None:
+    """Return what the parameter ``precision`` says.
+
+    Raises:
+        BodyError: It is none that is known: to take it for another one would store false times.
+    """
+    unit = request.query.get("precision", "")
+    if unit == "":
+        return None
+    if unit not in UNITS:
+        raise BodyError(400, f"precision is one of {', '.join(UNITS)}, got {unit!r}")
+    return unit
+
+
+class LineWrites:
+    """Takes the bodies of one protocol at one address.
+
+    Args:
+        desk: Reads and takes lines.
+        bodies: All that are read at a time.
+    """
+
+    def __init__(self, desk: Desk, bodies: Bodies) -> None:
+        self._desk = desk
+        self._bodies = bodies
+
+    async def answer(self, request: web.Request, *, for_v3: bool = False) -> web.Response:
+        """Take the lines of a request, and return its answer."""
+        self._desk.figures.requests += 1
+        try:
+            return await self._taken(request, for_v3=for_v3)
+        except OverloadedError as exc:
+            return overloaded(str(exc), exc.retry_after)
+        except BodyError as exc:
+            self._desk.note(str(exc))
+            return refused(exc.status, str(exc))
+        except NotDeliveredError as exc:
+            self._desk.note(str(exc))
+            return refused(500, f"taken, and not delivered: {exc}")
+
+    async def _taken(self, request: web.Request, *, for_v3: bool) -> web.Response:
+        unit = unit_of(request)
+        self._desk.intake.require_open()
+        body = await self._bodies.read(request)
+        try:
+            bad, lines = await self._take(request, bytes(body), unit)
+        finally:
+            self._bodies.release(len(body))
+        return partial_write(bad, lines, for_v3=for_v3) if bad else web.Response(status=204)
+
+    async def _take(
+        self, request: web.Request, body: bytes, unit: str | None
+    ) -> tuple[list[tuple[BadLine, bytes]], int]:
+        desk = self._desk
+        desk.figures.bytes += len(body)
+        text = desk.open(unit=unit, dialect=_dialect(request))
+        parts: list[Rows] = []
+        block = body.removeprefix(BOM)
+        start = 0
+        while start < len(block) or not parts:
+            piece = block[start : start + BLOCK] if len(block) > BLOCK else block
+            is_last = start + len(piece) >= len(block)
+            rows, size = desk.read(text, piece, is_last=is_last)
+            if not size and not is_last:  # a line is longer than a piece
+                rows, size = desk.read(text, block[start:], is_last=True)
+            parts.append(rows)
+            start += size
+            if is_last:
+                break
+            await asyncio.sleep(0)  # others have their turn
+        taken = await desk.take(joined(parts), block, 1)
+        await desk.intake.acknowledged(taken)
+        return line_texts(taken.bad, block, 1), text.line - 1
+
+
+def _dialect(request: web.Request) -> str | None:
+    # Clients of QuestDB say who they are.
+    is_questdb = request.headers.get("User-Agent", "").startswith("questdb/")
+    return "questdb" if is_questdb else None

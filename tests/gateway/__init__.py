@@ -1,0 +1,1 @@
+"""Tests of the gateway: what other protocols bring is in the database."""
