@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/metrics.md"]
-DOCUMENTS += ["benchmarks/README.md"]
+DOCUMENTS += ["docs/gateway.md", "benchmarks/README.md"]
 PATH = re.compile(r"`((?:siridb_fast|src_pyx|tests|benchmarks|docs)/[\w./-]*)`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]+)", re.MULTILINE)

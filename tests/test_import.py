@@ -44,6 +44,7 @@ AROUND_A_WRITER = {
     "siridb_fast.delivery.letter_tables",
     "siridb_fast.spool.reader",
     "siridb_fast.writer.config_file",
+    "siridb_fast.writer.gateway_writer",
     "siridb_fast.writer.load_writer",
 }
 SPOOLED = {

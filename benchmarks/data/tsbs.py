@@ -123,11 +123,11 @@ class CpuOnly:
         bounds = range(0, (batches + 1) * rows, rows)
         return [self._batch(names, stamps, start, stop) for start, stop in pairwise(bounds)]
 
-    def lines(self) -> bytes:
+    def lines(self, lap: int = 0) -> bytes:
         """Return a lap as line protocol, a line for each host at each time."""
         heads = [f"cpu,hostname=host_{host},{tags} " for host, tags in enumerate(self._tags)]
         made = []
-        for at, row in zip(self.timestamps(0).tolist(), self.values.tolist(), strict=True):
+        for at, row in zip(self.timestamps(lap).tolist(), self.values.tolist(), strict=True):
             for host, head in enumerate(heads):
                 values = row[host * len(METRICS) : (host + 1) * len(METRICS)]
                 fields = zip(METRICS, values, strict=True)

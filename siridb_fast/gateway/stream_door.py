@@ -51,12 +51,12 @@ class LineReader:
         data = self._without_skipped(data)
         if self._is_first and len(data) >= len(BOM):
             data, self._is_first = data.removeprefix(BOM), False
-        block = self._rest + data
+        block = self._rest + data if self._rest else data
         self._rest = b""
         while block:
             first = text.line
             rows, size = desk.read(text, block, is_last=is_last)
-            await desk.take(rows, block[:size], first, waits=True)
+            await desk.take(rows, block, first, waits=True)
             block = block[size:]
             if len(block) <= desk.kiosk.limits.max_line:
                 break

@@ -271,7 +271,7 @@ async def test_collectd_writes_graphite(database: Database, tmp_path: Path) -> N
 
 
 def _csv_points(folder: Path) -> dict[int, list[float]]:
-    # What collectd has written beside: the time and the values of each line; of a second, the last.
+    # What collectd has written beside: the values of each second.
     lines = [line for path in folder.glob("load-*") for line in path.read_text().splitlines()]
     rows = [[float(cell) for cell in line.split(",")] for line in lines if line[0].isdigit()]
     return {round(at): values for at, *values in rows}

@@ -1,5 +1,6 @@
 """The file of a gateway: what it says, and what is wrong with it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.commands import run_command
 
 URL = "siridb://iris:siri@localhost:9000/dbtest"
 INFLUX = {"listen": "127.0.0.1:8086"}
+ROOT = Path(__file__).parents[2]
 OPEN = "0.0.0.0:8086"
 
 WHOLE = """
@@ -91,6 +93,25 @@ def test_a_file_says_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     )
     assert "t0ken" not in repr(found)
     assert "passw0rd" not in repr(found)
+
+
+def test_the_file_of_the_docs_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs/gateway.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "token").write_text("t")
+    (tmp_path / "gateway.toml").write_text(example)
+    monkeypatch.setenv("SIRIDB_PASSWORD", "siri")
+    found = read_gateway_config(tmp_path / "gateway.toml")
+    assert [door.name for door in found.doors] == ["influx", "influx.tcp", "graphite.tcp"]
+
+
+def test_every_key_is_in_the_docs() -> None:
+    text = (ROOT / "docs/gateway.md").read_text()
+    with pytest.raises(ConfigError) as caught:
+        config(unknown=1)
+    known = str(caught.value).partition("there are ")[2].split(", ")
+    assert len(known) > 15
+    assert [key for key in known if not re.search(rf"`\[*{key}\b", text)] == []
 
 
 def test_what_is_not_said_has_its_default() -> None:
