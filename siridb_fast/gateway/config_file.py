@@ -24,6 +24,7 @@ __all__ = ["config_from", "read_gateway_config"]
 
 DEFAULT_SERIES = "{measurement},{tags}:{field}"
 GIB = 1 << 30
+WAIT_FOR_SERVER = 30.0  # seconds, at the start: whoever starts both need not start them in order
 OWN_OPTIONS = ("linger", "journal", "late", "on_precision_loss", "time_precision")  # stand on top
 IN_PROGRAM = ("on_delivery", "on_error", "on_missing", "on_type", "on_full")
 
@@ -84,6 +85,7 @@ def config_from(found: Mapping[str, Any], folder: Path) -> GatewayConfig:
 def _writer(top: Table) -> WriterKeywords:
     # The options of the writer: those on top, and those of the table that is called so.
     options: dict[str, Any] = {"on_missing": "keep", "linger": top.number("linger", 1.0, 0, 3600)}
+    options["wait_for_server"] = WAIT_FOR_SERVER
     if "on_precision_loss" in top:
         options["on_precision_loss"] = top.choice("on_precision_loss", None, ("error", "floor"))
     if (journal := top.path("journal")) is not None:

@@ -127,6 +127,8 @@ class Intake:
         self._reserved += need
         try:
             return await self._write(rows, types)
+        except WriterClosedError as exc:
+            raise OverloadedError(str(exc), STOPPING_RETRY) from None
         finally:
             self._reserved -= need
 

@@ -8,6 +8,7 @@ end is read again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import stat
@@ -21,6 +22,7 @@ from siridb_fast.concurrency.tasks import begin_task
 from siridb_fast.errors import ConfigError
 from siridb_fast.formats.points import BadLine
 from siridb_fast.gateway.desk import BOM, Desk
+from siridb_fast.gateway.errors import OverloadedError
 
 __all__ = ["LineConnection", "StdinDoor", "StreamDoor", "free_socket_path"]
 
@@ -30,6 +32,8 @@ MOST = 2 * BATCH  # bytes that wait; then the connection is not read
 BACKLOG = 1024
 CUT_OFF = "the connection ended within the line"
 STDIN = 0
+
+logger = logging.getLogger("siridb_fast")
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
@@ -49,9 +53,12 @@ class LineReader:
         desk, text = self._desk, self._text
         desk.figures.bytes += len(data)
         data = self._without_skipped(data)
-        if self._is_first and len(data) >= len(BOM):
-            data, self._is_first = data.removeprefix(BOM), False
         block = self._rest + data if self._rest else data
+        if self._is_first:
+            if len(block) < len(BOM) and not is_last:
+                self._rest = block
+                return
+            block, self._is_first = block.removeprefix(BOM), False
         self._rest = b""
         while block:
             first = text.line
@@ -164,6 +171,8 @@ class LineConnection(asyncio.Protocol):
                     await asyncio.wait_for(self._is_full.wait(), GATHERING)
                 await reader.take(self._taken())
             reader.end(CUT_OFF)
+        except OverloadedError as exc:
+            logger.warning("%s: a connection is closed: %s", self._desk.config.name, exc)
         finally:
             self._connections.discard(self)
             self._transport.close()

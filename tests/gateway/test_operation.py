@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import urllib.request
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from siridb_fast.gateway.figures import DoorFigures, Refusal
 from siridb_fast.gateway.page import PageFacts, page, troubles
 from siridb_fast.gateway.sd_notify import ServiceManager
+from siridb_fast.testing import SiriDBServer
 from tests.commands import COMMAND, environment, run_process
 from tests.fix_loop import LOOPS, eventually
 from tests.fix_loop import run as run_in_loop
@@ -69,6 +71,22 @@ def test_what_could_not_be_delivered_is_told(own_database: Database, tmp_path: P
         assert write(places["influx"], b"m v=2 2") == 204
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 3
+
+
+def test_it_waits_for_a_server_that_starts_later() -> None:
+    with SiriDBServer() as server:
+        server.create_database("dbtest")
+        server.stop()
+        arguments = ["--url", server.url("dbtest"), "--listen-influx", ANY_PORT]
+        starting = threading.Timer(1.0, server.start)
+        starting.start()
+        try:
+            with gateway_process(*arguments) as (process, places):
+                assert write(places["influx"], b"m v=1 1") == 204
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(60) == 0
+        finally:
+            starting.join()
 
 
 @pytest.mark.parametrize("kind", ["influx", "ndjson"])

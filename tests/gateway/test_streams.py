@@ -70,6 +70,19 @@ async def test_lines_over_tcp_are_stored_however_they_are_cut(
     assert await stored(database) == {"m:v": [[1, 1.0], [3, 3.0]], "m:t": [[2, "a\nb"]]}
 
 
+async def test_lines_that_come_one_byte_at_a_time(database: Database) -> None:
+    async with running(database, influx=TCP) as gateway:
+        reader, writer = await asyncio.open_connection(*gateway.address("influx.tcp"))
+        for byte in b"\xef\xbb\xbfm v=1 1\n":
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.03)  # longer than the door waits for more
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+    assert await stored(database) == {"m:v": [[1, 1.0]]}
+
+
 async def test_a_line_that_was_cut_off_is_refused(database: Database, tmp_path: Path) -> None:
     letters = str(tmp_path / "letters.ndjson")
     async with running(database, influx=TCP, dead_letters=letters) as gateway:

@@ -11,8 +11,8 @@ to it. A line that is wrong gives no point, and is told; what follows its end is
 InfluxDB 1 (models/points.go of its sources), but that times and numbers without room in int64, and
 bytes that are no UTF-8, are refused.
 
-QuestDB's clients write a dialect of it: a backslash stands before ends of line and backslashes too,
-in texts and in tags, and a number that ends in ``t`` or ``n`` is a time.
+QuestDB's clients write a dialect of it: a backslash stands before ends of line and backslashes
+too, in texts and in tags, and a number that ends in ``t`` or ``n`` is a time.
 """
 
 cimport cython
