@@ -40,7 +40,8 @@ COMMANDS = {  # in the order of the help
         "create_database", "Create a database; its first user is iris, with the password siri."
     ),
     "gateway": Entry(
-        "gateway", "Take points in other protocols: of InfluxDB, Graphite, and lines of JSON."
+        "gateway",
+        "Take points in other protocols: of InfluxDB, Prometheus, Graphite, and lines of JSON.",
     ),
     "server": Entry("server", "Start a server with an empty database, for trying things out."),
     "bench": Entry("bench.command", "Measure what your server can take, and with which settings."),

@@ -63,10 +63,11 @@ def gateway(
         bool, typer.Option("--check", help="Say what would run, and end; 2 if there is a mistake.")
     ] = False,
 ) -> None:
-    """Take points in other protocols: of InfluxDB, Graphite, and lines of JSON.
+    """Take points in other protocols: of InfluxDB, Prometheus, Graphite, and lines of JSON.
 
-    Whatever writes to InfluxDB or Graphite writes to SiriDB through it: Telegraf, Home Assistant,
-    collectd, the client libraries. SIGTERM or Ctrl+C ends it, once what it has taken is delivered.
+    Whatever writes to InfluxDB, Prometheus' remote write or Graphite writes to SiriDB through it:
+    Telegraf, Home Assistant, collectd, the client libraries. SIGTERM or Ctrl+C ends it, once what
+    it has taken is delivered.
     """
     more = _more(url, listen_influx, listen_graphite, stdin, acknowledge, journal)
     found = read_gateway_config(config, more) if config else config_from(more, Path.cwd())

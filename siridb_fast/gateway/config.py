@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 Acknowledge = Literal["accepted", "journaled", "delivered"]
-Protocol = Literal["influx", "graphite", "ndjson"]
+Protocol = Literal["influx", "graphite", "ndjson", "prometheus"]
 Kind = Literal["http", "tcp", "udp", "unix", "stdin"]
 Dialect = Literal["influx", "questdb"]
 ACKNOWLEDGE: tuple[Acknowledge, ...] = get_args(Acknowledge)
@@ -136,6 +136,7 @@ class DoorConfig:
         series: The template of names.
         unit: Of timestamps, where a request does not say it; None: that of the protocol.
         dialect: Of line protocol, where a request does not tell it.
+        http_path: Of remote write; without an address it is one of the door of InfluxDB's HTTP.
     """
 
     protocol: Protocol
@@ -145,6 +146,7 @@ class DoorConfig:
     path: Path | None = None
     unit: str | None = None
     dialect: Dialect = "influx"
+    http_path: str = ""
     tls: Tls | None = None
     credentials: Credentials = field(default_factory=Credentials)
 
@@ -158,6 +160,8 @@ class DoorConfig:
         """Where it is, for people."""
         if self.kind == "stdin":
             return "standard input"
+        if self.http_path:
+            return f"{self.address or ''}{self.http_path}"
         return str(self.path if self.address is None else self.address)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 
 from siridb_fast.formats._graphite import Graphite
 from siridb_fast.formats._line_protocol import LineProtocol
+from siridb_fast.formats._remote_write import RemoteWrite
 from siridb_fast.formats.json_lines import JsonLines
 from siridb_fast.formats.points import BadLine
 from siridb_fast.gateway.config import DoorConfig, GatewayConfig
@@ -98,7 +99,9 @@ class Desk:
         first = text.line
         points = text.table.parse(block, line=first, is_last=is_last)
         text.line = text.table.parser.line
-        if is_last:  # what has no closing quote may have many lines
+        if (
+            is_last and self.config.protocol != "prometheus"
+        ):  # what has no closing quote may have many lines
             text.line = first + block.count(b"\n") + (block[-1:] not in (b"", b"\n"))
         self.figures.lines += text.line - first
         return self.intake.rows(points, text.table, text.nanoseconds), points.size
@@ -138,6 +141,8 @@ class Desk:
         # Of one of a timestamp; Graphite's parser gives nanoseconds, whatever its unit.
         if self.config.protocol == "graphite":
             return 1
+        if self.config.protocol == "prometheus":
+            return UNITS["ms"]
         if unit is not None:
             return UNITS[unit]
         return self.kiosk.precision_ns() if self.config.protocol == "ndjson" else 1
@@ -151,6 +156,8 @@ def _new_table(
         parser = LineProtocol(keeps_types=True, is_questdb=dialect == "questdb")
     elif protocol == "graphite":
         parser = Graphite()
+    elif protocol == "prometheus":
+        parser = RemoteWrite()
     else:
         parser = JsonLines()
     return SeriesTable(parser, template, config.rules, numbers_are_floats=are_floats)

@@ -5,7 +5,8 @@ A new protocol is a row of `PROTOCOLS`. Knows nothing of the rest of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from siridb_fast.errors import ConfigError
@@ -21,6 +22,8 @@ PROTOCOLS: dict[Protocol, tuple[Kind, ...]] = {  # the first is what the table i
     "graphite": ("tcp", "udp", "unix"),
     "ndjson": ("http", "tcp", "unix"),
 }
+REMOTE_WRITE = "/api/v1/write"
+OF_PROMETHEUS = "{__name__},{labels}:value"
 OWN_SERIES: dict[Protocol, str] = {"graphite": "{path};{tags}", "ndjson": "{series}"}
 
 
@@ -31,6 +34,9 @@ def doors_of(top: Table, series: str) -> tuple[DoorConfig, ...]:
         table = top.table(protocol)
         if table is not None:
             doors += _doors(table, protocol, OWN_SERIES.get(protocol, series))
+    table = top.table("prometheus")
+    if table is not None:
+        doors.append(_prometheus(table, doors))
     stdin = top.choice("stdin", None, [*PROTOCOLS])
     if stdin is not None:
         protocol = cast(Protocol, stdin)
@@ -63,6 +69,27 @@ def _doors(table: Table, protocol: Protocol, series: str) -> Iterator[DoorConfig
             yield _listening(within, protocol, kind, own, credentials)
             within.finish()
     table.finish()
+
+
+def _prometheus(table: Table, doors: Sequence[DoorConfig]) -> DoorConfig:
+    # At an address of its own, or with InfluxDB's HTTP, as one path more.
+    path = str(table.text("path", REMOTE_WRITE))
+    if not path.startswith("/") or path == "/":
+        raise table.error("path", f"expected a path such as {REMOTE_WRITE}, got {path!r}")
+    series = str(table.text("series", OF_PROMETHEUS))
+    credentials = _credentials(table)
+    if "listen" in table:
+        door = _listening(table, "prometheus", "http", series, credentials)
+    else:
+        if not any((one.protocol, one.kind) == ("influx", "http") for one in doors):
+            raise table.error("listen", "expected an address, as [influx] has none")
+        try:
+            SeriesTemplate(series, "prometheus")
+        except ConfigError as exc:
+            raise table.error("series", str(exc)) from None
+        door = DoorConfig(protocol="prometheus", kind="http", series=series)
+    table.finish()
+    return replace(door, http_path=path)
 
 
 def _listening(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from siridb_fast.gateway.config import DoorConfig
+from siridb_fast.gateway.config import DoorConfig, GatewayConfig
 from siridb_fast.gateway.datagram_door import DatagramDoor
 from siridb_fast.gateway.desk import Desk, Kiosk
 from siridb_fast.gateway.page import PageFacts
@@ -46,6 +46,8 @@ def doors_of(
     doors: list[Door] = []
     for config in kiosk.config.doors:
         desk = Desk(config, kiosk)
+        if config.kind == "http" and config.address is None:
+            continue  # it is a path of another door
         if config.kind == "stdin":
             doors.append(StdinDoor(desk, on_stdin_end))
         elif config.kind == "udp":
@@ -73,6 +75,7 @@ def _http_door(
     from siridb_fast.gateway.http_writes import LineWrites
     from siridb_fast.gateway.influx_routes import InfluxRoutes
     from siridb_fast.gateway.ndjson_routes import NdjsonRoutes
+    from siridb_fast.gateway.prometheus_routes import PrometheusRoutes
     from siridb_fast.gateway.status_routes import StatusRoutes
 
     config, kiosk = desk.config, desk.kiosk
@@ -81,7 +84,10 @@ def _http_door(
     routes: list[Routes] = []
     if metrics is not None:
         routes.append(StatusRoutes(facts, metrics, credentials).add_to)
-    if takes_points:
+    for remote in _remote_writes(kiosk.config, config) if takes_points else ():
+        its_writes = LineWrites(Desk(remote, kiosk, desk.figures), bodies, "series")
+        routes.append(PrometheusRoutes(remote.http_path, its_writes, credentials).add_to)
+    if takes_points and config.protocol != "prometheus":
         ndjson = _ndjson(config)
         writes = LineWrites(Desk(ndjson, kiosk, desk.figures), bodies)
         routes.append(NdjsonRoutes(writes, credentials).add_to)
@@ -91,6 +97,15 @@ def _http_door(
         influx = InfluxRoutes(LineWrites(desk, bodies), database, credentials, is_open)
         routes.append(influx.add_to)
     return HttpDoor(desk, routes, takes_lines=config.kind == "unix")
+
+
+def _remote_writes(config: GatewayConfig, door: DoorConfig) -> list[DoorConfig]:
+    # Those that are paths of a door: its own, or one without an address.
+    if door.protocol == "prometheus":
+        return [door]
+    if (door.protocol, door.kind) != ("influx", "http"):
+        return []
+    return [one for one in config.doors if one.protocol == "prometheus" and one.address is None]
 
 
 def _ndjson(config: DoorConfig) -> DoorConfig:

@@ -54,12 +54,13 @@ def overloaded(text: str, retry_after: int) -> web.Response:
 
 
 def partial_write(
-    bad: Sequence[tuple[BadLine, bytes]], lines: int, *, for_v3: bool = False
+    bad: Sequence[tuple[BadLine, bytes]], lines: int, *, for_v3: bool = False, what: str = "line"
 ) -> web.Response:
     """Return the answer where some lines of so many are bad, and the others were taken."""
-    named = "; ".join(f"line {one.line}: {one.reason}" for one, _ in bad[:NAMED])
+    named = "; ".join(f"{what} {one.line}: {one.reason}" for one, _ in bad[:NAMED])
+    all_of_them = f"{what.removesuffix('s')}s"
     more = f"; and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
-    text = f"partial write: {len(bad):,} of {lines:,} lines are refused: {named}{more}"
+    text = f"partial write: {len(bad):,} of {lines:,} {all_of_them} are refused: {named}{more}"
     data = [
         {
             "line_number": one.line,

@@ -14,6 +14,8 @@ from aiohttp import web
 from aiohttp.client_exceptions import ClientError
 from aiohttp.http_exceptions import HttpProcessingError
 
+from siridb_fast.formats._snappy import decompressed
+from siridb_fast.formats.points import LineError
 from siridb_fast.gateway.config import Limits
 from siridb_fast.gateway.errors import OverloadedError
 
@@ -21,6 +23,7 @@ __all__ = ["Bodies", "BodyError"]
 
 STEP = 256 * 1024
 GZIP, ZLIB = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
+SNAPPY = "snappy"
 WINDOWS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
 
 
@@ -51,10 +54,20 @@ class Bodies:
             OverloadedError: Too many bodies are being read.
         """
         encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding not in ("", "identity", *WINDOWS):
-            raise BodyError(
-                415, f"Content-Encoding is gzip, deflate or identity, got {encoding!r}"
-            )
+        if encoding not in ("", "identity", SNAPPY, *WINDOWS):
+            raise BodyError(415, f"Content-Encoding is gzip, deflate or snappy, got {encoding!r}")
+        body = await self._read(request, encoding)
+        if encoding != SNAPPY:
+            return body
+        try:  # the block format cannot be read in steps
+            found = decompressed(bytes(body), self._limits.max_body)
+        except LineError as exc:
+            self.release(len(body))
+            raise BodyError(400, str(exc)) from None
+        self._held += len(found) - len(body)
+        return bytearray(found)
+
+    async def _read(self, request: web.Request, encoding: str) -> bytearray:
         decoder = _Decoder(WINDOWS[encoding]) if encoding in WINDOWS else None
         body = bytearray()
         try:

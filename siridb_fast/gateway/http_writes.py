@@ -9,8 +9,8 @@ import asyncio
 
 from aiohttp import web
 
-from siridb_fast.formats.points import BadLine
-from siridb_fast.gateway.desk import BLOCK, BOM, Desk
+from siridb_fast.formats.points import BadLine, LineError
+from siridb_fast.gateway.desk import BLOCK, BOM, Desk, Text
 from siridb_fast.gateway.errors import NotDeliveredError, OverloadedError
 from siridb_fast.gateway.http_answers import overloaded, partial_write, refused
 from siridb_fast.gateway.http_body import Bodies, BodyError
@@ -41,11 +41,13 @@ class LineWrites:
     Args:
         desk: Reads and takes lines.
         bodies: All that are read at a time.
+        what: A body has many of.
     """
 
-    def __init__(self, desk: Desk, bodies: Bodies) -> None:
+    def __init__(self, desk: Desk, bodies: Bodies, what: str = "line") -> None:
         self._desk = desk
         self._bodies = bodies
+        self._what = what
 
     async def answer(self, request: web.Request, *, for_v3: bool = False) -> web.Response:
         """Take the lines of a request, and return its answer."""
@@ -69,7 +71,9 @@ class LineWrites:
             bad, lines = await self._take(request, bytes(body), unit)
         finally:
             self._bodies.release(len(body))
-        return partial_write(bad, lines, for_v3=for_v3) if bad else web.Response(status=204)
+        if not bad:
+            return web.Response(status=204)
+        return partial_write(bad, lines, for_v3=for_v3, what=self._what)
 
     async def _take(
         self, request: web.Request, body: bytes, unit: str | None
@@ -77,8 +81,20 @@ class LineWrites:
         desk = self._desk
         desk.figures.bytes += len(body)
         text = desk.open(unit=unit, dialect=_dialect(request))
+        block = body.removeprefix(BOM) if self._what == "line" else body
+        taken = await desk.take(joined(await self._parts(text, block)), block, 1)
+        await desk.intake.acknowledged(taken)
+        return line_texts(taken.bad, block, 1), text.line - 1
+
+    async def _parts(self, text: Text, block: bytes) -> list[Rows]:
+        # Of lines some at a time, so that others have their turn in between.
+        desk = self._desk
+        if self._what != "line":
+            try:
+                return [desk.read(text, block, is_last=True)[0]]
+            except LineError as exc:
+                raise BodyError(400, str(exc)) from None
         parts: list[Rows] = []
-        block = body.removeprefix(BOM)
         start = 0
         while start < len(block) or not parts:
             piece = block[start : start + BLOCK] if len(block) > BLOCK else block
@@ -90,10 +106,8 @@ class LineWrites:
             start += size
             if is_last:
                 break
-            await asyncio.sleep(0)  # others have their turn
-        taken = await desk.take(joined(parts), block, 1)
-        await desk.intake.acknowledged(taken)
-        return line_texts(taken.bad, block, 1), text.line - 1
+            await asyncio.sleep(0)
+        return parts
 
 
 def _dialect(request: web.Request) -> str | None:

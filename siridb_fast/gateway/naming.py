@@ -1,7 +1,8 @@
 """The names of series, by a template: ``{measurement},{tags}:{field}``.
 
-A part in braces is ``measurement`` (of Graphite ``path``, of JSON ``series``), ``tags``, sorted,
-``field``, or the name of a tag. Where there are no tags, the sign before ``{tags}`` goes too.
+A part in braces is ``measurement`` (of Graphite ``path``, of JSON ``series``, of Prometheus
+``__name__``), ``tags``, sorted (of Prometheus ``labels``), ``field``, or the name of a tag. Where
+there are no tags, the sign before ``{tags}`` goes too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ from siridb_fast.formats.points import LineError, PointKey
 __all__ = ["SeriesTemplate"]
 
 PART = re.compile(r"([,;:./|_ -]?)\{([^{}]*)\}|([^{}]+)")
-SUBJECTS = {"influx": "measurement", "graphite": "path", "ndjson": "series"}
+SUBJECTS = {
+    "influx": "measurement",
+    "graphite": "path",
+    "ndjson": "series",
+    "prometheus": "__name__",
+}
+TAGS = {"prometheus": "labels"}
 LONGEST_NAME = 65_534  # bytes (server-facts 2)
 
 
@@ -39,14 +46,14 @@ class SeriesTemplate:
 
     def __init__(self, text: str, protocol: str) -> None:
         self.text = text
-        self._subject = SUBJECTS[protocol]
+        self._subject, self._tags = SUBJECTS[protocol], TAGS.get(protocol, "tags")
         self._between = ";" if protocol == "graphite" else ","
         self._parts = _parsed(text)
         names = {part.name for part in self._parts}
         if not names - {None}:
             raise ConfigError(f"a template has a part such as {{{self._subject}}}, got {text!r}")
         # Other keys may have no name in common, for else two series would become one by mistake.
-        self.tells_apart = {self._subject, "tags"} <= names and (
+        self.tells_apart = {self._subject, self._tags} <= names and (
             protocol != "influx" or "field" in names
         )
 
@@ -68,7 +75,7 @@ class SeriesTemplate:
             return part.sign + key.measurement
         if part.name == "field":
             return part.sign + key.field
-        if part.name == "tags":
+        if part.name == self._tags:
             tags = self._between.join(f"{name}={value}" for name, value in key.tags)
             return part.sign + tags if tags else ""
         for name, value in key.tags:

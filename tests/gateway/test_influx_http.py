@@ -1,21 +1,18 @@
 """Line protocol over HTTP: what is taken, what is refused, and how clients are told."""
 
 import asyncio
-import base64
 import gzip
-import io
-import json
 import zlib
 from functools import partial
 from typing import Any
 
-import aiohttp
 import pytest
 
 from siridb_fast import SECOND
 from siridb_fast.testing import SiriDBServer
 from tests.fix_server import Database
-from tests.gateway.gateways import Running, running, stored
+from tests.gateway.gateways import running, stored
+from tests.gateway.http_calls import get, post, raw
 
 LINES = b'cpu,host=a v=1.5,n=3i,t="x" 5\ncpu v=2 6\n'
 POINTS = {
@@ -26,45 +23,6 @@ POINTS = {
 }
 gzipped = partial(gzip.compress, mtime=0)
 BOTH = LINES + b"cpu v=nan 7\ncpu v=3 8\n"
-
-
-async def post(
-    gateway: Running, body: bytes, path: str = "/write", **headers: str
-) -> tuple[int, Any, Any]:
-    """Return status, what the answer says in JSON, and its headers."""
-    found = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(gateway.url(path), data=io.BytesIO(body), headers=found) as answer,
-    ):
-        text = await answer.read()
-        return answer.status, json.loads(text) if text else None, answer.headers
-
-
-async def get(gateway: Running, path: str, **options: Any) -> tuple[int, bytes, Any]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(gateway.url(path), **options) as answer,
-    ):
-        return answer.status, await answer.read(), answer.headers
-
-
-async def raw(gateway: Running, *parts: bytes, answers: int = 0) -> bytes:
-    """Send bytes as they are, and return what comes back; with so many ``answers``, no more."""
-    reader, writer = await asyncio.open_connection(*gateway.address("influx"))
-    for part in parts:
-        writer.write(part)
-        await writer.drain()
-        await asyncio.sleep(0.02)
-    found = b""
-    if not answers:
-        writer.write_eof()
-        found = await reader.read()
-    while found.count(b"HTTP/1.1 ") < answers:
-        found += await reader.readuntil(b"\r\n\r\n")
-    writer.close()
-    await writer.wait_closed()
-    return found
 
 
 @pytest.mark.parametrize("path", ["/write", "/write?db=x&rp=y", "/api/v2/write?org=o&bucket=b"])
@@ -319,70 +277,6 @@ async def test_new_series_wait_for_a_database_that_does_not_answer(
         while (await post(gateway, b"new v=2 2"))[0] != 204:
             pass
     assert (await stored(own_database))["new:v"] == [[2, 2.0]]
-
-
-TOKEN = {"listen": "127.0.0.1:0", "token": "t0ken", "username": "me", "password": "pw"}
-
-
-def basic(text: str) -> str:
-    return "Basic " + base64.b64encode(text.encode()).decode()
-
-
-@pytest.mark.parametrize(
-    ("header", "query", "status"),
-    [
-        ("Token t0ken", "", 204),
-        ("Bearer t0ken", "", 204),
-        ("Token me:pw", "", 204),
-        (basic("me:pw"), "", 204),
-        (basic("any:t0ken"), "", 204),
-        ("", "?u=me&p=pw", 204),
-        ("", "", 401),
-        ("Token other", "", 401),
-        (basic("me:t"), "", 401),
-        (basic("you:pw"), "", 401),
-        ("Basic ü", "", 401),
-        ("", "?u=me&p=no", 401),
-    ],
-)
-async def test_who_is_let_in(database: Database, header: str, query: str, status: int) -> None:
-    async with running(database, influx=TOKEN) as gateway:
-        headers = {"Authorization": header} if header else {}
-        assert (await post(gateway, LINES, "/write" + query, **headers))[0] == status
-        assert (await get(gateway, "/settings"))[0] == 200
-        assert (await get(gateway, "/ping"))[0] == 204
-        for path in ("/query?q=SHOW+DATABASES", "/", "/metrics"):
-            assert (await get(gateway, path))[0] == 401
-            found = await get(gateway, path, headers={"Authorization": "Token t0ken"})
-            assert found[0] == 200
-    assert await stored(database) == (POINTS if status == 204 else {})
-
-
-async def test_where_nobody_is_asked_credentials_are_passed_over(database: Database) -> None:
-    async with running(database) as gateway:
-        assert (await post(gateway, LINES, Authorization=basic("root:root")))[0] == 204
-
-
-async def test_what_clients_ask_before_they_write(database: Database) -> None:
-    async with running(database) as gateway:
-        status, _, headers = await get(gateway, "/ping", headers={"Content-Encoding": "gzip"})
-        assert (status, headers["X-Influxdb-Version"][:11]) == (204, "siridb-fast")
-        status, found, _ = await get(gateway, "/ping?verbose=true")
-        assert (status, "version" in json.loads(found)) == (200, True)
-        _, found, _ = await get(gateway, "/health")
-        assert json.loads(found)["status"] == "pass"
-        _, found, _ = await get(gateway, "/query?q=SHOW+DATABASES%0A")
-        (result,) = json.loads(found)["results"]
-        assert result["series"][0]["values"] == [[database.name]]
-        status, found, _ = await post(gateway, b"q=CREATE+DATABASE+x", "/query", **FORM)
-        assert (status, found) == (200, {"results": [{"statement_id": 0}]})
-        _, found, _ = await get(gateway, "/query?q=select+1%3B+show+databases")
-        assert ["error" in one for one in json.loads(found)["results"]] == [True, False]
-        assert (await get(gateway, "/query"))[0] == 400
-        assert (await get(gateway, "/nothing"))[0] == 404
-
-
-FORM = {"Content_Type": "application/x-www-form-urlencoded"}
 
 
 async def test_a_client_of_questdb_is_told_by_its_name(database: Database) -> None:

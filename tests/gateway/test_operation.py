@@ -23,7 +23,7 @@ from tests.fix_loop import LOOPS, eventually
 from tests.fix_loop import run as run_in_loop
 from tests.fix_server import Database
 from tests.gateway.gateways import ANY_PORT, gateway_process, running, stored
-from tests.gateway.test_influx_http import get, post
+from tests.gateway.http_calls import get, post
 
 
 def points_of(database: Database) -> dict[str, Any]:
