@@ -9,13 +9,14 @@ from pathlib import Path
 from siridb_fast.delivery.states import FATES, TRANSITIONS, Choice, PackageState, targets
 
 PAGE = Path(__file__).parent / "architecture.md"
+STARTS = PackageState.READY, PackageState.SPOOLING, PackageState.IN_DOUBT
 BEGIN, END = "<!-- states: drawn by docs/draw_states.py -->", "<!-- end of states -->"
 
 
 def drawing() -> str:
     """Return the diagram, and what each choice depends on, as Markdown."""
     lines = ["```mermaid", "stateDiagram-v2", "    direction LR"]
-    lines += [f"    [*] --> {state.name}" for state in (PackageState.READY, PackageState.SPOOLING)]
+    lines += [f"    [*] --> {state.name}" for state in STARTS]
     arrows: dict[tuple[str, str], list[str]] = {}
     for state, event in TRANSITIONS:
         for target in targets(state, event):

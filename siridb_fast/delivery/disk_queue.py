@@ -84,6 +84,11 @@ class DiskQueue:
         is_writing = self._packages.count(S.SPOOLING) > 0 or bool(self._packages.rows_in_memory())
         return not (is_writing or self._recaller.is_busy)
 
+    def is_drained(self) -> bool:
+        """Tell whether nothing is on disk only, nor has come back from there without a fate."""
+        self._recaller.take_note()
+        return not (self._recaller.is_busy or self._packages.recalled_count)
+
     def check(self, *, has_room: bool) -> None:
         """Have written to disk and read from there what is due.
 

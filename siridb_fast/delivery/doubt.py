@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from siridb_fast.batching._batch import Batch
 from siridb_fast.columns._decode import decode_points
-from siridb_fast.columns.column import point_column
-from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.concurrency.quiet_log import QuietLog
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
+from siridb_fast.delivery.batch_parts import split_batch
 from siridb_fast.delivery.equal_points import EqualPoints, Look, Notes
+from siridb_fast.delivery.late_comparer import LateComparer, late_event
+from siridb_fast.delivery.late_points import compare
 from siridb_fast.delivery.missing_points import Arrays, Ask, missing_points
 from siridb_fast.delivery.package import Package, Part
 from siridb_fast.delivery.packages import Packages
@@ -39,7 +39,7 @@ from siridb_fast.delivery.witnesses import Witnesses, WitnessFinder
 from siridb_fast.errors import SiriDBError
 from siridb_fast.query.server_queries import ServerQueries
 
-__all__ = ["DoubtResolver", "LookupTurns", "Resolution", "batch_of", "split_batch"]
+__all__ = ["DoubtResolver", "LookupTurns"]
 
 LOOKUP_TIMEOUT = 30.0  # seconds to look up a package since the last answer, or a server's restart
 LONGEST_LOOKUP = 600.0  # seconds, however slow the answers are and often servers restart
@@ -48,18 +48,9 @@ RETRY_INTERVAL = 0.1  # seconds between two queries for the same points
 ERROR_INTERVAL = 1.0  # seconds after an error that is not the server's
 BUSY_TIMEOUT = 10.0  # seconds that a server may go on working: it may be for other clients
 CONCURRENT_LOOKUPS = 2  # each has the points of a package in memory three times
-SENT_RULES = ColumnRules()  # what was sent is in the database's precision
 
 logger = logging.getLogger("siridb_fast")
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What was found out of a package in doubt, as two batches; None for one without points."""
-
-    stored: Batch | None
-    missing: Batch | None
 
 
 @dataclass(slots=True)
@@ -67,12 +58,17 @@ class _Lookup:
     """What is known of a package while it is looked up."""
 
     package: Package
-    deadline: float  # on the loop's clock; later, if others are resolved meanwhile
-    busy_until: float  # from then on its server is not waited for any more
-    look_timeout: float  # seconds
+    deadline: float = inf  # on the loop's clock; later, if others are resolved meanwhile
+    busy_until: float = inf  # from then on its server is not waited for any more
+    look_timeout: float = FIRST_LOOK  # seconds
     missing: dict[str, NumpyArray] | None = None  # by the last answer
     processes: set[ServerProcess | None] = field(default_factory=set)  # that were asked
     has_progress: bool = False  # since `take_progress`
+
+    def begin(self, now: float) -> None:
+        """Count its time from now on."""
+        self.deadline = max(self.package.deadline, now + LOOKUP_TIMEOUT)
+        self.busy_until = now + BUSY_TIMEOUT
 
     def note(self, processes: set[ServerProcess | None]) -> None:
         """Note which processes of the servers are asked now; a new one has lost answers."""
@@ -158,6 +154,11 @@ class DoubtResolver:
         self._query_lock = asyncio.Lock()  # active_tasks counts the queries of other look-ups
         self._tasks: dict[Package, asyncio.Task[PackageEvent]] = {}
         self._findings: Counter[PackageEvent] = Counter()
+        self.late: LateComparer | None = None  # None: late points are sent as they come
+        if packages.compares_late:
+            self.late = LateComparer(
+                cluster, packages, queries, receivers_of, on_looked_up, notify
+            )
 
     def stats(self) -> LookupStats:
         """Return how many packages were looked up, by what was found."""
@@ -177,12 +178,16 @@ class DoubtResolver:
             self._witnesses.release(package)
         now = self._cluster.loop.time()
         for package in self._packages.take_arrivals(PackageState.IN_DOUBT):
+            if self.late is not None and self.late.takes(package):
+                continue
             # From now on, not from its turn on: that others are waited for is time for it, too.
-            deadline = max(package.deadline, now + LOOKUP_TIMEOUT)
-            lookup = _Lookup(package, deadline, now + BUSY_TIMEOUT, FIRST_LOOK)
+            lookup = _Lookup(package)
+            lookup.begin(now)
             task = begin_task(self._look_up(lookup), self._cluster.loop)
             task.add_done_callback(partial(self._on_done, package))
             self._tasks[package] = task
+        if self.late is not None:
+            self.late.check()
 
     def _on_done(self, package: Package, task: asyncio.Task[PackageEvent]) -> None:
         # However the task has ended: without a fate the package would stay for ever.
@@ -204,6 +209,9 @@ class DoubtResolver:
 
     async def _look_up(self, lookup: _Lookup) -> PackageEvent:
         event, package = None, lookup.package
+        if package.is_late and self.late is not None:
+            await self.late.wait_for_turn(package)
+            lookup.begin(self._cluster.loop.time())
         try:
             async with asyncio.timeout_at(lookup.deadline):  # it needs no turn for that
                 await self._witnesses.wait(package)
@@ -299,57 +307,11 @@ class DoubtResolver:
         return all(uuid in tasks and tasks[uuid] <= ours for uuid in witnesses.remote)
 
 
-def split_batch(batch: Batch, arrays: Arrays, missing: dict[str, NumpyArray]) -> Resolution:
-    """Split a package into what is stored and what is not, and the credit of deliveries with it.
-
-    Args:
-        batch: The package.
-        arrays: Its points.
-        missing: Of each series a bool array, shape (n,).
-    """
-    if not any(mask.any() for mask in missing.values()):
-        return Resolution(batch, None)
-    if all(mask.all() for mask in missing.values()):
-        return Resolution(None, batch)
-    stored, lost = Batch(oldest=batch.oldest), Batch(oldest=batch.oldest)
-    indexes: dict[int, tuple[int, int, int]] = {}  # in both, and how many points are missing
-    for index, name in enumerate(batch.names):
-        mask = missing[name]
-        indexes[index] = (
-            _append(stored, name, arrays[name], ~mask),
-            _append(lost, name, arrays[name], mask),
-            int(mask.sum()),
-        )
-    for delivery, index, points in batch.credits:
-        in_stored, in_lost, left = indexes[index]
-        missed = min(points, left)
-        indexes[index] = in_stored, in_lost, left - missed
-        for half, at, count in ((stored, in_stored, points - missed), (lost, in_lost, missed)):
-            if count:
-                half.credit(delivery, at, count)
-    stored.seal()
-    lost.seal()
-    return Resolution(stored, lost)
-
-
-def batch_of(payload: bytes) -> Batch:
-    """Return a batch of the points of an insert package, to be sealed."""
-    batch = Batch()
-    for name, pair in decode_points(payload).items():
-        _append(batch, name, pair, np.ones(len(pair[0]), np.bool_))
-    return batch
-
-
-def _append(batch: Batch, name: str, pair: tuple[NumpyArray, NumpyArray], mask: NumpyArray) -> int:
-    # Return the index of the series in the batch, if it has points.
-    column = point_column(name, pair[0][mask], pair[1][mask], SENT_RULES)
-    batch.append_column(column, 0, len(column))
-    return len(batch) - 1
-
-
 def _event_of(package: Package, arrays: Arrays, look: Look) -> PackageEvent:
     # What was found out; the parts of the package, if it was partly found. What cannot be told is
     # parted first; the rest is looked up again, by itself.
+    if package.is_late:
+        return _late_event_of(package, arrays, look)
     events: tuple[PackageEvent | None, PackageEvent] = PackageEvent.FOUND, PackageEvent.MISSING
     masks = look.missing
     if any(mask.any() for mask in look.unclear.values()):
@@ -364,6 +326,23 @@ def _event_of(package: Package, arrays: Arrays, look: Look) -> PackageEvent:
         Part(resolution.missing, PackageState.IN_DOUBT, events[1]),
     )
     return PackageEvent.PARTLY_FOUND
+
+
+def _late_event_of(package: Package, arrays: Arrays, look: Look) -> PackageEvent:
+    # The same of late points, which may have come twice.
+    missing = {
+        name: (pair[0][look.missing[name]], pair[1][look.missing[name]])
+        for name, pair in arrays.items()
+        if look.missing[name].any()
+    }
+    (result,) = compare([missing], {})
+    again = {name: np.zeros(len(pair[0]), np.bool_) for name, pair in arrays.items()}
+    for name, mask in result.again.items():
+        again[name][look.missing[name]] = mask
+    stored = {name: ~mask for name, mask in look.missing.items()}
+    event = late_event(package, arrays, stored, again)
+    assert event is not None  # noqa: S101 - of equal points one is the first
+    return event
 
 
 def _is_new(current: Connection, former: Connection | None) -> bool:

@@ -21,9 +21,12 @@ __all__ = [
     "Arrays",
     "Ask",
     "float_keys",
+    "listed",
     "missing_of",
     "missing_points",
+    "range_of",
     "raw_text",
+    "select_points",
     "stored_points",
 ]
 
@@ -71,28 +74,31 @@ async def stored_points(ours: Arrays, ask: Ask) -> Arrays:
     """
     counts: dict[str, int] = {}
     for some in name_batches(ours):
-        answer = await ask(f"select count() from {_listed(some)} {_range(ours, some)}")  # noqa: S608
+        answer = await ask(f"select count() from {listed(some)} {range_of(ours, some)}")  # noqa: S608
         counts |= {name: int(values.sum()) for name, (_, values) in answer.items()}
     there = [name for name in ours if counts.get(name)]
     stored: Arrays = {}
     for texts in (False, True):
         alike = [name for name in there if (ours[name][1].dtype.kind == "O") == texts]
         for some in name_batches(alike, limit=POINTS_AT_ONCE, weight=counts.__getitem__):
-            stored |= await _selected(ask, ours, some, texts=texts)
+            stored |= await select_points(ask, ours, some, texts=texts)
     return stored
 
 
-async def _selected(ask: Ask, ours: Arrays, names: list[str], *, texts: bool) -> Arrays:
-    # Of texts all: a range that cuts a shard brings wrong ones (README, "What the server does").
-    limits = "" if texts else _range(ours, names)
+async def select_points(ask: Ask, ours: Arrays, names: list[str], *, texts: bool) -> Arrays:
+    """Return what the database has of these series in the range of their points.
+
+    Of texts all: a range that cuts a shard brings wrong ones (README, "What the server does").
+    """
+    limits = "" if texts else range_of(ours, names)
     try:
-        return await ask(f"select * from {_listed(names)} {limits}")  # noqa: S608
+        return await ask(f"select * from {listed(names)} {limits}")  # noqa: S608
     except SelectLimitError:  # one series alone is always answered
         if len(names) == 1:
             raise
     middle = len(names) // 2
-    first = await _selected(ask, ours, names[:middle], texts=texts)
-    return first | await _selected(ask, ours, names[middle:], texts=texts)
+    first = await select_points(ask, ours, names[:middle], texts=texts)
+    return first | await select_points(ask, ours, names[middle:], texts=texts)
 
 
 def _missing(
@@ -164,11 +170,13 @@ def _beyond(ours: NumpyArray, theirs: NumpyArray, others: NumpyArray | int) -> N
     return before + others >= rest
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names as a query has them."""
     return ",".join(map(quote, names))
 
 
-def _range(ours: Mapping[str, tuple[NumpyArray, NumpyArray]], names: Sequence[str]) -> str:
+def range_of(ours: Mapping[str, tuple[NumpyArray, NumpyArray]], names: Sequence[str]) -> str:
+    """Return the clause of a query for the times of the points of these series."""
     first = min(int(ours[name][0].min()) for name in names)
     last = max(int(ours[name][0].max()) for name in names)
     if last + 1 in UNNAMED:

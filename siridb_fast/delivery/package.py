@@ -46,6 +46,7 @@ class Package:
     seconds: float = 0.0  # that the server took to answer
     error: SiriDBError | None = None  # of the last attempt
     maybe_stored: bool = False  # an earlier attempt may have been stored
+    is_late: bool = False  # equal points may be stored or on their way: it is compared first
     deadline_extended: bool = False  # once, because it had been looked up
     receivers: tuple[ServerProcess, ...] = ()  # that may have got points of it and may lose them
     spool_id: int | None = None  # of its row, if it is on disk too

@@ -9,7 +9,7 @@ those who wait for a number. Knows nothing of event loops or disks.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import takewhile
 from math import inf
@@ -64,6 +64,7 @@ class Packages:
         count_memory: Called with the bytes and the points that a package takes from memory;
             negative ones are given back.
         repeats: Knows what several packages have points of.
+        compares_late: A point that may be stored is compared with the database before it is sent.
     """
 
     def __init__(
@@ -72,8 +73,11 @@ class Packages:
         accounts: Books,
         count_memory: Callable[[int, int], None],
         repeats: Repeats | None = None,
+        *,
+        compares_late: bool = False,
     ) -> None:
         self.policy = policy
+        self.compares_late = compares_late
         self._accounts = accounts
         self._count_memory = count_memory
         self.repeats = Repeats() if repeats is None else repeats
@@ -123,8 +127,8 @@ class Packages:
     ) -> Package:
         """Seal a batch; its package begins ready, spooling, or on disk: read from there.
 
-        ``generation`` is that of the types that its points have; by default the newest. ``since``
-        is when its oldest point was written.
+        One of late points begins in doubt. ``generation`` is that of the types that its points
+        have; by default the newest. ``since`` is when its oldest point was written.
         """
         self.last_number += 1
         package = Package(
@@ -152,6 +156,11 @@ class Packages:
         """Return the packages of a state, in order."""
         found = list(self._by_state[state])
         return [*found, *self._recalled] if state is S.READY else found
+
+    def unfinished(self) -> Iterator[Package]:
+        """Yield the packages that have no fate yet, and are in memory."""
+        for state in LIVE_STATES:
+            yield from self.in_state(state)
 
     def count(self, *states: PackageState) -> int:
         """Return how many packages are in these states, without those that came from disk."""
@@ -231,7 +240,9 @@ class Packages:
             package.error = error
         state = next_state(package, event, self.policy)
         if event is E.MISSING:
-            package.maybe_stored = False
+            package.maybe_stored = package.is_late = False
+        elif event is E.RECALLED:
+            package.is_late = self.compares_late and package.maybe_stored
         elif event in UNCERTAIN:
             package.maybe_stored = may_be_stored(package)
         self._leave(package)

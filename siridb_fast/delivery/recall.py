@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from siridb_fast.batching._batch import Batch
 from siridb_fast.concurrency.rate_limit import RateLimit
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
-from siridb_fast.delivery.doubt import batch_of
+from siridb_fast.delivery.batch_parts import batch_of
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.send_queue import SendQueue

@@ -23,7 +23,7 @@ from siridb_fast.batching._repeat import Repeat, note_run
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._decode import decode_points
 
-__all__ = ["Note", "Repeats"]
+__all__ = ["NoRepeats", "Note", "Repeats"]
 
 MAX_NOTES = 100_000  # beyond that the oldest are forgotten: nobody knows then
 FEW_NOTES = 64  # that are not looked through for those of no use
@@ -199,6 +199,25 @@ class Repeats:
         notes.remove(note)
         if not notes:
             del self._by_name[note.series.name]
+
+
+class NoRepeats(Repeats):
+    """Those of a writer of which no two packages have equal points: nothing is noted."""
+
+    def begin(self, batch: Batch, number: int, is_finished: Callable[[int], bool]) -> None:
+        """Do nothing."""
+
+    def begin_recalled(self, batch: Batch, number: int, row_id: int) -> None:
+        """Do nothing."""
+
+    def begin_parts(self, one: Batch, other: Batch, number: int) -> None:
+        """Do nothing."""
+
+    def leave_on_disk(self, row_id: int) -> None:
+        """Do nothing."""
+
+    def count_delivered(self, batch: Batch, number: int) -> None:
+        """Do nothing."""
 
 
 def count_at(

@@ -15,7 +15,7 @@ from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
-from siridb_fast.delivery.states import PackageState
+from siridb_fast.delivery.states import PackageEvent, PackageState
 
 __all__ = ["SendQueue"]
 
@@ -31,6 +31,7 @@ class SendQueue:
         now: Returns the time of the event loop.
         delivery_timeout: Seconds from the making of a package until it is given up.
         note_times: Called with the first and the last time of each package that is made anew.
+        on_late: Called when there are late points to be compared.
     """
 
     def __init__(
@@ -40,12 +41,15 @@ class SendQueue:
         now: Callable[[], float],
         delivery_timeout: float,
         note_times: Callable[[int, int], None] | None = None,
+        *,
+        on_late: Callable[[], None] = lambda: None,
     ) -> None:
         self._packages = packages
         self._coalescer = coalescer
         self._now = now
         self._delivery_timeout = delivery_timeout
         self._note_times = note_times
+        self._on_late = on_late
         self._is_recalled_next = False
 
     def next(self, *, seals: bool) -> Package | None:
@@ -66,18 +70,44 @@ class SendQueue:
         self, state: PackageState = PackageState.READY, *, is_sent_at_once: bool = False
     ) -> Package | None:
         """Make a package of fresh points, if there are any that should leave."""
+        while (batches := self._take()) is not None:
+            batch, late = batches
+            package = None
+            if len(batch):
+                package = self.add(batch, state, is_sent_at_once=is_sent_at_once)
+            else:
+                self._packages.recycle(batch.buffer)
+            if late is not None and len(late):  # behind the others: it waits for them
+                late_package = self.add_late(late)
+                if state is PackageState.SPOOLING and not is_sent_at_once:
+                    self._packages.move(late_package, PackageEvent.NO_SERVER)
+            if package is not None:
+                return package
+        return None
+
+    def _take(self) -> tuple[Batch, Batch | None] | None:
+        # The fresh points that should leave, and those of them that are late.
         batch = self._packages.new_batch()
+        late = Batch() if self._packages.compares_late else None
         try:
-            is_filled = self._coalescer.take(time.monotonic(), batch)
+            is_filled = self._coalescer.take(time.monotonic(), batch, late)
         except MemoryError:
-            if not len(batch):
+            if not len(batch) and not late:
                 raise
-            logger.exception("a package goes out with the %d points that it has", batch.points)
+            points = batch.points + (late.points if late is not None else 0)
+            logger.exception("a package goes out with the %d points that it has", points)
             is_filled = True
         if not is_filled:
             self._packages.recycle(batch.buffer)
             return None
-        return self.add(batch, state, is_sent_at_once=is_sent_at_once)
+        return batch, late
+
+    def add_late(self, batch: Batch, *, generation: int | None = None) -> Package:
+        """Make a package of late points, which are to be compared before they are sent."""
+        package = self.add(batch, PackageState.IN_DOUBT, generation=generation)
+        package.is_late = True
+        self._on_late()
+        return package
 
     def add(
         self,

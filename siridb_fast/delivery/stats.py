@@ -16,7 +16,7 @@ from siridb_fast.connection.stats import (
 )
 from siridb_fast.delivery.latency import LatencyStats
 
-__all__ = ["JournalStats", "LookupStats", "SpoolStats", "Stats"]
+__all__ = ["JournalStats", "LateStats", "LookupStats", "SpoolStats", "Stats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,20 @@ class LookupStats:
     missing: int
     partly_stored: int
     unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class LateStats:
+    """Late points, which were compared with the database.
+
+    ``already_stored`` are those of ``compared`` that were there; they count as delivered.
+    ``beside`` were not, and are at the time of another value. ``waiting`` are to be compared.
+    """
+
+    compared: int
+    already_stored: int
+    beside: int
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,7 @@ class Stats:
         hosts: The connections, by host.
         lookups: What was found of packages in doubt.
         latency: How long packages took.
+        late: What was found of late points; None if they are not compared.
         spool: What is in the spool; None if there is no spool.
         journal: What is in the journal; None if there is no journal.
         is_open: Whether the writer takes points.
@@ -144,6 +159,7 @@ class Stats:
     hosts: tuple[HostStats, ...]
     lookups: LookupStats
     latency: LatencyStats
+    late: LateStats | None
     spool: SpoolStats | None
     journal: JournalStats | None
     is_open: bool

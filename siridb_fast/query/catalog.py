@@ -96,6 +96,18 @@ class Catalog:
                 logger.warning("the types of existing series are unknown: %s", exc)
         return found
 
+    async def fetch_ends(self, names: Iterable[str], timeout: float) -> dict[str, tuple[str, int]]:
+        """Query type and newest timestamp of series, of those that exist.
+
+        Raises:
+            UserAuthError: The user may not list.
+        """
+        found: dict[str, tuple[str, int]] = {}
+        for text in _queries(names, "type, end"):
+            answer = await self._query(text, timeout)
+            found.update((name, (kind, end)) for name, kind, end in answer["series"])
+        return found
+
     async def series_types(
         self, names: Iterable[str], timeout: float, *, is_fresh: bool = False
     ) -> dict[str, str]:
@@ -128,7 +140,7 @@ class Catalog:
         return [(name, kind) for name, kind in answer["series"]]
 
 
-def _queries(names: Iterable[str]) -> Iterator[str]:
+def _queries(names: Iterable[str], columns: str = "type") -> Iterator[str]:
     # The type of a series whose name is too long for a query stays unknown.
     for batch in name_batches(name for name in names if quoted_bytes(name) < QUERY_BYTES):
-        yield f"list series name, type {','.join(map(quote, batch))} limit {NAMES_PER_QUERY}"
+        yield f"list series name, {columns} {','.join(map(quote, batch))} limit {NAMES_PER_QUERY}"

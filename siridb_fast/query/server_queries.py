@@ -49,6 +49,25 @@ class ServerQueries:
         catalog = Catalog(partial(run_query, self._sender(at)))
         return await catalog.fetch_types(names, QUERY_TIMEOUT)
 
+    async def series_ends(self, names: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """Return type and newest timestamp of those series that exist.
+
+        Raises:
+            UserAuthError: The user may not list.
+        """
+        return await self._catalog.fetch_ends(names, QUERY_TIMEOUT)
+
+    async def may_list_series(self, series: str, *, at: Connection) -> bool:
+        """Tell whether the user has the right to list; any name of a series will do."""
+        try:
+            text = f"list series name {quote(series)} limit 1"
+            await run_query(self._sender(at), text, QUERY_TIMEOUT)
+        except UserAuthError:
+            return False
+        except (PoolError, ServerError):
+            pass  # as above
+        return True
+
     async def expirations(self) -> tuple[int | None, int | None]:
         """Return after how long numbers and texts are forgotten, in the time precision."""
         return await self._catalog.expirations(QUERY_TIMEOUT)

@@ -15,6 +15,7 @@ import numpy as np
 from siridb_fast.batching._append import append_column, append_rows, append_texts, room_for
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.batching._late import append_compared
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.concurrency.waiting import Waiters
@@ -52,6 +53,7 @@ class Admission:
         package_bytes: The size of a full package.
         notify: Called to have the types of new series asked for.
         fail: Called with points that are not delivered, and who waits for how many of them.
+        add_late: Called with a batch of late points, if these are compared.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Admission:
         *,
         notify: Callable[[], None],
         fail: Callable[[Failure, list[tuple[OpenDelivery, int]]], None],
+        add_late: Callable[..., object],
     ) -> None:
         self._coalescer = coalescer
         self._packages = packages
@@ -72,6 +75,7 @@ class Admission:
         self.package_bytes = package_bytes
         self._notify = notify
         self.fail = fail
+        self._add_late = add_late
         self.direct_points = 0  # that never were in the coalescer
 
     @property
@@ -168,34 +172,51 @@ class Admission:
             await self._waiters.wait_until(self._takes_package)
             self._check_open()
             batch = self._packages.new_batch()
-            self._fill(batch, left, delivery)
+            late = Batch() if self._packages.compares_late else None
+            self._fill(batch, late, left, delivery)
+            for one in filter(None, (batch, late)):
+                delivery.expect(one.points)
+                self.direct_points += one.points
             if batch.points:
-                delivery.expect(batch.points)
-                self.direct_points += batch.points
                 self._dispatcher.submit(batch, generation)
-                if self._coalescer.log is not None:
-                    self._coalescer.log.add_payload(batch.buffer, batch.points)
-                self._dispatcher.check()
+                self._log(batch)
+            if late is not None and late.points:  # behind the others: it waits for them
+                self._add_late(late, generation=generation)
+                self._log(late)
+            self._dispatcher.check()
+
+    def _log(self, batch: Batch) -> None:
+        # For the journal, if there is one; it is sealed by now.
+        if self._coalescer.log is not None:
+            self._coalescer.log.add_payload(batch.buffer, batch.points)
 
     def _step(self, column: PointColumn) -> int:
         return even_run(len(column), column.max_bytes, self.package_bytes)
 
-    def _fill(self, batch: Batch, left: deque[_Remainder], delivery: OpenDelivery) -> None:
+    def _fill(
+        self, batch: Batch, late: Batch | None, left: deque[_Remainder], delivery: OpenDelivery
+    ) -> None:
         # With the next runs: one of a column at most, and one of a series.
         names: set[str] = set()
         for _ in range(len(left)):
             column, start, step = left[0]
             stop = min(start + step, len(column))
-            fitting = column.fit(start, self.package_bytes - batch.size)
+            used = max(batch.size, 0 if late is None else late.size)
+            fitting = column.fit(start, self.package_bytes - used)
             if column.name in names or (names and fitting < stop):
                 return
             names.add(column.name)
             left.popleft()
             stop = max(start + 1, min(stop, fitting))  # a text may be larger than a package
             series = self._coalescer.series(column.name)
-            points = batch.append_column_of(series, column, start, stop)
-            if points:
-                batch.credit(delivery, len(batch) - 1, points)
+            if late is None:
+                parts = [(batch, batch.append_column_of(series, column, start, stop))]
+            else:
+                counts = append_compared(batch, late, series, column, start, stop)
+                parts = [*zip((batch, late), counts, strict=True)]
+            for one, points in parts:
+                if points:
+                    one.credit(delivery, len(one) - 1, points)
             if stop < len(column):
                 left.append(_Remainder(column, stop, step))
 

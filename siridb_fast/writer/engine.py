@@ -7,7 +7,6 @@ when all is done. Knows the event loop; knows nothing of bytes, and of how singl
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from dataclasses import replace
 from functools import partial
@@ -23,7 +22,7 @@ from siridb_fast.connection.config import Config, OnDoubt
 from siridb_fast.delivery.accounts import Accounts
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.packages import Packages
-from siridb_fast.delivery.repeats import Repeats
+from siridb_fast.delivery.repeats import NoRepeats, Repeats
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.states import Policy
 from siridb_fast.errors import ConfigError, RequestTimeout, WriterClosedError
@@ -31,14 +30,16 @@ from siridb_fast.query.database_facts import DatabaseFacts
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.admission import Admission
 from siridb_fast.writer.backlog import Backlog
+from siridb_fast.writer.closing import wait_for_connections
 from siridb_fast.writer.column_intake import ColumnIntake
 from siridb_fast.writer.figures import Figures
 from siridb_fast.writer.first_points import FirstPoints
 from siridb_fast.writer.flusher import Flusher
 from siridb_fast.writer.handshake import Handshake
+from siridb_fast.writer.late_points import late_points_of
 from siridb_fast.writer.options import WriterOptions
 from siridb_fast.writer.refitter import Refitter
-from siridb_fast.writer.safety import set_safety
+from siridb_fast.writer.safety import set_doubt, set_safety
 from siridb_fast.writer.series_types import SeriesTypeResolver
 from siridb_fast.writer.startup import reach
 from siridb_fast.writer.wakeup import Wakeup
@@ -48,10 +49,6 @@ if TYPE_CHECKING:
     from siridb_fast.writer.writer_spool import WriterSpool
 
 __all__ = ["Engine"]
-
-CLOSE_TIMEOUT = 1.0
-
-logger = logging.getLogger("siridb_fast")
 
 
 class Engine:
@@ -93,9 +90,12 @@ class Engine:
             time.monotonic, options.on_delivery, options.on_error, self._wakeup.raise_later
         )
         self.accounts.note_database(self._facts.buffer_points, options.time_precision)
+        self._late = late_points_of(
+            options, self._on_doubt, coalescer, self._cluster, self.queries
+        )
         self._type_resolver = SeriesTypeResolver(
             coalescer,
-            self.queries.series_types,
+            self.queries.series_types if self._late is None else self._late.types_of,
             casts=options.on_type == "cast",
             on_refused=self.accounts.book_failure,
             on_resolved=self.check,
@@ -116,7 +116,8 @@ class Engine:
             Policy(self._on_doubt, has_spool=False),
             self._first_points,
             self._count_memory,
-            Repeats(coalescer.find),
+            Repeats(coalescer.find) if self._late is None else NoRepeats(),
+            compares_late=self._late is not None,
         )
         times = likely_times or LikelyTimes()
         self._send_queue = SendQueue(
@@ -125,6 +126,7 @@ class Engine:
             self._loop.time,
             options.delivery_timeout,
             lambda first, last: times.note(first, last, self.time_precision),
+            on_late=self.notify,
         )
         self._dispatcher = self._new_dispatcher()
         self._refitter: Refitter | None = None
@@ -167,6 +169,7 @@ class Engine:
             self._options.full_package_bytes,
             notify=self.check,
             fail=self.accounts.book_failure,
+            add_late=self._send_queue.add_late,
         )
 
     def _new_figures(self) -> Figures:
@@ -223,15 +226,10 @@ class Engine:
         buffer_points = self._handshake.buffer_points
         self._coalescer.set_buffer(buffer_points)
         self.accounts.note_database(buffer_points, facts.time_precision)
-        dispatcher, options, on_doubt = self._dispatcher, self._options, self._on_doubt
-        if not (facts.may_select and facts.uuid is not None):
-            what = "select" if not facts.may_select else "show who a server is"
-            on_doubt = options.on_doubt_fallback
-            if on_doubt != self._packages.policy.on_doubt:  # else it was said before
-                logger.warning("the user may not %s: packages in doubt: %r", what, on_doubt)
-        self._packages.policy = replace(self._packages.policy, on_doubt=on_doubt)
+        dispatcher, options, packages = self._dispatcher, self._options, self._packages
+        set_doubt(facts, options, self._on_doubt, packages)
         set_safety(
-            dispatcher, facts, options, self._cluster, self._packages, self._handshake, self.notify
+            dispatcher, facts, options, self._cluster, packages, self._handshake, self.notify
         )
 
     async def _open_spool(self) -> None:
@@ -271,6 +269,8 @@ class Engine:
         if self._spool is not None:
             self._dispatcher.disk_queue = self._spool.start(refitter.refit)
             self._packages.policy = replace(self._packages.policy, has_spool=True)
+            if self._late is not None:
+                self._late.stand_behind(self._dispatcher)
         self._is_running = True
         self.accounts.start()
         log = None if self._spool is None else self._spool.start_journal()
@@ -306,10 +306,7 @@ class Engine:
 
     async def wait_stopped(self) -> None:
         """Wait until the connections are gone, but not for long."""
-        try:
-            await asyncio.wait_for(self._cluster.wait_closed(), CLOSE_TIMEOUT)
-        except TimeoutError:
-            logger.warning("a connection is not closed after %s seconds", CLOSE_TIMEOUT)
+        await wait_for_connections(self._cluster)
 
     async def spool_remaining(self) -> None:
         """Leave what is not delivered in the spool, if there is one, and close that."""
@@ -379,6 +376,8 @@ class Engine:
             self._spool.check()
         self.waiters.wake()
         self._backlog.check()
+        if self._late is not None and self._late.take_end_of_former():
+            self._type_resolver.forget_all()
         if self._is_running:
             self._wakeup.at(self._coalescer.oldest_since + self._options.linger)
 

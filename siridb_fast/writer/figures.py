@@ -99,7 +99,7 @@ class Figures:
         accounts, coalescer, packages = self._accounts, self._coalescer, self._packages
         total, spool, oldest = accounts.total, self.spool(), self.oldest_since
         delivered, fast_path = total.points, accounts.fast_path
-        used = coalescer.buffered_bytes
+        used, comparer = coalescer.buffered_bytes, self._dispatcher.doubts.late
         return Stats(
             written=coalescer.accepted + self._admission.direct_points,
             delivered=delivered,
@@ -128,6 +128,7 @@ class Figures:
             hosts=self._cluster.stats(),
             lookups=self._dispatcher.doubts.stats(),
             latency=accounts.latency.stats(),
+            late=None if comparer is None else comparer.stats(),
             spool=spool,
             journal=self._journal(),
             is_open=self._is_open(),

@@ -21,7 +21,7 @@ from siridb_fast.columns._decode import decode_points
 from siridb_fast.columns.casting import is_exact_as_float
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
 from siridb_fast.delivery.accounts import Accounts
-from siridb_fast.delivery.doubt import split_batch
+from siridb_fast.delivery.batch_parts import split_batch
 from siridb_fast.errors import PointsChangedError, SiriDBError
 
 __all__ = ["FirstPoints"]

@@ -28,6 +28,7 @@ from siridb_fast.query.database_facts import (
     shown,
 )
 from siridb_fast.query.server_queries import ServerQueries
+from siridb_fast.writer.late_points import require_rights
 from siridb_fast.writer.options import WriterOptions
 
 __all__ = ["Handshake"]
@@ -122,6 +123,8 @@ class Handshake:
         # And with what only some options need.
         queries, sentinel = self._queries, self._options.sentinel
         may_select = not self._verifies or await queries.may_select(sentinel, at=connection)
+        if self._options.late is not None:
+            await require_rights(queries, facts, sentinel, connection, may_select=may_select)
         pools = await queries.pools(at=connection) if self._is_safe else 1
         return replace(facts, may_select=may_select, pools=pools)
 

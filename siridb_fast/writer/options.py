@@ -20,7 +20,15 @@ from siridb_fast.delivery.report import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
 from siridb_fast.spool.options import SpoolOptions, check_path, check_rate
 
-__all__ = ["IN_BACKGROUND", "Durability", "WaitForServer", "WriterKeywords", "WriterOptions"]
+__all__ = [
+    "IN_BACKGROUND",
+    "Durability",
+    "Late",
+    "WaitForServer",
+    "WriterKeywords",
+    "WriterOptions",
+    "require_verify",
+]
 
 MIB = 1024 * 1024
 IN_BACKGROUND: Literal["in_background"] = "in_background"
@@ -30,6 +38,7 @@ OnFull = Literal["wait", "raise"]
 WaitForServer = float | Literal["in_background"]
 OnDoubtFallback = Literal["report", "resend"]
 Durability = Literal["acked", "safe"]
+Late = Literal["compare"] | None
 Spool = str | os.PathLike[str] | SpoolOptions | None
 Journal = str | os.PathLike[str] | None
 
@@ -49,6 +58,7 @@ class WriterKeywords(TypedDict, total=False):
     on_doubt: OnDoubt | None
     on_doubt_fallback: OnDoubtFallback
     durability: Durability
+    late: Late
     spool: Spool
     journal: Journal
     sentinel: str
@@ -79,6 +89,7 @@ class WriterOptions:
     on_doubt: OnDoubt | None = None
     on_doubt_fallback: OnDoubtFallback = "report"
     durability: Durability = "acked"
+    late: Late = None
     spool: Spool = None
     journal: Journal = None
     sentinel: str = "siridb_fast.sentinel"
@@ -143,6 +154,9 @@ class WriterOptions:
         _check_choice("on_doubt", self.on_doubt, (None, *get_args(OnDoubt)))
         _check_choice("on_doubt_fallback", self.on_doubt_fallback, get_args(OnDoubtFallback))
         _check_choice("durability", self.durability, get_args(Durability))
+        _check_choice("late", self.late, (None, "compare"))
+        if self.late is not None and self.on_doubt is not None:
+            require_verify(self.on_doubt)
         _check_choice("on_type", self.on_type, get_args(TypePolicy))
         try:
             self.rules(self.time_precision)
@@ -195,6 +209,16 @@ class WriterOptions:
             on_missing=self.on_missing,
             on_precision_loss=self.on_precision_loss,
         )
+
+
+def require_verify(on_doubt: str) -> None:
+    """Refuse what would not find out whether a point is stored, where late points are compared.
+
+    Raises:
+        ConfigError: Names both options.
+    """
+    if on_doubt != "verify":
+        raise ConfigError(f"late='compare' needs on_doubt='verify', got {on_doubt!r}")
 
 
 def _check_number(name: str, value: object, least: float, most: float) -> None:

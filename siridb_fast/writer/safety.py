@@ -1,13 +1,16 @@
-"""Whether a writer waits until what is acknowledged is safe from the death of a server's process.
+"""Whether a writer waits until what is acknowledged is safe, and what becomes of what is in doubt.
 
-Knows the option and what is learned of the database; knows nothing of how packages become safe.
+Knows the options and what is learned of the database; knows nothing of how packages become safe.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from siridb_fast.connection.cluster import Cluster
+from siridb_fast.connection.config import OnDoubt
 from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.durability import SentinelTracker, clock_of
 from siridb_fast.delivery.packages import Packages
@@ -15,7 +18,21 @@ from siridb_fast.query.database_facts import DatabaseFacts
 from siridb_fast.writer.handshake import Handshake
 from siridb_fast.writer.options import WriterOptions
 
-__all__ = ["set_safety"]
+__all__ = ["set_doubt", "set_safety"]
+
+logger = logging.getLogger("siridb_fast")
+
+
+def set_doubt(
+    facts: DatabaseFacts, options: WriterOptions, on_doubt: OnDoubt, packages: Packages
+) -> None:
+    """Say what becomes of packages in doubt by what the user may ask the database."""
+    if not (facts.may_select and facts.uuid is not None):
+        what = "select" if not facts.may_select else "show who a server is"
+        on_doubt = options.on_doubt_fallback
+        if on_doubt != packages.policy.on_doubt:  # else it was said before
+            logger.warning("the user may not %s: packages in doubt: %r", what, on_doubt)
+    packages.policy = replace(packages.policy, on_doubt=on_doubt)
 
 
 def set_safety(

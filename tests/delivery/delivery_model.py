@@ -27,7 +27,7 @@ from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.accounts import Accounts
 from siridb_fast.delivery.disk_queue import DiskQueue
 from siridb_fast.delivery.dispatcher import Dispatcher
-from siridb_fast.delivery.doubt import batch_of
+from siridb_fast.delivery.batch_parts import batch_of
 from siridb_fast.delivery.durability import SentinelTracker
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages

@@ -19,7 +19,8 @@ from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.delivery.accounts import Accounts
-from siridb_fast.delivery.doubt import _event_of, batch_of
+from siridb_fast.delivery.batch_parts import batch_of
+from siridb_fast.delivery.doubt import _event_of
 from siridb_fast.delivery.equal_points import EqualPoints
 from siridb_fast.delivery.missing_points import Arrays
 from siridb_fast.delivery.package import Package

@@ -17,13 +17,8 @@ from siridb_fast.batching._batch import Batch
 from siridb_fast.connection.cluster import Cluster
 from siridb_fast.connection.config import parse_url
 from siridb_fast.delivery.accounts import Accounts
-from siridb_fast.delivery.doubt import (
-    DoubtResolver,
-    LookupTurns,
-    Resolution,
-    batch_of,
-    split_batch,
-)
+from siridb_fast.delivery.batch_parts import Resolution, batch_of, split_batch
+from siridb_fast.delivery.doubt import DoubtResolver, LookupTurns
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.states import PackageEvent, PackageState, Policy

@@ -35,6 +35,7 @@ cdef class Coalescer:
         int fast                          # class from which on the server takes a run fast
         int worthy                        # and from which on it is worth sending by itself
         public bint is_hasty              # send what is fast, to a server that has nothing to do
+        Batch late                        # takes late points while runs are taken; None: none is
         RunQueue queue                    # the runs of series whose type is resolved
         readonly PointLog log             # of what is accepted, for a journal; None without one
 

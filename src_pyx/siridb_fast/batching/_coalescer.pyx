@@ -16,17 +16,17 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 
 from siridb_fast.batching._batch cimport Batch
-from siridb_fast.batching._ends cimport Ends
+from siridb_fast.batching._late cimport add_compared
+from siridb_fast.batching._leaving cimport add_run
 from siridb_fast.batching._point_log cimport PointLog, add_points
-from siridb_fast.batching._repeat cimport note_left
 from siridb_fast.batching._run_queue cimport CLASS_BITS, RunQueue, set_mark
 from siridb_fast.columns._records cimport bit_length
 from siridb_fast.batching._series cimport (
     FLOAT, INTEGER, MAX_CAPACITY, NO_TYPE, STRING, Series, SeriesType, Value, add_chunk, bits_of,
-    chunk_bytes, chunk_limit, drop_points, empty_cache, even_piece, free_slots, has_slot,
-    next_capacity, own_text, put_run, replace_values, run_bound, typed_arrays_of,
+    chunk_bytes, drop_points, empty_cache, free_slots, has_slot, next_capacity, own_text,
+    replace_values, typed_arrays_of,
 )
-from siridb_fast.batching._series_table cimport SeriesTable
+from siridb_fast.batching._series_table cimport SeriesTable, chunk_limit
 from siridb_fast.batching._waiters cimport PendingDeliveries
 
 from siridb_fast.errors import BufferFullError
@@ -125,13 +125,17 @@ cdef class Coalescer:
 
     # ---- what leaves
 
-    def take(self, double now, Batch batch not None) -> bool:
-        """Move the runs that should leave next into an empty batch; tell whether there are any."""
+    def take(self, double now, Batch batch not None, Batch late=None) -> bool:
+        """Move the runs that should leave next into an empty batch; tell whether there are any.
+
+        With another one for what is ``late``: may be in the database, or in what left before.
+        """
         cdef double due = max(now - self.linger, self.flushed_until)
         cdef double early = max(now - self.linger * EARLY, self.flushed_until)
         cdef bint is_open = True, is_short = self.is_short()
         cdef PyObject* longest
         self.packages += 1
+        self.late = late
         if self.oldest_since <= due:
             is_open = self._take_old(batch, early)
         while is_open:
@@ -141,7 +145,8 @@ cdef class Coalescer:
             is_open = self._add(batch, <Series>longest)
         if is_open and is_short:
             self._take_old(batch, INFINITY)
-        self.is_hungry = len(batch.names) == 0
+        self.is_hungry = len(batch.names) == 0 and (late is None or len(late.names) == 0)
+        self.late = None
         return not self.is_hungry
 
     def flush(self, double now) -> None:
@@ -371,29 +376,7 @@ cdef class Coalescer:
         return True
 
     cdef bint _add(self, Batch batch, Series series) except -1:
-        # Move a run, or an even split of one that is larger than a package; False if it has to
-        # wait for the next package.
-        cdef Py_ssize_t bound = run_bound(series, series.points)
-        cdef Py_ssize_t points = series.points, start = series.taken
-        cdef Ends ends
-        if series.package == self.packages:
-            return False  # the remainder of a run that was cut
-        if bound > self.package_bytes - <Py_ssize_t>batch.buffer.size:
-            if len(batch.names):
-                return False
-            if bound > self.package_bytes:
-                points = even_piece(series, bound, self.package_bytes)
-        put_run(series, points, batch.buffer, &ends)
-        series.package = self.packages
-        if points == series.points:
-            self._forget_run(series)
-        self.run_bytes -= drop_points(series, points, &self.cache)
-        self.points -= points
-        self.moved += points
-        batch.add(series.name, points, series, &ends)
-        note_left(series, &ends, batch.repeats)
-        batch.oldest = min(batch.oldest, series.since)
-        if series.points:
-            self.queue.classify(series)
-        self.deliveries.credit(batch, series, start)
-        return True
+        # Move a run, or a part of it; False if it has to wait for the next package.
+        if self.late is None:
+            return add_run(self, batch, series)
+        return add_compared(self, batch, self.late, series)

@@ -9,7 +9,6 @@ from siridb_fast.protocol._buffer cimport PayloadBuffer
 
 
 cdef enum:
-    MIN_CHUNK_LIMIT = 2   # samples, however many series there are
     FIRST_CAPACITY = 2    # samples: of a million series most may have one point pending
     MAX_CAPACITY = 512    # samples of a chunk that grows by single points
     TEXT_OVERHEAD = 40    # bytes of memory that a text takes beside its own
@@ -78,6 +77,7 @@ cdef class Series:
         PyObject* before       # neighbours in the class of runs of this length
         PyObject* after
         readonly str name
+        int64_t newest         # timestamp that left or is stored, if late points are compared
 
 
 cdef inline Sample* samples_of(Chunk* chunk) noexcept nogil:
@@ -137,7 +137,6 @@ cdef inline void put_samples(
     series.points += n
 
 
-cdef Py_ssize_t chunk_limit(Py_ssize_t max_buffered, Py_ssize_t series) noexcept
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept
 cdef int add_chunk(Series series, Py_ssize_t capacity, ChunkCache* cache) except -1
 cdef Py_ssize_t even_piece(Series series, Py_ssize_t bound, Py_ssize_t budget) except -1
@@ -145,6 +144,10 @@ cdef const int64_t[::1] bits_of(SeriesType type_, values)
 cdef size_t run_bound(Series series, Py_ssize_t points) except 0
 cdef int put_run(
     Series series, Py_ssize_t points, PayloadBuffer buffer, Ends* ends
+) except -1
+cdef int put_points(
+    Series series, const int64_t[::1] timestamps, const int64_t[::1] values, PayloadBuffer buffer,
+    Py_ssize_t bound, Ends* ends
 ) except -1
 cdef Py_ssize_t drop_points(Series series, Py_ssize_t points, ChunkCache* cache) noexcept
 cdef void empty_cache(ChunkCache* cache) noexcept

@@ -36,6 +36,7 @@ cdef class Series:
         self.name = name
         self.class_ = -1
         self.type = NO_TYPE
+        self.newest = INT64_MAX
         self.sent = Ends(first=INT64_MAX, last=INT64_MIN, key=0, points=0)
 
     def __dealloc__(self):
@@ -55,12 +56,6 @@ cdef class Series:
         """Take note that so many equal points at `newest_sent` are delivered."""
         self.sent.key = key
         self.sent.points = points
-
-
-cdef Py_ssize_t chunk_limit(Py_ssize_t max_buffered, Py_ssize_t series) noexcept:
-    # Samples of a chunk, so that one for each of so many series takes a 32nd of the memory.
-    cdef Py_ssize_t samples = max_buffered // 32 // series // <Py_ssize_t>sizeof(Sample)
-    return max(<Py_ssize_t>MIN_CHUNK_LIMIT, min(<Py_ssize_t>MAX_CAPACITY, samples))
 
 
 cdef Py_ssize_t next_capacity(Series series, Py_ssize_t limit) noexcept:
@@ -146,17 +141,25 @@ cdef int put_run(
     Series series, Py_ssize_t points, PayloadBuffer buffer, Ends* ends
 ) except -1:
     # Write the first `points` as one series; they stay. While numpy sorts, others may append.
-    cdef Py_ssize_t length = 0
-    cdef const char* name = PyUnicode_AsUTF8AndSize(series.name, &length)
     cdef unsigned char* begin = buffer.reserve(run_bound(series, points))  # seals the tail
-    cdef unsigned char* p = put_raw_header(begin, length)
-    memcpy(p, name, length)
-    p[length] = QP_ARRAY_OPEN
-    p += length + 1
+    cdef unsigned char* p = _put_name(begin, series)
     if series.is_disordered:
         p = _put_sorted(p, series, points, ends)
     else:
         p = _put_in_order(p, series, points, ends)
+    p[0] = QP_ARRAY_CLOSE
+    buffer.size += p + 1 - begin
+    return 0
+
+
+cdef int put_points(
+    Series series, const int64_t[::1] timestamps, const int64_t[::1] values, PayloadBuffer buffer,
+    Py_ssize_t bound, Ends* ends
+) except -1:
+    # Write these as one series, at least one and in order; values by their bits. They take `bound`
+    # bytes at most, the name and all.
+    cdef unsigned char* begin = buffer.reserve(bound)
+    cdef unsigned char* p = _put_all(_put_name(begin, series), series, timestamps, values, ends)
     p[0] = QP_ARRAY_CLOSE
     buffer.size += p + 1 - begin
     return 0
@@ -246,6 +249,15 @@ cdef Py_ssize_t replace_values(
     return grown
 
 
+cdef unsigned char* _put_name(unsigned char* p, Series series) except NULL:
+    cdef Py_ssize_t length = 0
+    cdef const char* name = PyUnicode_AsUTF8AndSize(series.name, &length)
+    p = put_raw_header(p, length)
+    memcpy(p, name, length)
+    p[length] = QP_ARRAY_OPEN
+    return p + length + 1
+
+
 cdef unsigned char* _put_in_order(
     unsigned char* p, Series series, Py_ssize_t points, Ends* ends
 ) noexcept:
@@ -278,19 +290,22 @@ cdef unsigned char* _put_in_order(
 cdef unsigned char* _put_sorted(
     unsigned char* p, Series series, Py_ssize_t points, Ends* ends
 ) except NULL:
-    cdef const int64_t[::1] timestamps
-    cdef const int64_t[::1] values
-    cdef Py_ssize_t n, done = 0
-    cdef bint is_text
-    given_timestamps, given_values = arrays_of(series, points)
-    order = np.argsort(given_timestamps, kind="stable")
-    timestamps, values = given_timestamps[order], given_values[order]
+    timestamps, values = arrays_of(series, points)
+    order = np.argsort(timestamps, kind="stable")
+    return _put_all(p, series, timestamps[order], values[order], ends)
+
+
+cdef unsigned char* _put_all(
+    unsigned char* p, Series series, const int64_t[::1] timestamps, const int64_t[::1] values,
+    Ends* ends
+) except NULL:
+    cdef Py_ssize_t n, done = 0, points = timestamps.shape[0]
+    cdef bint is_text = series.type == STRING
     while done < points:
         n = min(<Py_ssize_t>BLOCK, points - done)
         p = _put(p, series.type, &timestamps[done], &values[done], n)
         done += n
     ends.first = timestamps[0]
-    is_text = series.type == STRING
     see_end(ends, &timestamps[0], &values[0], points, True, series.type == FLOAT, is_text)
     return p
 

@@ -12,3 +12,6 @@ cdef class SeriesTable:
 
     cdef Series add(self, str name)
     cdef int _sweep(self) except -1
+
+
+cdef Py_ssize_t chunk_limit(Py_ssize_t max_buffered, Py_ssize_t series) noexcept

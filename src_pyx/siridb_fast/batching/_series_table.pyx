@@ -7,8 +7,11 @@ cimport cython
 from cpython.dict cimport PyDict_Next
 from cpython.object cimport PyObject
 
-from siridb_fast.batching._series cimport Series
+from siridb_fast.batching._series cimport MAX_CAPACITY, Sample, Series
 from siridb_fast.batching._swept cimport SweptSeries
+
+cdef enum:
+    MIN_CHUNK_LIMIT = 2
 
 
 @cython.final
@@ -44,3 +47,9 @@ cdef class SeriesTable:
         self.by_name = by_name
         self.max_idle = max(self.max_idle, <Py_ssize_t>len(by_name) * 2)
         return 0
+
+
+cdef Py_ssize_t chunk_limit(Py_ssize_t max_buffered, Py_ssize_t series) noexcept:
+    # Samples of a chunk, so that one for each of so many series takes a 32nd of the memory.
+    cdef Py_ssize_t samples = max_buffered // 32 // series // <Py_ssize_t>sizeof(Sample)
+    return max(<Py_ssize_t>MIN_CHUNK_LIMIT, min(<Py_ssize_t>MAX_CAPACITY, samples))

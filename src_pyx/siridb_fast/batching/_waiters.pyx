@@ -39,6 +39,23 @@ cdef class PendingDeliveries:
             self.waiting[series] = left
         return 0
 
+    cdef int credit_parts(
+        self, Batch fresh, Batch late, Series series, Py_ssize_t start, lateness
+    ) except -1:
+        # The same where some of the points, which are late, went to a batch of their own.
+        left = []
+        for first, stop, delivery in self.waiting.pop(series, ()):
+            part = lateness[max(first, start) - start:max(0, min(stop, series.taken) - start)]
+            late_points = int(part.sum())
+            for batch, points in ((fresh, len(part) - late_points), (late, late_points)):
+                if points:
+                    (<Batch>batch).credit(delivery, len((<Batch>batch).names) - 1, points)
+            if stop > series.taken:
+                left.append((first, stop, delivery))
+        if left:
+            self.waiting[series] = left
+        return 0
+
     cdef list drop(self, Series series):
         # Forget those of a series; return [(delivery, points)] of what is pending.
         return [
