@@ -18,9 +18,8 @@ from siridb_fast.columns.casting import cast_values
 from siridb_fast.delivery.missing_points import (
     Arrays,
     Ask,
+    count_points,
     float_keys,
-    listed,
-    range_of,
     raw_text,
     select_points,
 )
@@ -35,6 +34,7 @@ TYPES = {"f": "float", "i": "integer"}  # by numpy's kinds
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 Masks = dict[str, NumpyArray]
+Parts = dict[str, list[tuple[NumpyArray, NumpyArray]]]  # of the points of each series
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,48 +61,44 @@ async def stored_nearby(packages: Sequence[Arrays], ask: Ask) -> Arrays:
         packages: Of each the timestamps and values by series, at least one point of each.
         ask: Runs a select and returns its answer as arrays.
     """
-    ours: dict[str, list[NumpyArray]] = {}
+    times: dict[str, list[NumpyArray]] = {}
+    texts: dict[str, list[NumpyArray]] = {}
     for arrays in packages:
-        for name, (timestamps, _) in arrays.items():
-            ours.setdefault(name, []).append(timestamps)
-    found: dict[str, list[tuple[NumpyArray, NumpyArray]]] = {}
-    jobs = [{name: np.concatenate(some) for name, some in ours.items()}]
-    texts = {
-        name
-        for arrays in packages
-        for name, (_, values) in arrays.items()
-        if values.dtype.kind == "O"
-    }
+        for name, (timestamps, values) in arrays.items():
+            parts = texts if values.dtype.kind == "O" else times
+            parts.setdefault(name, []).append(timestamps)
+    found = await _read_texts(list(texts), ask)
+    jobs = [{name: np.concatenate(some) for name, some in times.items()}]
     while jobs:
-        jobs += await _read(jobs.pop(), texts, ask, found)
+        jobs += await _read(jobs.pop(), ask, found)
     return {name: _joined(some) for name, some in found.items()}
 
 
+async def _read_texts(names: list[str], ask: Ask) -> Parts:
+    # All of them: no range of texts is safe.
+    counts = await count_points(ask, {}, names, texts=True)
+    found: Parts = {}
+    for some in name_batches(counts, limit=READ_AT_ONCE, weight=counts.__getitem__):
+        for name, pair in (await select_points(ask, {}, some, texts=True)).items():
+            found[name] = [pair]
+    return found
+
+
 async def _read(
-    times: dict[str, NumpyArray],
-    texts: set[str],
-    ask: Ask,
-    found: dict[str, list[tuple[NumpyArray, NumpyArray]]],
+    times: dict[str, NumpyArray], ask: Ask, found: Parts
 ) -> list[dict[str, NumpyArray]]:
     # What there is in these times goes to `found`; or they are cut, if that is too much.
     ours = {name: (timestamps, timestamps) for name, timestamps in times.items()}
-    counts: dict[str, int] = {}
-    for some in name_batches(ours):
-        answer = await ask(f"select count() from {listed(some)} {range_of(ours, some)}")  # noqa: S608
-        counts |= {name: int(values.sum()) for name, (_, values) in answer.items()}
+    counts = await count_points(ask, ours, list(ours), texts=False)
     there = {name: timestamps for name, timestamps in times.items() if counts.get(name)}
     many = max(READ_AT_ONCE, READ_FOR_EACH * sum(map(len, there.values())))
-    if sum(counts[name] for name in there if name not in texts) > many:
+    if sum(map(counts.__getitem__, there)) > many:
         parts = _halves(there)
         if parts:
             return parts
-    for has_texts in (False, True):
-        # Texts are read whole, so once is enough.
-        alike = [n for n in there if (n in texts) == has_texts and not (has_texts and n in found)]
-        for some in name_batches(alike, limit=many, weight=counts.__getitem__):
-            answer = await select_points(ask, ours, some, texts=has_texts)
-            for name, pair in answer.items():
-                found.setdefault(name, []).append(pair)
+    for some in name_batches(there, limit=many, weight=counts.__getitem__):
+        for name, pair in (await select_points(ask, ours, some, texts=False)).items():
+            found.setdefault(name, []).append(pair)
     return []
 
 
