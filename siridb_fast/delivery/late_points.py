@@ -149,7 +149,9 @@ def _alike(
 ) -> tuple[NumpyArray, tuple[NumpyArray, NumpyArray] | None]:
     # The values in the type that they have, or will have, in the database. Values that cannot be
     # stored there are not there.
-    if there is None or values.dtype.kind == there[1].dtype.kind:
+    if there is None or not len(there[0]):  # of none the type is not known
+        return values, None
+    if values.dtype.kind == there[1].dtype.kind:
         return values, there
     try:
         return cast_values(name, values, TYPES.get(there[1].dtype.kind, "string")), there

@@ -57,7 +57,7 @@ def missing_of(
     """
     return {
         name: _missing(name, points, stored[name], (others or {}).get(name, 0))
-        if name in stored
+        if name in stored and len(stored[name][0])  # of none the type is not known
         else np.ones(len(points[0]), np.bool_)
         for name, points in ours.items()
     }

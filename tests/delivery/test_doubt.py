@@ -19,6 +19,7 @@ from siridb_fast.connection.config import parse_url
 from siridb_fast.delivery.accounts import Accounts
 from siridb_fast.delivery.batch_parts import Resolution, batch_of, split_batch
 from siridb_fast.delivery.doubt import DoubtResolver, LookupTurns
+from siridb_fast.delivery.missing_points import missing_of, missing_points
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.states import PackageEvent, PackageState, Policy
@@ -195,6 +196,30 @@ async def test_integers_in_a_series_of_floats_are_found_as_floats(database: Data
         await client.insert({"a": [[1, 0.5], [2, 7.0]]})
     resolution = await resolve(database, batch_of(packb({"a": [[2, 7], [3, 8]]})))
     assert points_of(resolution.missing) == {"a": [[3, 8]]}
+
+
+async def test_no_point_in_a_range_says_nothing_of_the_type() -> None:
+    # It was taken for one of integers, which this value is none of: nobody could tell ever after.
+    none = np.array([], np.int64)
+    ours = {"a": (np.array([5], np.int64), np.array([1e300]))}
+    missing = missing_of(ours, {"a": (none, none)})
+    assert missing["a"].tolist() == [True]
+
+
+async def test_texts_are_asked_for_without_a_range() -> None:
+    asked = []
+
+    async def ask(query: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        asked.append(query)
+        value = np.array([1]) if "count" in query else np.array(["x"], object)
+        return {"t": (np.array([5], np.int64), value)}
+
+    ours = {"t": (np.array([5], np.int64), np.array(["x"], object))}
+    assert not (await missing_points(ours, ask))["t"].any()
+    assert [query.strip() for query in asked] == [
+        'select count() from "t"',
+        'select * from "t"',
+    ]
 
 
 async def test_nan_is_found(database: Database) -> None:
