@@ -25,9 +25,9 @@ from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
 from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.accounts import Accounts
+from siridb_fast.delivery.batch_parts import batch_of
 from siridb_fast.delivery.disk_queue import DiskQueue
 from siridb_fast.delivery.dispatcher import Dispatcher
-from siridb_fast.delivery.batch_parts import batch_of
 from siridb_fast.delivery.durability import SentinelTracker
 from siridb_fast.delivery.package import Package
 from siridb_fast.delivery.packages import Packages

@@ -109,5 +109,5 @@ async def require_once(database: Database, points: Sequence[Point]) -> None:
     )
     expected = set(_keys(points))
     assert not {key: n for key, n in stored.items() if n > 1}
-    assert not expected - set(stored)
+    assert sorted(expected - set(stored)) == []
     assert not set(stored) - expected
