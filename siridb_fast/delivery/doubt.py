@@ -29,7 +29,7 @@ from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.batch_parts import split_batch
 from siridb_fast.delivery.equal_points import EqualPoints, Look, Notes
 from siridb_fast.delivery.late_comparer import LateComparer, late_event
-from siridb_fast.delivery.late_points import compare
+from siridb_fast.delivery.late_points import compare, missing_late_points
 from siridb_fast.delivery.missing_points import Arrays, Ask, missing_points
 from siridb_fast.delivery.package import Package, Part
 from siridb_fast.delivery.packages import Packages
@@ -291,7 +291,8 @@ class DoubtResolver:
                 return await self._equal_points.look(arrays, notes, asks)
         missing = {name: np.ones(len(pair[0]), np.bool_) for name, pair in arrays.items()}
         for ask in asks:  # what none of these servers has
-            for name, mask in (await missing_points(arrays, ask)).items():
+            look_up = missing_points if self.late is None else missing_late_points
+            for name, mask in (await look_up(arrays, ask)).items():
                 missing[name] &= mask
         return Look(missing, {})
 

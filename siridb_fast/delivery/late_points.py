@@ -26,7 +26,7 @@ from siridb_fast.delivery.missing_points import (
 from siridb_fast.errors import ColumnError
 from siridb_fast.query.select import name_batches
 
-__all__ = ["Comparison", "compare", "stored_nearby"]
+__all__ = ["Comparison", "compare", "missing_late_points", "stored_nearby"]
 
 READ_AT_ONCE = 100_000  # points: more of them are read only where there are many late ones
 READ_FOR_EACH = 4  # late point
@@ -50,6 +50,15 @@ class Comparison:
     stored: Masks = field(default_factory=dict)
     again: Masks = field(default_factory=dict)
     beside: Masks = field(default_factory=dict)
+
+
+async def missing_late_points(ours: Arrays, ask: Ask) -> Masks:
+    """Return for each series which of its points the database lacks, however often it has them.
+
+    The arguments are those of `stored_nearby`.
+    """
+    (result,) = compare([ours], await stored_nearby([ours], ask))
+    return {name: ~mask for name, mask in result.stored.items()}
 
 
 async def stored_nearby(packages: Sequence[Arrays], ask: Ask) -> Arrays:
