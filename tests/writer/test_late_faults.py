@@ -14,7 +14,8 @@ from tests.writer.late_stream import Point, Stream, points_of, require_once
 
 
 def compares(url: str, **options: Any) -> BatchWriter:
-    return BatchWriter(url, **({"late": "compare", "linger": 0.01} | options))
+    settings: dict[str, Any] = {"late": "compare", "linger": 0.01}
+    return BatchWriter(url, **(settings | options))
 
 
 async def send(writer: BatchWriter, stream: Stream, body: list[Point]) -> None:
@@ -35,7 +36,7 @@ async def test_stream_is_stored_once_while_connections_are_cut(
     async with compares(url) as writer:
         for body in stream.bodies():
             if stream.random.random() < 0.2:
-                direction = stream.random.choice(["requests", "answers"])
+                direction: Any = stream.random.choice(["requests", "answers"])
                 cut = stream.random.choice([proxy.cut, proxy.reset])
                 cut(stream.random.randrange(400), direction)
             await send(writer, stream, body)

@@ -16,7 +16,8 @@ from tests.writer.late_stream import FIRST, Point, Stream, points_of, require_on
 
 
 def compares(url: str, **options: Any) -> BatchWriter:
-    return BatchWriter(url, **({"late": "compare", "linger": 0.01} | options))
+    settings: dict[str, Any] = {"late": "compare", "linger": 0.01}
+    return BatchWriter(url, **(settings | options))
 
 
 async def write_somehow(writer: BatchWriter, body: Sequence[Point], way: int) -> list[Any]:
@@ -24,6 +25,7 @@ async def write_somehow(writer: BatchWriter, body: Sequence[Point], way: int) ->
     if way == 0:
         return [await writer.write_many(points_of(body))]
     if way == 1:
+        found = []
         for type_ in "fis":
             some = [one for one in body if one.series[0] == type_]
             if some:
@@ -35,9 +37,8 @@ async def write_somehow(writer: BatchWriter, body: Sequence[Point], way: int) ->
                     [one.timestamp for one in some],
                     np.array(values, object) if type_ == "s" else np.array(values),
                 )
-                yield_ = delivery
-                await asyncio.sleep(0)
-        return [yield_]
+                found.append(delivery)
+        return found
     for one in body:
         if way == 2:
             writer.write(one.series, one.timestamp, one.value)
