@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from siridb_fast.delivery.dead_letters import DeadLetters
     from siridb_fast.delivery.latency import LatencyStats
     from siridb_fast.delivery.report import Delivered, Delivery, Failure, Report
-    from siridb_fast.delivery.stats import LookupStats, SpoolStats, Stats
+    from siridb_fast.delivery.stats import LateStats, LookupStats, SpoolStats, Stats
     from siridb_fast.errors import (
         AuthenticationError,
         BufferFullError,
@@ -106,6 +106,7 @@ __all__ = [
     "ForkedError",
     "HostStats",
     "InsertError",
+    "LateStats",
     "LatencyStats",
     "LookupStats",
     "PackageTooLargeError",
@@ -171,7 +172,7 @@ HOMES = {  # each public name below its module
     "delivery.dead_letters": "DeadLetters",
     "delivery.latency": "LatencyStats",
     "delivery.report": "Delivered Delivery Failure Report",
-    "delivery.stats": "LookupStats SpoolStats Stats",
+    "delivery.stats": "LateStats LookupStats SpoolStats Stats",
     "errors": """
         AuthenticationError BufferFullError ColumnError ConfigError ConnectionLost
         DatabaseChangedError DeliveryError FileError ForkedError InsertError

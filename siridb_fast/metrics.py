@@ -106,6 +106,20 @@ COUNTERS = (
         ],
         ("finding",),
     ),
+    _Figure(
+        "late_points",
+        "Late points that were compared with the database, by what was found.",
+        lambda s: (
+            []
+            if s.late is None
+            else [
+                (("already_stored",), s.late.already_stored),
+                (("new",), s.late.compared - s.late.already_stored - s.late.beside),
+                (("beside",), s.late.beside),
+            ]
+        ),
+        ("finding",),
+    ),
 )
 
 GAUGES = (
@@ -131,6 +145,11 @@ GAUGES = (
         lambda s: s.packages_in_flight,
     ),
     _Figure("lookups_running", "Packages that are looked up now.", lambda s: s.lookups.running),
+    _Figure(
+        "late_points_waiting",
+        "Late points that are to be compared.",
+        lambda s: [] if s.late is None else s.late.waiting,
+    ),
     _Figure("series", "Series that the writer knows.", lambda s: s.series),
     _Figure(
         "spool_points", "Points in the spool.", lambda s: [] if s.spool is None else s.spool.points

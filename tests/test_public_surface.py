@@ -41,6 +41,7 @@ SURFACE = {
         arrays error fate has_points points series time_precision timestamps values""",
     "HostStats": "connected connections host reconnects suspended",
     "LatencyStats": "bounds packages seconds",
+    "LateStats": "already_stored beside compared waiting",
     "LookupStats": "missing partly_stored running stored unknown",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """
@@ -65,7 +66,7 @@ SURFACE = {
     "SpoolStats": "bytes oldest_age packages points room",
     "Stats": """
         buffered buffered_bytes bytes changed connected connections delivered dropped ever_spooled
-        fast_path hosts in_doubt in_flight is_open journal latency lookups max_buffered
+        fast_path hosts in_doubt in_flight is_open journal late latency lookups max_buffered
         not_yet_safe oldest_age packages packages_in_flight reconnects rejected rejected_by retries
         room series slow_path spool spooled typed_series written""",
     "Ticker": "names write write_block",

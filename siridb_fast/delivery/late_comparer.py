@@ -220,9 +220,11 @@ def late_event(
         again: Which of them have to wait until one like them is stored. None is returned if that
             is so for all.
     """
-    has_stored, has_again = _count(stored) > 0, _count(again) > 0
-    rest = None if has_again else E.MISSING
-    if has_stored:
+    counts = _count(stored), _count(again)
+    if counts == (0, 0):
+        return E.MISSING
+    rest = None if counts[1] else E.MISSING
+    if counts[0]:
         missing, events = {name: ~mask for name, mask in stored.items()}, (E.FOUND, rest)
     else:
         missing, events = again, (E.MISSING, None)
@@ -260,4 +262,4 @@ def _goes_before(one: Package, package: Package) -> bool:
 
 
 def _count(masks: dict[str, NumpyArray]) -> int:
-    return sum(int(mask.sum()) for mask in masks.values())
+    return int(np.concatenate(list(masks.values())).sum())

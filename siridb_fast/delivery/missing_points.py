@@ -191,8 +191,8 @@ def listed(names: Sequence[str]) -> str:
 
 def range_of(ours: Mapping[str, tuple[NumpyArray, NumpyArray]], names: Sequence[str]) -> str:
     """Return the clause of a query for the times of the points of these series."""
-    first = min(int(ours[name][0].min()) for name in names)
-    last = max(int(ours[name][0].max()) for name in names)
+    times = np.concatenate([ours[name][0] for name in names])
+    first, last = int(times.min()), int(times.max())
     if last + 1 in UNNAMED:
         return f"after {first}"
     return f"between {first} and {last + 1}"

@@ -70,6 +70,9 @@ class BatchWriter(Unpicklable, PointIntake):
         on_doubt_fallback: ``"report"`` or ``"resend"``, if the user may not select or show.
         durability: When points count as delivered: once ``"acked"``, or once they are ``"safe"``
             from the death of the server's process.
+        late: ``"compare"``: a point that may be there already, as it is not newer than all of its
+            series, is compared with the database and stored only if it is not there. None: the
+            server keeps equal points as often as they are written.
         spool: A file for packages that no server has taken yet: its path, or `SpoolOptions`.
         journal: A file that has every point within milliseconds: its path; see docs/journal.md.
         sentinel: The series that gets an integer point now and then for ``"safe"``.
