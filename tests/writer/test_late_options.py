@@ -65,19 +65,14 @@ async def test_only_who_asks_for_it_has_points_compared(
     assert answer["a"][0][1] == stored
 
 
-async def test_file_of_options_has_it_too(database: Database, tmp_path: Path) -> None:
-    password = tmp_path / "password"
-    password.write_text("siri")
+def test_file_of_options_has_it_too(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("siri")
     server = database.server
     path = tmp_path / "writer.toml"
     url = f"siridb://iris@{server.host}:{server.port}/{database.name}"
     path.write_text(f'url = "{url}"\npassword_file = "password"\nlate = "compare"\n')
-    writer = BatchWriter.from_config(path)
-    await writer.open()
-    await write_twice(writer)
-    with BlockingWriter.from_config(path) as blocking:
-        blocking.write("a", 1, 0.5)
-        blocking.flush()
-    async with database.client() as client:
-        answer = await client.query("select count() from *")
-    assert answer["a"][0][1] == 1
+    for _ in range(2):
+        with BlockingWriter.from_config(path) as writer:
+            writer.write("a", 1, 0.5)
+    with siridb_fast.connect(database.url) as client:
+        assert client.query("select count() from *")["a"][0][1] == 1
