@@ -70,9 +70,8 @@ class BatchWriter(Unpicklable, PointIntake):
         on_doubt_fallback: ``"report"`` or ``"resend"``, if the user may not select or show.
         durability: When points count as delivered: once ``"acked"``, or once they are ``"safe"``
             from the death of the server's process.
-        late: ``"compare"``: a point that may be there already, as it is not newer than all of its
-            series, is compared with the database and stored only if it is not there. None: the
-            server keeps equal points as often as they are written.
+        late: ``"compare"``: a point that is not newer than all of its series is stored only if
+            it is not there already; see docs/late-points.md. None: equal points are stored again.
         spool: A file for packages that no server has taken yet: its path, or `SpoolOptions`.
         journal: A file that has every point within milliseconds: its path; see docs/journal.md.
         sentinel: The series that gets an integer point now and then for ``"safe"``.
@@ -87,14 +86,13 @@ class BatchWriter(Unpicklable, PointIntake):
         max_idle_series: Series without points that are remembered.
         on_delivery: Called with a `Delivered` for each acknowledged package, in the event loop.
         on_error: Called with a `Failure` for each series with points not delivered, or in doubt.
-        on_persisted: Called with how many points are on disk by now, in the event loop.
+        on_persisted: Called with how many points are in the journal by now, in the event loop.
 
     Raises:
         ConfigError: An option or the URL makes no sense.
     """
 
-    _is_bound = False  # to the servers that it meets first
-    _may_be_whole = False  # floats that are whole, in series of integers
+    _is_bound, _may_be_whole = False, False  # to the first servers; floats in integer series
 
     def __init__(self, target: Target = None, **options: Unpack[WriterKeywords]) -> None:
         self._options = WriterOptions.of(options)
@@ -114,8 +112,7 @@ class BatchWriter(Unpicklable, PointIntake):
         self._home = Home("writer")  # and then where it is opened
         self._engine: Engine | None = None
         self._column_intake: ColumnIntake | None = None
-        self._last_report = Report(0, 0, 0, 0.0)
-        self._last_turn = 0
+        self._last_report, self._last_turn = Report(0, 0, 0, 0.0), 0
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str], **options: Unpack[WriterKeywords]) -> Self:
