@@ -102,8 +102,8 @@ def _writer(top: Table) -> WriterKeywords:
     letters = top.text("dead_letters")
     if letters is not None:
         options["on_error"] = letters
-    if "late" in WriterOptions.__dataclass_fields__:
-        options["late"] = top.choice("late", "compare", ("compare", "keep"))
+    if top.choice("late", "compare", ("compare", "keep")) == "compare":
+        options["late"] = "compare"
     for name, convert in CONVERSIONS.items():
         if name in options:
             options[name] = convert(options[name], top.folder)

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -139,7 +139,7 @@ class Intake:
             NotDeliveredError: Some of them are not, and will not be by themselves.
         """
         if self._acknowledge == "journaled":
-            await _persisted(self._writer)
+            await self._writer.persisted()
         elif self._acknowledge == "delivered":
             await self._delivered(taken)
 
@@ -258,8 +258,3 @@ def _dense(group: Group) -> Group:
     present, codes = np.unique(group.codes, return_inverse=True)
     names = [group.names[code] for code in present.tolist()]
     return Group(names, codes.astype(np.int32), group.times, group.values)
-
-
-async def _persisted(writer: GatewayWriter) -> None:
-    # All that was written until now is on disk; a writer has this with its journal.
-    await cast(Any, writer).persisted()

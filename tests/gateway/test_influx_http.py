@@ -254,7 +254,7 @@ async def test_delivered_is_in_the_database_when_it_is_answered(database: Databa
 async def test_what_was_taken_and_not_delivered_is_told(own_database: Database) -> None:
     options = {"delivery_timeout": 0.5, "on_doubt": "report"}
     keys: dict[str, Any] = {"acknowledge": "delivered", "writer": options, "drain_timeout": 0.5}
-    async with running(own_database, **keys) as gateway:
+    async with running(own_database, late="keep", **keys) as gateway:
         assert (await post(gateway, b"m v=1 1"))[0] == 204
         own_database.server.kill()
         status, found, _ = await post(gateway, b"m v=2 2")

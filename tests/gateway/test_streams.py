@@ -140,7 +140,7 @@ async def test_a_sender_without_room_is_held_back(own_database: Database) -> Non
         await sending
         assert gateway.figures("influx.tcp").points == 400_001
     points = (await stored(own_database))["m:v"]
-    assert len(points) == 400_001
+    assert len(points) == 400_000  # the first one was sent twice
     assert points[-1] == [399_999, 399_999.0]
 
 
@@ -276,7 +276,7 @@ async def test_a_unix_socket_takes_http_and_bare_lines(database: Database, tmp_p
         await writer.wait_closed()
         assert gateway.figures("influx.unix").points == 4
     assert not path.exists()
-    assert await stored(database) == {"m:v": [[1, 1.0], [1, 1.0], [3, 3.0]], "POST:v": [[2, 2.0]]}
+    assert await stored(database) == {"m:v": [[1, 1.0], [3, 3.0]], "POST:v": [[2, 2.0]]}
 
 
 def test_a_socket_that_nobody_listens_at_is_replaced(tmp_path: Path) -> None:
