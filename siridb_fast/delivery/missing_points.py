@@ -95,7 +95,7 @@ async def count_points(
     for some in name_batches(names):
         limits = "" if texts else range_of(ours, some)
         answer = await ask(f"select count() from {listed(some)} {limits}")  # noqa: S608
-        counts |= {name: int(values.sum()) for name, (_, values) in answer.items()}
+        counts |= {name: sum(values.tolist()) for name, (_, values) in answer.items()}
     return counts
 
 

@@ -133,7 +133,7 @@ class Model:
 
     # ---- what the dispatcher asks for
 
-    def take(self, _: float, batch: Batch) -> bool:
+    def take(self, _: float, batch: Batch, late: Batch | None = None) -> bool:
         """Move fresh points into a batch, as a coalescer does."""
         if not self.pending:
             return False
