@@ -82,6 +82,11 @@ def _target(link: Path) -> str:
         return ""
 
 
+def is_collected_with_its_sockets(database: Database) -> bool:
+    gc.collect()
+    return not sockets_to(database)
+
+
 async def until(is_true: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not is_true():  # noqa: ASYNC110 - the kernel tells nobody
@@ -193,7 +198,7 @@ async def test_client_that_is_forgotten_in_its_loop_is_closed(
     thing = await OPEN[kind](database)
     assert sockets_to(database) == 1
     del thing
-    await until(lambda: not gc.collect() and not sockets_to(database))
+    await until(lambda: is_collected_with_its_sockets(database))
     await until(lambda: asyncio.all_tasks() == before)
     assert words.said == []
     assert words.names(kind)
