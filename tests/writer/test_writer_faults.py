@@ -104,11 +104,11 @@ async def test_package_that_nobody_takes_in_time_is_reported(
 ) -> None:
     held = HeldInserts()
     async with ScriptedServer(held) as server:
-        writer = scripted_writer(server, delivery_timeout=0.5)
+        writer = scripted_writer(server, delivery_timeout=2)
         await writer.open()
         writer.write("a", FIRST, 1.5)
         delivery = await writer.write_arrays("b", [FIRST], [2])
-        flushing = asyncio.ensure_future(writer.flush(timeout=5))
+        flushing = asyncio.ensure_future(writer.flush(timeout=30))
         while not flushing.done():
             refusing = asyncio.ensure_future(held.refuse(code))
             await asyncio.wait([flushing, refusing], return_when=asyncio.FIRST_COMPLETED)
@@ -119,21 +119,6 @@ async def test_package_that_nobody_takes_in_time_is_reported(
         assert isinstance(report.rejected[0].error, error)
         assert (await delivery).rejected_points == 1
         await writer.close()
-
-
-async def test_pause_doubles_with_each_round_not_with_each_package() -> None:
-    held = HeldInserts()
-    async with (
-        ScriptedServer(held) as server,
-        scripted_writer(server, linger=0, window=8) as writer,
-    ):
-        for i in range(8):
-            writer.write(f"series {i}", FIRST, 1.5)
-            await in_flight(writer, i + 1)
-        for _ in range(8):
-            await held.refuse(POOL_IS_GONE)
-        for _ in range(8):
-            await held.answer(timeout=0.5)
 
 
 # ---- doubt
@@ -201,10 +186,10 @@ async def test_client_tells_whether_to_send_again_unless_the_writer_does(
 async def test_doubt_stays_when_a_package_sent_again_is_not_taken(fast_retry: None) -> None:
     held = HeldInserts()
     async with ScriptedServer(held) as server:
-        writer = scripted_writer(server, on_doubt="resend", delivery_timeout=0.8)
+        writer = scripted_writer(server, on_doubt="resend", delivery_timeout=2)
         await writer.open()
         writer.write("a", FIRST, 1.5)
-        flushing = asyncio.ensure_future(writer.flush(timeout=5))
+        flushing = asyncio.ensure_future(writer.flush(timeout=30))
         (await held.take())[0].abort()
         while not flushing.done():
             refusing = asyncio.ensure_future(held.refuse(POOL_IS_GONE))
@@ -222,7 +207,7 @@ async def test_package_that_is_not_answered_is_in_doubt(on_doubt: str) -> None:
         writer = scripted_writer(server, on_doubt=on_doubt, delivery_timeout=0.2)
         await writer.open()
         writer.write("a", FIRST, 1.5)
-        report = await writer.flush(timeout=5)
+        report = await writer.flush(timeout=30)
         assert (report.rejected_points, report.in_doubt_points) == (0, 1)
         assert isinstance(report.in_doubt[0].error, RequestTimeout)
         await held.take()
