@@ -205,8 +205,8 @@ class Recaller:
         return package
 
     def _used_rows(self) -> frozenset[int]:
-        # Whose packages are in memory, or have their fate: also since the last check, or a row that
-        # was read meanwhile is taken for another package, sent before.
+        # Whose packages are in memory, or have their fate, up to this very moment: a row that
+        # is not known any more is taken for another package, sent before.
         self.take_note()
         used = self._packages.rows_in_memory()
         return frozenset(used.union(self._read_rows, self.useless_rows))
