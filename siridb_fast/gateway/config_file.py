@@ -25,7 +25,9 @@ __all__ = ["config_from", "read_gateway_config"]
 DEFAULT_SERIES = "{measurement},{tags}:{field}"
 GIB = 1 << 30
 WAIT_FOR_SERVER = 30.0  # seconds, at the start: whoever starts both need not start them in order
-OWN_OPTIONS = ("linger", "journal", "late", "on_precision_loss", "time_precision")  # stand on top
+OWN_OPTIONS = (  # stand on top
+    "linger", "journal", "late", "on_conflict", "on_precision_loss", "time_precision"
+)  # fmt: skip
 IN_PROGRAM = ("on_delivery", "on_error", "on_missing", "on_type", "on_full")
 
 
@@ -104,6 +106,10 @@ def _writer(top: Table) -> WriterKeywords:
         options["on_error"] = letters
     if top.choice("late", "compare", ("compare", "keep")) == "compare":
         options["late"] = "compare"
+    if top.choice("on_conflict", "keep", ("keep", "refuse")) == "refuse":
+        if "late" not in options:
+            raise top.error("on_conflict", '"refuse" needs late = "compare"')
+        options["on_conflict"] = "refuse"
     for name, convert in CONVERSIONS.items():
         if name in options:
             options[name] = convert(options[name], top.folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from siridb_fast.errors import SiriDBError
 
-__all__ = ["NotDeliveredError", "OverloadedError"]
+__all__ = ["NotDeliveredError", "OverloadedError", "RefusedPointsError"]
 
 
 class OverloadedError(SiriDBError):
@@ -17,3 +17,7 @@ class OverloadedError(SiriDBError):
 
 class NotDeliveredError(SiriDBError):
     """Points were taken, and are not known to be stored."""
+
+
+class RefusedPointsError(SiriDBError):
+    """Points were refused, and would be again; the others of the body are stored."""

@@ -88,6 +88,10 @@ def troubles(facts: PageFacts) -> list[str]:
         )
     if stats.rejected:
         found.append(f"{stats.rejected:,} points were refused by the database, or in vain.")
+    if stats.late is not None and stats.late.refused:
+        found.append(
+            f"{stats.late.refused:,} of them have another value than the database at their time."
+        )
     if stats.in_doubt:
         found.append(f"{stats.in_doubt:,} points may or may not be stored.")
     if facts.lost_lines:
