@@ -7,13 +7,15 @@ expected. Knows nothing of how the options are obeyed.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from siridb_fast.connection.config import parse_url
 from siridb_fast.errors import ColumnError, ConfigError, FileError
 from siridb_fast.gateway.config import ACKNOWLEDGE, GatewayConfig, Limits
+from siridb_fast.gateway.database_tables import databases_of, options_beside
 from siridb_fast.gateway.door_tables import doors_of, status_of
 from siridb_fast.gateway.rules import TYPES, Rule
 from siridb_fast.gateway.table import Table
@@ -62,7 +64,8 @@ def config_from(found: Mapping[str, Any], folder: Path) -> GatewayConfig:
     url = top.text("url")
     target = parse_url(url, password=top.password())
     series = str(top.text("series", DEFAULT_SERIES))
-    writer = _writer(top)
+    writer_of = _writers(top)
+    writer = writer_of("")
     config = GatewayConfig(
         target=target,
         writer=writer,
@@ -74,6 +77,7 @@ def config_from(found: Mapping[str, Any], folder: Path) -> GatewayConfig:
         floors_times=writer.get("on_precision_loss") == "floor",
         bad_lines=_bad_lines(top),
         status=status_of(top),
+        databases=databases_of(top, target, writer_of),
     )
     top.finish()
     if not config.doors:
@@ -84,8 +88,24 @@ def config_from(found: Mapping[str, Any], folder: Path) -> GatewayConfig:
     return config
 
 
-def _writer(top: Table) -> WriterKeywords:
-    # The options of the writer: those on top, and those of the table that is called so.
+def _writers(top: Table) -> Callable[[str], WriterKeywords]:
+    # The options of writers: those on top, and those of the table that is called so; each
+    # database has files of its own.
+    given = _writer_options(top)
+
+    def options_of(name: str) -> WriterKeywords:
+        options = options_beside(given, name)
+        for key, convert in CONVERSIONS.items():
+            if key in options:
+                options[key] = convert(options[key], top.folder)
+        keywords = cast(WriterKeywords, options)
+        WriterOptions.of(keywords)
+        return keywords
+
+    return lru_cache(None)(options_of)
+
+
+def _writer_options(top: Table) -> dict[str, Any]:
     options: dict[str, Any] = {"on_missing": "keep", "linger": top.number("linger", 1.0, 0, 3600)}
     options["wait_for_server"] = WAIT_FOR_SERVER
     if "on_precision_loss" in top:
@@ -110,12 +130,7 @@ def _writer(top: Table) -> WriterKeywords:
         if "late" not in options:
             raise top.error("on_conflict", '"refuse" needs late = "compare"')
         options["on_conflict"] = "refuse"
-    for name, convert in CONVERSIONS.items():
-        if name in options:
-            options[name] = convert(options[name], top.folder)
-    keywords = cast(WriterKeywords, options)
-    WriterOptions.of(keywords)
-    return keywords
+    return options
 
 
 def _acknowledge(top: Table, writer: WriterKeywords) -> Any:

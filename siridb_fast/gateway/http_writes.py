@@ -49,6 +49,11 @@ class LineWrites:
         self._bodies = bodies
         self._what = what
 
+    def note(self, reason: str) -> None:
+        """Count a request of which nothing is taken, and note why."""
+        self._desk.figures.requests += 1
+        self._desk.note(reason)
+
     async def answer(self, request: web.Request, *, for_v3: bool = False) -> web.Response:
         """Take the lines of a request, and return its answer."""
         self._desk.figures.requests += 1

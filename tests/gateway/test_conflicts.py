@@ -31,10 +31,12 @@ async def test_refused_points_are_counted_and_dead_letters(
     ) as gateway:
         for body in (b"m a=1,b=5 %d", b"m a=2,b=5 %d", b"m a=1,b=5 %d"):
             assert (await post(gateway, body % AT))[0] == 204
-        await gateway.gateway._writer.flush()
+        await gateway.gateway._destinations[0].writer.flush()
         _, found, _ = await get(gateway, "/metrics")
         assert b'siridb_fast_late_points_total{finding="refused",name="gateway"} 1.0' in found
-        assert b"1 of them have another value" in (await get(gateway, "/"))[1]
+        assert (
+            b"1 of them: another value is stored at the same time." in (await get(gateway, "/"))[1]
+        )
         assert (await gateway.end()).is_complete
     assert await stored(database) == {"m:a": [[AT, 1.0]], "m:b": [[AT, 5.0]]}
     (line,) = (tmp_path / "letters.ndjson").read_text().splitlines()
