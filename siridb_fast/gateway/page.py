@@ -12,7 +12,7 @@ from html import escape
 
 from siridb_fast.delivery.stats import Stats
 from siridb_fast.gateway.figures import DoorFigures
-from siridb_fast.gateway.page_facts import DatabaseFacts, PageFacts, ago, troubles
+from siridb_fast.gateway.page_facts import DatabaseFacts, PageFacts, ago, points, troubles
 
 __all__ = ["page"]
 
@@ -35,17 +35,17 @@ ul.bad li { border-left: 4px solid var(--bad); background: var(--mild); padding:
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .4rem .75rem; border-bottom: 1px solid var(--line);
   vertical-align: top; }
-th:first-child, td:first-child { padding-left: 0; }
+th:first-child, td:first-child { padding-left: 0; min-width: 12rem; }
 th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 .n { text-align: right; white-space: nowrap; }
-code { font: .85em ui-monospace, monospace; }
+code { font: .85em ui-monospace, monospace; word-break: break-all; }
 @media (max-width: 44rem) {
   body { margin: 1rem auto; }
   thead { display: none; }
   table, tbody, tr, td { display: block; }
   tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
   td, td:first-child { border: 0; padding: .1rem 0; }
-  td.n { text-align: left; white-space: normal; }
+  td.n { display: inline-block; text-align: left; white-space: normal; margin-right: 1rem; }
   td[data-of]::before { content: attr(data-of) ": "; color: var(--soft); } }
 """
 
@@ -65,9 +65,9 @@ def page(facts: PageFacts) -> str:
         f"<meta http-equiv=refresh content={REFRESH}>"
         '<meta name="color-scheme" content="light dark">'
         f"<title>{_title(found)}</title><style>{STYLE}</style>"
-        f"<h1>SiriDB gateway</h1><p class=soft>into {into}; points are "
-        f"acknowledged once they are {escape(facts.acknowledge)}. {at}</p>"
-        f"{head}{_doors(facts)}{_waiting(facts.databases)}{_servers(facts.databases)}</html>\n"
+        f"<h1>SiriDB gateway</h1>{head}<p class=soft>Points go into {into}, and are acknowledged "
+        f"once they are {escape(facts.acknowledge)}. <span class=n>{at}</span></p>"
+        f"{_doors(facts)}{_waiting(facts.databases)}{_servers(facts.databases)}</html>\n"
     )
 
 
@@ -79,7 +79,7 @@ def _doors(facts: PageFacts) -> str:
     names = ("points/s", "points", "refused lines", "connections")
     rows = [
         (
-            f"{escape(one.name)}<br><code>{escape(one.place)}</code>",
+            f"<b>{escape(one.name)}</b><br><code>{escape(one.place)}</code>",
             f"{one.rate(facts.clock):,.0f}",
             f"{one.points:,}",
             f"{one.bad_lines:,}{_dropped(one)}",
@@ -112,20 +112,20 @@ def _waiting(databases: Sequence[DatabaseFacts]) -> str:
         stats = one.stats
         waits = stats.buffered + stats.in_flight
         age = f"{stats.oldest_age:,.1f} s" if waits else "–"
-        memory = f"{waits:,} points, {_mib(stats.buffered_bytes)} of {_mib(stats.max_buffered)}"
+        memory = f"{points(waits)}, {_mib(stats.buffered_bytes)} of {_mib(stats.max_buffered)}"
         on_disk = [_on_disk(stats)] if has_spool else []
-        rows.append((_name_of(one), memory, age, *on_disk, f"{stats.delivered:,} points"))
+        rows.append((_name_of(one), memory, age, *on_disk, points(stats.delivered)))
     return "<h2>What waits</h2>" + _table(("database", *names), rows, len(names))
 
 
 def _on_disk(stats: Stats) -> str:
     if stats.spool is None or not stats.spool.points:
         return "nothing"
-    return f"{stats.spool.points:,} points, the oldest for {stats.spool.oldest_age:,.0f} s"
+    return f"{points(stats.spool.points)}, the oldest for {stats.spool.oldest_age:,.0f} s"
 
 
 def _name_of(one: DatabaseFacts) -> str:
-    name = f"{escape(one.name)}<br>" if one.name else ""
+    name = f"<b>{escape(one.name)}</b><br>" if one.name else ""
     return f"{name}<code>{escape(one.database)}</code>"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from siridb_fast.delivery.stats import Stats
 from siridb_fast.gateway.figures import DoorFigures
 
-__all__ = ["DatabaseFacts", "PageFacts", "ago", "troubles"]
+__all__ = ["DatabaseFacts", "PageFacts", "ago", "points", "troubles"]
 
 RECENT = 300.0  # seconds that a refusal is worth a word
 LONG = 60.0  # seconds that points may wait, beside what they linger
@@ -76,10 +76,16 @@ def ago(seconds: float) -> str:
     return f"{seconds / 60:.0f} min ago" if seconds < 7200 else f"{seconds / 3600:.0f} h ago"
 
 
+def points(count: int) -> str:
+    """Return so many points, in words."""
+    return f"{count:,} point{'' if count == 1 else 's'}"
+
+
 def _of_servers(stats: Stats) -> Iterator[str]:
     if not stats.connected:
-        waits = f"{stats.buffered + stats.in_flight + stats.spooled:,} points wait"
-        yield f"No server is connected. {waits}, the oldest for {stats.oldest_age:,.0f} s."
+        waits = stats.buffered + stats.in_flight + stats.spooled
+        oldest = f", the oldest for {stats.oldest_age:,.0f} s" if waits else ""
+        yield f"No server is connected. {points(waits)} wait{'s' * (waits == 1)}{oldest}."
         return
     for one in stats.hosts:
         if one.connected < one.connections:
@@ -100,9 +106,9 @@ def _of_points(stats: Stats) -> Iterator[str]:
         of_them = ""
         if conflicts:
             of_them = f" {conflicts:,} of them: another value is stored at the same time."
-        yield f"{stats.rejected:,} points were refused by the database, or in vain.{of_them}"
+        yield f"{points(stats.rejected)} refused by the database, or not delivered.{of_them}"
     if stats.in_doubt:
-        yield f"{stats.in_doubt:,} points may or may not be stored."
+        yield f"{points(stats.in_doubt)} may or may not be stored."
 
 
 def _of_door(door: DoorFigures, now: float) -> Iterator[str]:

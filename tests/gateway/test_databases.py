@@ -116,8 +116,8 @@ async def test_each_name_has_its_database(own_database: Database, tmp_path: Path
         for name in ("gateway", "gateway/plant", "gateway/office"):
             assert f'siridb_fast_points_written_total{{name="{name}"}}'.encode() in found
         text = (await get(gateway, "/"))[1].decode()
-        assert "plant<br>" in text
-        assert "office<br>" in text
+        assert "<b>plant</b>" in text
+        assert "<b>office</b>" in text
     assert await points(server, own_database.name) == {"m:v": [[1, 1.0], [4, 4.0]]}
     assert await points(server, "plant") == {"m:v": [[2, 2.0], [5, 5.0]]}
     assert await points(server, "office") == {"m:v": [[3, 3.0], [6, 6.0], [7, 7.0]]}
