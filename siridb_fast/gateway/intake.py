@@ -155,10 +155,11 @@ class Intake:
             raise NotDeliveredError("no server has taken the points so far; they wait") from None
         for report in reports:
             if report.in_doubt_points or not all(map(_is_final, report.rejected)):
-                raise NotDeliveredError(str(report))
-        refused = [one for report in reports for one in (*report.rejected, *report.changed)]
-        if refused:
-            raise RefusedPointsError("; ".join(map(str, refused[:NAMED])))
+                raise NotDeliveredError(str(report), report)
+        bad = [one for one in reports if not one.is_complete]
+        if bad:
+            refused = [failure for one in bad for failure in (*one.rejected, *one.changed)]
+            raise RefusedPointsError("; ".join(map(str, refused[:NAMED])), bad[0])
 
     @property
     def _precision(self) -> TimePrecision:
