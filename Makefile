@@ -52,7 +52,7 @@ test-quick: $(VENV)/.built
 	TEST_EXAMPLES=0.2 $(PYTEST) -m "not (server or slow or memory)" $(TEST_ARGS)
 
 test-all:
-	TEST_EXAMPLES=10 $(MAKE) test
+	TEST_EXAMPLES=10 GATEWAY_OUTAGE=600 $(MAKE) test
 	$(MAKE) test-debug
 	$(MAKE) sanitize
 	$(MAKE) fuzz FUZZ_SECONDS=300

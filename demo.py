@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +23,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write.retry import WritesRetry
+from influxdb_client.client.write_api import SYNCHRONOUS
 from vega_datasets import local_data
 
 import siridb_fast
@@ -33,6 +39,8 @@ FIRST = np.datetime64("2026-01-01", "ns")
 SECOND = np.timedelta64(1, "s")
 SEED = 20_26
 LOCATIONS = 10
+HOSTS, FIELDS, TICKS = 100, 5, 50  # of a body of lines
+LINES_RATE = 1_000_000  # points a second, while the server has to keep up
 PICTURE = Path("build/demo.png")
 
 
@@ -131,6 +139,24 @@ class Demo:
         fast = stats.fast_path / stats.delivered
         print(f"    {fast:.1%} by the server's fast path, in {stats.packages} packages")
 
+    def take_lines(self, seconds: float) -> None:
+        """Run a gateway, write to it as others write to InfluxDB, and end it."""
+        with Gateway(self._url) as gateway:
+            print(f"    $ siridb-fast {' '.join(gateway.shown)}")
+            sent = 0
+            end = time.monotonic() + seconds
+            while (now := time.monotonic()) < end:
+                sent += gateway.send_for(min(1.0, end - now))
+                print(f"    {sent:,} points sent over TCP and by influxdb-client over HTTP")
+            if gateway.end():
+                self.faults.append("the gateway has not delivered everything")
+        with siridb_fast.connect(self._url) as client:
+            counts = client.query_arrays("select count() from /lines,.*/")
+        stored = sum(int(count.sum()) for _, count in counts.values())
+        print(f"    SIGTERM; {stored:,} points of {len(counts)} series are in the database")
+        if stored != sent:
+            self.faults.append(f"the gateway: {sent:,} points sent, {stored:,} stored")
+
     def check_sums(self, readings: Readings) -> None:
         """Let the server count and add up each series."""
         kind = readings.names[0].partition(".")[0]
@@ -170,6 +196,64 @@ class Demo:
         same_times = np.array_equal(got.index.tz_localize(None), sent.index)
         if not same_times or got[name].tolist() != sent.tolist():
             self.faults.append(f"{name}: what was read is not what was sent")
+
+
+class Gateway:
+    """A gateway in a process of its own, and two senders: a socket, and InfluxDB's client."""
+
+    def __init__(self, url: str) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        path = Path(self._folder.name) / "gateway.toml"
+        listen = 'listen = "127.0.0.1:0"\n'  # any port that is free
+        path.write_text(f'url = "{url}"\n[influx]\n{listen}[influx.tcp]\n{listen}')
+        self.shown = ["gateway", "--config", path.name]
+        command = [sys.executable, "-m", "siridb_fast", "gateway", "--config", str(path)]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
+        self._ticks = itertools.count()
+
+    def __enter__(self) -> Gateway:
+        assert self._process.stderr is not None  # noqa: S101
+        places = dict(self._process.stderr.readline().strip().split(" at ") for _ in range(2))
+        host, _, port = places["influx.tcp"].rpartition(":")
+        self._lines = socket.create_connection((host, int(port)))
+        url = f"http://{places['influx']}"
+        # Nobody is asked for a token; a 503 says when to come again.
+        again = WritesRetry(total=20)
+        self._client: Any = InfluxDBClient(url, token="", org="any", retries=again)
+        client = self._client
+        self._api = client.write_api(write_options=SYNCHRONOUS)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lines.close()
+        self._client.close()
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def send_for(self, seconds: float) -> int:
+        """Send lines of 100 hosts and 5 fields; return how many points that are."""
+        began, points = time.monotonic(), 0
+        while not points or time.monotonic() - began < seconds:
+            self._lines.sendall(self._body("tcp"))
+            self._api.write("any", record=self._body("http"))
+            points += 2 * HOSTS * FIELDS * TICKS
+            time.sleep(max(0.0, began + points / LINES_RATE - time.monotonic()))
+        return points
+
+    def end(self) -> int:
+        """Send no more, and let it deliver what it has; return its exit code."""
+        self._lines.shutdown(socket.SHUT_WR)
+        self._lines.recv(1)  # once all is taken
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait()
+
+    def _body(self, door: str) -> bytes:
+        fields = ",".join(f"f{number}={number}.5" for number in range(FIELDS))
+        hosts = "".join(f"lines,door={door},host=h{n} {fields} @\n" for n in range(HOSTS)).encode()
+        first = FIRST.astype(np.int64)
+        times = (int(first) + next(self._ticks) for _ in range(TICKS))
+        return b"".join(hosts.replace(b"@", b"%d" % at) for at in times)
 
 
 class Cost:
@@ -214,6 +298,9 @@ def run(server: SiriDBServer, points: int, series: int) -> int:
     sensors = Readings.made("sensor", max(10 * series, points // 5), 10 * series)
     siridb_fast.run(demo.stream(sensors))
     demo.check_sums(sensors)
+    seconds = min(10.0, max(1.0, points / 1e6))
+    print(f"\nA gateway, for {seconds:g} seconds, and what writes to InfluxDB elsewhere:")
+    demo.take_lines(seconds)
     print("\nThe temperatures of Seattle and San Francisco, week by week:")
     demo.draw()
     return ended(demo.faults)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         BufferFullError,
         ColumnError,
         ConfigError,
+        ConflictError,
         ConnectionLost,
         DatabaseChangedError,
         DeliveryError,
@@ -94,6 +95,7 @@ __all__ = [
     "ColumnError",
     "Config",
     "ConfigError",
+    "ConflictError",
     "ConnectionLost",
     "DatabaseChangedError",
     "DeadLetters",
@@ -174,8 +176,8 @@ HOMES = {  # each public name below its module
     "delivery.report": "Delivered Delivery Failure Report",
     "delivery.stats": "LateStats LookupStats SpoolStats Stats",
     "errors": """
-        AuthenticationError BufferFullError ColumnError ConfigError ConnectionLost
-        DatabaseChangedError DeliveryError FileError ForkedError InsertError
+        AuthenticationError BufferFullError ColumnError ConfigError ConflictError
+        ConnectionLost DatabaseChangedError DeliveryError FileError ForkedError InsertError
         PackageTooLargeError PackingOverflowError PointsChangedError PoolError
         ProtocolError QueryError RequestTimeout SelectLimitError ServerError
         ServerMessageError SiriDBError SpoolError SpoolFullError SpoolLockedError

@@ -15,6 +15,7 @@ error means for a package on its way, and knows which errors leave it in doubt.
     │   ├── BufferFullError ↻                        a writer has no room for more points
     │   ├── ColumnError (ValueError)                 points that cannot be sent as they are
     │   ├── ConfigError (ValueError)                 a URL or an option that makes no sense
+    │   ├── ConflictError                            another value is stored at the same time
     │   ├── FileError (ValueError)                   a file that cannot be read as it is
     │   ├── ForkedError (RuntimeError)               a client or writer of a parent process
     │   ├── PackageTooLargeError (ValueError)        one package over the server's limit
@@ -58,6 +59,7 @@ __all__ = [
     "BufferFullError",
     "ColumnError",
     "ConfigError",
+    "ConflictError",
     "ConnectionLost",
     "DatabaseChangedError",
     "DeliveryError",
@@ -137,6 +139,30 @@ class ForkedError(SiriDBError, RuntimeError):
 
 class ConfigError(SiriDBError, ValueError):
     """Refuse a URL or an option that makes no sense."""
+
+
+class ConflictError(SiriDBError):
+    """Refuse points at whose time the database has another value (``on_conflict="refuse"``).
+
+    ``timestamps``, ``values`` and ``stored`` have an item for each point, in the order of the
+    `Failure` that has them. The text of the error is that of the first.
+    """
+
+    def __init__(
+        self,
+        series: str,
+        timestamps: Sequence[int],
+        values: Sequence[object],
+        stored: Sequence[object],
+    ) -> None:
+        self.series = series
+        self.timestamps = timestamps
+        self.values = values
+        self.stored = stored
+        super().__init__(conflict_text(series, timestamps[0], values[0], stored[0]))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.series, self.timestamps, self.values, self.stored))
 
 
 class FileError(SiriDBError, ValueError):
@@ -365,6 +391,18 @@ class UnknownPackageError(SiriDBError, TypeError):
 def _shorten(series: str, limit: int = 80) -> str:
     shown = repr(series)
     return shown if len(shown) <= limit else f"{shown[:limit]}… ({len(series)} characters)"
+
+
+def conflict_text(series: str, timestamp: int, value: object, stored: object) -> str:
+    """Return what a `ConflictError` says of one point."""
+    return (
+        f"series {_shorten(series)}: at {timestamp} it has {_shown(stored)}, so {_shown(value)} "
+        "is refused (on_conflict='refuse')"
+    )
+
+
+def _shown(value: object) -> str:
+    return _shorten(value) if isinstance(value, str) else repr(value)
 
 
 def _column_error(text: str, series: str | None, index: int | None) -> ColumnError:

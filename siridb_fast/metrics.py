@@ -18,7 +18,7 @@ from typing import TypeAlias
 from siridb_fast.client.blocking import BlockingClient, BlockingWriter
 from siridb_fast.client.client import SiriDBClient
 from siridb_fast.connection.stats import HostStats
-from siridb_fast.delivery.stats import Stats
+from siridb_fast.delivery.stats import LateStats, Stats
 from siridb_fast.errors import ConfigError, WriterClosedError
 from siridb_fast.writer.writer import BatchWriter
 
@@ -114,8 +114,9 @@ COUNTERS = (
             if s.late is None
             else [
                 (("already_stored",), s.late.already_stored),
-                (("new",), s.late.compared - s.late.already_stored - s.late.beside),
+                (("new",), _new_late(s.late)),
                 (("beside",), s.late.beside),
+                (("refused",), s.late.refused),
             ]
         ),
         ("finding",),
@@ -351,6 +352,10 @@ def _filled(
         for labels, value in samples:
             family.add_metric((name, *labels), value)
     return family
+
+
+def _new_late(late: LateStats) -> int:
+    return late.compared - late.already_stored - late.beside - late.refused
 
 
 def _latencies(writers: Iterable[tuple[str, Stats]]) -> HistogramMetricFamily:

@@ -21,6 +21,7 @@ from siridb_fast.errors import (
 REPORT = Report(1, 1, 19, 0.5, rejected=(Failure("a", 2, ValueError("no")),), rejected_points=2)
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "PointsChangedError": {"series": "a", "sent": "float", "stored": "integer"},
+    "ConflictError": {"timestamps": [5], "values": [1.5], "stored": [2.5]},
     "DeliveryError": {"report": REPORT},
     "FileError": {"file": "points.csv"},
 }

@@ -41,7 +41,7 @@ SURFACE = {
         arrays error fate has_points points series time_precision timestamps values""",
     "HostStats": "connected connections host reconnects suspended",
     "LatencyStats": "bounds packages seconds",
-    "LateStats": "already_stored beside compared waiting",
+    "LateStats": "already_stored beside compared refused waiting",
     "LookupStats": "missing partly_stored running stored unknown",
     "Progress": "bytes points rows seconds total_rows",
     "Report": """

@@ -2,8 +2,14 @@
 
 A gateway in a process of its own, on one core, writes into a real server; a lap ends when the
 server has all of it. Beside it: the same points from ready arrays by `BatchWriter.write_rows`, and
-what the parser alone takes. Senders run in this process, and take their share of the machine: the
-CPU time of the gateway says what a core of its own would take.
+what the parser alone takes; and Debian's InfluxDB 1, which gets the same bodies, where it is
+installed. Senders run in this process, and take their share of the machine: the CPU time of the
+gateway says what a core of its own would take.
+
+Of Telegraf no rate per core is published by its makers, as far as we know. The nearest: 170-200 %
+of a core for 10,000 lines a second over UDP into InfluxDB (1.2.1, influxdata/telegraf#2551), and
+25.8 µs to make and serialise a metric that is parsed already (up to 1.5.3, ten times faster than
+after it; #7070): 6,000 and 39,000 lines a second of a core. The row takes the better one.
 """
 
 from __future__ import annotations
@@ -23,10 +29,13 @@ from statistics import median
 from urllib.request import urlopen
 
 import numpy as np
+import pytest
 import uvloop
 
+from benchmarks.baselines.influxd import influxd
 from benchmarks.data.tsbs import METRICS, CpuOnly
 from benchmarks.harness.contest import WARM_UPS, Contest
+from benchmarks.harness.server_cpu import cpu_seconds
 from siridb_fast import BatchWriter
 from siridb_fast.formats._line_protocol import LineProtocol
 from siridb_fast.testing import SiriDBServer
@@ -124,6 +133,9 @@ def gateway(url: str, folder: Path) -> Iterator[GatewayProcess]:
             process.communicate()
 
 
+TELEGRAF_LINES = 39_000  # a second of a core, at most: see above
+
+
 def test_tsbs_over_tcp_and_http(contest: Contest, tmp_path: Path) -> None:
     lap = Lap()
     points = lap.data.points
@@ -161,6 +173,48 @@ def test_tsbs_over_tcp_and_http(contest: Contest, tmp_path: Path) -> None:
     contest.row(
         "… the parser alone / over TCP", "ns/point", points, ours="parser", reference="tcp"
     )
+    line = [nanoseconds * len(METRICS) for nanoseconds in used["tcp"][WARM_UPS:]]
+    telegraf = [1e9 / TELEGRAF_LINES] * len(line)
+    contest.figures(
+        "CPU of the gateway over TCP / of Telegraf, as published", "ns/line", line, telegraf
+    )
+
+
+def test_the_same_bodies_into_influxdb(contest: Contest, tmp_path: Path) -> None:
+    lap = Lap()
+    points = lap.data.points
+    used: dict[str, list[float]] = {"gateway": [], "with the server": [], "influxd": []}
+    with influxd(tmp_path / "influx") as other, SiriDBServer(buffer_sync_interval=500) as server:
+        if other is None:
+            pytest.skip("Debian's influxdb is not installed")
+        server.create_database("gateway")
+        with gateway(server.url("gateway"), tmp_path) as to:
+
+            def into_gateway() -> None:
+                before, of_server = to.cpu, cpu_seconds(server)
+                to.send_bodies(lap.bodies)
+                to.wait_delivered(points)
+                mine = (to.cpu - before) * 1e9 / points
+                used["gateway"].append(mine)
+                theirs = (cpu_seconds(server) - of_server) * 1e9 / points
+                used["with the server"].append(mine + theirs)
+
+            def into_influxd() -> None:
+                before = other.cpu
+                other.send_bodies(lap.bodies)
+                other.wait_until_quiet()
+                used["influxd"].append((other.cpu - before) * 1e9 / points)
+
+            contest.run(
+                ROUNDS,
+                {"gateway": into_gateway, "influxd": into_influxd},
+                dict.fromkeys(("gateway", "influxd"), lap.make),
+                seconds=60.0,
+            )
+    ours, theirs = used["gateway"][WARM_UPS:], used["influxd"][WARM_UPS:]
+    whole = {"with SiriDB's own, CPU ns/point": median(used["with the server"][WARM_UPS:])}
+    what = "CPU of the gateway / of Debian's influxd, gzip bodies over HTTP"
+    contest.figures(what, "ns/point", ours, theirs, facts=whole)
 
 
 def write_rows(url: str, lap: Lap) -> None:

@@ -119,6 +119,8 @@ def _announce(doors: Sequence[DoorFigures]) -> None:
 
 def _show(config: GatewayConfig) -> None:
     print(f"into {describe(config.target)}")
+    for one in config.databases:
+        print(f"of the name {', '.join(map(repr, one.names))} into {describe(one.target)}")
     print(f"acknowledged once {config.acknowledge}; at most {config.drain_timeout:g} s to end")
     for door in config.doors:
         asks = "; asks who you are" if door.credentials.are_asked else ""

@@ -93,6 +93,11 @@ class Accounts:
         for failure, waiting in self._failures(batch, lambda _: error, fate):
             self.book_failure(failure, waiting)
 
+    def book_conflicts(self, batch: Batch, errors: Mapping[str, BaseException]) -> None:
+        """Book a package that is refused, for a reason of each series."""
+        for failure, waiting in self._failures(batch, errors.__getitem__, "rejected"):
+            self.book_failure(failure, waiting)
+
     def book_dropped(self, coalescer: Coalescer, error: BaseException) -> None:
         """Drop what is pending, and book it as not delivered."""
         for series in coalescer.pending_series():

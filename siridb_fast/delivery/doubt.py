@@ -29,7 +29,7 @@ from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.batch_parts import split_batch
 from siridb_fast.delivery.equal_points import EqualPoints, Look, Notes
 from siridb_fast.delivery.late_comparer import LateComparer, late_event
-from siridb_fast.delivery.late_points import compare, missing_late_points
+from siridb_fast.delivery.late_points import Comparison, compare, stored_nearby
 from siridb_fast.delivery.missing_points import Arrays, Ask, missing_points
 from siridb_fast.delivery.package import Package, Part
 from siridb_fast.delivery.packages import Packages
@@ -289,12 +289,23 @@ class DoubtResolver:
         if notes:
             async with self._equal_lock:
                 return await self._equal_points.look(arrays, notes, asks)
+        if self.late is not None:
+            return await self._look_at_late(arrays, asks)
         missing = {name: np.ones(len(pair[0]), np.bool_) for name, pair in arrays.items()}
         for ask in asks:  # what none of these servers has
-            look_up = missing_points if self.late is None else missing_late_points
-            for name, mask in (await look_up(arrays, ask)).items():
+            for name, mask in (await missing_points(arrays, ask)).items():
                 missing[name] &= mask
         return Look(missing, {})
+
+    async def _look_at_late(self, arrays: Arrays, asks: Sequence[Ask]) -> Look:
+        # An equal point is the same point, however often the database has it.
+        found: Comparison | None = None
+        for ask in asks:
+            there = await stored_nearby([arrays], ask)
+            (one,) = compare([arrays], there, refuses=self._packages.refuses_conflicts)
+            found = one if found is None else found.with_another(one)
+        assert found is not None  # noqa: S101 - there is a server to ask
+        return Look({name: ~mask for name, mask in found.stored.items()}, {}, found)
 
     async def _are_idle(self, witnesses: Witnesses) -> bool:
         # Whether they work on nothing but this question and our own packages.
@@ -311,8 +322,10 @@ class DoubtResolver:
 def _event_of(package: Package, arrays: Arrays, look: Look) -> PackageEvent:
     # What was found out; the parts of the package, if it was partly found. What cannot be told is
     # parted first; the rest is looked up again, by itself.
-    if package.is_late:
-        return _late_event_of(package, arrays, look)
+    if package.is_late and look.late is not None:
+        event = late_event(package, arrays, look.late)
+        assert event is not None  # noqa: S101 - of equal points one is the first
+        return event
     events: tuple[PackageEvent | None, PackageEvent] = PackageEvent.FOUND, PackageEvent.MISSING
     masks = look.missing
     if any(mask.any() for mask in look.unclear.values()):
@@ -327,23 +340,6 @@ def _event_of(package: Package, arrays: Arrays, look: Look) -> PackageEvent:
         Part(resolution.missing, PackageState.IN_DOUBT, events[1]),
     )
     return PackageEvent.PARTLY_FOUND
-
-
-def _late_event_of(package: Package, arrays: Arrays, look: Look) -> PackageEvent:
-    # The same of late points, which may have come twice.
-    missing = {
-        name: (pair[0][look.missing[name]], pair[1][look.missing[name]])
-        for name, pair in arrays.items()
-        if look.missing[name].any()
-    }
-    (result,) = compare([missing], {})
-    again = {name: np.zeros(len(pair[0]), np.bool_) for name, pair in arrays.items()}
-    for name, mask in result.again.items():
-        again[name][look.missing[name]] = mask
-    stored = {name: ~mask for name, mask in look.missing.items()}
-    event = late_event(package, arrays, stored, again)
-    assert event is not None  # noqa: S101 - of equal points one is the first
-    return event
 
 
 def _is_new(current: Connection, former: Connection | None) -> bool:

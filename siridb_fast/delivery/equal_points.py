@@ -17,6 +17,7 @@ import numpy as np
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._ends import value_keys
 from siridb_fast.columns._decode import decode_points
+from siridb_fast.delivery.late_points import Comparison
 from siridb_fast.delivery.missing_points import Arrays, Ask, missing_of, stored_points
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.repeats import Note, count_at
@@ -36,6 +37,7 @@ class Look:
 
     missing: Masks  # by series, shape (n,)
     unclear: Masks  # are there, but maybe those of another package
+    late: Comparison | None = None  # of points that are compared as late ones are
 
     @property
     def is_stored(self) -> bool:

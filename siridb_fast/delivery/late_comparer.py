@@ -3,7 +3,8 @@
 A package of late points is in doubt from the beginning. It is not asked about before every package
 that may have equal points, and came before it, has its fate: what those have stored is found then.
 Packages that wait are asked about together, by one task. Of points that the database does not have
-the first of equal ones is sent; the others wait for that, and are compared again.
+the first of equal ones is sent; the others wait for that, and are compared again. If conflicts are
+refused, of those at one time the first is sent, and a point at the time of another value never is.
 Knows packages and how to ask; knows nothing of why points are late.
 """
 
@@ -30,7 +31,7 @@ from siridb_fast.delivery.package import Package, Part
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.states import PackageEvent, PackageState
 from siridb_fast.delivery.stats import LateStats
-from siridb_fast.errors import PoolError, RequestTimeout, SiriDBError
+from siridb_fast.errors import ConflictError, PoolError, RequestTimeout, SiriDBError
 from siridb_fast.query.server_queries import ServerQueries
 
 __all__ = ["LateComparer", "late_event"]
@@ -77,7 +78,7 @@ class LateComparer:
         self._log = QuietLog(cluster.loop.time)
         self._waiting: list[Package] = []
         self._task: asyncio.Task[None] | None = None
-        self._compared = self._stored = self._beside = 0
+        self._compared = self._stored = self._beside = self._refused = 0
         # Whether nothing is on disk only: what is there goes before late points.
         self.is_disk_drained: Callable[[], bool] = lambda: True
 
@@ -89,6 +90,7 @@ class LateComparer:
             already_stored=self._stored,
             beside=self._beside,
             waiting=waiting,
+            refused=self._refused,
         )
 
     def takes(self, package: Package) -> bool:
@@ -176,8 +178,9 @@ class LateComparer:
         results: list[Comparison] | None = None
         for connection in connections:
             ask = partial(self._queries.select, at=connection)
-            some = compare(points, await stored_nearby(points, ask))
-            results = some if results is None else [*map(_together, results, some)]
+            there = await stored_nearby(points, ask)
+            some = compare(points, there, refuses=self._packages.refuses_conflicts)
+            results = some if results is None else [*map(Comparison.with_another, results, some)]
         assert results is not None  # noqa: S101 - there is a connection
         for package, arrays, result in zip(group, points, results, strict=True):
             if package.state is S.IN_DOUBT:
@@ -196,58 +199,74 @@ class LateComparer:
         return [one for one in found if one is not None] or [at]
 
     def _take(self, package: Package, arrays: Arrays, result: Comparison) -> None:
-        event = late_event(package, arrays, result.stored, result.again)
-        again = _count(result.again)
+        event = late_event(package, arrays, result)
         if event is None:
             return  # it waits on
-        stored = _count(result.stored)
-        is_left = event is E.PARTLY_FOUND and stored and again
-        self._compared += stored if is_left else package.batch.points - again
+        kinds = (result.stored, result.refused, result.again)
+        stored, refused, again = map(_count, kinds)
+        is_left = event is E.PARTLY_FOUND and bool(stored) + bool(refused) + bool(again) > 1
+        if is_left:  # all but the first of these is compared once more
+            refused = 0 if stored else refused
+        self._compared += (stored or refused) if is_left else package.batch.points - again
         self._stored += stored
+        self._refused += refused
         self._beside += 0 if is_left else _count(result.beside)
         self._on_looked_up(package, event)
 
 
-def late_event(
-    package: Package, arrays: Arrays, stored: dict[str, NumpyArray], again: dict[str, NumpyArray]
-) -> PackageEvent | None:
-    """Return what became of a package, which gets its parts if it was partly found.
+def late_event(package: Package, arrays: Arrays, result: Comparison) -> PackageEvent | None:
+    """Return what became of a package, which gets its parts if it is not all alike.
+
+    What is stored is parted from the rest first, then what is refused, then what has to wait until
+    one like it is stored. None is returned if that is so for all.
 
     Args:
         package: In doubt.
         arrays: Its points.
-        stored: Which of them the database has: bool arrays, shape (n,).
-        again: Which of them have to wait until one like them is stored. None is returned if that
-            is so for all.
+        result: What is known of them.
     """
-    counts = _count(stored), _count(again)
-    if counts == (0, 0):
-        return E.MISSING
-    rest = None if counts[1] else E.MISSING
-    if counts[0]:
-        missing, events = {name: ~mask for name, mask in stored.items()}, (E.FOUND, rest)
+    conflicts = None
+    rest = None if _count(result.again) else E.MISSING
+    if _count(result.stored):
+        masks, event = result.stored, E.FOUND
+        rest = None if _count(result.refused) else rest
+    elif _count(result.refused):
+        masks, event = result.refused, E.CONFLICTING
+        conflicts = _conflicts_of(arrays, result)
+    elif rest is None:
+        masks, event, rest = {name: ~mask for name, mask in result.again.items()}, E.MISSING, None
     else:
-        missing, events = again, (E.MISSING, None)
-    resolution = split_batch(package.batch, arrays, missing)
+        return E.MISSING
+    others = {name: ~mask for name, mask in masks.items()}
+    resolution = split_batch(package.batch, arrays, others)
     if resolution.missing is None:
-        return events[0]
+        package.conflicts = conflicts
+        return event
     if resolution.stored is None:
-        return events[1]
+        return rest
     package.parts = (
-        Part(resolution.stored, S.IN_DOUBT, events[0]),
-        Part(resolution.missing, S.IN_DOUBT, events[1]),
+        Part(resolution.stored, S.IN_DOUBT, event, conflicts),
+        Part(resolution.missing, S.IN_DOUBT, rest),
     )
     return E.PARTLY_FOUND
 
 
-def _together(one: Comparison, other: Comparison) -> Comparison:
-    # What any of two servers has is stored.
-    stored = {name: mask | other.stored[name] for name, mask in one.stored.items()}
-    again = {name: (mask | other.again[name]) & ~stored[name] for name, mask in one.again.items()}
-    beside = {
-        name: (mask | other.beside[name]) & ~stored[name] for name, mask in one.beside.items()
-    }
-    return Comparison(stored, again, beside)
+def _conflicts_of(arrays: Arrays, result: Comparison) -> dict[str, SiriDBError]:
+    """Return why the points of each series are refused; of the others there is nothing."""
+    found: dict[str, SiriDBError] = {}
+    for name, mask in result.refused.items():
+        if mask.any():
+            times, values = arrays[name]
+            given = times, values, result.others[name]
+            found[name] = ConflictError(name, *(_plain(some[mask]) for some in given))
+    return found
+
+
+def _plain(values: NumpyArray) -> list[Any]:
+    return [
+        one.decode("utf-8", "replace") if isinstance(one, bytes) else one
+        for one in values.tolist()
+    ]
 
 
 def _is_waiting(package: Package) -> bool:

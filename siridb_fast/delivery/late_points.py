@@ -1,4 +1,4 @@
-"""Late points: which of them the database has, and what it has around them.
+"""Late points: which of them the database has, or has with another value.
 
 An equal point at an equal time is the same point, whoever stored it and however often it is there
 or here. Values are compared as the server keeps them: -0.0 is 0.0, NaN is NaN, and an integer for
@@ -26,7 +26,7 @@ from siridb_fast.delivery.missing_points import (
 from siridb_fast.errors import ColumnError
 from siridb_fast.query.select import name_batches
 
-__all__ = ["Comparison", "compare", "missing_late_points", "stored_nearby"]
+__all__ = ["Comparison", "compare", "stored_nearby"]
 
 READ_AT_ONCE = 100_000  # points: more of them are read only where there are many late ones
 READ_FOR_EACH = 4  # late point
@@ -45,20 +45,32 @@ class Comparison:
         stored: Are in the database.
         again: Are not, and one like it is in this package or in one that was compared before it.
         beside: Are neither, but at the time of another value.
+        refused: Are not there, and the database has another value at their time.
+        others: That value, for the points that are ``refused``; shape (n,).
+
+    If another value is refused, nothing is beside one, and ``again`` are all that have to wait
+    until it is known what the database has at their time.
     """
 
     stored: Masks = field(default_factory=dict)
     again: Masks = field(default_factory=dict)
     beside: Masks = field(default_factory=dict)
+    refused: Masks = field(default_factory=dict)
+    others: Masks = field(default_factory=dict)
 
-
-async def missing_late_points(ours: Arrays, ask: Ask) -> Masks:
-    """Return for each series which of its points the database lacks, however often it has them.
-
-    The arguments are those of `stored_nearby`.
-    """
-    (result,) = compare([ours], await stored_nearby([ours], ask))
-    return {name: ~mask for name, mask in result.stored.items()}
+    def with_another(self, another: Comparison) -> Comparison:
+        """Return what is known with the answer of another server: what one has is stored."""
+        found = Comparison()
+        for name, mask in self.stored.items():
+            stored = mask | another.stored[name]
+            refused = (self.refused[name] | another.refused[name]) & ~stored
+            found.stored[name], found.refused[name] = stored, refused
+            found.again[name] = (self.again[name] | another.again[name]) & ~stored & ~refused
+            found.beside[name] = (self.beside[name] | another.beside[name]) & ~stored
+            found.others[name] = np.where(
+                self.refused[name], self.others[name], another.others[name]
+            )
+        return found
 
 
 async def stored_nearby(packages: Sequence[Arrays], ask: Ask) -> Arrays:
@@ -132,13 +144,16 @@ def _joined(parts: list[tuple[NumpyArray, NumpyArray]]) -> tuple[NumpyArray, Num
     return np.concatenate([one[0] for one in parts]), np.concatenate([one[1] for one in parts])
 
 
-def compare(packages: Sequence[Arrays], stored: Arrays) -> list[Comparison]:
+def compare(
+    packages: Sequence[Arrays], stored: Arrays, *, refuses: bool = False
+) -> list[Comparison]:
     """Compare the points of packages with what the database has, and in order with one another.
 
     Args:
         packages: Of each the timestamps, int64, and the values by series: int64, float64 or an
             object array of str or bytes, shape (n,).
         stored: The same of the database; a series may be missing.
+        refuses: Another value at the same time; else it is beside.
     """
     kinds: dict[str, _Compared] = {}
     for index, arrays in enumerate(packages):
@@ -149,7 +164,7 @@ def compare(packages: Sequence[Arrays], stored: Arrays) -> list[Comparison]:
             kind.add(index, name, (timestamps, values), there)
     results = [Comparison() for _ in packages]
     for kind in kinds.values():
-        kind.compare(results)
+        kind.compare(results, refuses=refuses)
     return results
 
 
@@ -188,27 +203,27 @@ class _Compared:
                 self.theirs.append((self.codes[name], *there))
         self.ours.append((index, name, *points))
 
-    def compare(self, results: list[Comparison]) -> None:
+    def compare(self, results: list[Comparison], *, refuses: bool) -> None:
         # Sorted by series, time and value, equal points lie together: theirs first, then ours.
         codes = [code for code, _, _ in self.theirs] + [self.codes[one[1]] for one in self.ours]
         all_times = [one[1] for one in self.theirs] + [one[2] for one in self.ours]
         times = np.concatenate(all_times)
-        keys = _keys([one[2] for one in self.theirs] + [one[3] for one in self.ours])
+        values: NumpyArray = np.concatenate(
+            [one[2] for one in self.theirs] + [one[3] for one in self.ours]
+        )
+        keys = _keys(values)
         series = np.repeat(codes, list(map(len, all_times)))
         count = sum(len(one[1]) for one in self.theirs)
         if not count and self._are_new(series, times):
-            self._share_out(results, np.zeros((3, len(times)), np.bool_))
+            self._share_out(results, np.zeros((4, len(times)), np.bool_), values)
             return
         order = np.lexsort((keys, times, series))
-        is_theirs = order < count
         is_first_at = _changes(series[order]) | _changes(times[order])
-        is_first = is_first_at | _changes(keys[order])
-        has_theirs = _of_groups(is_theirs, is_first)
-        has_other = _of_groups(is_theirs, is_first_at) | ~is_first_at
-        is_new = ~has_theirs & is_first
-        masks = np.empty((3, len(order)), np.bool_)
-        masks[:, order] = has_theirs, ~has_theirs & ~is_first, is_new & has_other
-        self._share_out(results, masks[:, count:])
+        groups = _Groups(order, order < count, is_first_at, is_first_at | _changes(keys[order]))
+        masks = np.empty((4, len(order)), np.bool_)
+        masks[:, order] = groups.refused() if refuses else groups.beside()
+        others = values[groups.first_of_times()] if refuses else values
+        self._share_out(results, masks[:, count:], others[count:])
 
     def _are_new(self, series: NumpyArray, times: NumpyArray) -> bool:
         # Whether each series is there once, and its times go up: most are so, and sorting is slow.
@@ -216,24 +231,59 @@ class _Compared:
             return False
         return bool(((np.diff(times) > 0) | (np.diff(series) != 0)).all())
 
-    def _share_out(self, results: list[Comparison], masks: NumpyArray) -> None:
+    def _share_out(self, results: list[Comparison], masks: NumpyArray, others: NumpyArray) -> None:
         stop = 0
         for index, name, timestamps, _ in self.ours:
             start, stop = stop, stop + len(timestamps)
-            one = results[index]
-            one.stored[name], one.again[name], one.beside[name] = masks[:, start:stop]
+            one, mine = results[index], masks[:, start:stop]
+            one.stored[name], one.again[name], one.beside[name], one.refused[name] = mine
+            one.others[name] = others[start:stop]
 
 
-def _keys(values: Sequence[NumpyArray]) -> NumpyArray:
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    # Points in the order of series, time and value: of equal ones, theirs come before ours.
+    order: NumpyArray  # where each stands among all; theirs before ours, ours as they came
+    is_theirs: NumpyArray
+    is_first_at: NumpyArray  # of its series and time
+    is_first: NumpyArray  # of its value, too
+
+    def beside(self) -> tuple[NumpyArray, ...]:
+        # Stored, again, beside, refused, where another value is stored beside the first one.
+        is_stored = _of_groups(self.is_theirs, self.is_first)
+        has_other = _of_groups(self.is_theirs, self.is_first_at) | ~self.is_first_at
+        is_new = ~is_stored & self.is_first
+        return is_stored, ~is_stored & ~self.is_first, is_new & has_other, is_new & False
+
+    def refused(self) -> tuple[NumpyArray, ...]:
+        # The same where it is refused: of those at one time the first that came is stored.
+        is_stored = _of_groups(self.is_theirs, self.is_first)
+        has_theirs = _of_groups(self.is_theirs, self.is_first_at)
+        is_first = self.order == self._first_places()
+        return is_stored, ~has_theirs & ~is_first, is_first & False, has_theirs & ~is_stored
+
+    def first_of_times(self) -> NumpyArray:
+        # For each of all points the place of the first one of its time: theirs, if there is any.
+        places = np.empty(len(self.order), np.int64)
+        places[self.order] = self._first_places()
+        return places
+
+    def _first_places(self) -> NumpyArray:
+        starts = np.flatnonzero(self.is_first_at)
+        of_each: NumpyArray = np.minimum.reduceat(self.order, starts)
+        places: NumpyArray = of_each[np.cumsum(self.is_first_at) - 1]
+        return places
+
+
+def _keys(values: NumpyArray) -> NumpyArray:
     # An int64 for each value; equal ones have the same.
-    joined: NumpyArray = np.concatenate(values)
-    if joined.dtype.kind == "f":
-        return float_keys(joined)
-    if joined.dtype.kind == "O":
+    if values.dtype.kind == "f":
+        return float_keys(values)
+    if values.dtype.kind == "O":
         numbers: dict[bytes, int] = {}
-        texts = map(raw_text, joined.tolist())
+        texts = map(raw_text, values.tolist())
         return np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
-    return joined
+    return values
 
 
 def _changes(ordered: NumpyArray) -> NumpyArray:

@@ -14,7 +14,7 @@ import numpy as np
 from siridb_fast.columns.iso_times import iso
 from siridb_fast.columns.time_units import UNITS, Unit
 from siridb_fast.delivery.report import Failure
-from siridb_fast.errors import SiriDBError
+from siridb_fast.errors import ConflictError, SiriDBError, conflict_text
 
 __all__ = ["VALUE_COLUMNS", "Letter"]
 
@@ -40,7 +40,7 @@ class Letter:
     timestamps: np.ndarray[Any, np.dtype[np.int64]]
     values: np.ndarray[Any, Any]
     unit: Unit | None
-    reason: str
+    reasons: str | list[str]  # of all points, or of each
     error: str
     refused_at: datetime
 
@@ -57,7 +57,7 @@ class Letter:
             timestamps,
             _checked_values(failure.series, values),
             _unit_of(failure.time_precision, timestamps),
-            str(failure.error).encode("utf-8", "replace").decode(),
+            _reasons(failure.error),
             type(failure.error).__name__,
             datetime.fromtimestamp(at, UTC),
         )
@@ -66,6 +66,11 @@ class Letter:
     def points(self) -> int:
         """How many."""
         return len(self.timestamps)
+
+    @property
+    def reason_of_each(self) -> list[str]:
+        """The reason of each point."""
+        return [self.reasons] * self.points if isinstance(self.reasons, str) else self.reasons
 
     @property
     def size(self) -> int:
@@ -85,6 +90,17 @@ class Letter:
             numbers: list[int] = self.timestamps.tolist()
             return numbers
         return iso(self.timestamps, self.unit)
+
+
+def _reasons(error: BaseException) -> str | list[str]:
+    if isinstance(error, ConflictError):
+        points = zip(error.timestamps, error.values, error.stored, strict=True)
+        return [_utf8(conflict_text(error.series, *point)) for point in points]
+    return _utf8(str(error))
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _unit_of(

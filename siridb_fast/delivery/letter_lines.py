@@ -101,10 +101,12 @@ def _lines(letter: Letter) -> bytes:
         f', "{name}": {"@" if name == letter.column else "null"}' for name in TYPED_VALUES
     ).partition("@")
     at = letter.refused_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    behind += f', "reason": {encode_basestring(letter.reason)}, "error": "{letter.error}", '
-    behind += f'"refused_at": "{at}"}}\n'
-    rows = zip(_cells(letter.times), _cells(letter.values.tolist()), strict=True)
-    return "".join(f"{head}{t}{before}{value}{behind}" for t, value in rows).encode()
+    end = f', "error": "{letter.error}", "refused_at": "{at}"}}\n'
+    reasons = map(encode_basestring, letter.reason_of_each)
+    rows = zip(_cells(letter.times), _cells(letter.values.tolist()), reasons, strict=True)
+    return "".join(
+        f'{head}{t}{before}{value}{behind}, "reason": {reason}{end}' for t, value, reason in rows
+    ).encode()
 
 
 def _cells(values: Sequence[str | float]) -> Iterable[str]:

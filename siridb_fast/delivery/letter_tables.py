@@ -103,13 +103,19 @@ def _table(letters: list[Letter]) -> pa.Table:
             SERIES: of_each([letter.series for letter in letters], pa.string()),
             TIME: time if unit is None else time.cast(pa.timestamp(unit, "UTC")),
             **{VALUE_COLUMNS[kind]: _values(letters, kind) for kind in TYPES},
-            "reason": of_each([letter.reason for letter in letters], pa.string()),
+            "reason": _reasons(letters, owners),
             "error": of_each([letter.error for letter in letters], pa.string()),
             "refused_at": of_each(
                 [letter.refused_at for letter in letters], pa.timestamp("ms", "UTC")
             ),
         }
     )
+
+
+def _reasons(letters: list[Letter], owners: pa.Array) -> pa.Array:
+    if all(isinstance(letter.reasons, str) for letter in letters):
+        return pa.array([letter.reasons for letter in letters], pa.string()).take(owners)
+    return pa.array([one for letter in letters for one in letter.reason_of_each], pa.string())
 
 
 def _values(letters: list[Letter], kind: str) -> pa.ChunkedArray:

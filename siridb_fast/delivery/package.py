@@ -5,6 +5,7 @@ Knows nothing of how packages are sent, looked up or put on disk.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Protocol
@@ -25,6 +26,7 @@ class Part:
     batch: Batch
     state: PackageState  # that it begins in
     event: PackageEvent | None = None  # that is to be reported of it then
+    conflicts: Mapping[str, SiriDBError] | None = None  # as those of a package
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +54,7 @@ class Package:
     spool_id: int | None = None  # of its row, if it is on disk too
     was_on_disk: bool = False  # was on disk only: its points are booked as spooled
     is_sent_at_once: bool = False  # as soon as it is on disk
+    conflicts: Mapping[str, SiriDBError] | None = None  # why each of its series is refused
     parts: tuple[Part, Part] | None = None  # while it is being split
     since: float = inf  # when its oldest point was written, by `time.monotonic`; not from disk
 

@@ -9,7 +9,7 @@ those who wait for a number. Knows nothing of event loops or disks.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
 from math import inf
@@ -54,6 +54,9 @@ class Books(Protocol):
     def book_failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
         """Book a package that was not delivered, or may not have been."""
 
+    def book_conflicts(self, batch: Batch, errors: Mapping[str, BaseException]) -> None:
+        """Book a package that is refused, for a reason of each series."""
+
 
 class Packages:
     """The packages of one writer.
@@ -65,6 +68,7 @@ class Packages:
             negative ones are given back.
         repeats: Knows what several packages have points of.
         compares_late: A point that may be stored is compared with the database before it is sent.
+        refuses_conflicts: One at whose time the database has another value is not sent.
     """
 
     def __init__(
@@ -75,9 +79,11 @@ class Packages:
         repeats: Repeats | None = None,
         *,
         compares_late: bool = False,
+        refuses_conflicts: bool = False,
     ) -> None:
         self.policy = policy
         self.compares_late = compares_late
+        self.refuses_conflicts = refuses_conflicts
         self._accounts = accounts
         self._count_memory = count_memory
         self.repeats = Repeats() if repeats is None else repeats
@@ -274,6 +280,7 @@ class Packages:
                 state=part.state,
                 memory_bytes=memory_bytes,
                 spool_id=row_id,
+                conflicts=part.conflicts,
                 parts=None,
             )
             for part, row_id, memory_bytes in zip(
@@ -351,6 +358,8 @@ class Packages:
         elif state is S.ON_DISK:
             if not package.was_on_disk:
                 self._accounts.book_spooled(package.batch)
+        elif state is S.REJECTED and package.conflicts is not None:
+            self._accounts.book_conflicts(package.batch, package.conflicts)
         elif state is not S.SPLIT:
             assert package.error is not None  # noqa: S101 - it is why it was given up
             self.dropped_points += package.batch.points if state is S.DROPPED else 0

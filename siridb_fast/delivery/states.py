@@ -62,6 +62,7 @@ class PackageEvent(Enum):
     FOUND = "it is in the database"
     MISSING = "it is not in the database"
     PARTLY_FOUND = "a part of it is in the database"
+    CONFLICTING = "the database has other values at its times"
     CANNOT_TELL = "it may be in the database, or points like it"
     LATE = "its time is over"
     NO_SERVER = "no server is connected, and there is a spool"
@@ -107,6 +108,7 @@ TRANSITIONS: Mapping[tuple[PackageState, PackageEvent], PackageState | Choice] =
     (S.IN_DOUBT, E.FOUND): C.STORE,
     (S.IN_DOUBT, E.MISSING): S.READY,
     (S.IN_DOUBT, E.PARTLY_FOUND): S.SPLITTING,
+    (S.IN_DOUBT, E.CONFLICTING): S.REJECTED,
     (S.IN_DOUBT, E.CANNOT_TELL): S.UNKNOWN,
     (S.IN_DOUBT, E.LATE): C.GIVE_UP,
     (S.IN_DOUBT, E.NO_SERVER): C.GIVE_UP,

@@ -39,13 +39,15 @@ class LateStats:
     """Late points, which were compared with the database.
 
     ``already_stored`` are those of ``compared`` that were there; they count as delivered.
-    ``beside`` were not, and are at the time of another value. ``waiting`` are to be compared.
+    ``beside`` were not, and are at the time of another value; with ``on_conflict="refuse"`` they
+    are ``refused``. ``waiting`` are to be compared.
     """
 
     compared: int
     already_stored: int
     beside: int
     waiting: int
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)

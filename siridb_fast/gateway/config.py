@@ -22,6 +22,7 @@ __all__ = [
     "Acknowledge",
     "Address",
     "Credentials",
+    "DatabaseConfig",
     "DoorConfig",
     "GatewayConfig",
     "Kind",
@@ -185,6 +186,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseConfig:
+    """One database.
+
+    Attributes:
+        names: That clients of InfluxDB give; none: they need not give one.
+        target: Where it is.
+        writer: Options of its writer.
+        is_main: What names no database goes here.
+    """
+
+    names: tuple[str, ...]
+    target: Config
+    writer: WriterKeywords
+    is_main: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """All of it.
 
@@ -199,6 +217,7 @@ class GatewayConfig:
         floors_times: Times finer than the database's are rounded down, not refused.
         bad_lines: The file of lines that are refused; None: there is none.
         status: Where the page for people and the metrics are, beside the doors of HTTP.
+        databases: Those that clients of InfluxDB name; none: a name means nothing.
     """
 
     target: Config
@@ -211,3 +230,11 @@ class GatewayConfig:
     floors_times: bool = False
     bad_lines: Path | None = None
     status: DoorConfig | None = None
+    databases: tuple[DatabaseConfig, ...] = ()
+
+    @property
+    def all_databases(self) -> list[DatabaseConfig]:
+        """That of what names none first, then the others."""
+        named = [one for one in self.databases if one.is_main]
+        main = DatabaseConfig(names=(), target=self.target, writer=self.writer, is_main=True)
+        return [*(named or [main]), *(one for one in self.databases if not one.is_main)]

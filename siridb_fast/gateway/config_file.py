@@ -7,13 +7,15 @@ expected. Knows nothing of how the options are obeyed.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from siridb_fast.connection.config import parse_url
 from siridb_fast.errors import ColumnError, ConfigError, FileError
 from siridb_fast.gateway.config import ACKNOWLEDGE, GatewayConfig, Limits
+from siridb_fast.gateway.database_tables import databases_of, options_beside
 from siridb_fast.gateway.door_tables import doors_of, status_of
 from siridb_fast.gateway.rules import TYPES, Rule
 from siridb_fast.gateway.table import Table
@@ -25,7 +27,9 @@ __all__ = ["config_from", "read_gateway_config"]
 DEFAULT_SERIES = "{measurement},{tags}:{field}"
 GIB = 1 << 30
 WAIT_FOR_SERVER = 30.0  # seconds, at the start: whoever starts both need not start them in order
-OWN_OPTIONS = ("linger", "journal", "late", "on_precision_loss", "time_precision")  # stand on top
+OWN_OPTIONS = (  # stand on top
+    "linger", "journal", "late", "on_conflict", "on_precision_loss", "time_precision"
+)  # fmt: skip
 IN_PROGRAM = ("on_delivery", "on_error", "on_missing", "on_type", "on_full")
 
 
@@ -60,7 +64,8 @@ def config_from(found: Mapping[str, Any], folder: Path) -> GatewayConfig:
     url = top.text("url")
     target = parse_url(url, password=top.password())
     series = str(top.text("series", DEFAULT_SERIES))
-    writer = _writer(top)
+    writer_of = _writers(top)
+    writer = writer_of("")
     config = GatewayConfig(
         target=target,
         writer=writer,
@@ -72,6 +77,7 @@ def config_from(found: Mapping[str, Any], folder: Path) -> GatewayConfig:
         floors_times=writer.get("on_precision_loss") == "floor",
         bad_lines=_bad_lines(top),
         status=status_of(top),
+        databases=databases_of(top, target, writer_of),
     )
     top.finish()
     if not config.doors:
@@ -82,8 +88,24 @@ def config_from(found: Mapping[str, Any], folder: Path) -> GatewayConfig:
     return config
 
 
-def _writer(top: Table) -> WriterKeywords:
-    # The options of the writer: those on top, and those of the table that is called so.
+def _writers(top: Table) -> Callable[[str], WriterKeywords]:
+    # The options of writers: those on top, and those of the table that is called so; each
+    # database has files of its own.
+    given = _writer_options(top)
+
+    def options_of(name: str) -> WriterKeywords:
+        options = options_beside(given, name)
+        for key, convert in CONVERSIONS.items():
+            if key in options:
+                options[key] = convert(options[key], top.folder)
+        keywords = cast(WriterKeywords, options)
+        WriterOptions.of(keywords)
+        return keywords
+
+    return lru_cache(None)(options_of)
+
+
+def _writer_options(top: Table) -> dict[str, Any]:
     options: dict[str, Any] = {"on_missing": "keep", "linger": top.number("linger", 1.0, 0, 3600)}
     options["wait_for_server"] = WAIT_FOR_SERVER
     if "on_precision_loss" in top:
@@ -104,12 +126,11 @@ def _writer(top: Table) -> WriterKeywords:
         options["on_error"] = letters
     if top.choice("late", "compare", ("compare", "keep")) == "compare":
         options["late"] = "compare"
-    for name, convert in CONVERSIONS.items():
-        if name in options:
-            options[name] = convert(options[name], top.folder)
-    keywords = cast(WriterKeywords, options)
-    WriterOptions.of(keywords)
-    return keywords
+    if top.choice("on_conflict", "keep", ("keep", "refuse")) == "refuse":
+        if "late" not in options:
+            raise top.error("on_conflict", '"refuse" needs late = "compare"')
+        options["on_conflict"] = "refuse"
+    return options
 
 
 def _acknowledge(top: Table, writer: WriterKeywords) -> Any:

@@ -41,22 +41,27 @@ class Text:
 
 
 class Kiosk:
-    """What all doors share.
+    """What all doors share that write into one database.
 
     Args:
         config: Of the gateway.
         intake: Takes points.
         precision_ns: Returns the nanoseconds of the database's precision.
+        bad_lines: Where lines go that are refused.
     """
 
     def __init__(
-        self, config: GatewayConfig, intake: Intake, precision_ns: Callable[[], int]
+        self,
+        config: GatewayConfig,
+        intake: Intake,
+        precision_ns: Callable[[], int],
+        bad_lines: BadLineFile,
     ) -> None:
         self.config = config
         self.intake = intake
         self.limits = config.limits
         self.precision_ns = precision_ns
-        self.bad_lines = BadLineFile(config.bad_lines)
+        self.bad_lines = bad_lines
         self._tables: dict[tuple[str, str, str], SeriesTables] = {}
 
     def tables(self, protocol: str, series: str, dialect: str) -> SeriesTables:

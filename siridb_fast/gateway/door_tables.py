@@ -58,6 +58,8 @@ def status_of(top: Table) -> DoorConfig | None:
 
 def _doors(table: Table, protocol: Protocol, series: str) -> Iterator[DoorConfig]:
     series = str(table.text("series", series))
+    if protocol == "influx":
+        table.table("databases")  # `database_tables` has read it
     first, *others = PROTOCOLS[protocol]
     credentials = _credentials(table) if first == "http" else Credentials()
     if "listen" in table:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from siridb_fast.gateway.config import DoorConfig, GatewayConfig
 from siridb_fast.gateway.datagram_door import DatagramDoor
 from siridb_fast.gateway.desk import Desk, Kiosk
-from siridb_fast.gateway.page import PageFacts
+from siridb_fast.gateway.page_facts import PageFacts
 from siridb_fast.gateway.stream_door import StdinDoor, StreamDoor
 
 if TYPE_CHECKING:
@@ -41,8 +41,17 @@ def doors_of(
     facts: Callable[[], PageFacts],
     metrics: GatewayMetrics | None,
     on_stdin_end: Callable[[], None],
+    named: Mapping[str, Kiosk] | None = None,
 ) -> list[Door]:
-    """Return the doors of a gateway; none listens yet."""
+    """Return the doors of a gateway; none listens yet.
+
+    Args:
+        kiosk: Of the database that all goes to that names none.
+        facts: Returns what the page tells.
+        metrics: Are shown by doors of HTTP.
+        on_stdin_end: Called at the end of standard input.
+        named: Those of the databases that clients of InfluxDB name; None: names mean nothing.
+    """
     doors: list[Door] = []
     for config in kiosk.config.doors:
         desk = Desk(config, kiosk)
@@ -53,7 +62,7 @@ def doors_of(
         elif config.kind == "udp":
             doors.append(DatagramDoor(desk))
         elif config.kind == "http" or (config.protocol, config.kind) == ("influx", "unix"):
-            doors.append(_http_door(desk, facts, metrics))
+            doors.append(_http_door(desk, facts, metrics, named=named))
         else:
             doors.append(StreamDoor(desk))
     if kiosk.config.status is not None:
@@ -68,11 +77,13 @@ def _http_door(
     metrics: GatewayMetrics | None,
     *,
     takes_points: bool = True,
+    named: Mapping[str, Kiosk] | None = None,
 ) -> Door:
     # aiohttp is needed by this kind alone.
     from siridb_fast.gateway.http_body import Bodies
     from siridb_fast.gateway.http_door import HttpDoor, Routes
     from siridb_fast.gateway.http_writes import LineWrites
+    from siridb_fast.gateway.influx_databases import Databases
     from siridb_fast.gateway.influx_routes import InfluxRoutes
     from siridb_fast.gateway.ndjson_routes import NdjsonRoutes
     from siridb_fast.gateway.prometheus_routes import PrometheusRoutes
@@ -92,10 +103,14 @@ def _http_door(
         writes = LineWrites(Desk(ndjson, kiosk, desk.figures), bodies)
         routes.append(NdjsonRoutes(writes, credentials).add_to)
     if takes_points and config.protocol == "influx":
-        database = kiosk.config.target.dbname
         is_open = lambda: not kiosk.intake.is_stopping  # noqa: E731 - as short as it is
-        influx = InfluxRoutes(LineWrites(desk, bodies), database, credentials, is_open)
-        routes.append(influx.add_to)
+        own = LineWrites(desk, bodies)
+        others = None
+        if named is not None:
+            desks = {name: Desk(config, one, desk.figures) for name, one in named.items()}
+            others = {name: LineWrites(one, bodies) for name, one in desks.items()}
+        databases = Databases(own, kiosk.config.target.dbname, others)
+        routes.append(InfluxRoutes(databases, credentials, is_open).add_to)
     return HttpDoor(desk, routes, takes_lines=config.kind == "unix")
 
 

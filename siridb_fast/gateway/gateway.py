@@ -1,4 +1,4 @@
-"""`Gateway`: one writer, its doors, and their life from the first sender to the last answer."""
+"""`Gateway`: doors, a writer for each database, and their life from first sender to end."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from siridb_fast.columns.time_units import TimePrecision
 from siridb_fast.concurrency.tasks import begin_task, cancel_task
-from siridb_fast.connection.config import describe
-from siridb_fast.delivery.dead_letters import DeadLetters
 from siridb_fast.delivery.report import Report
 from siridb_fast.errors import ConfigError
 from siridb_fast.gateway.config import GatewayConfig
-from siridb_fast.gateway.desk import Kiosk
+from siridb_fast.gateway.destination import Destination, report_of_all
 from siridb_fast.gateway.doors import Door, doors_of
 from siridb_fast.gateway.figures import DoorFigures
-from siridb_fast.gateway.intake import Intake
-from siridb_fast.gateway.page import PageFacts
+from siridb_fast.gateway.page_facts import PageFacts
+from siridb_fast.gateway.refusals import BadLineFile
 from siridb_fast.gateway.sd_notify import ServiceManager
-from siridb_fast.writer.gateway_writer import GatewayWriter
 
 __all__ = ["Gateway"]
 
@@ -45,14 +41,10 @@ class Gateway:
     def __init__(self, config: GatewayConfig, manager: ServiceManager | None = None) -> None:
         self._config = config
         self._manager = manager or ServiceManager()
-        self._writer = GatewayWriter(config.target, **config.writer)
-        self._intake = Intake(
-            self._writer,
-            config.acknowledge,
-            max_new_series=config.limits.max_new_series,
-            floors_times=config.floors_times,
-        )
-        self._kiosk = Kiosk(config, self._intake, self._precision_ns)
+        self._bad_lines = BadLineFile(config.bad_lines)
+        self._destinations = [
+            Destination(config, one, self._bad_lines) for one in config.all_databases
+        ]
         try:
             self._doors = self._new_doors()
         except ImportError as exc:
@@ -67,8 +59,16 @@ class Gateway:
         if has_http:
             from siridb_fast.gateway.metrics import GatewayMetrics
 
-            metrics = GatewayMetrics(self._writer, lambda: self.figures)
-        return doors_of(self._kiosk, facts=self.facts, metrics=metrics, on_stdin_end=self.stop)
+            writers = {_called(one): one.writer for one in self._destinations}
+            metrics = GatewayMetrics(writers, lambda: self.figures)
+        named = {name: one.kiosk for one in self._destinations for name in one.config.names}
+        return doors_of(
+            self._destinations[0].kiosk,
+            facts=self.facts,
+            metrics=metrics,
+            on_stdin_end=self.stop,
+            named=named or None,
+        )
 
     @property
     def figures(self) -> list[DoorFigures]:
@@ -93,7 +93,7 @@ class Gateway:
         Raises:
             SiriDBError, OSError: The database cannot be reached, or a door cannot be opened.
         """
-        await self._writer.open()
+        await self._connect()
         opened: list[Door] = []
         marks = begin_task(self._mark())
         try:
@@ -111,17 +111,30 @@ class Gateway:
     def facts(self) -> PageFacts:
         """Return what the page for people tells."""
         return PageFacts(
-            describe(self._config.target),
             self._config.acknowledge,
-            self._intake.is_stopping,
-            self._writer.stats(),
+            self._destinations[0].intake.is_stopping,
+            [one.facts() for one in self._destinations],
             self.figures,
-            self._kiosk.bad_lines.lost,
+            self._bad_lines.lost,
             time.time(),
             time.monotonic(),
         )
 
     # ---- inside
+
+    async def _connect(self) -> None:
+        # To all databases at a time; the first error is that of the whole.
+        opening = [begin_task(one.open()) for one in self._destinations]
+        try:
+            await asyncio.gather(*opening)
+        except BaseException:
+            for task in opening:
+                cancel_task(task)
+            found = await asyncio.gather(*opening, return_exceptions=True)
+            for one, error in zip(self._destinations, found, strict=True):
+                if error is None:
+                    await one.close(0.1)
+            raise
 
     async def _open(self, door: Door) -> None:
         config = door.desk.config
@@ -134,16 +147,15 @@ class Gateway:
     async def _end(self, opened: list[Door]) -> Report:
         # Let nothing in any more; then all that is in has what is left of the time.
         self._manager.tell(STOPPING="1")
-        self._intake.is_stopping = True
+        for one in self._destinations:
+            one.intake.is_stopping = True
         until = time.monotonic() + self._config.drain_timeout
         with suppress(TimeoutError):
             async with asyncio.timeout(self._config.drain_timeout):
                 await asyncio.gather(*(door.stop() for door in opened))
-        report = await self._writer.close(max(0.1, until - time.monotonic()))
-        letters = self._config.writer.get("on_error")
-        if isinstance(letters, DeadLetters):
-            letters.close()
-        return report
+        left = max(0.1, until - time.monotonic())
+        reports = await asyncio.gather(*(one.close(left) for one in self._destinations))
+        return report_of_all(reports)
 
     async def _mark(self) -> None:
         # Rates for the page, and signs of life for the service manager.
@@ -156,8 +168,7 @@ class Gateway:
                 self._manager.tell(WATCHDOG="1")
             await asyncio.sleep(every)
 
-    def _precision_ns(self) -> int:
-        precision = self._writer.time_precision
-        return TimePrecision(
-            TimePrecision.NANOSECOND if precision is None else precision
-        ).nanoseconds
+
+def _called(one: Destination) -> str:
+    # As metrics call its writer.
+    return "gateway" if one.config.is_main else f"gateway/{one.config.names[0]}"

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from siridb_fast.formats.points import BadLine, LineError
 from siridb_fast.gateway.desk import BLOCK, BOM, Desk, Text
-from siridb_fast.gateway.errors import NotDeliveredError, OverloadedError
+from siridb_fast.gateway.errors import NotDeliveredError, OverloadedError, RefusedPointsError
 from siridb_fast.gateway.http_answers import overloaded, partial_write, refused
 from siridb_fast.gateway.http_body import Bodies, BodyError
 from siridb_fast.gateway.refusals import line_texts
@@ -49,6 +49,11 @@ class LineWrites:
         self._bodies = bodies
         self._what = what
 
+    def note(self, reason: str) -> None:
+        """Count a request of which nothing is taken, and note why."""
+        self._desk.figures.requests += 1
+        self._desk.note(reason)
+
     async def answer(self, request: web.Request, *, for_v3: bool = False) -> web.Response:
         """Take the lines of a request, and return its answer."""
         self._desk.figures.requests += 1
@@ -59,6 +64,9 @@ class LineWrites:
         except BodyError as exc:
             self._desk.note(str(exc))
             return refused(exc.status, str(exc))
+        except RefusedPointsError as exc:
+            self._desk.note(str(exc))
+            return refused(400, f"partial write: the database refuses {exc}")
         except NotDeliveredError as exc:
             self._desk.note(str(exc))
             return refused(500, f"taken, and not delivered: {exc}")

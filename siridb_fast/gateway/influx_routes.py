@@ -14,7 +14,7 @@ import siridb_fast
 from siridb_fast.gateway.config import Credentials
 from siridb_fast.gateway.http_answers import answer, refused
 from siridb_fast.gateway.http_auth import is_allowed
-from siridb_fast.gateway.http_writes import LineWrites
+from siridb_fast.gateway.influx_databases import Databases
 
 __all__ = ["InfluxRoutes", "guarded"]
 
@@ -23,6 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 VERSION = {"X-Influxdb-Version": f"siridb-fast-{siridb_fast.__version__}"}
 SETTINGS = {"config": {"line.proto.support.versions": [1]}}  # of QuestDB: numbers are texts
 SHOW_DATABASES = re.compile(r"show\s+databases", re.IGNORECASE)
+CREATE_DATABASE = re.compile(r'create\s+database\s+("(?:[^"\\\\]|\\\\.)*"|\S+)', re.IGNORECASE)
 ACCEPTED = re.compile(r"create\s+(database|retention\s+policy)\b", re.IGNORECASE)
 
 
@@ -42,21 +43,18 @@ class InfluxRoutes:
     """The routes at one address.
 
     Args:
-        writes: Takes lines.
-        database: That all points go to.
+        databases: Take lines.
         credentials: Of the address.
         is_open: Tells whether points are taken.
     """
 
     def __init__(
         self,
-        writes: LineWrites,
-        database: str,
+        databases: Databases,
         credentials: Credentials,
         is_open: Callable[[], bool],
     ) -> None:
-        self._writes = writes
-        self._database = database
+        self._databases = databases
         self._credentials = credentials
         self._is_open = is_open
 
@@ -64,7 +62,7 @@ class InfluxRoutes:
         """Add them."""
         routes = app.router
         for path in ("/write", "/api/v2/write"):
-            routes.add_post(path, guarded(self._writes.answer, self._credentials))
+            routes.add_post(path, guarded(self._databases.write, self._credentials))
         routes.add_post("/api/v3/write_lp", guarded(self._write_v3, self._credentials))
         for path in ("/query", "/api/v2/query"):
             routes.add_route("*", path, guarded(self._query, self._credentials))
@@ -73,7 +71,7 @@ class InfluxRoutes:
         routes.add_get("/settings", self._settings)
 
     async def _write_v3(self, request: web.Request) -> web.StreamResponse:
-        return await self._writes.answer(request, for_v3=True)
+        return await self._databases.write(request, for_v3=True)
 
     async def _ping(self, request: web.Request) -> web.StreamResponse:
         # 204 to those that know InfluxDB 1, 200 to those that ask for words.
@@ -108,11 +106,18 @@ class InfluxRoutes:
 
     def _result(self, statement: str) -> dict[str, object]:
         if SHOW_DATABASES.fullmatch(statement):
-            values = [[self._database]]
+            values = [[name] for name in self._databases.names]
             return {"series": [{"name": "databases", "columns": ["name"], "values": values}]}
-        if ACCEPTED.match(statement):
+        made = CREATE_DATABASE.match(statement)
+        if made is not None and not self._databases.has(_unquoted(made[1])):
+            return {"error": f"{made[1]} is not one of the gateway's [influx.databases]"}
+        if made is not None or ACCEPTED.match(statement):
             return {}
         return {"error": "this is a gateway to SiriDB, which takes points and answers no queries"}
+
+
+def _unquoted(name: str) -> str:
+    return re.sub(r"\\(.)", r"\1", name[1:-1]) if name.startswith('"') else name
 
 
 def _is_compressed(request: web.Request) -> bool:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from siridb_fast.columns.time_units import TimePrecision
-from siridb_fast.delivery.report import Delivery
-from siridb_fast.errors import ColumnError, WriterClosedError
+from siridb_fast.delivery.report import Delivery, Failure
+from siridb_fast.errors import ColumnError, ConflictError, InsertError, WriterClosedError
 from siridb_fast.formats.points import BadLine, ParsedPoints
 from siridb_fast.gateway.config import Acknowledge
-from siridb_fast.gateway.errors import NotDeliveredError, OverloadedError
+from siridb_fast.gateway.errors import NotDeliveredError, OverloadedError, RefusedPointsError
 from siridb_fast.gateway.new_series import NewSeriesGuard
 from siridb_fast.gateway.rows import Group, Rows, fitted, groups, new_types, rows_of
 from siridb_fast.gateway.series_table import SeriesTable, SeriesType
@@ -30,6 +30,7 @@ __all__ = ["Intake", "Taken"]
 TYPES_TIMEOUT = 5.0  # seconds that a sender waits until the database tells the types of new series
 STOPPING_RETRY = 5  # seconds after which another gateway may be there
 POINTS_AT_ONCE = 500_000
+NAMED = 100  # failures of an answer
 SPARSE = 4  # times as many names as points: then those without points are left out
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -137,6 +138,7 @@ class Intake:
 
         Raises:
             NotDeliveredError: Some of them are not, and will not be by themselves.
+            RefusedPointsError: The database has the others, and will never have these.
         """
         if self._acknowledge == "journaled":
             await self._writer.persisted()
@@ -148,12 +150,16 @@ class Intake:
     async def _delivered(self, taken: Taken) -> None:
         try:
             async with asyncio.timeout(self._writer.longest_delivery):
-                for delivery in taken.deliveries:
-                    report = await delivery
-                    if not report.is_complete:
-                        raise NotDeliveredError(str(report))
+                reports = [await delivery for delivery in taken.deliveries]
         except TimeoutError:
             raise NotDeliveredError("no server has taken the points so far; they wait") from None
+        for report in reports:
+            if report.in_doubt_points or not all(map(_is_final, report.rejected)):
+                raise NotDeliveredError(str(report), report)
+        bad = [one for one in reports if not one.is_complete]
+        if bad:
+            refused = [failure for one in bad for failure in (*one.rejected, *one.changed)]
+            raise RefusedPointsError("; ".join(map(str, refused[:NAMED])), bad[0])
 
     @property
     def _precision(self) -> TimePrecision:
@@ -249,6 +255,11 @@ class Intake:
                 left += 1
         bad = replace(rows, bad=[*rows.bad, *(BadLine(*one) for one in reasons.items())]).bad
         return Taken(len(rows) - left, rows.left_out, sorted(bad), deliveries)
+
+
+def _is_final(failure: Failure) -> bool:
+    # Whether the same points would be refused again.
+    return isinstance(failure.error, (ColumnError, ConflictError, InsertError))
 
 
 def _dense(group: Group) -> Group:

@@ -5,7 +5,7 @@ No label has more values than there are doors. Needs prometheus-client.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -34,14 +34,19 @@ class GatewayMetrics(Collector):
     """Those of one gateway.
 
     Args:
-        writer: Of the gateway.
+        writers: Of the gateway, by what they are called.
         doors: Returns their figures.
     """
 
-    def __init__(self, writer: BatchWriter, doors: Callable[[], Sequence[DoorFigures]]) -> None:
+    def __init__(
+        self,
+        writers: Mapping[str, BatchWriter],
+        doors: Callable[[], Sequence[DoorFigures]],
+    ) -> None:
         self._doors = doors
         self._registry = CollectorRegistry()
-        metrics.register(writer, "gateway", self._registry)
+        for name, writer in writers.items():
+            metrics.register(writer, name, self._registry)
         self._registry.register(self)
 
     def text(self) -> bytes:

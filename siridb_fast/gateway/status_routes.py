@@ -9,7 +9,8 @@ from aiohttp import web
 from siridb_fast.gateway.config import Credentials
 from siridb_fast.gateway.influx_routes import guarded
 from siridb_fast.gateway.metrics import GatewayMetrics
-from siridb_fast.gateway.page import PageFacts, page
+from siridb_fast.gateway.page import page
+from siridb_fast.gateway.page_facts import PageFacts
 
 __all__ = ["StatusRoutes"]
 
@@ -57,6 +58,8 @@ class StatusRoutes:
         facts = self._facts()
         if facts.is_stopping:
             return web.Response(status=503, text="stopping\n")
-        if not facts.stats.connected:
-            return web.Response(status=503, text="no server is connected\n")
+        away = [one for one in facts.databases if not one.stats.connected]
+        if away:
+            of = "".join(f" ({one.name})" for one in away if one.name)
+            return web.Response(status=503, text=f"no server is connected{of}\n")
         return web.Response(text="OK\n")

@@ -22,7 +22,7 @@ from siridb_fast.journal._frames import Layout, find_frames
 from siridb_fast.journal.remains import Frame, live_frames
 from siridb_fast.spool.lock import SpoolLock
 
-__all__ = ["Header", "JournalFile"]
+__all__ = ["Header", "JournalFile", "is_journal"]
 
 PRIVATE = 0o600
 MAGIC = b"siridb_fast journal "
@@ -231,6 +231,20 @@ class JournalFile:
             os.close(self.file)
             self.file = -1
         self._lock.release()
+
+
+def is_journal(path: Path) -> bool:
+    """Tell whether a file is a journal, by how it begins.
+
+    Raises:
+        SpoolError: It cannot be read.
+    """
+    _check_path(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError as exc:
+        raise SpoolError(f"{path}: cannot be read: {exc.strerror}") from exc
 
 
 def header_of(page: bytes) -> Header | None:

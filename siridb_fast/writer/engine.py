@@ -118,6 +118,7 @@ class Engine:
             self._count_memory,
             Repeats(coalescer.find) if self._late is None else NoRepeats(),
             compares_late=self._late is not None,
+            refuses_conflicts=options.on_conflict == "refuse",
         )
         times = likely_times or LikelyTimes()
         self._send_queue = SendQueue(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,6 +114,10 @@ class FirstPoints:
     def book_failed(self, batch: Batch, error: BaseException, *, in_doubt: bool) -> None:
         """Book a package that was not delivered, or may not have been."""
         self._accounts.book_failed(batch, error, in_doubt=in_doubt)
+
+    def book_conflicts(self, batch: Batch, errors: Mapping[str, BaseException]) -> None:
+        """Book a package that is refused, for a reason of each series."""
+        self._accounts.book_conflicts(batch, errors)
 
     # ---- the end
 

@@ -24,6 +24,7 @@ __all__ = [
     "IN_BACKGROUND",
     "Durability",
     "Late",
+    "OnConflict",
     "WaitForServer",
     "WriterKeywords",
     "WriterOptions",
@@ -39,6 +40,7 @@ WaitForServer = float | Literal["in_background"]
 OnDoubtFallback = Literal["report", "resend"]
 Durability = Literal["acked", "safe"]
 Late = Literal["compare"] | None
+OnConflict = Literal["keep", "refuse"]
 Spool = str | os.PathLike[str] | SpoolOptions | None
 Journal = str | os.PathLike[str] | None
 
@@ -59,6 +61,7 @@ class WriterKeywords(TypedDict, total=False):
     on_doubt_fallback: OnDoubtFallback
     durability: Durability
     late: Late
+    on_conflict: OnConflict
     spool: Spool
     journal: Journal
     sentinel: str
@@ -90,6 +93,7 @@ class WriterOptions:
     on_doubt_fallback: OnDoubtFallback = "report"
     durability: Durability = "acked"
     late: Late = None
+    on_conflict: OnConflict = "keep"
     spool: Spool = None
     journal: Journal = None
     sentinel: str = "siridb_fast.sentinel"
@@ -157,6 +161,9 @@ class WriterOptions:
         _check_choice("late", self.late, (None, "compare"))
         if self.late is not None and self.on_doubt is not None:
             require_verify(self.on_doubt)
+        _check_choice("on_conflict", self.on_conflict, get_args(OnConflict))
+        if self.on_conflict == "refuse" and self.late is None:
+            raise ConfigError("on_conflict='refuse' needs late='compare', got late=None")
         _check_choice("on_type", self.on_type, get_args(TypePolicy))
         try:
             self.rules(self.time_precision)

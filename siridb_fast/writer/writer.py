@@ -72,6 +72,8 @@ class BatchWriter(Unpicklable, PointIntake):
             from the death of the server's process.
         late: ``"compare"``: a point that is not newer than all of its series is stored only if
             it is not there already; see docs/late-points.md. None: equal points are stored again.
+        on_conflict: Another value at the time of one that is stored, or came before:
+            ``"keep"`` it beside, or ``"refuse"`` it, which needs ``late="compare"``.
         spool: A file for packages that no server has taken yet: its path, or `SpoolOptions`.
         journal: A file that has every point within milliseconds: its path; see docs/journal.md.
         sentinel: The series that gets an integer point now and then for ``"safe"``.

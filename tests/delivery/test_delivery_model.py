@@ -107,6 +107,11 @@ def untold(model: Model) -> None:
     found(model)
 
 
+def conflicting(model: Model) -> None:
+    (package,) = model.packages.in_state(S.IN_DOUBT)
+    model.dispatcher.on_looked_up(package, E.CONFLICTING)
+
+
 def go_down(model: Model) -> None:
     for number in range(2):
         model.cut(number, "vanished")
@@ -148,6 +153,7 @@ ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
     (S.IN_DOUBT, E.FOUND): (PLAIN, lambda model: in_doubt(model, "lost"), found),
     (S.IN_DOUBT, E.MISSING): (PLAIN, in_doubt, found),
     (S.IN_DOUBT, E.PARTLY_FOUND): (PLAIN, lambda model: in_doubt(model, "part"), found),
+    (S.IN_DOUBT, E.CONFLICTING): (PLAIN, in_doubt, conflicting),
     (S.IN_DOUBT, E.CANNOT_TELL): (PLAIN, lambda model: in_doubt(model, "lost"), untold),
     (S.IN_DOUBT, E.LATE): (PLAIN, in_doubt, late),
     (S.IN_DOUBT, E.NO_SERVER): (OVERFLOW, in_doubt, go_down),

@@ -152,7 +152,7 @@ async def test_times_that_are_too_fine_are_refused_or_rounded_down(make_database
         assert (status, found["line"]) == (400, 1)
     async with running(database, on_precision_loss="floor") as gateway:
         assert (await post(gateway, b"m v=3 3500", "/write?precision=ms"))[0] == 204
-        assert gateway.gateway._writer.time_precision == SECOND
+        assert gateway.gateway._destinations[0].writer.time_precision == SECOND
     assert await stored(database) == {"m:v": [[2, 2.0], [3, 3.0]]}
 
 
@@ -237,7 +237,7 @@ async def test_without_room_nothing_of_a_body_is_taken(own_database: Database) -
 
 async def test_a_gateway_that_stops_takes_nothing_more(database: Database) -> None:
     async with running(database) as gateway:
-        gateway.gateway._intake.is_stopping = True
+        gateway.gateway._destinations[0].intake.is_stopping = True
         status, _, headers = await post(gateway, LINES)
         assert (status, headers["Retry-After"]) == (503, "5")
         assert (await get(gateway, "/health"))[0] == 503

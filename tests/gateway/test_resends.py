@@ -87,7 +87,7 @@ async def test_journaled_answers_once_points_are_on_disk(
     journal = str(tmp_path / "gateway.journal")
     async with running(database, tmp_path, journal=journal, linger=60) as gateway:
         assert (await post(gateway, lines(0, 10)))[0] == 204
-        stats = gateway.gateway._writer.stats()
+        stats = gateway.gateway._destinations[0].writer.stats()
         assert stats.journal is not None
         assert stats.journal.persisted == 100
         assert stats.delivered == 0

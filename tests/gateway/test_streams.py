@@ -129,10 +129,10 @@ async def test_a_sender_without_room_is_held_back(own_database: Database) -> Non
         try:
             sending = asyncio.create_task(send(gateway.address("influx.tcp"), text))
             facts = gateway.gateway.facts
-            await eventually(lambda: facts().stats.room < 100_000)
+            await eventually(lambda: facts().databases[0].stats.room < 100_000)
             await asyncio.wait([sending], timeout=0.5)
             assert not sending.done()
-            stats = facts().stats
+            stats = facts().databases[0].stats
             assert stats.buffered_bytes <= stats.max_buffered
             assert gateway.figures("influx.tcp").points < 200_000
         finally:

@@ -1,11 +1,12 @@
 """`siridb-fast spool`: what waits on disk for a server, as a file or to its database.
 
-Only `replay` changes a spool; for the others a writer may have it open. How points are written is
-in `export`, how they are delivered in `replay`.
+Only `replay` and `drop` change a spool; for the others a writer may have it open. How points are
+written is in `export`, how they are delivered in `replay`, how they are given up in `drop`.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from siridb_fast.cli.options import JsonOption, MaxRateOption, RawTimesOption, U
 from siridb_fast.cli.output.console import facts_table, new_console, print_json
 from siridb_fast.cli.output.grid import as_text
 from siridb_fast.cli.output.write import form_of, is_terminal, opened
+from siridb_fast.cli.spool.drop import drop
 from siridb_fast.cli.spool.export import Exporter, ExportFormat, unit_of
 from siridb_fast.cli.spool.replay import replay
 from siridb_fast.columns._decode import decode_points
@@ -156,6 +158,31 @@ def replay_command(
         warn(f"{replayed.left:,} points are still in the spool")
     if not replayed.is_complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+@spool.command("drop")
+def drop_command(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="The file of a spool, or of a journal.")
+    ],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Give up the points of a spool or a journal: they are lost. The file stays, empty.
+
+    No writer may have it open.
+    """
+
+    def confirm(what: str) -> None:
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise UsageFault(f"{what} would be lost: say --yes if that is wanted")
+        typer.confirm(f"{what} will be lost. Drop them?", abort=True, err=True)
+
+    with terminable():
+        points = drop(path, confirm)
+    note(f"{points:,} points dropped" if points else "it is empty already")
 
 
 def _warn_of_damage(fault: str | None, damaged: int) -> None:

@@ -3,12 +3,11 @@ newest of their series that has left or is there.
 
 They are told when their run leaves, so that a point that comes in costs nothing. A run that only
 goes on is written as it lies; of any other one those points that are late go to a batch of their
-own. A point that is in its run twice is late, too: the first one is not known to be stored yet.
+own. The second point of a run at one time is late, too, whatever its value: the first one is not
+known to be stored yet.
 Knows nothing of what becomes of late points.
 """
 
-from cpython.object cimport PyObject
-from libc.stddef cimport size_t
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 
 from siridb_fast.batching._batch cimport Batch
@@ -16,14 +15,12 @@ from siridb_fast.batching._coalescer cimport Coalescer
 from siridb_fast.batching._ends cimport Ends
 from siridb_fast.batching._leaving cimport move_out, portion
 from siridb_fast.batching._series cimport (
-    FLOAT, STRING, Chunk, Sample, Series, SeriesType, arrays_of, put_points, put_run,
-    run_bound, samples_of,
+    Chunk, Sample, Series, arrays_of, put_points, put_run, run_bound, samples_of,
 )
 from siridb_fast.columns._points cimport PointColumn
 
 import numpy as np
 
-from siridb_fast.batching._ends import value_keys
 from siridb_fast.columns.column import point_column
 from siridb_fast.columns.rules import ColumnRules
 
@@ -61,7 +58,7 @@ def append_compared(
         points = fresh.append_column_of(None, column, start, stop)
         _note_left(series, timestamps[0], timestamps[points - 1])
         return points, 0
-    lateness = late_points(series.newest, timestamps, values)
+    lateness = late_points(series.newest, timestamps)
     first, last = int(timestamps.min()), int(timestamps.max())
     for batch, mask in ((fresh, ~lateness), (late, lateness)):
         if mask.any():
@@ -71,21 +68,16 @@ def append_compared(
     return points - int(lateness.sum()), int(lateness.sum())
 
 
-def late_points(int64_t newest, timestamps, values):
+def late_points(int64_t newest, timestamps):
     """Return which points are late: a bool array, shape (n,).
 
     Args:
         newest: Timestamp.
         timestamps: int64, shape (n,).
-        values: int64 or float64, shape (n,), or a list of bytes.
     """
     lateness = timestamps <= newest
     order = np.argsort(timestamps, kind="stable")
-    if not np.diff(timestamps[order]).all():
-        keys = np.array(value_keys(values), np.int64)
-        order = np.lexsort((keys, timestamps))
-        is_again = (np.diff(timestamps[order]) == 0) & (np.diff(keys[order]) == 0)
-        lateness[order[1:][is_again]] = True
+    lateness[order[1:][np.diff(timestamps[order]) == 0]] = True
     return lateness
 
 
@@ -159,7 +151,7 @@ cdef int _put_whole(Series series, Py_ssize_t points, Batch batch) except -1:
 cdef object _put_parts(Series series, Py_ssize_t points, Batch fresh, Batch late):
     cdef Py_ssize_t bound = run_bound(series, points)
     timestamps, bits = arrays_of(series, points)
-    lateness = late_points(series.newest, timestamps, _typed(series.type, bits))
+    lateness = late_points(series.newest, timestamps)
     order = np.argsort(timestamps, kind="stable")
     of_order = lateness[order]
     _put_part(series, timestamps, bits, order[~of_order], fresh, bound)
@@ -176,13 +168,6 @@ cdef int _put_part(
         batch.add(series.name, len(indices), series, &ends)
         _note_left(series, ends.first, ends.last)
     return 0
-
-
-cdef object _typed(SeriesType type_, bits):
-    # Values of their bits, as `value_keys` takes them.
-    if type_ == STRING:
-        return [<bytes><PyObject*><size_t>address for address in bits.tolist()]
-    return bits.view(np.float64) if type_ == FLOAT else bits
 
 
 cdef int _note_left(Series series, int64_t first, int64_t last) except -1:
