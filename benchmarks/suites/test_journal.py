@@ -81,9 +81,10 @@ def test_server_works_little_while_points_are_safe_within_milliseconds(
             "sealed: on the fast path (share)": median(of(sealed, "fast_share")),
         },
     )
-    limits = [100.0]
-    most = [one * 1000 for one in of(ours, "server_cores")]
-    contest.figures("… server's core / allowed", "ms/s", most, limits)
+    cores = [one * 1000 for one in of(ours, "server_cores")]
+    contest.figures(
+        "… server's core / allowed", "ms/s", cores, [100.0] * len(cores), is_limit=True
+    )
 
 
 def test_cost_of_a_journal(contest: Contest, tmp_path: Path) -> None:
@@ -101,7 +102,8 @@ def test_cost_of_a_journal(contest: Contest, tmp_path: Path) -> None:
     ):
         unit = "ms/s" if key == "cores" else "ns/point"
         pairs = zip(of(found["journal"], key), of(found["without"], key), strict=True)
-        contest.figures(what, unit, [(one - other) * scale for one, other in pairs], [limit])
+        costs = [(one - other) * scale for one, other in pairs]
+        contest.figures(what, unit, costs, [limit] * len(costs), is_limit=True)
 
 
 def test_server_away(contest: Contest, tmp_path: Path) -> None:
