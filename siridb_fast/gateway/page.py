@@ -92,6 +92,7 @@ def troubles(facts: PageFacts) -> list[str]:
         found.append(f"{stats.in_doubt:,} points may or may not be stored.")
     if facts.lost_lines:
         found.append(f"{facts.lost_lines:,} refused lines could not be written to their file.")
+    found += [f"{door.name}: {door.trouble}" for door in facts.doors if door.trouble]
     for door in facts.doors:
         refusal = door.last_refusal
         if refusal is not None and facts.now - refusal.at < RECENT:
@@ -137,7 +138,7 @@ def _doors(facts: PageFacts) -> str:
 
 
 def _dropped(door: DoorFigures) -> str:
-    return f"<br>{door.dropped:,} datagrams" if door.dropped else ""
+    return f"<br>{door.dropped:,} dropped" if door.dropped else ""
 
 
 def _refusal(door: DoorFigures, now: float) -> str:

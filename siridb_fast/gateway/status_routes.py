@@ -59,4 +59,8 @@ class StatusRoutes:
             return web.Response(status=503, text="stopping\n")
         if not facts.stats.connected:
             return web.Response(status=503, text="no server is connected\n")
-        return web.Response(text="OK\n")
+        doors = [one for one in facts.doors if one.takes_points]
+        troubles = "".join(f"{one.name}: {one.trouble}\n" for one in doors if one.trouble)
+        if troubles and all(one.trouble for one in doors):
+            return web.Response(status=503, text=troubles)
+        return web.Response(text=f"OK\n{troubles}")

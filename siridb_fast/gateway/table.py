@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from siridb_fast.errors import ConfigError
-from siridb_fast.gateway.config import Secret
+from siridb_fast.gateway.secret import Secret
 
 __all__ = ["Table"]
 
