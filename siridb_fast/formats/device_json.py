@@ -72,7 +72,8 @@ class DeviceJson:
             unit_ns: Nanoseconds of a time that is a number.
         """
         try:
-            found = json.loads(payload, parse_constant=refuse_constant)
+            text = payload.decode("utf-8-sig")
+            found = json.loads(text, parse_constant=refuse_constant)
         except LineError as exc:
             return [exc]
         except UnicodeDecodeError:

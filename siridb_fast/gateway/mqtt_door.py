@@ -8,6 +8,7 @@ go out in the order in which the messages came, as MQTT wants it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ LARGEST = 16 * MIB  # bytes of a message
 OVERHEAD = 500  # bytes of a message beside its topic and payload
 AT_ONCE = 2_000  # messages that are taken together
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0  # seconds
+
+logger = logging.getLogger("siridb_fast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class MqttDoor:
         """Begin to connect; a broker that is not there may come later."""
         work = (self._session.run(), self._take_all(), self._acknowledge_all())
         self._tasks = [begin_task(one) for one in work]
+        for task in self._tasks:
+            task.add_done_callback(self._tell_of_mistake)
 
     async def stop(self) -> None:
         """Read no more, take and acknowledge what was read, and take leave."""
@@ -87,6 +92,12 @@ class MqttDoor:
                 cancel_task(task)
 
     # ---- inside
+
+    def _tell_of_mistake(self, task: asyncio.Task[None]) -> None:
+        # Whatever it is, nothing comes in any more, and somebody has to know.
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            self.desk.figures.trouble = f"the door has failed: {exc!r}"
+            logger.error("mqtt: the door has failed", exc_info=exc)
 
     def _receive(self, message: Message) -> None:
         figures = self.desk.figures
