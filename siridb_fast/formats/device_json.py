@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from siridb_fast.formats._point_rows import NO_TIME
 from siridb_fast.formats.json_values import INT64, SHOWN, refuse_constant, shown
 from siridb_fast.formats.points import LineError
 
-__all__ = ["DeviceJson", "Reading", "plain_number"]
+__all__ = ["DeviceJson", "Reading", "Tags", "Texts", "plain_number"]
 
 SECOND = 1_000_000_000  # ns
 NUMBER = re.compile(rb"\s*([+-]?(?:\d+(\.\d*)?|(\.\d+))([eE][+-]?\d+)?)\s*")
-UNIX = re.compile(r"\d+(\.\d+)?")
+UNIX = re.compile(r"\d{1,20}(\.\d{1,20})?")
 ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)?",
     re.IGNORECASE,
@@ -31,6 +32,8 @@ ISO = re.compile(
 LONGEST_NUMBER = 400  # characters; of more Python makes no integer
 
 Number = int | float
+Tags = tuple[tuple[str, str], ...]
+Texts = Literal["skip", "store", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,13 @@ class Reading:
         values: With their names; the name of what stands alone is empty.
         time_ns: Unix time; ``NO_TIME`` if the payload says none.
         left_out: Texts and nulls.
+        tags: What tells this device from others of the topic.
     """
 
     values: list[tuple[str, Any]]
     time_ns: int = NO_TIME
     left_out: int = 0
+    tags: Tags = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,23 +59,29 @@ class DeviceJson:
 
     Attributes:
         time: The name of what says the time, in the whole or in each item of a list.
+        unit_ns: Nanoseconds of a time that is a number; None: its size says it.
         zone: Of times without one; None refuses these.
+        tags: Names of what is no value, and tells the device from others.
         words: Texts that stand for numbers.
-        keeps_texts: Other texts are values, not left out.
+        texts: What other texts are: left out, values, or numbers where they can be.
     """
 
     time: str = "timestamp"
+    unit_ns: int | None = None
     zone: ZoneInfo | None = None
+    tags: Sequence[str] = ()
     words: Mapping[str, Number] = field(default_factory=dict)
-    keeps_texts: bool = False
+    texts: Texts = "skip"
 
-    def readings(self, payload: bytes, unit_ns: int) -> list[Reading | LineError]:
+    def readings(self, payload: bytes, database_ns: int) -> list[Reading | LineError]:
         """Return what a payload says, or what is wrong with each reading.
 
         Args:
             payload: JSON.
-            unit_ns: Nanoseconds of a time that is a number.
+            database_ns: Nanoseconds of a time whose size does not say its unit.
         """
+        if self.words and (word := payload.strip().decode("utf-8", "replace")) in self.words:
+            return [Reading([("", self.words[word])])]
         try:
             text = payload.decode("utf-8-sig")
             found = json.loads(text, parse_constant=refuse_constant)
@@ -82,14 +93,17 @@ class DeviceJson:
             text = payload[:SHOWN].decode("utf-8", "replace")
             return [LineError(f"expected JSON, got {text!r}")]
         wholes = found if type(found) is list and found else [found]
-        return [self._reading(one, unit_ns) for one in wholes]
+        return [self._reading(one, database_ns) for one in wholes]
 
-    def _reading(self, found: Any, unit_ns: int) -> Reading | LineError:
+    def _reading(self, found: Any, database_ns: int) -> Reading | LineError:
         time_ns, values, left_out = NO_TIME, [], 0
+        tags: dict[str, str] = {}
         try:
             for name, value in _flat("", found):
                 if name == self.time and name:
-                    time_ns = self._time(value, unit_ns)
+                    time_ns = self._time(value, database_ns)
+                elif name in self.tags and name:
+                    tags[name] = _tag(value)
                 elif (kept := self._value(value)) is None:
                     left_out += 1
                 else:
@@ -100,36 +114,48 @@ class DeviceJson:
             return LineError("the JSON is nested too deep")
         if not values:
             return LineError(self._nothing(found))
-        return Reading(values, time_ns, left_out)
+        named = tuple((name, text) for name, text in tags.items() if text)
+        return Reading(values, time_ns, left_out, named)
 
     def _value(self, value: Any) -> Any:
         # None: it is left out.
         if type(value) is not str:
             return value  # of null, too
-        return self.words.get(value, value if self.keeps_texts else None)
+        if value in self.words:
+            return self.words[value]
+        if self.texts == "number":
+            with suppress(LineError):
+                return plain_number(value.encode("utf-8", "replace"))
+        return value if self.texts == "store" else None
 
     def _nothing(self, found: Any) -> str:
         text = f"there is no number in {shown(found)}"
-        if self.keeps_texts:
+        if self.texts == "store":
             return text
         return f'{text}; words = {{ … }} gives texts numbers, texts = "store" stores them'
 
-    def _time(self, value: Any, unit_ns: int) -> int:
+    def _time(self, value: Any, database_ns: int) -> int:
         if value is None:
             return NO_TIME
-        if type(value) is str and UNIX.fullmatch(value):
-            found = int(Decimal(value) * unit_ns)
-        elif type(value) is str:
+        if type(value) is str and not UNIX.fullmatch(value):
             found = self._time_of_text(value)
-        elif type(value) is int:
-            found = value * unit_ns
-        elif type(value) is float and value - value == 0:
-            found = int(Decimal(repr(value)) * unit_ns)
+        elif type(value) in (int, str) or (type(value) is float and value - value == 0):
+            number = Decimal(value if type(value) is str else repr(value))
+            found = int(number * self._unit(number, database_ns))
         else:
             raise LineError(f"the time {self.time!r} is a number or a text, got {shown(value)}")
         if found not in INT64 or found == NO_TIME:
             raise LineError(f"the time {shown(value)} does not fit 64 bits of nanoseconds")
         return found
+
+    def _unit(self, number: Decimal, database_ns: int) -> int:
+        # From 2001 to 2286 seconds, milli-, micro- and nanoseconds cannot be taken for each other.
+        if self.unit_ns is not None:
+            return self.unit_ns
+        for unit_ns in (SECOND, 1_000_000, 1_000, 1):
+            if SECOND <= number * unit_ns / SECOND < 10 * SECOND:
+                return unit_ns
+        return database_ns
 
     def _time_of_text(self, text: str) -> int:
         parts = ISO.fullmatch(text.strip())
@@ -161,6 +187,12 @@ def plain_number(payload: bytes) -> Number:
         raise LineError(f"expected a number, got {text!r}")
     number, *fractions = found.groups()
     return float(number) if any(fractions) else int(number)
+
+
+def _tag(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if type(value) is str else json.dumps(value)
 
 
 def _flat(name: str, found: Any) -> Iterator[tuple[str, Any]]:

@@ -10,12 +10,13 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from siridb_fast.errors import ConfigError
+from siridb_fast.formats.device_json import Texts
 from siridb_fast.gateway.mqtt_topics import TopicFilter
 from siridb_fast.gateway.secret import Secret
 
 __all__ = ["BrokerTls", "MqttConfig", "Payload", "Retained", "TopicConfig", "Version"]
 
-Payload = Literal["number", "json", "line"]
+Payload = Literal["number", "json", "line", "skip"]
 Retained = Literal["with_time", "all", "none"]
 Version = Literal["3.1.1", "5"]
 
@@ -26,13 +27,14 @@ class TopicConfig:
 
     Attributes:
         filter: Of topics.
-        payload: What they carry.
+        payload: What they carry; ``skip`` leaves out what a wider filter brings.
         series: The template of names.
         time: Of JSON, the name of what says the time.
-        unit: Of times that are numbers; None: that of the database, of line protocol ns.
+        unit: Of times that are numbers; None: of JSON their size says it, of line protocol ns.
         zone: Of times of JSON that name none.
+        tags: Names in JSON of what is no value, and tells the device from others.
         words: Texts that stand for numbers.
-        keeps_texts: Other texts of JSON are points too.
+        texts: What other texts of JSON are.
         retained: Which messages are taken that the broker has kept from before.
     """
 
@@ -42,8 +44,9 @@ class TopicConfig:
     time: str = "timestamp"
     unit: str | None = None
     zone: ZoneInfo | None = None
+    tags: tuple[str, ...] = ()
     words: Mapping[str, int | float] = field(default_factory=dict)
-    keeps_texts: bool = False
+    texts: Texts = "skip"
     retained: Retained = "with_time"
 
 
@@ -93,6 +96,11 @@ class MqttConfig:
     password: Secret | None = None
     tls: BrokerTls | None = None
     keepalive: int = 60
+
+    @property
+    def subscriptions(self) -> list[str]:
+        """What the broker is asked for."""
+        return [one.filter.subscription for one in self.topics if one.payload != "skip"]
 
     @property
     def place(self) -> str:

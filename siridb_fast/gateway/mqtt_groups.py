@@ -64,6 +64,9 @@ class MessageReader:
             self._desk.refuse_lines([(BadLine(1, NO_FILTER), one.shown) for one in strangers])
         for number, group in groups.items():
             topic = self._topics[number]
+            if topic.payload == "skip":
+                figures.left_out += len(group)
+                continue
             read = self._read_lines if topic.payload == "line" else self._read_payloads
             found = read(number, self._short_enough(group))
             figures.lines += len(found.texts)
@@ -99,12 +102,10 @@ class MessageReader:
 
     def _read_payloads(self, number: int, messages: list[Message]) -> ReadLines:
         precision_ns = self._desk.kiosk.precision_ns()
-        unit = self._topics[number].unit
-        unit_ns = precision_ns if unit is None else UNITS[unit]
         table = self._tables[number].current
         parser = table.parser
         assert isinstance(parser, MqttPayloads)  # noqa: S101 - `_new_table` makes it
-        found = parser.parse(messages, unit_ns, precision_ns)
+        found = parser.parse(messages, precision_ns)
         table.learn()
         rows = self._desk.intake.rows(found.points, table, 1)
         rows = replace(rows, left_out=rows.left_out + found.left_out)

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from siridb_fast.formats._point_rows import NO_TIME
-from siridb_fast.formats.device_json import DeviceJson, Reading, plain_number
+from siridb_fast.formats.device_json import DeviceJson, Reading, Tags, plain_number
 from siridb_fast.formats.json_values import bits_of, checked_text
 from siridb_fast.formats.points import BadLine, LineError, ParsedPoints, PointKey
 from siridb_fast.gateway.mqtt_config import TopicConfig
 from siridb_fast.gateway.mqtt_topics import VALUE
+from siridb_fast.gateway.times import UNITS
 
 __all__ = ["Message", "MqttPayloads"]
 
@@ -70,25 +71,29 @@ class MqttPayloads:
         self.series: list[PointKey] = []
         self._topic = topic
         self._keys: dict[str, PointKey] = {}
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._numbers: dict[tuple[str, str, Tags], int] = {}
         self._json = DeviceJson(
-            time=topic.time, zone=topic.zone, words=topic.words, keeps_texts=topic.keeps_texts
+            time=topic.time,
+            unit_ns=None if topic.unit is None else UNITS[topic.unit],
+            zone=topic.zone,
+            tags=topic.tags,
+            words=topic.words,
+            texts=topic.texts,
         )
 
-    def parse(self, messages: Sequence[Message], unit_ns: int, precision_ns: int) -> MessagePoints:
+    def parse(self, messages: Sequence[Message], precision_ns: int) -> MessagePoints:
         """Return the points of messages; their times are nanoseconds.
 
         Args:
             messages: All of them are of the filter.
-            unit_ns: Nanoseconds of a time of JSON that is a number.
-            precision_ns: To which the time of arrival is rounded down.
+            precision_ns: Of the database; the time of arrival is rounded down to it.
         """
         rows = _Rows(precision_ns, self._topic.retained)
         for message in messages:
             if not message.payload:  # clears what the broker has kept, and says nothing
                 rows.left_out += 1
                 continue
-            for reading in self._readings(message, unit_ns):
+            for reading in self._readings(message, precision_ns):
                 rows.messages.append(message)
                 line = len(rows.messages)
                 count = len(rows.texts)
@@ -101,10 +106,10 @@ class MqttPayloads:
 
     # ---- inside
 
-    def _readings(self, message: Message, unit_ns: int) -> list[Reading | LineError]:
+    def _readings(self, message: Message, precision_ns: int) -> list[Reading | LineError]:
         payload = message.payload
         if self._topic.payload == "json":
-            return self._json.readings(payload, unit_ns)
+            return self._json.readings(payload, precision_ns)
         words = self._topic.words
         if words and (text := payload.strip().decode("utf-8", "replace")) in words:
             return [Reading([("", words[text])])]
@@ -123,20 +128,22 @@ class MqttPayloads:
         time = rows.time(message, reading)
         for name, value in reading.values:
             kind, bits = bits_of(value, rows.texts)
-            rows.series.append(self._number(message.topic, name))
+            rows.series.append(self._number(message.topic, name, reading.tags))
             rows.times.append(time)
             rows.values.append(bits)
             rows.lines.append(line)
             rows.kinds.append(kind)
 
-    def _number(self, topic: str, name: str) -> int:
-        number = self._numbers.get((topic, name))
+    def _number(self, topic: str, name: str, tags: Tags) -> int:
+        number = self._numbers.get((topic, name, tags))
         if number is None:
             key = self._key(topic)
             field = ".".join(filter(None, (key.field, name))) or VALUE
-            checked_text(field)
-            number = self._numbers[topic, name] = len(self.series)
-            self.series.append(key._replace(field=field))
+            for text in (field, *(text for _, text in tags)):
+                checked_text(text)
+            all_tags = tuple(sorted({**dict(key.tags), **dict(tags)}.items()))
+            number = self._numbers[topic, name, tags] = len(self.series)
+            self.series.append(PointKey(key.measurement, all_tags, field))
         return number
 
     def _key(self, topic: str) -> PointKey:

@@ -116,9 +116,7 @@ class BrokerSession:
     async def _subscribe(self, connection: BrokerConnection, *, has_session: bool) -> list[str]:
         if has_session and self._is_subscribed:  # else kept messages would come once more
             return []
-        refused = await connection.subscribe(
-            [one.filter.subscription for one in self._config.topics]
-        )
+        refused = await connection.subscribe(self._config.subscriptions)
         self._is_subscribed = not refused
         return refused
 

@@ -23,7 +23,8 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}
 CLIENT_ID = "siridb-fast-gateway"
 LONGEST_CLIENT_ID = 65_535  # bytes
 FORM = "mqtt://user:password@host:port, or mqtts://…"
-OF_JSON = ("time", "time_zone", "texts")
+OF_JSON = ("time", "time_zone", "tags", "texts")
+LINE_OR_SKIP = ("line", "skip")
 
 
 def mqtt_of(table: Table, series: str) -> MqttConfig:
@@ -45,7 +46,9 @@ def mqtt_of(table: Table, series: str) -> MqttConfig:
     table.finish()
     if not config.topics:
         raise table.error("topics", "expected [[mqtt.topics]] with a filter each, got none")
-    asked = [one.filter.subscription for one in config.topics]
+    asked = config.subscriptions
+    if not asked:
+        raise table.error("topics", "all of them are skipped")
     if twice := {one for one in asked if asked.count(one) > 1}:
         raise table.error("topics", f"two filters are {min(twice)!r} for the broker")
     return config
@@ -108,7 +111,7 @@ def _tls(table: Table, scheme: str) -> BrokerTls | None:
 
 def _topic(table: Table, series: str) -> TopicConfig:
     series = str(table.text("series", series))
-    payload = cast(Any, table.choice("payload", "number", ("number", "json", "line")))
+    payload = cast(Any, table.choice("payload", "number", ("number", "json", "line", "skip")))
     topic = TopicConfig(
         filter=_filter(table, series, payload),
         payload=payload,
@@ -116,17 +119,18 @@ def _topic(table: Table, series: str) -> TopicConfig:
         time=_time(table),
         unit=table.choice("precision", None, [*UNITS]),
         zone=_zone(table),
+        tags=_tags(table),
         words=_words(table),
-        keeps_texts=table.choice("texts", "skip", ("skip", "store")) == "store",
+        texts=cast(Any, table.choice("texts", "skip", ("skip", "store", "number"))),
         retained=cast(Any, table.choice("retained", "with_time", ("with_time", "all", "none"))),
     )
     for name in OF_JSON:
         if name in table.found and payload != "json":
             raise table.error(name, 'it needs payload = "json"')
-    if payload == "line" and topic.words:
+    if payload in LINE_OR_SKIP and topic.words:
         raise table.error("words", 'it needs payload = "json" or "number"')
-    if payload == "number" and topic.unit is not None:
-        raise table.error("precision", "a number alone has no time")
+    if payload in ("number", "skip") and topic.unit is not None:
+        raise table.error("precision", 'it needs payload = "json" or "line"')
     table.finish()
     return topic
 
@@ -139,8 +143,8 @@ def _filter(table: Table, series: str, payload: str) -> TopicFilter:
         found = TopicFilter.of(text, names_topic="{topic}" in series)
     except ConfigError as exc:
         raise table.error("filter", str(exc)) from None
-    if payload == "line" and found.fields:
-        raise table.error("filter", "line protocol names its series itself: write + and #")
+    if payload in LINE_OR_SKIP and found.fields:
+        raise table.error("filter", f"payload {payload} has no use for names: write + and #")
     return found
 
 
@@ -167,6 +171,13 @@ def _zone(table: Table) -> ZoneInfo | None:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise table.error("time_zone", f'expected one as "Europe/Berlin", got {text!r}') from None
+
+
+def _tags(table: Table) -> tuple[str, ...]:
+    found = table.texts("tags")
+    if "" in found:
+        raise table.error("tags", "expected names in the JSON, got an empty one")
+    return tuple(found)
 
 
 def _words(table: Table) -> dict[str, int | float]:

@@ -123,6 +123,13 @@ class Table:
         names = [f"{self.key(name)}[{number}]" for number in range(1, len(found) + 1)]
         return [Table(one, self.folder, label) for one, label in zip(found, names, strict=True)]
 
+    def texts(self, name: str) -> list[str]:
+        """Return a list of texts."""
+        found = self._value(name, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise self.error(name, f'expected texts such as ["a", "b"], got {found!r}')
+        return [*found]
+
     def finish(self) -> None:
         """Refuse what nobody has asked for."""
         for key in self.found:

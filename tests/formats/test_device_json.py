@@ -15,9 +15,9 @@ S = 1_000_000_000
 AT = 1_700_000_000 * S
 
 
-def readings(payload: str | bytes, unit_ns: int = S, **options: Any) -> list[Reading | LineError]:
+def readings(payload: str | bytes, **options: Any) -> list[Reading | LineError]:
     data = payload.encode() if isinstance(payload, str) else payload
-    return DeviceJson(**options).readings(data, unit_ns)
+    return DeviceJson(**options).readings(data, S)
 
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -64,11 +64,40 @@ TIMES: list[tuple[str, int, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("text", "unit", "options"), TIMES, ids=[one[0] for one in TIMES])
 def test_times_are_exact(text: str, unit: int, options: dict[str, Any]) -> None:
-    (found,) = readings(f'{{"v": 1, "at": {text}}}', unit, time="at", **options)
+    (found,) = readings(f'{{"v": 1, "at": {text}}}', time="at", unit_ns=unit, **options)
     assert isinstance(found, Reading)
     fraction = 250_000_000 if ".25" in text else 0
     nano = 1 if ".250000001" in text else 0
     assert found.time_ns == (NO_TIME if text == "null" else AT + fraction + nano)
+
+
+@pytest.mark.parametrize("factor", [1, 1_000, 1_000_000, 1_000_000_000])
+def test_the_size_of_a_time_says_its_unit(factor: int) -> None:
+    for second in (1_000_000_000, 1_700_000_000, 9_000_000_000):
+        (found,) = readings(f'{{"v": 1, "timestamp": {second * factor}}}')
+        assert found == Reading([("v", 1)], second * S)
+    (small,) = readings('{"v": 1, "timestamp": 5}')
+    assert small == Reading([("v", 1)], 5 * S)  # of the database
+    (said,) = readings(f'{{"v": 1, "timestamp": {1_700_000_000 * factor}}}', unit_ns=1)
+    assert said == Reading([("v", 1)], 1_700_000_000 * factor)
+
+
+def test_tags_tell_devices_of_one_topic_apart() -> None:
+    payload = '{"model": "N-1", "id": 55, "sub": {"ok": true}, "none": null, "t": 21.5, "x": ""}'
+    tags = ("model", "id", "sub.ok", "none", "x", "absent")
+    (found,) = readings(payload, tags=tags)
+    assert found == Reading(
+        [("t", 21.5)], tags=(("model", "N-1"), ("id", "55"), ("sub.ok", "true"))
+    )
+
+
+def test_texts_may_be_numbers() -> None:
+    (found,) = readings('{"t": "21.5", "n": "7", "s": "x"}', texts="number")
+    assert found == Reading([("t", 21.5), ("n", 7)], left_out=1)
+
+
+def test_a_word_may_stand_alone() -> None:
+    assert readings("Online\n", words={"Online": 1}) == [Reading([("", 1)])]
 
 
 def test_a_time_may_lie_within() -> None:
@@ -111,7 +140,7 @@ def test_words_are_numbers_and_texts_may_be_kept() -> None:
     payload = '{"state": "ON", "mode": "auto", "v": 1}'
     (found,) = readings(payload, words={"ON": 1})
     assert found == Reading([("state", 1), ("v", 1)], left_out=1)
-    (found,) = readings(payload, keeps_texts=True, words={"ON": 1})
+    (found,) = readings(payload, texts="store", words={"ON": 1})
     assert found == Reading([("state", 1), ("mode", "auto"), ("v", 1)])
 
 

@@ -36,6 +36,7 @@ time = "params.ts"
 time_zone = "Europe/Berlin"
 precision = "ms"
 texts = "store"
+tags = ["id", "params.name"]
 [[mqtt.topics]]
 filter = "line/#"
 payload = "line"
@@ -78,7 +79,8 @@ def test_the_whole_table(tmp_path: Path) -> None:
                 time="params.ts",
                 zone=ZoneInfo("Europe/Berlin"),
                 unit="ms",
-                keeps_texts=True,
+                texts="store",
+                tags=("id", "params.name"),
             ),
             TopicConfig(filter=TopicFilter.of("line/#"), payload="line", series=series),
         ),
@@ -134,17 +136,22 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"topics": [TOPIC, TOPIC]}, "two filters are 'plant/[+]' for the broker"),
     (bad_topic(filter=None), r"mqtt.topics\[1\].filter: expected a text"),
     (bad_topic(filter="a/#/b"), r"mqtt.topics\[1\].filter: "),
-    (bad_topic(payload="xml"), "payload: expected one of number, json, line"),
+    (bad_topic(payload="xml"), "payload: expected one of number, json, line, skip"),
     (bad_topic(series="x"), "series: a template has a part"),
     (bad_topic(retained="some"), "retained: expected one of with_time, all, none"),
     (bad_topic(time="ts"), 'time: it needs payload = "json"'),
     (bad_topic(payload="json", time=""), "time: expected the name"),
-    (bad_topic(precision="s"), "precision: a number alone has no time"),
+    (bad_topic(precision="s"), "precision: it needs payload"),
+    (bad_topic(tags=["id"]), "tags: it needs payload"),
+    (bad_topic(payload="json", tags=[1]), r"tags: expected texts such as .*, got \[1\]"),
+    (bad_topic(payload="json", tags=[""]), "tags: expected names"),
+    (bad_topic(payload="skip", filter="a/#"), "topics: all of them are skipped"),
+    (bad_topic(payload="skip"), "payload skip has no use for names"),
     (bad_topic(payload="json", precision="x"), "precision: expected one of"),
     (bad_topic(payload="json", time_zone="Mars/Base"), "time_zone: expected one as"),
-    (bad_topic(payload="json", texts="all"), "texts: expected one of skip, store"),
+    (bad_topic(payload="json", texts="all"), "texts: expected one of skip, store, number"),
     (bad_topic(words={"ON": "1"}), "words.ON: expected a number, got '1'"),
-    (bad_topic(payload="line"), "line protocol names its series itself"),
+    (bad_topic(payload="line"), "payload line has no use for names"),
     (bad_topic(payload="line", filter="a/#", words={"ON": 1}), "words: it needs payload"),
     (bad_topic(colour="red"), "colour: there is no such key"),
 ]
