@@ -116,7 +116,7 @@ class MqttDoor:
         self._has_messages.set()
 
     def _show_state(self, trouble: str) -> None:
-        self.desk.figures.trouble = trouble
+        self.desk.figures.trouble = f"{self._config.place}: {trouble}" if trouble else ""
 
     async def _take_all(self) -> None:
         while not (self._is_stopped and not self._waiting):

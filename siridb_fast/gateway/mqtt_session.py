@@ -54,6 +54,7 @@ class BrokerSession:
         self._is_paused = False
         self._is_subscribed = False
         self._is_away = False  # and somebody was told
+        self._was_connected = False  # by the last connection
         self.is_connected = False
         self.connections = 0  # so far
 
@@ -65,6 +66,8 @@ class BrokerSession:
             reason = await self._be_connected()
             if time.monotonic() - begun > LASTING:
                 pause = 0.0
+            elif self._was_connected and pause:
+                reason += f"; has another client the client_id {self._config.client_id!r}?"
             self._say(reason)
             pause = min(max(FIRST_PAUSE, 2 * pause), LONGEST_PAUSE)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
@@ -96,6 +99,7 @@ class BrokerSession:
     async def _be_connected(self) -> str:
         # Until the connection is lost; why it is.
         self._number += 1
+        self._was_connected = False
         config = self._config
         connection = BrokerConnection(config, self._number, self._on_message, self._most_bytes)
         self._connection = connection
@@ -121,7 +125,7 @@ class BrokerSession:
         return refused
 
     def _welcome(self, refused: list[str]) -> None:
-        self.is_connected = True
+        self.is_connected = self._was_connected = True
         self.connections += 1
         if refused:
             text = f"the broker refuses the filter {refused[0]}"

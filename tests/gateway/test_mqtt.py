@@ -237,7 +237,8 @@ async def test_a_broker_that_is_not_there_yet(
     async with running(database, influx={}, mqtt=door, status={"listen": ANY_PORT}) as gateway:
         await eventually(lambda: "refused" in gateway.figures("mqtt").trouble.lower())
         status, body, _ = await get(gateway, "/ready", gateway.gateway.figures[-1].name)
-        assert (status, body) == (503, b"mqtt: Connection refused\n")
+        assert status == 503
+        assert body.decode() == f"mqtt: {own_broker.url}: Connection refused\n"
         own_broker.start()
         await connected(gateway)
         assert (await get(gateway, "/ready", gateway.gateway.figures[-1].name))[0] == 200
@@ -498,6 +499,56 @@ async def test_a_stopping_gateway_takes_what_it_has_read(
     async with running(database, influx={}, mqtt=door) as gateway:
         await eventually(lambda: acknowledged(broker, "stop") >= 500, timeout=60)
     assert await stored(database) == {"stop:v": [[AT + n, float(n)] for n in range(500)]}
+
+
+async def test_a_server_that_dies_and_comes_back(own_database: Database, broker: Broker) -> None:
+    # A server that is killed forgets what it acknowledged last; "safe" waits until it cannot.
+    options: dict[str, Any] = {"acknowledge": "delivered", "writer": {"durability": "safe"}}
+    door = mqtt(broker, "dies")
+    async with running(own_database, influx={}, mqtt=door, **options) as gateway:
+        await connected(gateway)
+        for part in range(3):
+            first = 100 * part
+            lines = [json.dumps({"timestamp": AT + n, "v": n}) for n in range(first, first + 100)]
+            broker.publish_lines("json/dies", lines)
+            await came(gateway, first + 5)
+            own_database.server.kill()
+            own_database.server.start()
+        await eventually(lambda: acknowledged(broker, "dies") == 300, timeout=120)
+    found = await stored(own_database)
+    assert found["dies:v"] == [[AT + n, float(n)] for n in range(300)]
+
+
+async def test_what_could_not_be_delivered_comes_to_the_next_gateway(
+    own_database: Database, broker: Broker
+) -> None:
+    door = mqtt(broker, "next")
+    options: dict[str, Any] = {"acknowledge": "delivered", "influx": {}, "mqtt": door}
+    lines = [json.dumps({"timestamp": AT + n, "v": n}) for n in range(50)]
+    async with running(own_database, drain_timeout=0.3, **options) as gateway:
+        await connected(gateway)
+        broker.publish_lines("json/next", lines[:10])
+        await eventually(lambda: acknowledged(broker, "next") == 10)
+        own_database.server.pause()
+        broker.publish_lines("json/next", lines[10:])
+        await came(gateway, 30)
+    assert acknowledged(broker, "next") == 10
+    own_database.server.resume()
+    async with running(own_database, **options) as gateway:
+        await eventually(lambda: acknowledged(broker, "next") == 50, timeout=60)
+    assert await stored(own_database) == {"next:v": [[AT + n, float(n)] for n in range(50)]}
+
+
+async def test_two_gateways_of_one_client_id(database: Database, broker: Broker) -> None:
+    door = mqtt(broker, "twin")
+    async with (
+        running(database, influx={}, mqtt=door) as one,
+        running(database, influx={}, mqtt=door) as other,
+    ):
+        hint = "has another client the client_id 'twin'?"
+        await eventually(
+            lambda: any(hint in each.figures("mqtt").trouble for each in (one, other)), timeout=60
+        )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # see below
