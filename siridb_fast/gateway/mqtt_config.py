@@ -84,6 +84,7 @@ class MqttConfig:
         topics: At least one; the first that a topic is of decides.
         username, password: Of the broker's user, if it asks for one.
         tls: None: there is none.
+        forgotten: What was asked for once, and the broker is to bring no more.
         keepalive: Seconds without a message after which either asks whether the other is there.
     """
 
@@ -95,6 +96,7 @@ class MqttConfig:
     username: str | None = None
     password: Secret | None = None
     tls: BrokerTls | None = None
+    forgotten: tuple[str, ...] = ()
     keepalive: int = 60
 
     @property

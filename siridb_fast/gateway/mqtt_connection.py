@@ -93,6 +93,11 @@ class BrokerConnection:
         found = await self._unless_closed(self._subscribed)
         return [f"{one!r}: {word}" for one, word in zip(filters, found, strict=False) if word]
 
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Have the broker bring topics no more that were asked for once."""
+        if filters:
+            self._client.unsubscribe([*filters])
+
     def acknowledge(self, message: Message) -> None:
         """Send the PUBACK of a message, if it has come by this connection."""
         if message.connection == self._number and not self.closed.done():

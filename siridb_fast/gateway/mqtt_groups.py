@@ -23,8 +23,8 @@ __all__ = ["MessageReader", "ReadLines"]
 
 CACHED = 100_000  # topics
 NO_FILTER = (
-    "no filter of the gateway is for its topic; an earlier one may still be subscribed with the "
-    "broker, under the same client_id"
+    "no filter of the gateway is for its topic; an earlier one is still subscribed with the "
+    'broker, under the same client_id: unsubscribe = ["…"] names it'
 )
 
 

@@ -121,6 +121,7 @@ class BrokerSession:
         if has_session and self._is_subscribed:  # else kept messages would come once more
             return []
         refused = await connection.subscribe(self._config.subscriptions)
+        connection.unsubscribe(self._config.forgotten)
         self._is_subscribed = not refused
         return refused
 

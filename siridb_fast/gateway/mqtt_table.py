@@ -41,6 +41,7 @@ def mqtt_of(table: Table, series: str) -> MqttConfig:
         username=username,
         password=password,
         tls=_tls(table, url.scheme),
+        forgotten=_forgotten(table),
         keepalive=table.integer("keepalive", 60, 5, 65_535),
     )
     table.finish()
@@ -83,6 +84,14 @@ def _user(table: Table, url: SplitResult) -> tuple[str | None, Secret | None]:
     if password is not None and username is None:
         raise table.error("username", "a password needs a username")
     return username, password
+
+
+def _forgotten(table: Table) -> tuple[str, ...]:
+    found = table.texts("unsubscribe")
+    try:
+        return tuple(TopicFilter.of(one).subscription for one in found)
+    except ConfigError as exc:
+        raise table.error("unsubscribe", str(exc)) from None
 
 
 def _client_id(table: Table) -> str:

@@ -23,6 +23,7 @@ url = "mqtt://me:s%20cret@broker.example:1884"
 client_id = "gateway-1"
 version = "5"
 keepalive = 20
+unsubscribe = ["old/{x}/{y...}"]
 series = "{measurement}.{field}"
 [[mqtt.topics]]
 filter = "plant/{measurement}/{id}/{field}"
@@ -64,6 +65,7 @@ def test_the_whole_table(tmp_path: Path) -> None:
         username="me",
         password=Secret("s cret"),
         keepalive=20,
+        forgotten=("old/+/#",),
         topics=(
             TopicConfig(
                 filter=TopicFilter.of("plant/{measurement}/{id}/{field}"),
@@ -126,6 +128,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"topics": None}, r"mqtt.topics: expected \[\[mqtt.topics\]\]"),
     ({"version": "3.1"}, "mqtt.version: expected one of 3.1.1, 5"),
     ({"client_id": ""}, "mqtt.client_id: expected a text"),
+    ({"unsubscribe": ["a/#/b"]}, "mqtt.unsubscribe: what stands for"),
     ({"keepalive": 0}, "mqtt.keepalive: expected an integer from 5"),
     ({"password": "x"}, "mqtt.username: a password needs a username"),
     ({"url": "mqtt://a:b@localhost", "password": "x"}, "mqtt.password: the URL has one"),

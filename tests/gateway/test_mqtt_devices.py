@@ -16,6 +16,8 @@ from tests.gateway.gateways import running, stored
 
 pytestmark = pytest.mark.one_loop
 
+Expected = dict[str, tuple[int | None, float]]
+
 AT = 1_795_773_600 * 10**9  # 2026-11-27T10:00:00Z
 TOPICS: list[dict[str, Any]] = [
     {"filter": "zigbee2mqtt/bridge/#", "payload": "skip"},
@@ -50,7 +52,7 @@ UPLINK = {"received_at": "2026-11-27T10:00:00.123456789Z", "uplink_message": {
 SPARKPLUG = bytes.fromhex("08a0a6e3a5d631121d0a0454656d70100118a0a6e3a5d63120096500002041")
 
 # topic, payload → series: (time, value), where a time of None is that of arrival; or the reason.
-MESSAGES: list[tuple[str, Any, dict[str, tuple[int | None, float]] | str]] = [
+MESSAGES: list[tuple[str, Any, Expected | str]] = [
     ("zigbee2mqtt/living room/°C", {"temperature": 21.5, "last_seen": "2026-11-27T10:00:00.5Z",
      "update": {"state": "idle", "version": 7}},
      {"living room/°C:temperature": (AT + 5 * 10**8, 21.5),
@@ -110,7 +112,7 @@ def bytes_of(payload: Any) -> bytes:
 
 
 async def test_each_gives_what_one_would_expect(database: Database, tmp_path: Path) -> None:
-    expected: dict[str, tuple[int | None, float]] = {}
+    expected: Expected = {}
     reasons: list[str] = []
     with a_broker(tmp_path) as broker:
         door = {"url": broker.url, "topics": TOPICS}
@@ -126,12 +128,12 @@ async def test_each_gives_what_one_would_expect(database: Database, tmp_path: Pa
                     expected |= found
                 await eventually(lambda: gateway.figures("mqtt").requests == number)  # noqa: B023
             begun = min(gateway.gateway.facts().now * 1e9, 2**62)
-    found = await stored(database)
-    assert {name: points[0][1] for name, points in found.items()} == {
+    points = await stored(database)
+    assert {name: rows[0][1] for name, rows in points.items()} == {
         name: value for name, (_, value) in expected.items()
     }
     for name, (time, _) in expected.items():
-        (point,) = found[name]
+        (point,) = points[name]
         if time is None:
             assert begun - 600e9 < point[0] <= begun
         else:
