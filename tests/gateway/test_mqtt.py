@@ -125,6 +125,22 @@ async def test_journaled_is_on_disk_first(
     assert values(await stored(database), "m,id=1:t") == [float(n) for n in range(100)]
 
 
+async def test_journaled_goes_on_without_a_server(
+    own_database: Database, broker: Broker, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"journal": "gateway.journal", "influx": {}}
+    door = mqtt(broker, "without")
+    async with running(own_database, tmp_path, mqtt=door, **options) as gateway:
+        await connected(gateway)
+        broker.publish("plant/m/1/t", "0")
+        await eventually(lambda: acknowledged(broker, "without") == 1)
+        own_database.server.pause()
+        broker.publish_lines("plant/m/1/t", [str(n) for n in range(1, 500)])
+        await eventually(lambda: acknowledged(broker, "without") == 500)
+        own_database.server.resume()
+    assert values(await stored(own_database), "m,id=1:t") == [float(n) for n in range(500)]
+
+
 async def test_a_session_brings_what_came_while_the_gateway_was_away(
     database: Database, broker: Broker
 ) -> None:

@@ -68,6 +68,21 @@ async def test_a_payload_that_is_too_long(database: Database, broker: Broker) ->
     assert await stored(database) == {"m:v": [[AT, 1.0]]}
 
 
+async def test_topics_of_any_length_and_letters(database: Database, broker: Broker) -> None:
+    topics = ["any/a b/°C/ü", "any//", "any/" + "x" * 65_000, "any/" + "x" * 65_531]
+    async with running(
+        database, influx={}, mqtt=mqtt(broker, "any", {"filter": "any/#"})
+    ) as gateway:
+        await connected(gateway)
+        for topic in topics:
+            broker.publish(topic, "1")
+        await eventually(lambda: acknowledged(broker, "any") == 4)
+        refusal = gateway.figures("mqtt").last_refusal
+        assert refusal is not None
+        assert refusal.reason == "the name of its series has 65,541 bytes"
+    assert set(await stored(database)) == {f"{topic}:value" for topic in topics[:3]}
+
+
 RETAINED = {"with_time": {"timed:v"}, "all": {"timed:v", "alone:v"}, "none": set()}
 
 
