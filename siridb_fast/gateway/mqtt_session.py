@@ -51,7 +51,8 @@ class BrokerSession:
         self._log = QuietLog(time.monotonic)
         self._connection: BrokerConnection | None = None
         self._number = 0
-        self._is_paused = False
+        self._may_read = asyncio.Event()
+        self._may_read.set()
         self._is_subscribed = False
         self._is_away = False  # and somebody was told
         self._was_connected = False  # by the last connection
@@ -62,6 +63,7 @@ class BrokerSession:
         """Be connected, and again, until this is cancelled."""
         pause = 0.0
         while True:
+            await self._may_read.wait()  # else each connection would bring the same once more
             begun = time.monotonic()
             reason = await self._be_connected()
             if time.monotonic() - begun > LASTING:
@@ -79,13 +81,13 @@ class BrokerSession:
 
     def pause(self) -> None:
         """Read nothing for now."""
-        self._is_paused = True
+        self._may_read.clear()
         if self._connection is not None:
             self._connection.pause()
 
     def resume(self) -> None:
         """Read again."""
-        self._is_paused = False
+        self._may_read.set()
         if self._connection is not None:
             self._connection.resume()
 
@@ -105,7 +107,7 @@ class BrokerSession:
         self._connection = connection
         try:
             has_session = await connection.open()
-            if self._is_paused:
+            if not self._may_read.is_set():
                 connection.pause()
             refused = await self._subscribe(connection, has_session=has_session)
             self._welcome(refused)

@@ -187,6 +187,28 @@ async def test_a_broker_is_not_read_where_there_is_no_room(
     assert await stored(own_database) == {"m:v": [[AT + n, float(n)] for n in range(60)]}
 
 
+async def test_a_gateway_without_room_does_not_come_back(
+    own_database: Database, own_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each connection would bring the same messages once more, and fill the memory.
+    monkeypatch.setattr("siridb_fast.gateway.mqtt_door.FULL", 10_000)
+    door = mqtt(own_broker, "room", {"filter": "full/{measurement}", "payload": "json"})
+    async with running(own_database, influx={}, mqtt=door) as gateway:
+        await connected(gateway)
+        own_database.server.pause()
+        lines = [json.dumps({"timestamp": AT + n, "v": n, "x": "x" * 3000}) for n in range(20)]
+        own_broker.publish_lines("full/m", lines)
+        await eventually(lambda: gateway.figures("mqtt").requests >= 3)
+        for _ in range(2):
+            own_broker.stop()
+            own_broker.start()
+            await asyncio.sleep(1.0)  # in which it might
+        assert gateway.figures("mqtt").requests <= 5
+        own_database.server.resume()
+        await eventually(lambda: acknowledged(own_broker, "room") == 20, timeout=60)
+    assert await stored(own_database) == {"m:v": [[AT + n, float(n)] for n in range(20)]}
+
+
 async def test_what_the_database_refuses_is_acknowledged_all_the_same(
     database: Database, broker: Broker
 ) -> None:
