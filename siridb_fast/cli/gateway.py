@@ -64,7 +64,7 @@ def gateway(
         bool, typer.Option("--check", help="Say what would run, and end; 2 if there is a mistake.")
     ] = False,
 ) -> None:
-    """Take points in other protocols: of InfluxDB, Prometheus, Graphite, MQTT, and lines of JSON.
+    """Take points in other protocols: InfluxDB, Prometheus, Graphite, MQTT, lines of JSON.
 
     Whatever writes to InfluxDB, Prometheus' remote write or Graphite writes to SiriDB through it:
     Telegraf, Home Assistant, collectd, the client libraries. SIGTERM or Ctrl+C ends it, once what
