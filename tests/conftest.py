@@ -20,6 +20,7 @@ from tests.fix_loop import LOOPS, run
 
 pytest_plugins = [
     "tests.fix_balancer",
+    "tests.fix_broker",
     "tests.fix_connection",
     "tests.fix_server",
     "tests.fix_state",

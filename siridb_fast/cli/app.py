@@ -41,7 +41,7 @@ COMMANDS = {  # in the order of the help
     ),
     "gateway": Entry(
         "gateway",
-        "Take points in other protocols: of InfluxDB, Prometheus, Graphite, and lines of JSON.",
+        "Take points in other protocols: InfluxDB, Prometheus, Graphite, MQTT, lines of JSON.",
     ),
     "server": Entry("server", "Start a server with an empty database, for trying things out."),
     "bench": Entry("bench.command", "Measure what your server can take, and with which settings."),

@@ -22,6 +22,7 @@ from siridb_fast.gateway.config import GatewayConfig
 from siridb_fast.gateway.config_file import config_from, read_gateway_config
 from siridb_fast.gateway.figures import DoorFigures
 from siridb_fast.gateway.gateway import Gateway
+from siridb_fast.gateway.mqtt_config import MqttConfig
 
 __all__ = ["gateway"]
 
@@ -63,7 +64,7 @@ def gateway(
         bool, typer.Option("--check", help="Say what would run, and end; 2 if there is a mistake.")
     ] = False,
 ) -> None:
-    """Take points in other protocols: of InfluxDB, Prometheus, Graphite, and lines of JSON.
+    """Take points in other protocols: InfluxDB, Prometheus, Graphite, MQTT, lines of JSON.
 
     Whatever writes to InfluxDB, Prometheus' remote write or Graphite writes to SiriDB through it:
     Telegraf, Home Assistant, collectd, the client libraries. SIGTERM or Ctrl+C ends it, once what
@@ -125,6 +126,9 @@ def _show(config: GatewayConfig) -> None:
     for door in config.doors:
         asks = "; asks who you are" if door.credentials.are_asked else ""
         tls = "; TLS" if door.tls is not None else ""
+        if door.mqtt is not None:
+            _show_mqtt(door.mqtt)
+            continue
         print(f"{door.name} at {door.place}, series {door.series}{asks}{tls}")
     for rule in config.rules:
         does = [
@@ -135,6 +139,18 @@ def _show(config: GatewayConfig) -> None:
         ]
         print(f"series {rule.match!r}: {', '.join(filter(None, does))}")
     print(f"refused lines: {config.bad_lines or 'counted, and not kept'}")
+
+
+def _show_mqtt(config: MqttConfig) -> None:
+    user = "" if config.username is None else f" as {config.username!r}"
+    print(
+        f"mqtt at {config.place}{user}, version {config.version}, client_id {config.client_id!r}"
+    )
+    for topic in config.topics:
+        print(
+            f"mqtt topics {topic.filter.subscription!r}: payload {topic.payload}, "
+            f"series {topic.series}, retained {topic.retained}"
+        )
 
 
 def _log_to_stderr() -> None:

@@ -8,21 +8,24 @@ files and connections.
 from __future__ import annotations
 
 import json
-from struct import Struct
 from typing import Any
 
 import numpy as np
 
-from siridb_fast.formats._point_rows import NO_TIME, ValueKind
+from siridb_fast.formats._point_rows import NO_TIME
+from siridb_fast.formats.json_values import (
+    INT64,
+    SHOWN,
+    bits_of,
+    checked_text,
+    refuse_constant,
+    shown,
+)
 from siridb_fast.formats.points import BadLine, LineError, ParsedPoints, PointKey
 
 __all__ = ["JsonLines"]
 
 KEYS = {"series", "timestamp", "value"}
-INT64 = range(-(2**63), 2**63)
-SHOWN = 40
-FLOAT, INTEGER, TEXT = int(ValueKind.FLOAT), int(ValueKind.INTEGER), int(ValueKind.TEXT)
-DOUBLE_TO, INT64_OF = Struct("<d").pack, Struct("<q").unpack
 FORM = '{"series": …, "timestamp": …, "value": …}'
 
 
@@ -66,14 +69,14 @@ class JsonLines:
         if isinstance(found, LineError):
             raise found
         if type(found) is not dict or not KEYS.issuperset(found):
-            raise LineError(f"expected {FORM}, got {_shown(found)}")
+            raise LineError(f"expected {FORM}, got {shown(found)}")
         series, value = found.get("series"), found.get("value")
         if type(series) is not str or not series:
-            raise LineError(f"series is a text, got {_shown(series)}")
+            raise LineError(f"series is a text, got {shown(series)}")
         time = found.get("timestamp", NO_TIME)
         if type(time) is not int or time not in INT64:
-            raise LineError(f"timestamp is an integer of 64 bits, got {_shown(time)}")
-        kind, bits = _bits(value, rows.texts)
+            raise LineError(f"timestamp is an integer of 64 bits, got {shown(time)}")
+        kind, bits = bits_of(value, rows.texts)
         number = self._numbers.get(series)
         if number is None:
             number = self._new_series(series)
@@ -84,7 +87,7 @@ class JsonLines:
         rows.kinds.append(kind)
 
     def _new_series(self, series: str) -> int:
-        _checked(series)
+        checked_text(series)
         number = self._numbers[series] = len(self.series)
         self.series.append(PointKey(series, ()))
         return number
@@ -117,7 +120,7 @@ class _Rows:
 def _objects(lines: list[bytes]) -> list[Any]:
     # What each line says, or what is wrong with it.
     try:
-        found = json.loads(b"[" + b",".join(lines) + b"]", parse_constant=_refuse_constant)
+        found = json.loads(b"[" + b",".join(lines) + b"]", parse_constant=refuse_constant)
         if len(found) == len(lines) and all(line.strip().endswith(b"}") for line in lines):
             return list(found)
     except (ValueError, RecursionError):
@@ -127,48 +130,13 @@ def _objects(lines: list[bytes]) -> list[Any]:
 
 def _object(line: bytes) -> Any:
     try:
-        return json.loads(line, parse_constant=_refuse_constant)
+        return json.loads(line, parse_constant=refuse_constant)
     except LineError as exc:
         return exc
     except UnicodeDecodeError:
         return LineError(f"{line[:SHOWN]!r} is not UTF-8")
     except (ValueError, RecursionError):
         return LineError(f"expected {FORM}, got {_text(line)}")
-
-
-def _refuse_constant(name: str) -> None:
-    raise LineError(f"{name} is no number in JSON")
-
-
-def _bits(value: object, texts: list[bytes]) -> tuple[int, int]:
-    # The kind of a value, and the bits of it that an array has.
-    if type(value) is float:
-        if value - value != 0:
-            raise LineError(f"the value {value} does not fit a float of 64 bits")
-        return FLOAT, INT64_OF(DOUBLE_TO(value))[0]
-    if type(value) is int:
-        if value not in INT64:
-            raise LineError(f"the value {str(value)[:SHOWN]} does not fit 64 bits with a sign")
-        return INTEGER, value
-    if type(value) is bool:
-        return INTEGER, int(value)
-    if type(value) is not str:
-        raise LineError(f"value is a number, true, false or a text, got {_shown(value)}")
-    texts.append(_checked(value))
-    return TEXT, len(texts) - 1
-
-
-def _checked(text: str) -> bytes:
-    if "\0" in text:
-        raise LineError(f"there is a NUL in {text[:SHOWN]!r}")
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise LineError(f"{text[:SHOWN]!r} has half a surrogate") from None
-
-
-def _shown(value: object) -> str:
-    return json.dumps(value)[:SHOWN]
 
 
 def _text(line: bytes) -> str:

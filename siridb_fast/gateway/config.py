@@ -5,7 +5,6 @@ Knows nothing of files, sockets and writers. No repr has a secret.
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import ssl
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ from typing import Literal, get_args
 
 from siridb_fast.connection.config import Config
 from siridb_fast.errors import ConfigError
+from siridb_fast.gateway.mqtt_config import MqttConfig
 from siridb_fast.gateway.rules import Rule
+from siridb_fast.gateway.secret import Secret
 from siridb_fast.writer.options import WriterKeywords
 
 __all__ = [
@@ -33,22 +34,11 @@ __all__ = [
 ]
 
 Acknowledge = Literal["accepted", "journaled", "delivered"]
-Protocol = Literal["influx", "graphite", "ndjson", "prometheus"]
-Kind = Literal["http", "tcp", "udp", "unix", "stdin"]
+Protocol = Literal["influx", "graphite", "ndjson", "prometheus", "mqtt"]
+Kind = Literal["http", "tcp", "udp", "unix", "stdin", "broker"]
 Dialect = Literal["influx", "questdb"]
 ACKNOWLEDGE: tuple[Acknowledge, ...] = get_args(Acknowledge)
 MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A text that no repr shows."""
-
-    text: str = field(repr=False)
-
-    def matches(self, given: str) -> bool:
-        """Tell whether somebody knows it, in a time that tells nothing of it."""
-        return hmac.compare_digest(self.text.encode(), given.encode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +128,7 @@ class DoorConfig:
         unit: Of timestamps, where a request does not say it; None: that of the protocol.
         dialect: Of line protocol, where a request does not tell it.
         http_path: Of remote write; without an address it is one of the door of InfluxDB's HTTP.
+        mqtt: The broker, and what is asked of it.
     """
 
     protocol: Protocol
@@ -148,19 +139,23 @@ class DoorConfig:
     unit: str | None = None
     dialect: Dialect = "influx"
     http_path: str = ""
+    mqtt: MqttConfig | None = None
     tls: Tls | None = None
     credentials: Credentials = field(default_factory=Credentials)
 
     @property
     def name(self) -> str:
         """As the file calls it."""
-        return self.protocol if self.kind == "http" else f"{self.protocol}.{self.kind}"
+        is_whole = self.kind in ("http", "broker")
+        return self.protocol if is_whole else f"{self.protocol}.{self.kind}"
 
     @property
     def place(self) -> str:
         """Where it is, for people."""
         if self.kind == "stdin":
             return "standard input"
+        if self.mqtt is not None:
+            return self.mqtt.place
         if self.http_path:
             return f"{self.address or ''}{self.http_path}"
         return str(self.path if self.address is None else self.address)

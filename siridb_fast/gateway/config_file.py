@@ -83,7 +83,7 @@ def config_from(found: Mapping[str, Any], folder: Path) -> GatewayConfig:
     if not config.doors:
         raise ConfigError(
             "there is no door: give one of [influx], [influx.tcp], [influx.udp], [influx.unix], "
-            "[graphite], [ndjson.tcp], or --stdin"
+            "[graphite], [ndjson.tcp], [mqtt], or --stdin"
         )
     return config
 

@@ -103,7 +103,7 @@ class Desk:
         """Read the whole lines of a block; return their points, and how many bytes they are."""
         first = text.line
         points = text.table.parse(block, line=first, is_last=is_last)
-        text.line = text.table.parser.line
+        text.line = text.table.line
         if (
             is_last and self.config.protocol != "prometheus"
         ):  # what has no closing quote may have many lines
@@ -117,6 +117,17 @@ class Desk:
         Raises:
             OverloadedError: Nothing was taken.
         """
+        taken = await self.take_rows(rows, waits=waits)
+        if taken.bad:
+            self.refuse([*taken.bad], block, first)
+        return taken
+
+    async def take_rows(self, rows: Rows, *, waits: bool = False) -> Taken:
+        """Take the good lines; whoever has the others notes them.
+
+        Raises:
+            OverloadedError: Nothing was taken.
+        """
         try:
             taken = await self.intake.take(rows, waits=waits)
         except OverloadedError as exc:
@@ -125,13 +136,14 @@ class Desk:
             raise
         self.figures.points += taken.points
         self.figures.left_out += taken.left_out
-        if taken.bad:
-            self.refuse([*taken.bad], block, first)
         return taken
 
     def refuse(self, bad: list[BadLine], block: bytes, first: int) -> None:
         """Note lines that are refused."""
-        lines = line_texts(bad, block, first)
+        self.refuse_lines(line_texts(bad, block, first))
+
+    def refuse_lines(self, lines: list[tuple[BadLine, bytes]]) -> None:
+        """Note lines that are refused, with their texts."""
         self.figures.bad_lines += len(lines)
         last, line = lines[-1]
         self.note(last.reason, line)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from siridb_fast.errors import ConfigError
 from siridb_fast.gateway.config import Address, Credentials, DoorConfig, Kind, Protocol, Tls
+from siridb_fast.gateway.mqtt_table import mqtt_of
 from siridb_fast.gateway.naming import SeriesTemplate
 from siridb_fast.gateway.table import Table
 from siridb_fast.gateway.times import UNITS
@@ -37,6 +38,10 @@ def doors_of(top: Table, series: str) -> tuple[DoorConfig, ...]:
     table = top.table("prometheus")
     if table is not None:
         doors.append(_prometheus(table, doors))
+    table = top.table("mqtt")
+    if table is not None:
+        mqtt = mqtt_of(table, series)
+        doors.append(DoorConfig(protocol="mqtt", kind="broker", series=series, mqtt=mqtt))
     stdin = top.choice("stdin", None, [*PROTOCOLS])
     if stdin is not None:
         protocol = cast(Protocol, stdin)

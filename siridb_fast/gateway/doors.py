@@ -14,6 +14,7 @@ from siridb_fast.gateway.stream_door import StdinDoor, StreamDoor
 
 if TYPE_CHECKING:
     from siridb_fast.gateway.metrics import GatewayMetrics
+    from siridb_fast.gateway.mqtt_config import MqttConfig
 
 __all__ = ["Door", "doors_of"]
 
@@ -59,6 +60,8 @@ def doors_of(
             continue  # it is a path of another door
         if config.kind == "stdin":
             doors.append(StdinDoor(desk, on_stdin_end))
+        elif config.mqtt is not None:
+            doors.append(_mqtt_door(desk, config.mqtt))
         elif config.kind == "udp":
             doors.append(DatagramDoor(desk))
         elif config.kind == "http" or (config.protocol, config.kind) == ("influx", "unix"):
@@ -67,8 +70,17 @@ def doors_of(
             doors.append(StreamDoor(desk))
     if kiosk.config.status is not None:
         status = replace(kiosk.config.status, protocol="ndjson", series=NDJSON_SERIES)
-        doors.append(_http_door(Desk(status, kiosk), facts, metrics, takes_points=False))
+        desk = Desk(status, kiosk)
+        desk.figures.takes_points = False
+        doors.append(_http_door(desk, facts, metrics, takes_points=False))
     return doors
+
+
+def _mqtt_door(desk: Desk, config: MqttConfig) -> Door:
+    # paho-mqtt is needed by this kind alone.
+    from siridb_fast.gateway.mqtt_door import MqttDoor
+
+    return MqttDoor(desk, config)
 
 
 def _http_door(

@@ -33,7 +33,10 @@ class DoorFigures:
     bad_lines: int = 0
     bytes: int = 0
     overloads: int = 0  # bodies that were not taken, because there was no room
-    dropped: int = 0  # datagrams
+    dropped: int = 0  # datagrams, and messages of QoS 0
+    reconnects: int = 0  # to a broker
+    takes_points: bool = True  # or it is the page for people alone
+    trouble: str = ""  # why nothing comes in; empty if it may
     last_refusal: Refusal | None = None
     _marks: deque[tuple[float, int]] = field(default_factory=deque, repr=False)
 

@@ -22,7 +22,10 @@ from siridb_fast.gateway.sd_notify import ServiceManager
 __all__ = ["Gateway"]
 
 MARK_INTERVAL = 1.0
-NEEDS = "a gateway with HTTP needs aiohttp and prometheus-client: pip install siridb_fast[gateway]"
+NEEDS = (
+    "a gateway with HTTP needs aiohttp and prometheus-client, one with MQTT paho-mqtt: "
+    "pip install siridb_fast[gateway]"
+)
 
 logger = logging.getLogger("siridb_fast")
 

@@ -81,15 +81,29 @@ class Intake:
         self._reserved = 0  # bytes of rows that are being taken
         self.is_stopping = False
 
-    def rows(self, points: ParsedPoints, table: SeriesTable, nanoseconds: int) -> Rows:
-        """Return parsed points, ready to be taken; a timestamp has so many nanoseconds."""
+    def rows(
+        self,
+        points: ParsedPoints,
+        table: SeriesTable,
+        nanoseconds: int,
+        now_ns: int | None = None,
+    ) -> Rows:
+        """Return parsed points, ready to be taken.
+
+        Args:
+            points: Of a text.
+            table: Of their series.
+            nanoseconds: Of one of a timestamp.
+            now_ns: The time of points without one; None: now.
+        """
         precision = self._precision
+        now_ns = self._now_ns() if now_ns is None else now_ns
         return rows_of(
             points,
             table,
             nanoseconds=nanoseconds,
             precision=precision,
-            now=self._now_ns() // precision.nanoseconds,
+            now=now_ns // precision.nanoseconds,
             floors=self._floors_times,
         )
 

@@ -19,14 +19,18 @@ __all__ = ["GatewayMetrics"]
 
 PREFIX = "siridb_fast_gateway_"
 COUNTERS: dict[str, tuple[str, Callable[[DoorFigures], float]]] = {
-    "requests": ("Requests of HTTP, and datagrams.", lambda one: one.requests),
+    "requests": ("Requests of HTTP, datagrams, and messages of MQTT.", lambda one: one.requests),
     "received_bytes": ("Bytes of text, decompressed.", lambda one: one.bytes),
     "lines": ("Lines that were read, empty ones too.", lambda one: one.lines),
     "points": ("Points that were taken.", lambda one: one.points),
     "bad_lines": ("Lines that were refused.", lambda one: one.bad_lines),
     "left_out_points": ("Points that were left out by rules.", lambda one: one.left_out),
     "overloads": ("Bodies not taken, because there was no room.", lambda one: one.overloads),
-    "dropped_datagrams": ("Datagrams that were dropped.", lambda one: one.dropped),
+    "dropped_datagrams": (
+        "Datagrams that were dropped, and messages of QoS 0.",
+        lambda one: one.dropped,
+    ),
+    "reconnects": ("Times that a broker was connected again.", lambda one: one.reconnects),
 }
 
 
@@ -63,6 +67,10 @@ class GatewayMetrics(Collector):
             yield family
         gauges: dict[str, tuple[str, Callable[[DoorFigures], float | None]]] = {
             "connections": ("Connections that are open.", lambda one: one.connections),
+            "in_trouble": (
+                "1 while nothing can come in, as there is no broker; else 0.",
+                lambda one: bool(one.trouble),
+            ),
             "last_refusal_timestamp_seconds": (
                 "When the last line or body was refused.",
                 lambda one: None if one.last_refusal is None else one.last_refusal.at,

@@ -21,6 +21,7 @@ SUBJECTS = {
     "graphite": "path",
     "ndjson": "series",
     "prometheus": "__name__",
+    "mqtt": "measurement",
 }
 TAGS = {"prometheus": "labels"}
 LONGEST_NAME = 65_534  # bytes (server-facts 2)
@@ -54,7 +55,7 @@ class SeriesTemplate:
             raise ConfigError(f"a template has a part such as {{{self._subject}}}, got {text!r}")
         # Other keys may have no name in common, for else two series would become one by mistake.
         self.tells_apart = {self._subject, self._tags} <= names and (
-            protocol != "influx" or "field" in names
+            protocol not in ("influx", "mqtt") or "field" in names
         )
 
     def name(self, key: PointKey) -> str:

@@ -92,7 +92,7 @@ def _doors(facts: PageFacts) -> str:
 
 
 def _dropped(door: DoorFigures) -> str:
-    return f"<br>{door.dropped:,} datagrams" if door.dropped else ""
+    return f"<br>{door.dropped:,} dropped" if door.dropped else ""
 
 
 def _refusal(door: DoorFigures, now: float) -> str:

@@ -112,6 +112,8 @@ def _of_points(stats: Stats) -> Iterator[str]:
 
 
 def _of_door(door: DoorFigures, now: float) -> Iterator[str]:
+    if door.trouble:
+        yield f"{door.name}: {door.trouble}"
     refusal = door.last_refusal
     if refusal is not None and now - refusal.at < RECENT:
         yield f"{door.name} has refused something {ago(now - refusal.at)}: {refusal.reason}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -38,10 +38,15 @@ class SeriesType(IntEnum):
         return cls.UNKNOWN if name is None else cls[name.upper()]
 
 
-class Parser(Protocol):
-    """Reads texts."""
+class Keys(Protocol):
+    """Gives series numbers."""
 
     series: list[PointKey]
+
+
+class Parser(Keys, Protocol):
+    """Reads texts."""
+
     line: int
 
     def parse(self, block: bytes, *, is_last: bool = False) -> ParsedPoints:
@@ -61,7 +66,7 @@ class SeriesTable:
 
     def __init__(
         self,
-        parser: Parser,
+        parser: Parser | Keys,
         template: SeriesTemplate,
         rules: Sequence[Rule],
         *,
@@ -76,17 +81,24 @@ class SeriesTable:
         self.left_out = np.zeros(FIRST, np.bool_)  # by a rule, or refused
         self.has_left_out = False
         self.fixed = np.zeros(FIRST, np.uint8)  # types, by rules
+        self.line = 1  # the next one of what was parsed last
         self._types = np.zeros(FIRST, np.uint8)  # of the database
         self._generation = -1  # of the writer that has told them
         self._owners: dict[str, PointKey] = {}
 
     def parse(self, block: bytes, *, line: int, is_last: bool) -> ParsedPoints:
         """Parse a block whose first line has a number, and learn the series in it."""
-        self.parser.line = line
-        points = self.parser.parse(block, is_last=is_last)
+        parser = cast(Parser, self.parser)
+        parser.line = line
+        points = parser.parse(block, is_last=is_last)
+        self.line = parser.line
+        self.learn()
+        return points
+
+    def learn(self) -> None:
+        """Name the series that the parser has met since."""
         if len(self.parser.series) > len(self.names):
             self._learn(self.parser.series[len(self.names) :])
-        return points
 
     def types_in(self, generation: int) -> NumpyArray:
         """Return the types that are known in a generation of the writer."""

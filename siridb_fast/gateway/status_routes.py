@@ -62,4 +62,8 @@ class StatusRoutes:
         if away:
             of = "".join(f" ({one.name})" for one in away if one.name)
             return web.Response(status=503, text=f"no server is connected{of}\n")
-        return web.Response(text="OK\n")
+        doors = [one for one in facts.doors if one.takes_points]
+        troubles = "".join(f"{one.name}: {one.trouble}\n" for one in doors if one.trouble)
+        if troubles and all(one.trouble for one in doors):
+            return web.Response(status=503, text=troubles)
+        return web.Response(text=f"OK\n{troubles}")

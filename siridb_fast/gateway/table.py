@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from siridb_fast.errors import ConfigError
-from siridb_fast.gateway.config import Secret
+from siridb_fast.gateway.secret import Secret
 
 __all__ = ["Table"]
 
@@ -122,6 +122,13 @@ class Table:
             raise self.error(name, f"expected {KINDS[list]}, [[{self.key(name)}]]")
         names = [f"{self.key(name)}[{number}]" for number in range(1, len(found) + 1)]
         return [Table(one, self.folder, label) for one, label in zip(found, names, strict=True)]
+
+    def texts(self, name: str) -> list[str]:
+        """Return a list of texts."""
+        found = self._value(name, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise self.error(name, f'expected texts such as ["a", "b"], got {found!r}')
+        return [*found]
 
     def finish(self) -> None:
         """Refuse what nobody has asked for."""

@@ -25,10 +25,12 @@ async def post(
         return answer.status, json.loads(text) if text else None, answer.headers
 
 
-async def get(gateway: Running, path: str, **options: Any) -> tuple[int, bytes, Any]:
+async def get(
+    gateway: Running, path: str, door: str = "influx", **options: Any
+) -> tuple[int, bytes, Any]:
     async with (
         aiohttp.ClientSession() as session,
-        session.get(gateway.url(path), **options) as answer,
+        session.get(gateway.url(path, door), **options) as answer,
     ):
         return answer.status, await answer.read(), answer.headers
 

@@ -213,10 +213,18 @@ def test_the_rate_is_that_of_the_last_minute() -> None:
     assert door.rate(200.0) == pytest.approx(10.0, rel=0.05)
 
 
-def test_without_its_extra_there_is_one_clear_line(database: Database, tmp_path: Path) -> None:
-    (tmp_path / "aiohttp.py").write_text("raise ImportError('no aiohttp', name='aiohttp')\n")
+@pytest.mark.parametrize("missing", ["aiohttp", "paho"])
+def test_without_its_extra_there_is_one_clear_line(
+    database: Database, tmp_path: Path, missing: str
+) -> None:
+    path = tmp_path / f"{missing}.py"
+    path.write_text(f"raise ImportError('it is not there', name={missing!r})\n")
+    config = tmp_path / "gateway.toml"
+    door = f'[influx]\nlisten = "{ANY_PORT}"\n'
+    if missing == "paho":
+        door = '[mqtt]\nurl = "mqtt://127.0.0.1:1"\n[[mqtt.topics]]\nfilter = "#"\n'
+    config.write_text(f'url = "{database.url}"\n{door}')
     done = run_process(
-        "gateway", "--url", database.url, "--listen-influx", ANY_PORT, code=2,
-        PYTHONPATH=f"{tmp_path}:{Path.cwd()}",
-    )  # fmt: skip
+        "gateway", "--config", config, code=2, PYTHONPATH=f"{tmp_path}:{Path.cwd()}"
+    )
     assert re.fullmatch(r"Error: .*pip install siridb_fast\[gateway\]\n", done.stderr)

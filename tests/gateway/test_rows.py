@@ -149,7 +149,7 @@ def test_rows_of_several_texts_come_together() -> None:
     parts, line = [], 1
     for text in (b'a v="x" 1\nbad\n', b'a v="y" 2\n', b""):
         points = table.parse(text, line=line, is_last=True)
-        line = table.parser.line
+        line = table.line
         parts.append(
             rows_of(points, table, nanoseconds=1, precision=NANOSECOND, now=NOW, floors=False)
         )
