@@ -1,8 +1,8 @@
 """Packages of one writer that go to disk.
 
-A package goes to disk before it is sent (`mode="always"`), or because memory is short or no
-server is there. Knows the spool, in a thread of its own; knows nothing of types, reports and what
-is in a package. How packages come back is in `recall`.
+A package goes to disk because memory is short or no server is there. Knows the spool, in a thread
+of its own; knows nothing of types, reports and what is in a package. How packages come back is in
+`recall`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from siridb_fast.spool.store import NewPackage
 
 __all__ = ["DiskQueue"]
 
-MAX_READY = 4  # packages between the coalescer and the connections, in mode "always"
 WRITE_BYTES = 8_000_000  # bytes
 GATHER_INTERVAL = 0.2  # seconds between packages without a server, so that they are not small
 RETRY_INTERVAL = 1.0  # seconds after the disk did not take something
@@ -74,11 +73,6 @@ class DiskQueue:
         self._split_tasks: dict[Package, asyncio.Task[None]] = {}
 
     @property
-    def is_always(self) -> bool:
-        """Tell whether every package goes to disk."""
-        return self._options.mode == "always"
-
-    @property
     def is_empty(self) -> bool:
         """Tell whether nothing is on disk, or on its way there or back."""
         is_writing = self._packages.count(S.SPOOLING) > 0 or bool(self._packages.rows_in_memory())
@@ -121,20 +115,14 @@ class DiskQueue:
     # ---- fresh points
 
     def _seal_fresh(self, *, is_connected: bool, has_room: bool) -> None:
-        is_sent_at_once = self.is_always and is_connected
         while self._takes_fresh(is_connected=is_connected, has_room=has_room):
-            package = self._send_queue.seal_next(S.SPOOLING, is_sent_at_once=is_sent_at_once)
-            if package is None:
+            if self._send_queue.seal_next(S.SPOOLING) is None:
                 break
 
     def _takes_fresh(self, *, is_connected: bool, has_room: bool) -> bool:
         if self._packages.memory_bytes(S.SPOOLING) >= WRITE_BYTES or self._retry_timer is not None:
             return False
-        if not is_connected:
-            return True
-        if self.is_always:
-            return self._packages.count(S.SPOOLING, S.READY) < MAX_READY
-        return self._is_memory_short() and not has_room
+        return not is_connected or (self._is_memory_short() and not has_room)
 
     def _begin_gathering(self) -> bool:
         # Return whether it was not begun yet. Only the timer ends it: by the clock, it may be a
@@ -209,7 +197,7 @@ class DiskQueue:
         # What the disk does not take is sent all the same while a server is there.
         if self._is_connected():
             for package in self._packages.in_state(S.SPOOLING):
-                if package.is_sent_at_once and not package.maybe_stored:
+                if not package.maybe_stored:
                     self._packages.move(package, E.DISK_FAILED)
 
     async def _write_all(self, deadline: float) -> None:
@@ -257,4 +245,4 @@ def _row_of(package: Package) -> NewPackage:
     batch, server = package.batch, package.server
     if package.maybe_stored:
         return NewPackage(batch.buffer, batch.points, is_sent=True, server=server)
-    return NewPackage(batch.buffer, batch.points, package.is_sent_at_once)
+    return NewPackage(batch.buffer, batch.points)

@@ -51,7 +51,6 @@ class Package:
     receivers: tuple[ServerProcess, ...] = ()  # that may have got points of it and may lose them
     spool_id: int | None = None  # of its row, if it is on disk too
     was_on_disk: bool = False  # was on disk only: its points are booked as spooled
-    is_sent_at_once: bool = False  # as soon as it is on disk
     parts: tuple[Part, Part] | None = None  # while it is being split
     since: float = inf  # when its oldest point was written, by `time.monotonic`; not from disk
 

@@ -38,7 +38,7 @@ S, E = PackageState, PackageEvent
 LIVE_STATES = [state for state in PackageState if state not in FATES]
 ARRIVALS = frozenset({S.ACKNOWLEDGED, S.IN_DOUBT})  # states that tell who is new in them
 ERASED = frozenset({S.DELIVERED, S.REJECTED, S.UNKNOWN, S.DROPPED})  # its row has no use then
-FIRST_TRIES = frozenset({E.WRITTEN, E.DISK_FAILED, E.RECALLED})  # what makes ready, else a retry
+FIRST_TRIES = frozenset({E.DISK_FAILED, E.RECALLED})  # what makes ready, else a retry
 UNCERTAIN = frozenset({E.NO_ANSWER, E.PROCESS_ENDED, E.LATE, E.NO_SERVER, E.CLOSED})
 
 
@@ -121,7 +121,6 @@ class Packages:
         deadline: float,
         *,
         spool_id: int | None = None,
-        is_sent_at_once: bool = False,
         generation: int | None = None,
         since: float = inf,
     ) -> Package:
@@ -140,7 +139,6 @@ class Packages:
             self.generation if generation is None else generation,
             spool_id=spool_id,
             was_on_disk=spool_id is not None,
-            is_sent_at_once=is_sent_at_once,
             since=since,
         )
         if spool_id is None:

@@ -15,20 +15,21 @@ __all__ = ["SpoolOptions", "check_path", "check_rate"]
 GIB = 1024 * 1024 * 1024
 LEAST_SYNC = 0.0005  # seconds
 LEAST_JOURNAL = 64 * 1024 * 1024
-Mode = Literal["overflow", "always"]
+Mode = Literal["overflow"]
 OnFull = Literal["wait", "drop_oldest"]
 Sync = Literal["normal", "full"]
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolOptions:
-    """Where a `BatchWriter` keeps packages that no server has taken yet, and which.
+    """Where a `BatchWriter` keeps packages that no server has taken yet.
+
+    What has no place in memory goes there, and everything while no server is connected.
 
     Args:
         path: Of the file, which one writer at a time has. It is made if there is none.
-        mode: ``"overflow"`` writes what has no place in memory, and everything while no server is
-            connected; ``"always"`` writes every package before it is sent, so that what was
-            flushed survives the death of the process.
+        mode: ``"overflow"``, as above; there is no other any more. What every point needs before
+            it is sent is the ``journal``.
         max_bytes: Of all packages.
         max_age: Seconds until a package is given up, and reported as not delivered; None: never.
         on_full: At ``max_bytes``, or if the disk is full: ``"wait"`` leaves points in memory, up
@@ -60,7 +61,8 @@ class SpoolOptions:
 
     def __post_init__(self) -> None:
         check_path("spool", self.path)
-        for name, choices in (("mode", Mode), ("on_full", OnFull), ("file_sync", Sync)):
+        self._check_mode()
+        for name, choices in (("on_full", OnFull), ("file_sync", Sync)):
             value = getattr(self, name)
             if value not in get_args(choices):
                 expected = ", ".join(map(repr, get_args(choices)))
@@ -77,6 +79,15 @@ class SpoolOptions:
     def file_sync(self) -> Sync:
         """What `sync` is, or is by default."""
         return self.sync or ("normal" if self.journal is None else "full")
+
+    def _check_mode(self) -> None:
+        if self.mode == "always":
+            raise ConfigError(
+                'spool: mode="always" is gone: journal="plant.journal" keeps every point on disk '
+                "before it is sent"
+            )
+        if self.mode not in get_args(Mode):
+            raise ConfigError(f"spool: mode is 'overflow', or left out; got {self.mode!r}")
 
     def _check_journal(self) -> None:
         if self.journal is not None and not _is_path(self.journal):

@@ -29,8 +29,7 @@ S, E = PackageState, PackageEvent
 
 PLAIN: dict[str, Any] = {}
 SAFE = {"is_safe": True}
-ALWAYS = {"spool": "always"}
-OVERFLOW = {"spool": "overflow"}
+SPOOL = {"has_spool": True}
 
 
 def ready(model: Model) -> None:
@@ -58,16 +57,13 @@ def in_doubt(model: Model, outcome: str = "vanished") -> None:
 
 def spooling(model: Model) -> None:
     model.disk.error = SpoolError("full")
-    if model.disk.options.mode == "overflow":
-        for number in range(2):
-            model.cut(number, "vanished")
+    go_down(model)
     model.write(("a", 1), ("b", 1))
     model.loop.advance(0.5)
 
 
 def on_disk(model: Model) -> None:
-    for number in range(2):
-        model.cut(number, "vanished")
+    go_down(model)
     model.write(("a", 1), ("b", 1))
     model.loop.advance(1.0)
 
@@ -80,6 +76,12 @@ def sent_and_on_disk(model: Model) -> None:
 
 def splitting(model: Model) -> None:
     in_flight(model)
+    answer(model, "refused")
+
+
+def splitting_on_disk(model: Model) -> None:
+    on_disk(model)
+    connect(model)
     model.disk.error = SpoolError("full")
     answer(model, "refused")
 
@@ -133,7 +135,7 @@ Way = tuple[dict[str, Any], Step, Step]
 ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
     (S.READY, E.SENT): (PLAIN, ready, connect),
     (S.READY, E.LATE): (PLAIN, ready, late),
-    (S.READY, E.NO_SERVER): (OVERFLOW, ready, lambda model: model.loop.advance(1.0)),
+    (S.READY, E.NO_SERVER): (SPOOL, ready, lambda model: model.loop.advance(1.0)),
     (S.READY, E.CLOSED): (PLAIN, ready, Model.close),
     (S.IN_FLIGHT, E.STORED): (PLAIN, in_flight, lambda model: answer(model, "ack")),
     (S.IN_FLIGHT, E.CANNOT_SERVE): (PLAIN, in_flight, lambda model: model.answer(0, "busy")),
@@ -143,22 +145,22 @@ ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
     (S.ACKNOWLEDGED, E.SAFE): (SAFE, acknowledged, Model.answer_sentinel),
     (S.ACKNOWLEDGED, E.PROCESS_ENDED): (SAFE, acknowledged, Model.restart),
     (S.ACKNOWLEDGED, E.LATE): (SAFE, acknowledged, late),
-    (S.ACKNOWLEDGED, E.NO_SERVER): (SAFE | OVERFLOW, acknowledged, go_down),
+    (S.ACKNOWLEDGED, E.NO_SERVER): (SAFE | SPOOL, acknowledged, go_down),
     (S.ACKNOWLEDGED, E.CLOSED): (SAFE, acknowledged, Model.close),
     (S.IN_DOUBT, E.FOUND): (PLAIN, lambda model: in_doubt(model, "lost"), found),
     (S.IN_DOUBT, E.MISSING): (PLAIN, in_doubt, found),
     (S.IN_DOUBT, E.PARTLY_FOUND): (PLAIN, lambda model: in_doubt(model, "part"), found),
     (S.IN_DOUBT, E.CANNOT_TELL): (PLAIN, lambda model: in_doubt(model, "lost"), untold),
     (S.IN_DOUBT, E.LATE): (PLAIN, in_doubt, late),
-    (S.IN_DOUBT, E.NO_SERVER): (OVERFLOW, in_doubt, go_down),
+    (S.IN_DOUBT, E.NO_SERVER): (SPOOL, in_doubt, go_down),
     (S.IN_DOUBT, E.CLOSED): (PLAIN, in_doubt, Model.close),
-    (S.SPOOLING, E.WRITTEN): (OVERFLOW, spooling, disk_works),
-    (S.SPOOLING, E.DISK_FAILED): (ALWAYS, spooling, disk_works),
-    (S.SPOOLING, E.CLOSED): (OVERFLOW, spooling, Model.close),
-    (S.ON_DISK, E.RECALLED): (OVERFLOW, on_disk, connect),
-    (S.ON_DISK, E.DISCARDED): (OVERFLOW, on_disk, drop_oldest),
-    (S.SPLITTING, E.PARTED): (ALWAYS, splitting, disk_works),
-    (S.SPLITTING, E.CLOSED): (ALWAYS, splitting, Model.close),
+    (S.SPOOLING, E.WRITTEN): (SPOOL, spooling, disk_works),
+    (S.SPOOLING, E.DISK_FAILED): (SPOOL, spooling, connect),
+    (S.SPOOLING, E.CLOSED): (SPOOL, spooling, Model.close),
+    (S.ON_DISK, E.RECALLED): (SPOOL, on_disk, connect),
+    (S.ON_DISK, E.DISCARDED): (SPOOL, on_disk, drop_oldest),
+    (S.SPLITTING, E.PARTED): (SPOOL, splitting_on_disk, disk_works),
+    (S.SPLITTING, E.CLOSED): (SPOOL, splitting_on_disk, Model.close),
 }
 
 
@@ -262,16 +264,16 @@ def do(model: Model, step: tuple[Any, ...]) -> None:
 
 @given(
     st.sampled_from(["verify", "resend", "report"]),
-    st.sampled_from([None, "overflow", "always"]),
+    st.booleans(),
     st.booleans(),
     st.lists(STEPS, max_size=25),
     st.booleans(),
 )
 @settings(max_examples=examples(250))
 def test_whatever_happens_each_point_has_one_fate_which_is_true(
-    on_doubt: str, spool: str | None, is_safe: bool, steps: list[tuple[Any, ...]], is_mended: bool
+    on_doubt: str, has_spool: bool, is_safe: bool, steps: list[tuple[Any, ...]], is_mended: bool
 ) -> None:
-    model = Model(on_doubt, spool, is_safe)
+    model = Model(on_doubt, has_spool, is_safe)
     for step in steps:
         do(model, step)
     if is_mended:
@@ -283,9 +285,12 @@ def test_whatever_happens_each_point_has_one_fate_which_is_true(
 
 def test_part_that_was_found_before_the_server_restarted_is_looked_up_again() -> None:
     # The disk did not take the parts before that.
-    model = Model(spool="always", is_safe=True)
+    model = Model(has_spool=True, is_safe=True)
+    go_down(model)
     model.write(("a", 1))
     model.write(("b", 1), ("c", 1))
+    model.loop.advance(1.0)
+    connect(model)
     model.disk.error = SpoolError("full")
     model.cut(1, "part")
     model.loop.advance(1.0)
@@ -307,10 +312,9 @@ def finish(model: Model) -> None:
 
 def test_doubt_that_went_to_disk_is_looked_up_before_it_is_sent_again() -> None:
     # The disk did not take it at first, so it was sent all the same, and then nobody told.
-    model = Model(spool="always")
-    model.disk.error = SpoolError("full")
-    model.write(("a", 1), ("b", 1))
-    model.loop.advance(1.0)
+    model = Model(has_spool=True)
+    spooling(model)
+    connect(model)
     model.lookup_error = ConnectionError("not yet")
     for number in range(2):
         model.answer(number, "lost")
