@@ -42,6 +42,7 @@ class DiskQueue:
         is_connected: Tells whether a server is there.
         is_memory_short: Tells whether memory is short.
         on_split: Called with a package, and the ids of its two parts that are on disk now.
+        on_full: Called with why a package finds no room, and with None once none waits for any.
         notify: Called when it may be time to `check` again.
     """
 
@@ -55,6 +56,7 @@ class DiskQueue:
         is_connected: Callable[[], bool],
         is_memory_short: Callable[[], bool],
         on_split: Callable[[Package, list[int]], None],
+        on_full: Callable[[str | None], None] = lambda _: None,
         notify: Callable[[], None],
     ) -> None:
         self._thread = thread
@@ -65,6 +67,7 @@ class DiskQueue:
         self._is_connected = is_connected
         self._is_memory_short = is_memory_short
         self._on_split = on_split
+        self._on_full = on_full
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._gather_timer: asyncio.TimerHandle | None = None
@@ -94,6 +97,8 @@ class DiskQueue:
             self._seal_fresh(is_connected=is_connected, has_room=has_room)
         self._start_writing()
         self._start_splits()
+        if not self._packages.count(S.SPOOLING):
+            self._on_full(None)
         if is_connected:
             self._recaller.start()
 
@@ -158,6 +163,8 @@ class DiskQueue:
                 self._notify()
         except Exception as exc:  # noqa: BLE001 - whatever it is, the package must go on
             self._thread.errors.on_error(NOT_WRITTEN, exc)
+            if isinstance(exc, SpoolFullError):
+                self._on_full(str(exc))
             self._retry_timer = self._loop.call_later(RETRY_INTERVAL, self._on_retry)
             self._send_unspooled()
         finally:
@@ -182,8 +189,7 @@ class DiskQueue:
         try:
             ids = await self._thread.put([_row_of(package) for package in packages])
         except SpoolFullError as exc:
-            size = sum(package.memory_bytes for package in packages)
-            if self._options.on_full != "drop_oldest" or not await self._recaller.drop(size, exc):
+            if not await self._drop_for(packages, exc):
                 raise
             return
         for package, row_id in zip(packages, ids, strict=True):
@@ -192,6 +198,17 @@ class DiskQueue:
                 self._packages.move(package, E.WRITTEN)
             else:  # given up meanwhile
                 self._recaller.useless_rows.append(row_id)
+
+    async def _drop_for(self, packages: list[Package], error: SpoolFullError) -> bool:
+        # Give up packages for want of room, as the options say; tell whether there are any.
+        if self._options.on_full == "drop_oldest":
+            size = sum(package.memory_bytes for package in packages)
+            return await self._recaller.drop(size, error)
+        if self._options.on_full == "drop_newest":
+            for package in packages:
+                if package.state is S.SPOOLING:
+                    self._packages.move(package, E.DISCARDED, error)
+        return self._options.on_full == "drop_newest"
 
     def _send_unspooled(self) -> None:
         # What the disk does not take is sent all the same while a server is there.

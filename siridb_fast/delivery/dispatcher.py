@@ -95,6 +95,11 @@ class Dispatcher:
         """How many packages wait for room, or for the disk."""
         return self._packages.count(S.READY, S.SPOOLING)
 
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether a server is there."""
+        return self._cluster.is_connected
+
     def submit(self, batch: Batch, generation: int) -> None:
         """Take a batch that was filled elsewhere, of types of a generation; `check` sends it."""
         self._send_queue.add(batch, generation=generation)

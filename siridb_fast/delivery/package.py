@@ -14,6 +14,7 @@ from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.states import PackageEvent, PackageState
 from siridb_fast.errors import InsertError, ProtocolError, SiriDBError
+from siridb_fast.spool.on_full import Store
 
 __all__ = ["InsertResponse", "Package", "Part"]
 
@@ -52,6 +53,7 @@ class Package:
     spool_id: int | None = None  # of its row, if it is on disk too
     was_on_disk: bool = False  # was on disk only: its points are booked as spooled
     parts: tuple[Part, Part] | None = None  # while it is being split
+    full_store: Store = "spool"  # that had no room, if it is given up for that
     since: float = inf  # when its oldest point was written, by `time.monotonic`; not from disk
 
     @property

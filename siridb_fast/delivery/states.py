@@ -43,7 +43,7 @@ class PackageState(Enum):
     DELIVERED = "delivered"  # stored for good
     REJECTED = "rejected"  # not stored, and given up
     UNKNOWN = "unknown"  # may be stored, and given up
-    DROPPED = "dropped"  # given up on disk
+    DROPPED = "dropped"  # given up: too old, or for want of room
     SPLIT = "split"  # its points are in two other packages
 
 
@@ -93,6 +93,7 @@ TRANSITIONS: Mapping[tuple[PackageState, PackageEvent], PackageState | Choice] =
     (S.READY, E.LATE): C.GIVE_UP,
     (S.READY, E.NO_SERVER): C.GIVE_UP,
     (S.READY, E.CLOSED): C.GIVE_UP,
+    (S.READY, E.DISCARDED): S.DROPPED,
     (S.IN_FLIGHT, E.STORED): C.STORE,
     (S.IN_FLIGHT, E.CANNOT_SERVE): S.READY,
     (S.IN_FLIGHT, E.REFUSED): C.REFUSE,
@@ -113,6 +114,7 @@ TRANSITIONS: Mapping[tuple[PackageState, PackageEvent], PackageState | Choice] =
     (S.SPOOLING, E.WRITTEN): S.ON_DISK,
     (S.SPOOLING, E.DISK_FAILED): S.READY,
     (S.SPOOLING, E.CLOSED): C.END,
+    (S.SPOOLING, E.DISCARDED): S.DROPPED,
     (S.ON_DISK, E.RECALLED): C.RECALL,
     (S.ON_DISK, E.DISCARDED): S.DROPPED,
     (S.SPLITTING, E.PARTED): S.SPLIT,

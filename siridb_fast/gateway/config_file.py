@@ -17,6 +17,7 @@ from siridb_fast.gateway.config import ACKNOWLEDGE, GatewayConfig, Limits
 from siridb_fast.gateway.door_tables import doors_of, status_of
 from siridb_fast.gateway.rules import TYPES, Rule
 from siridb_fast.gateway.table import Table
+from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.writer.config_file import CONVERSIONS
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
@@ -107,9 +108,21 @@ def _writer(top: Table) -> WriterKeywords:
     for name, convert in CONVERSIONS.items():
         if name in options:
             options[name] = convert(options[name], top.folder)
+    _check_words(options.get("spool"))
     keywords = cast(WriterKeywords, options)
     WriterOptions.of(keywords)
     return keywords
+
+
+def _check_words(spool: object) -> None:
+    # A gateway tells its senders by itself that there is no room, and what it acknowledged stays.
+    if isinstance(spool, SpoolOptions) and (
+        spool.on_full == "raise" or spool.journal_on_full != "wait"
+    ):
+        raise ConfigError(
+            "writer.spool: of a gateway on_full is 'wait', 'drop_oldest' or 'drop_newest', and "
+            f"journal_on_full is 'wait'; got {spool.on_full!r} and {spool.journal_on_full!r}"
+        )
 
 
 def _acknowledge(top: Table, writer: WriterKeywords) -> Any:

@@ -6,12 +6,15 @@ one fate, that fate is true, and all memory is back.
 
 import sqlite3
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.delivery.oldest_points import OldestPoints
 from siridb_fast.delivery.states import (
     FATES,
     TRANSITIONS,
@@ -19,7 +22,8 @@ from siridb_fast.delivery.states import (
     PackageEvent,
     PackageState,
 )
-from siridb_fast.errors import SpoolError, SpoolFullError
+from siridb_fast.errors import BufferFullError, SpoolError, SpoolFullError
+from siridb_fast.spool.options import SpoolOptions
 from tests.delivery.delivery_model import DELIVERY_TIMEOUT, Model
 from tests.fix_examples import examples
 
@@ -124,6 +128,22 @@ def connect(model: Model) -> None:
     model.loop.advance(5.0)
 
 
+def drop_unsent(model: Model) -> None:
+    coalescer = Coalescer(
+        clock=model.loop.time, max_buffered=1, linger=0, package_bytes=1, max_idle=1
+    )
+    oldest = OldestPoints(coalescer, model.packages, lambda: inf)
+    assert oldest.drop("memory", BufferFullError("full"))
+
+
+def drop_newest(model: Model) -> None:
+    assert model.dispatcher.disk_queue is not None
+    model.dispatcher.disk_queue._options = SpoolOptions("model", on_full="drop_newest")
+    model.disk.error = SpoolFullError("full")
+    model.loop.advance(5.0)
+    model.disk.error = None
+
+
 def drop_oldest(model: Model) -> None:
     task = model.loop.create_task(model.recaller.drop(1, SpoolFullError("full")))
     model.loop.settle()
@@ -137,6 +157,7 @@ ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
     (S.READY, E.LATE): (PLAIN, ready, late),
     (S.READY, E.NO_SERVER): (SPOOL, ready, lambda model: model.loop.advance(1.0)),
     (S.READY, E.CLOSED): (PLAIN, ready, Model.close),
+    (S.READY, E.DISCARDED): (PLAIN, ready, drop_unsent),
     (S.IN_FLIGHT, E.STORED): (PLAIN, in_flight, lambda model: answer(model, "ack")),
     (S.IN_FLIGHT, E.CANNOT_SERVE): (PLAIN, in_flight, lambda model: model.answer(0, "busy")),
     (S.IN_FLIGHT, E.REFUSED): (PLAIN, in_flight, lambda model: model.answer(0, "refused")),
@@ -157,6 +178,7 @@ ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
     (S.SPOOLING, E.WRITTEN): (SPOOL, spooling, disk_works),
     (S.SPOOLING, E.DISK_FAILED): (SPOOL, spooling, connect),
     (S.SPOOLING, E.CLOSED): (SPOOL, spooling, Model.close),
+    (S.SPOOLING, E.DISCARDED): (SPOOL, spooling, drop_newest),
     (S.ON_DISK, E.RECALLED): (SPOOL, on_disk, connect),
     (S.ON_DISK, E.DISCARDED): (SPOOL, on_disk, drop_oldest),
     (S.SPLITTING, E.PARTED): (SPOOL, splitting_on_disk, disk_works),

@@ -256,9 +256,9 @@ async def test_spool_that_the_former_mode_always_left_is_recalled_exactly(
             spool.put(payload, 10, is_sent=True)
         for payload in payloads[4:]:
             spool.put(payload, 10)
-    part = [[30 + k, 3] for k in range(4)]
-    for stored_before in ({"a": [[10 + k, 1] for k in range(10)]}, {"a": part}):
-        database.server.api.insert(database.name, stored_before)
+    whole, part = [(10 + k, 1) for k in range(10)], [(30 + k, 3) for k in range(4)]
+    for stored_before in (whole, part):
+        database.server.api.insert(database.name, {"a": stored_before})
     async with BatchWriter(database.url, spool=path) as writer:
         await eventually(lambda: writer.stats().spooled == 0, 60)
         assert writer.stats().delivered == 60
@@ -314,7 +314,8 @@ async def test_spool_of_another_database_is_refused(
         ({"path": 5}, "path of a file, got 5"),
         ({"path": "x", "mode": "never"}, "mode is 'overflow', or left out; got 'never'"),
         ({"path": "x", "mode": "always"}, 'mode="always" is gone: journal="plant.journal" keeps '),
-        ({"path": "x", "on_full": "raise"}, "on_full is one of"),
+        ({"path": "x", "on_full": "drop"}, "on_full is one of 'wait', 'raise', 'drop_oldest', "),
+        ({"path": "x", "journal_on_full": 1}, "journal_on_full is one of 'wait', 'raise', "),
         ({"path": "x", "sync": "off"}, "sync is one of"),
         ({"path": "x", "max_bytes": 0}, "max_bytes is an integer over 0, got 0"),
         ({"path": "x", "max_age": -1}, "max_age is a number of seconds, got -1"),

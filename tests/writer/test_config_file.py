@@ -56,6 +56,7 @@ SPOOL: dict[str, tuple[str, Any]] = {
     "journal": ("'/var/lib/plant.journal'", Path("/var/lib/plant.journal")),
     "journal_sync": ("0.002", 0.002),
     "journal_max_bytes": ("100_000_000", 100_000_000),
+    "journal_on_full": ("'drop_newest'", "drop_newest"),
 }
 ODD = ["[1, 2]", "1979-05-27", "{a = 1}"]
 
