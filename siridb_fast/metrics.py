@@ -43,6 +43,7 @@ Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]  # values of labels
 
 PREFIX = "siridb_fast_"
 CAUSES = (  # that are there before they happen: an increase from nothing is none to Prometheus
+    "BufferFullError",
     "ColumnError",
     "InsertError",
     "RequestTimeout",
@@ -91,7 +92,12 @@ COUNTERS = (
         "How often the disk was made to keep what came.",
         lambda s: [] if s.journal is None else s.journal.syncs,
     ),
-    _Figure("points_dropped", "Points that were given up on disk.", lambda s: s.dropped),
+    _Figure(
+        "points_dropped",
+        "Points that were given up for want of room, or too old, by where that was.",
+        lambda s: [((store,), n) for store, n in s.dropped_by.items()],
+        ("store",),
+    ),
     _Figure("delivered_bytes", "Bytes of packages that were delivered.", lambda s: s.bytes),
     _Figure("packages_delivered", "Packages that were delivered.", lambda s: s.packages),
     _Figure("package_retries", "How often a package was sent again.", lambda s: s.retries),

@@ -28,9 +28,15 @@ class Recorder:
     """What a writer does for its journal."""
 
     def __init__(
-        self, path: Path, *, max_bytes: int = 1 << 30, segment_bytes: int = 1 << 24
+        self,
+        path: Path,
+        *,
+        max_bytes: int = 1 << 30,
+        segment_bytes: int = 1 << 24,
+        database: str = "db",
+        time_precision: str = "s",
     ) -> None:
-        self.file = JournalFile(path, "db", "s")
+        self.file = JournalFile(path, database, time_precision)
         self.file.begin(self.file.frames())
         header = self.file.header
         self.log = PointLog(header.next_segment, segment_bytes)

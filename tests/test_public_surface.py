@@ -61,14 +61,14 @@ SURFACE = {
         connection_lost connection_made on_authenticated on_connection_lost on_connection_made
         pause_writing resume_writing send_package""",
     "SpoolOptions": """
-        file_sync journal journal_max_bytes journal_sync max_age max_bytes max_rate mode on_full
-        path sync""",
+        file_sync journal journal_max_bytes journal_on_full journal_sync max_age max_bytes
+        max_rate mode on_full path sync""",
     "SpoolStats": "bytes oldest_age packages points room",
     "Stats": """
-        buffered buffered_bytes bytes changed connected connections delivered dropped ever_spooled
-        fast_path hosts in_doubt in_flight is_open journal late latency lookups max_buffered
-        not_yet_safe oldest_age packages packages_in_flight reconnects rejected rejected_by retries
-        room series slow_path spool spooled typed_series written""",
+        buffered buffered_bytes bytes changed connected connections delivered dropped dropped_by
+        ever_spooled fast_path hosts in_doubt in_flight is_open journal late latency lookups
+        max_buffered not_yet_safe oldest_age packages packages_in_flight reconnects rejected
+        rejected_by retries room series slow_path spool spooled typed_series written""",
     "Ticker": "names write write_block",
     "Verification": """
         by_series changed differences doubled expired is_complete missing points repaired rows

@@ -72,7 +72,7 @@ class NullDispatcher(Dispatcher):
 
     def check(self) -> None:
         """Seal packages as long as there is something to send."""
-        while (package := self._send_queue.next(seals=True)) is not None:
+        while (package := self._send_queue.next()) is not None:
             self._packages.move(package, PackageEvent.SENT)
             self._packages.move(package, PackageEvent.STORED)
         self._on_checked()

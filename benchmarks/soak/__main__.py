@@ -24,9 +24,9 @@ every point of every series was read and compared, but for the outage, where the
 """
 TITLES = {
     "overflow": "A writer under faults: `verify`, `safe`, spool",
-    "always": 'The same, with a spool in `mode="always"`',
+    "journal": "The same, with a journal",
     "reference": "The reference driver under the same faults",
-    "clients": 'The client is killed, spool in `mode="always"`',
+    "clients": "The client is killed, with a journal",
     "mixed": "One pool of two is killed, packages mixed over the pools",
     "own": "One pool of two is killed, each point to the server of its pool",
     "outage": "No server for ten minutes, 100,000 points a second",

@@ -1,7 +1,7 @@
-"""A loading process that is killed again and again: are its flushed points there, and once?
+"""A loading process that is killed again and again: are its persisted points there, and once?
 
-Its writer has a spool with ``mode="always"``. Each process writes points of its own, for what was
-not reported may be there or not. At the end the spool is emptied and every point read.
+Its writer has a journal. Each process writes points of its own, for what was not reported may be
+there or not. At the end what is left is delivered and every point read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siridb_fast import BatchWriter, SiriDBClient, SpoolOptions, run
+from siridb_fast import BatchWriter, SiriDBClient, run
 from siridb_fast.testing import SiriDBServer
 
 __all__ = ["kill_clients"]
@@ -51,20 +51,20 @@ class Kills:
 
 
 async def load(url: str, path: str, first: int) -> None:
-    """Write and flush points for ever; print the first that is not flushed."""
-    options = SpoolOptions(path, mode="always")
-    async with BatchWriter(url, linger=0.01, package_bytes=20_000, spool=options) as writer:
+    """Write points for ever; print the first that is not persisted."""
+    async with BatchWriter(url, linger=0.01, package_bytes=20_000, journal=path) as writer:
         while True:
             for n in range(first, first + BURST):
                 writer.write("a", n, n)
             first += BURST
-            await writer.flush()
+            await writer.persisted()
+            await writer.drain()
             print(first, flush=True)
 
 
 async def finish(url: str, path: Path) -> list[int]:
-    """Deliver what is left in the spool; return the timestamps of all points."""
-    async with BatchWriter(url, spool=path):
+    """Deliver what is left in the journal; return the timestamps of all points."""
+    async with BatchWriter(url, journal=path):
         pass
     async with SiriDBClient.from_url(url) as client:
         found = await client.query_arrays("select * from 'a'", all_points=True)
@@ -78,7 +78,7 @@ def kill_clients(kills: int, seed: int) -> Kills:
     reported = []
     with SiriDBServer() as server, tempfile.TemporaryDirectory() as folder:
         server.create_database()
-        path = Path(folder) / "spool"
+        path = Path(folder) / "journal"
         for first in range(0, kills * FAR, FAR):
             command = [sys.executable, "-m", "benchmarks.soak.client_kills", server.url()]
             command += [str(path), str(first)]

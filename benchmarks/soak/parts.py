@@ -27,10 +27,11 @@ def faults_of(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in ("every", "seed", "bursts")}
 
 
-def by_writer(arguments: argparse.Namespace, mode: Any) -> Outcome:
-    """Write under faults, with a spool of this mode."""
+def by_writer(arguments: argparse.Namespace, *, has_journal: bool = False) -> Outcome:
+    """Write under faults, with a spool, and a journal before it if it has one."""
     with tempfile.TemporaryDirectory() as folder:
-        spool = SpoolOptions(Path(folder) / "spool", mode=mode)
+        journal = Path(folder) / "journal" if has_journal else None
+        spool = SpoolOptions(Path(folder) / "spool", journal=journal)
         options: dict[str, Any] = {"durability": "safe", "linger": 0.2, "spool": spool}
         verdict = run(soak(arguments.seconds, **faults_of(arguments), **options))
     return str(verdict), verdict.is_exact
@@ -61,8 +62,8 @@ def by_outage(arguments: argparse.Namespace) -> Outcome:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
-    "overflow": lambda arguments: by_writer(arguments, "overflow"),
-    "always": lambda arguments: by_writer(arguments, "always"),
+    "overflow": by_writer,
+    "journal": lambda arguments: by_writer(arguments, has_journal=True),
     "reference": by_reference,
     "clients": by_clients,
     "mixed": lambda arguments: by_pools(arguments, "mixed"),

@@ -1,4 +1,4 @@
-"""What do certainties cost while nothing fails: `verify`, `safe`, and a spool?
+"""What do certainties cost while nothing fails: `verify`, `safe`, a spool and a journal?
 
 Writers to one server, in turn, that differ in one option; a lap ends when all points are
 acknowledged, or safe. The ratio is that of throughput to a writer without any of it.
@@ -15,19 +15,17 @@ import pytest
 from benchmarks.entrants.entrants import by_arrays, by_ticker
 from benchmarks.entrants.lap import Sensors, Writing, compete, new_server
 from benchmarks.harness.contest import Contest
-from siridb_fast import SpoolOptions
 
 ROUNDS, SECONDS = 9, 12.0
 SERIES, POINTS = 300, 10_000
 PLAIN = "plain"
-WAYS = ("verify", "safe", "overflow", "always")
+WAYS = ("verify", "safe", "overflow", "journal")
 
 
 def options_of(way: str, folder: Path) -> dict[str, Any]:
     """Return the options of the writer that is called so."""
-    if way in ("overflow", "always"):
-        spool = SpoolOptions(folder / way, mode=way)  # type: ignore[arg-type]
-        return {"on_doubt": "report", "spool": spool}
+    if way in ("overflow", "journal"):
+        return {"on_doubt": "report", "spool" if way == "overflow" else way: folder / way}
     if way == "safe":
         return {"on_doubt": "verify", "durability": "safe"}
     return {"on_doubt": "verify" if way == "verify" else "report"}

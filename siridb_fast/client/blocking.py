@@ -229,8 +229,8 @@ class BlockingWriter(Unpicklable):
 
     It is made of a URL, a client or its ``config``, as its twin is, and has the same options.
     `write`, `write_tick`, `series` and `ticker` of an object are those of its `BatchWriter`. Where
-    there is no room, points wait (``on_full="wait"``) or `BufferFullError` is raised
-    (``"raise"``).
+    there is no room, points wait (``on_full="wait"``), `BufferFullError` is raised (``"raise"``),
+    or points are given up (``"drop_oldest"``, ``"drop_newest"``): see docs/full-stores.md.
 
     While a writer is open that was made in the main thread, SIGTERM raises `SystemExit` (143)
     there, so that the ``with`` block is left, or the program ends, as with Ctrl+C: what was taken

@@ -53,6 +53,12 @@ class Accounts:
         self.fast_path = 0  # points of what was delivered
         self.rejected_by: Counter[str] = Counter()  # points, by the class of the error
         self.latency = LatencyCounts()
+        self._calls = 0  # of a user's function that have not returned
+
+    @property
+    def is_calling(self) -> bool:
+        """Tell whether a user's function was called and has not returned."""
+        return self._calls > 0
 
     def note_database(self, buffer_points: int, time_precision: int | None) -> None:
         """Take note of how many points the server's buffer of a series has, and of times."""
@@ -149,12 +155,15 @@ class Accounts:
 
     def call(self, callback: Callable[..., object], argument: object) -> None:
         """Call a user's function, which must not harm the writer."""
+        self._calls += 1
         try:
             callback(argument)
         except Exception:
             logger.exception("%r raised an error, which is ignored", callback)
         except BaseException as exc:  # noqa: BLE001 - it is raised again
             self._raise_later(exc)
+        finally:
+            self._calls -= 1
 
     def end_period(self) -> Report:
         """Return the report since the last one."""

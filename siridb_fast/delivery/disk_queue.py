@@ -1,8 +1,8 @@
 """Packages of one writer that go to disk.
 
-A package goes to disk before it is sent (`mode="always"`), or because memory is short or no
-server is there. Knows the spool, in a thread of its own; knows nothing of types, reports and what
-is in a package. How packages come back is in `recall`.
+A package goes to disk because memory is short or no server is there. Knows the spool, in a thread
+of its own; knows nothing of types, reports and what is in a package. How packages come back is in
+`recall`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from siridb_fast.spool.store import NewPackage
 
 __all__ = ["DiskQueue"]
 
-MAX_READY = 4  # packages between the coalescer and the connections, in mode "always"
 WRITE_BYTES = 8_000_000  # bytes
 GATHER_INTERVAL = 0.2  # seconds between packages without a server, so that they are not small
 RETRY_INTERVAL = 1.0  # seconds after the disk did not take something
@@ -43,6 +42,7 @@ class DiskQueue:
         is_connected: Tells whether a server is there.
         is_memory_short: Tells whether memory is short.
         on_split: Called with a package, and the ids of its two parts that are on disk now.
+        on_full: Called with why a package finds no room, and with None once none waits for any.
         notify: Called when it may be time to `check` again.
     """
 
@@ -56,6 +56,7 @@ class DiskQueue:
         is_connected: Callable[[], bool],
         is_memory_short: Callable[[], bool],
         on_split: Callable[[Package, list[int]], None],
+        on_full: Callable[[str | None], None] = lambda _: None,
         notify: Callable[[], None],
     ) -> None:
         self._thread = thread
@@ -66,17 +67,13 @@ class DiskQueue:
         self._is_connected = is_connected
         self._is_memory_short = is_memory_short
         self._on_split = on_split
+        self._on_full = on_full
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._gather_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
         self._write_task: asyncio.Task[None] | None = None
         self._split_tasks: dict[Package, asyncio.Task[None]] = {}
-
-    @property
-    def is_always(self) -> bool:
-        """Tell whether every package goes to disk."""
-        return self._options.mode == "always"
 
     @property
     def is_empty(self) -> bool:
@@ -100,6 +97,8 @@ class DiskQueue:
             self._seal_fresh(is_connected=is_connected, has_room=has_room)
         self._start_writing()
         self._start_splits()
+        if not self._packages.count(S.SPOOLING):
+            self._on_full(None)
         if is_connected:
             self._recaller.start()
 
@@ -121,20 +120,14 @@ class DiskQueue:
     # ---- fresh points
 
     def _seal_fresh(self, *, is_connected: bool, has_room: bool) -> None:
-        is_sent_at_once = self.is_always and is_connected
         while self._takes_fresh(is_connected=is_connected, has_room=has_room):
-            package = self._send_queue.seal_next(S.SPOOLING, is_sent_at_once=is_sent_at_once)
-            if package is None:
+            if self._send_queue.seal_next(S.SPOOLING) is None:
                 break
 
     def _takes_fresh(self, *, is_connected: bool, has_room: bool) -> bool:
         if self._packages.memory_bytes(S.SPOOLING) >= WRITE_BYTES or self._retry_timer is not None:
             return False
-        if not is_connected:
-            return True
-        if self.is_always:
-            return self._packages.count(S.SPOOLING, S.READY) < MAX_READY
-        return self._is_memory_short() and not has_room
+        return not is_connected or (self._is_memory_short() and not has_room)
 
     def _begin_gathering(self) -> bool:
         # Return whether it was not begun yet. Only the timer ends it: by the clock, it may be a
@@ -170,6 +163,8 @@ class DiskQueue:
                 self._notify()
         except Exception as exc:  # noqa: BLE001 - whatever it is, the package must go on
             self._thread.errors.on_error(NOT_WRITTEN, exc)
+            if isinstance(exc, SpoolFullError):
+                self._on_full(str(exc))
             self._retry_timer = self._loop.call_later(RETRY_INTERVAL, self._on_retry)
             self._send_unspooled()
         finally:
@@ -194,8 +189,7 @@ class DiskQueue:
         try:
             ids = await self._thread.put([_row_of(package) for package in packages])
         except SpoolFullError as exc:
-            size = sum(package.memory_bytes for package in packages)
-            if self._options.on_full != "drop_oldest" or not await self._recaller.drop(size, exc):
+            if not await self._drop_for(packages, exc):
                 raise
             return
         for package, row_id in zip(packages, ids, strict=True):
@@ -205,11 +199,22 @@ class DiskQueue:
             else:  # given up meanwhile
                 self._recaller.useless_rows.append(row_id)
 
+    async def _drop_for(self, packages: list[Package], error: SpoolFullError) -> bool:
+        # Give up packages for want of room, as the options say; tell whether there are any.
+        if self._options.on_full == "drop_oldest":
+            size = sum(package.memory_bytes for package in packages)
+            return await self._recaller.drop(size, error)
+        if self._options.on_full == "drop_newest":
+            for package in packages:
+                if package.state is S.SPOOLING:
+                    self._packages.move(package, E.DISCARDED, error)
+        return self._options.on_full == "drop_newest"
+
     def _send_unspooled(self) -> None:
         # What the disk does not take is sent all the same while a server is there.
         if self._is_connected():
             for package in self._packages.in_state(S.SPOOLING):
-                if package.is_sent_at_once and not package.maybe_stored:
+                if not package.maybe_stored:
                     self._packages.move(package, E.DISK_FAILED)
 
     async def _write_all(self, deadline: float) -> None:
@@ -257,4 +262,4 @@ def _row_of(package: Package) -> NewPackage:
     batch, server = package.batch, package.server
     if package.maybe_stored:
         return NewPackage(batch.buffer, batch.points, is_sent=True, server=server)
-    return NewPackage(batch.buffer, batch.points, package.is_sent_at_once)
+    return NewPackage(batch.buffer, batch.points)

@@ -95,15 +95,14 @@ class Dispatcher:
         """How many packages wait for room, or for the disk."""
         return self._packages.count(S.READY, S.SPOOLING)
 
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether a server is there."""
+        return self._cluster.is_connected
+
     def submit(self, batch: Batch, generation: int) -> None:
         """Take a batch that was filled elsewhere, of types of a generation; `check` sends it."""
-        if self.disk_queue is not None and self.disk_queue.is_always:
-            is_connected = self._cluster.is_connected
-            self._send_queue.add(
-                batch, S.SPOOLING, is_sent_at_once=is_connected, generation=generation
-            )
-        else:
-            self._send_queue.add(batch, generation=generation)
+        self._send_queue.add(batch, generation=generation)
 
     def check(self) -> None:
         """Do what is due now; called after whatever has happened."""
@@ -230,13 +229,11 @@ class Dispatcher:
 
     def _send_ready(self) -> bool:
         # Return whether nothing is ready, nor on its way. Hosts that cannot serve are tried where
-        # no other is left; pauses are for that. In the spool's mode "always" fresh packages come
-        # by way of the disk.
-        seals = self.disk_queue is None or not self.disk_queue.is_always
+        # no other is left; pauses are for that.
         while (connection := self._cluster.connection_with_room()) is not None:
             if self._is_rate_paused():
                 return not self._packages.count(S.IN_FLIGHT)
-            package = self._send_queue.next(seals=seals)
+            package = self._send_queue.next()
             if package is None:
                 return not self._packages.count(S.IN_FLIGHT)
             self._cluster.take_turn()

@@ -15,6 +15,7 @@ from siridb_fast.connection.connection import Connection
 from siridb_fast.connection.server_process import ServerProcess
 from siridb_fast.delivery.states import PackageEvent, PackageState
 from siridb_fast.errors import InsertError, ProtocolError, SiriDBError
+from siridb_fast.spool.on_full import Store
 
 __all__ = ["InsertResponse", "Package", "Part"]
 
@@ -53,9 +54,9 @@ class Package:
     receivers: tuple[ServerProcess, ...] = ()  # that may have got points of it and may lose them
     spool_id: int | None = None  # of its row, if it is on disk too
     was_on_disk: bool = False  # was on disk only: its points are booked as spooled
-    is_sent_at_once: bool = False  # as soon as it is on disk
     conflicts: Mapping[str, SiriDBError] | None = None  # why each of its series is refused
     parts: tuple[Part, Part] | None = None  # while it is being split
+    full_store: Store = "spool"  # that had no room, if it is given up for that
     since: float = inf  # when its oldest point was written, by `time.monotonic`; not from disk
 
     @property

@@ -8,7 +8,7 @@ those who wait for a number. Knows nothing of event loops or disks.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
@@ -28,6 +28,7 @@ from siridb_fast.delivery.states import (
 )
 from siridb_fast.errors import SiriDBError
 from siridb_fast.protocol._buffer import PayloadBuffer
+from siridb_fast.spool.on_full import Store
 
 __all__ = ["Packages"]
 
@@ -38,7 +39,7 @@ S, E = PackageState, PackageEvent
 LIVE_STATES = [state for state in PackageState if state not in FATES]
 ARRIVALS = frozenset({S.ACKNOWLEDGED, S.IN_DOUBT})  # states that tell who is new in them
 ERASED = frozenset({S.DELIVERED, S.REJECTED, S.UNKNOWN, S.DROPPED})  # its row has no use then
-FIRST_TRIES = frozenset({E.WRITTEN, E.DISK_FAILED, E.RECALLED})  # what makes ready, else a retry
+FIRST_TRIES = frozenset({E.DISK_FAILED, E.RECALLED})  # what makes ready, else a retry
 UNCERTAIN = frozenset({E.NO_ANSWER, E.PROCESS_ENDED, E.LATE, E.NO_SERVER, E.CLOSED})
 
 
@@ -103,7 +104,7 @@ class Packages:
         self.recalled_bytes = 0  # in memory, of packages that were on disk only
         self.recalled_count = 0
         self.retries = 0
-        self.dropped_points = 0  # that were given up on disk
+        self.dropped: Counter[Store] = Counter()  # points that were given up for want of room
         self.points_in_journal = 0  # that are left there only, at the end
 
     # ---- making packages
@@ -127,7 +128,6 @@ class Packages:
         deadline: float,
         *,
         spool_id: int | None = None,
-        is_sent_at_once: bool = False,
         generation: int | None = None,
         since: float = inf,
     ) -> Package:
@@ -146,7 +146,6 @@ class Packages:
             self.generation if generation is None else generation,
             spool_id=spool_id,
             was_on_disk=spool_id is not None,
-            is_sent_at_once=is_sent_at_once,
             since=since,
         )
         if spool_id is None:
@@ -362,6 +361,7 @@ class Packages:
             self._accounts.book_conflicts(package.batch, package.conflicts)
         elif state is not S.SPLIT:
             assert package.error is not None  # noqa: S101 - it is why it was given up
-            self.dropped_points += package.batch.points if state is S.DROPPED else 0
+            if state is S.DROPPED:
+                self.dropped[package.full_store] += package.batch.points
             in_doubt = state is S.UNKNOWN or (state is S.DROPPED and package.maybe_stored)
             self._accounts.book_failed(package.batch, package.error, in_doubt=in_doubt)

@@ -73,6 +73,7 @@ class Recaller:
         self._unsent: set[int] = set()  # noted as sent, but known not to be stored
         self._rate_limit = RateLimit(thread.options.max_rate)
         self._task: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()  # of rows that are being read, or removed: not both
 
     @property
     def is_busy(self) -> bool:
@@ -119,14 +120,16 @@ class Recaller:
         """Give up packages that are too old, and only on disk."""
         max_age = self._thread.options.max_age
         if max_age is not None:
-            for row in await self._thread.take_old(self._used_rows()):
-                self._drop(row, SpoolError(f"no server took it within {max_age:g} seconds"))
+            async with self._lock:
+                for row in await self._thread.take_old(self._used_rows()):
+                    self._drop(row, SpoolError(f"no server took it within {max_age:g} seconds"))
 
     async def drop(self, size: int, error: SpoolError) -> bool:
         """Give up the oldest packages, so many bytes at least; return whether there are any."""
-        rows = await self._thread.take_first(size, self._used_rows())
-        for row in rows:
-            self._drop(row, error)
+        async with self._lock:
+            rows = await self._thread.take_first(size, self._used_rows())
+            for row in rows:
+                self._drop(row, error)
         return bool(rows)
 
     def _drop(self, row: Spooled, error: SpoolError) -> None:
@@ -146,11 +149,11 @@ class Recaller:
         try:
             while True:
                 await self.drop_old()
-                rows = await self._thread.read(after, self._max_bytes)
+                rows = await self._read(after)
                 if not rows:
                     break
                 after = rows[-1].id
-                await self._recall_rows([row for row in rows if row.id not in self._used_rows()])
+                await self._recall_rows([row for row in rows if row.id in self._read_rows])
             self._thread.errors.on_done(NOT_READ)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the packages must come back
             self._thread.errors.on_error(NOT_READ, exc)
@@ -159,8 +162,15 @@ class Recaller:
         finally:
             self._notify()
 
+    async def _read(self, after: int) -> list[Spooled]:
+        # The next rows; those that are about to become packages are noted, and not dropped.
+        async with self._lock:
+            rows = await self._thread.read(after, self._max_bytes)
+            used = self._used_rows()
+            self._read_rows.update(row.id for row in rows if row.id not in used)
+            return rows
+
     async def _recall_rows(self, rows: list[Spooled]) -> None:
-        self._read_rows.update(row.id for row in rows)
         try:
             for row in rows:
                 await self._wait_for_room(len(row.payload))

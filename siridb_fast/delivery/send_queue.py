@@ -52,34 +52,26 @@ class SendQueue:
         self._on_late = on_late
         self._is_recalled_next = False
 
-    def next(self, *, seals: bool) -> Package | None:
-        """Return the package to send next; it stays ready until it is sent.
-
-        ``seals`` tells whether to make one of fresh points if none is ready.
-        """
+    def next(self) -> Package | None:
+        """Return the package to send next, made if need be; it stays ready until it is sent."""
         self._is_recalled_next = not self._is_recalled_next
         recalled = self._packages.first_ready(recalled=True)
         if recalled is not None and self._is_recalled_next:
             return recalled
-        package = self._packages.first_ready(recalled=False)
-        if package is None and seals:
-            package = self.seal_next()
-        return package or recalled
+        return self._packages.first_ready(recalled=False) or self.seal_next() or recalled
 
-    def seal_next(
-        self, state: PackageState = PackageState.READY, *, is_sent_at_once: bool = False
-    ) -> Package | None:
+    def seal_next(self, state: PackageState = PackageState.READY) -> Package | None:
         """Make a package of fresh points, if there are any that should leave."""
         while (batches := self._take()) is not None:
             batch, late = batches
             package = None
             if len(batch):
-                package = self.add(batch, state, is_sent_at_once=is_sent_at_once)
+                package = self.add(batch, state)
             else:
                 self._packages.recycle(batch.buffer)
             if late is not None and len(late):  # behind the others: it waits for them
                 late_package = self.add_late(late)
-                if state is PackageState.SPOOLING and not is_sent_at_once:
+                if state is PackageState.SPOOLING:
                     self._packages.move(late_package, PackageEvent.NO_SERVER)
             if package is not None:
                 return package
@@ -114,7 +106,6 @@ class SendQueue:
         batch: Batch,
         state: PackageState = PackageState.READY,
         *,
-        is_sent_at_once: bool = False,
         spool_id: int | None = None,
         generation: int | None = None,
     ) -> Package:
@@ -126,7 +117,6 @@ class SendQueue:
             batch,
             state,
             deadline,
-            is_sent_at_once=is_sent_at_once,
             spool_id=spool_id,
             generation=generation,
             since=inf if spool_id is not None else min(batch.oldest, time.monotonic()),

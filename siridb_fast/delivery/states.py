@@ -43,7 +43,7 @@ class PackageState(Enum):
     DELIVERED = "delivered"  # stored for good
     REJECTED = "rejected"  # not stored, and given up
     UNKNOWN = "unknown"  # may be stored, and given up
-    DROPPED = "dropped"  # given up on disk
+    DROPPED = "dropped"  # given up: too old, or for want of room
     SPLIT = "split"  # its points are in two other packages
 
 
@@ -67,7 +67,7 @@ class PackageEvent(Enum):
     LATE = "its time is over"
     NO_SERVER = "no server is connected, and there is a spool"
     WRITTEN = "it is on disk"
-    DISK_FAILED = "the disk does not take it, and a server is connected"
+    DISK_FAILED = "the disk does not take it, a server is connected, and it is not stored"
     RECALLED = "it was read from disk"
     DISCARDED = "too old, no room, or unreadable"
     PARTED = "two packages have its points"
@@ -81,7 +81,6 @@ class Choice(Enum):
     DOUBT = "by `on_doubt`: in doubt, ready again, or unknown"
     REFUSE = "of several series splitting; else rejected, or unknown if it may be stored"
     GIVE_UP = "with a spool on disk; else rejected, or unknown if it may be stored"
-    KEEP = "ready, if it is to be sent at once and cannot be stored; else on disk"
     RECALL = "ready; if it may have been sent, as in doubt"
     END = "with a journal on disk, there; else rejected, or unknown if it may be stored"
 
@@ -95,6 +94,7 @@ TRANSITIONS: Mapping[tuple[PackageState, PackageEvent], PackageState | Choice] =
     (S.READY, E.LATE): C.GIVE_UP,
     (S.READY, E.NO_SERVER): C.GIVE_UP,
     (S.READY, E.CLOSED): C.GIVE_UP,
+    (S.READY, E.DISCARDED): S.DROPPED,
     (S.IN_FLIGHT, E.STORED): C.STORE,
     (S.IN_FLIGHT, E.CANNOT_SERVE): S.READY,
     (S.IN_FLIGHT, E.REFUSED): C.REFUSE,
@@ -113,9 +113,10 @@ TRANSITIONS: Mapping[tuple[PackageState, PackageEvent], PackageState | Choice] =
     (S.IN_DOUBT, E.LATE): C.GIVE_UP,
     (S.IN_DOUBT, E.NO_SERVER): C.GIVE_UP,
     (S.IN_DOUBT, E.CLOSED): C.GIVE_UP,
-    (S.SPOOLING, E.WRITTEN): C.KEEP,
+    (S.SPOOLING, E.WRITTEN): S.ON_DISK,
     (S.SPOOLING, E.DISK_FAILED): S.READY,
     (S.SPOOLING, E.CLOSED): C.END,
+    (S.SPOOLING, E.DISCARDED): S.DROPPED,
     (S.ON_DISK, E.RECALLED): C.RECALL,
     (S.ON_DISK, E.DISCARDED): S.DROPPED,
     (S.SPLITTING, E.PARTED): S.SPLIT,
@@ -153,10 +154,6 @@ class Facts(Protocol):
     @property
     def is_on_disk(self) -> bool:
         """Whether it is on disk, beside memory."""
-
-    @property
-    def is_sent_at_once(self) -> bool:
-        """Whether it stays in memory when it is on disk, to be sent."""
 
     @property
     def can_be_lost(self) -> bool:
@@ -225,11 +222,6 @@ def _give_up(package: Facts, policy: Policy) -> PackageState:
     return S.SPOOLING if policy.has_spool else _end(package, policy)
 
 
-def _keep(package: Facts, _: Policy) -> PackageState:
-    # What may be stored is not sent again before it was looked up.
-    return S.READY if package.is_sent_at_once and not package.maybe_stored else S.ON_DISK
-
-
 def _recall(package: Facts, policy: Policy) -> PackageState:
     return _doubt(package, policy) if package.maybe_stored else S.READY
 
@@ -247,7 +239,6 @@ CHOICES: Mapping[Choice, tuple[Choose, tuple[PackageState, ...]]] = {
     C.DOUBT: (_doubt, (S.IN_DOUBT, S.READY, S.UNKNOWN)),
     C.REFUSE: (_refuse, (S.REJECTED, S.UNKNOWN, S.SPLITTING)),
     C.GIVE_UP: (_give_up, (S.SPOOLING, S.ON_DISK, S.REJECTED, S.UNKNOWN)),
-    C.KEEP: (_keep, (S.READY, S.ON_DISK)),
     C.RECALL: (_recall, (S.READY, S.IN_DOUBT, S.UNKNOWN)),
     C.END: (_end, (S.REJECTED, S.UNKNOWN, S.ON_DISK)),
 }

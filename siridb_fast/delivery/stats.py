@@ -100,8 +100,9 @@ class Stats:
         rejected_by: The same by the class of the error, such as ``"InsertError"``.
         in_doubt: May or may not be stored, and nothing more is done about it.
         changed: Are stored as values of another type.
-        dropped: Of ``rejected`` and ``in_doubt``: were given up on disk, where they were too old
-            or had no room.
+        dropped: Of ``rejected`` and ``in_doubt``: were given up where there was no room for them,
+            or in the spool, where they were too old.
+        dropped_by: The same by where that was: ``"memory"``, ``"journal"`` and ``"spool"``.
         buffered: Wait in memory for a package.
         in_flight: Are in packages that are not finished.
         not_yet_safe: Of ``in_flight``: were acknowledged, and may still be lost with the server;
@@ -143,6 +144,7 @@ class Stats:
     in_doubt: int
     changed: int
     dropped: int
+    dropped_by: Mapping[str, int] = field(hash=False)
     buffered: int
     in_flight: int
     not_yet_safe: int

@@ -19,6 +19,7 @@ from siridb_fast.gateway.database_tables import databases_of, options_beside
 from siridb_fast.gateway.door_tables import doors_of, status_of
 from siridb_fast.gateway.rules import TYPES, Rule
 from siridb_fast.gateway.table import Table
+from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.writer.config_file import CONVERSIONS
 from siridb_fast.writer.options import WriterKeywords, WriterOptions
 
@@ -98,6 +99,7 @@ def _writers(top: Table) -> Callable[[str], WriterKeywords]:
         for key, convert in CONVERSIONS.items():
             if key in options:
                 options[key] = convert(options[key], top.folder)
+        _check_words(options.get("spool"))
         keywords = cast(WriterKeywords, options)
         WriterOptions.of(keywords)
         return keywords
@@ -131,6 +133,17 @@ def _writer_options(top: Table) -> dict[str, Any]:
             raise top.error("on_conflict", '"refuse" needs late = "compare"')
         options["on_conflict"] = "refuse"
     return options
+
+
+def _check_words(spool: object) -> None:
+    # A gateway tells its senders by itself that there is no room, and what it acknowledged stays.
+    if isinstance(spool, SpoolOptions) and (
+        spool.on_full == "raise" or spool.journal_on_full != "wait"
+    ):
+        raise ConfigError(
+            "writer.spool: of a gateway on_full is 'wait', 'drop_oldest' or 'drop_newest', and "
+            f"journal_on_full is 'wait'; got {spool.on_full!r} and {spool.journal_on_full!r}"
+        )
 
 
 def _acknowledge(top: Table, writer: WriterKeywords) -> Any:

@@ -9,30 +9,33 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from siridb_fast.errors import ConfigError
+from siridb_fast.spool.on_full import OnFull, check_on_full
 
 __all__ = ["SpoolOptions", "check_path", "check_rate"]
 
 GIB = 1024 * 1024 * 1024
 LEAST_SYNC = 0.0005  # seconds
 LEAST_JOURNAL = 64 * 1024 * 1024
-Mode = Literal["overflow", "always"]
-OnFull = Literal["wait", "drop_oldest"]
+Mode = Literal["overflow"]
 Sync = Literal["normal", "full"]
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolOptions:
-    """Where a `BatchWriter` keeps packages that no server has taken yet, and which.
+    """Where a `BatchWriter` keeps packages that no server has taken yet.
+
+    What has no place in memory goes there, and everything while no server is connected.
 
     Args:
         path: Of the file, which one writer at a time has. It is made if there is none.
-        mode: ``"overflow"`` writes what has no place in memory, and everything while no server is
-            connected; ``"always"`` writes every package before it is sent, so that what was
-            flushed survives the death of the process.
+        mode: ``"overflow"``, as above; there is no other any more. What every point needs before
+            it is sent is the ``journal``.
         max_bytes: Of all packages.
         max_age: Seconds until a package is given up, and reported as not delivered; None: never.
         on_full: At ``max_bytes``, or if the disk is full: ``"wait"`` leaves points in memory, up
-            to ``max_buffered``; ``"drop_oldest"`` gives up the oldest packages, and reports them.
+            to ``max_buffered``; ``"raise"`` does so too, and has each call raise `SpoolFullError`
+            meanwhile; ``"drop_oldest"`` gives up the oldest packages there, ``"drop_newest"``
+            those that find no room, and reports them; see docs/full-stores.md.
         max_rate: Points a second that come back from the file at most, so that a long backlog
             leaves the server time for others; None: as many as it takes.
         sync: ``"full"`` survives a power failure, ``"normal"`` all of it but the last moments. By
@@ -40,8 +43,11 @@ class SpoolOptions:
         journal: A file for every point that is accepted, until its fate is known or it is in the
             spool: its path. It takes some 24 bytes a point of what is in memory.
         journal_sync: Seconds until a point is in the journal at most, beside what the disk takes.
-        journal_max_bytes: Of the file of the journal; at that, points wait as they do when memory
-            is full.
+        journal_max_bytes: Of the file of the journal.
+        journal_on_full: At that, or if the disk is full: ``"wait"`` leaves points in memory, up to
+            ``max_buffered``, and `persisted` waits; ``"raise"`` does so too, and has each call
+            raise `SpoolFullError` meanwhile; ``"drop_oldest"`` gives up the oldest points that
+            were not sent, until the journal has room, ``"drop_newest"`` those of each call.
 
     Raises:
         ConfigError: An option makes no sense.
@@ -57,15 +63,16 @@ class SpoolOptions:
     journal: str | os.PathLike[str] | None = None
     journal_sync: float = 0.005
     journal_max_bytes: int = GIB
+    journal_on_full: OnFull = "wait"
 
     def __post_init__(self) -> None:
         check_path("spool", self.path)
-        for name, choices in (("mode", Mode), ("on_full", OnFull), ("file_sync", Sync)):
-            value = getattr(self, name)
-            if value not in get_args(choices):
-                expected = ", ".join(map(repr, get_args(choices)))
-                shown = name.removeprefix("file_")
-                raise ConfigError(f"spool: {shown} is one of {expected}, got {value!r}")
+        self._check_mode()
+        for name in ("on_full", "journal_on_full"):
+            check_on_full(f"spool: {name}", getattr(self, name))
+        if self.file_sync not in get_args(Sync):
+            expected = ", ".join(map(repr, get_args(Sync)))
+            raise ConfigError(f"spool: sync is one of {expected}, got {self.sync!r}")
         if not isinstance(self.max_bytes, int) or self.max_bytes < 1:
             raise ConfigError(f"spool: max_bytes is an integer over 0, got {self.max_bytes!r}")
         if self.max_age is not None and not _is_positive(self.max_age):
@@ -77,6 +84,16 @@ class SpoolOptions:
     def file_sync(self) -> Sync:
         """What `sync` is, or is by default."""
         return self.sync or ("normal" if self.journal is None else "full")
+
+    def _check_mode(self) -> None:
+        mode: str = self.mode
+        if mode == "always":
+            raise ConfigError(
+                'spool: mode="always" is gone: journal="plant.journal" keeps every point on disk '
+                "before it is sent"
+            )
+        if mode not in get_args(Mode):
+            raise ConfigError(f"spool: mode is 'overflow', or left out; got {mode!r}")
 
     def _check_journal(self) -> None:
         if self.journal is not None and not _is_path(self.journal):

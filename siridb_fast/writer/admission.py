@@ -17,11 +17,13 @@ from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._late import append_compared
 from siridb_fast.batching._series import Series
+from siridb_fast.batching.no_room import NoRoom
 from siridb_fast.columns._points import PointColumn
 from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.delivery.kept_points import failure_of
 from siridb_fast.delivery.report import Failure, OpenDelivery
-from siridb_fast.errors import BufferFullError, ColumnError, WriterClosedError
+from siridb_fast.errors import BufferFullError, ColumnError, SpoolFullError, WriterClosedError
+from siridb_fast.writer.full_stores import FullStores, Refusal
 
 if TYPE_CHECKING:
     from siridb_fast.delivery.dispatcher import Dispatcher
@@ -31,6 +33,8 @@ __all__ = ["Admission"]
 
 MAX_RUN = 25_000  # points; longer ones cost the server more (benchmarks/suites/test_grids.py)
 MAX_READY_PACKAGES = 2  # beside those in flight: enough to keep the connection busy
+
+NOT_TAKEN = (BufferFullError, SpoolFullError, NoRoom)
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -50,6 +54,7 @@ class Admission:
         packages: All of the writer.
         dispatcher: Takes packages.
         waiters: Where to wait.
+        full_stores: Say what is done where there is no room.
         package_bytes: The size of a full package.
         notify: Called to have the types of new series asked for.
         fail: Called with points that are not delivered, and who waits for how many of them.
@@ -62,6 +67,7 @@ class Admission:
         packages: Packages,
         dispatcher: Dispatcher,
         waiters: Waiters,
+        full_stores: FullStores,
         package_bytes: int,
         *,
         notify: Callable[[], None],
@@ -72,6 +78,7 @@ class Admission:
         self._packages = packages
         self._dispatcher = dispatcher
         self._waiters = waiters
+        self.full_stores = full_stores
         self.package_bytes = package_bytes
         self._notify = notify
         self.fail = fail
@@ -110,16 +117,15 @@ class Admission:
         """
         text_bytes = column.max_bytes if column.type == "string" else 0
         need = room_for(len(column), text_bytes=text_bytes)
-        await self._waiters.wait_until(lambda: self._coalescer.may_take(need))
+        if (refusal := await self.full_stores.room_for(need)) is not None:
+            self._give_up(refusal, column, delivery)
+            return
         self._check_open()
         if self._coalescer.type_of(series) != column.type:  # as was learnt meanwhile
             try:
                 column = fit(series, column)
             except ColumnError as exc:
-                failure = failure_of(series.name, *_copied(column), exc)
-                self.direct_points += failure.points
-                delivery.expect(failure.points)
-                self.fail(failure, [(delivery, failure.points)])
+                self._fail(failure_of(series.name, *_copied(column), exc), delivery)
                 return
         timestamps, values = column.plain()
         try:
@@ -128,7 +134,7 @@ class Admission:
             else:
                 bits = values.view(np.int64)
                 append_column(self._coalescer, series, timestamps, bits, delivery)
-        except BufferFullError:  # another thread was faster
+        except NOT_TAKEN:  # another thread was faster
             await self.append(series, column, delivery, fit)
         else:
             delivery.expect(len(timestamps))
@@ -149,13 +155,15 @@ class Admission:
         """
         need = room_for(len(timestamps), len(all_series))
         while True:
-            await self._waiters.wait_until(lambda: self._coalescer.may_take(need))
+            if (refusal := await self.full_stores.room_for(need)) is not None:
+                self._give_up_rows(refusal, all_series, stops, timestamps, values, delivery)
+                return True
             self._check_open()
             if generation != self._packages.generation:
                 return False
             try:
                 append_rows(self._coalescer, all_series, stops, timestamps, values, delivery)
-            except BufferFullError:  # another thread was faster
+            except NOT_TAKEN:  # another thread was faster
                 continue
             delivery.expect(len(timestamps))
             return True
@@ -169,7 +177,10 @@ class Admission:
         generation = self._packages.generation
         left = deque(_Remainder(column, 0, self._step(column)) for column in columns)
         while left:
-            await self._waiters.wait_until(self._takes_package)
+            if (refusal := await self._room_for_package()) is not None:
+                for column, start, _ in left:
+                    self._give_up(refusal, column, delivery, start)
+                return
             self._check_open()
             batch = self._packages.new_batch()
             late = Batch() if self._packages.compares_late else None
@@ -220,9 +231,55 @@ class Admission:
             if stop < len(column):
                 left.append(_Remainder(column, stop, step))
 
+    async def _room_for_package(self) -> Refusal | None:
+        # Or why what is left is to be given up.
+        while (refusal := await self.full_stores.room_for(self.package_bytes)) is None:
+            if self._takes_package() or self._coalescer.is_closed:
+                break
+            await self._waiters.wait_until(
+                lambda: self._takes_package() or not self._coalescer.may_take(self.package_bytes)
+            )
+        return refusal
+
     def _takes_package(self) -> bool:
-        has_room = self._coalescer.may_take(self.package_bytes)
-        return has_room and self._dispatcher.waiting < MAX_READY_PACKAGES
+        # Where points are given up rather than waited with, they fill memory without a server.
+        has_turn = self._dispatcher.waiting < MAX_READY_PACKAGES or (
+            self.full_stores.drops and not self._dispatcher.is_connected
+        )
+        return has_turn and self._coalescer.may_take(self.package_bytes)
+
+    # ---- points that are given up
+
+    def _give_up(
+        self, refusal: Refusal, column: PointColumn, delivery: OpenDelivery, start: int = 0
+    ) -> None:
+        timestamps, values = _copied(column)
+        timestamps, values = timestamps[start:], values[start:]
+        self.full_stores.count(refusal, len(timestamps))
+        self._fail(failure_of(column.name, timestamps, values, refusal.error()), delivery)
+
+    def _give_up_rows(
+        self,
+        refusal: Refusal,
+        all_series: list[Series],
+        stops: NumpyArray,
+        timestamps: NumpyArray,
+        values: NumpyArray,
+        delivery: OpenDelivery,
+    ) -> None:
+        self.full_stores.count(refusal, len(timestamps))
+        start = 0
+        for series, stop in zip(all_series, stops.tolist(), strict=True):
+            times, bits = timestamps[start:stop].copy(), values[start:stop].copy()
+            is_float = self._coalescer.type_of(series) == "float"
+            given = bits.view(np.float64) if is_float else bits
+            self._fail(failure_of(series.name, times, given, refusal.error()), delivery)
+            start = stop
+
+    def _fail(self, failure: Failure, delivery: OpenDelivery) -> None:
+        self.direct_points += failure.points
+        delivery.expect(failure.points)
+        self.fail(failure, [(delivery, failure.points)])
 
     def _check_open(self) -> None:
         if self._coalescer.is_closed:

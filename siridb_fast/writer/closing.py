@@ -26,7 +26,7 @@ logger = logging.getLogger("siridb_fast")
 async def deliver_last(engine: Engine, timeout: float | None) -> None:
     """Deliver what there is, within ``timeout`` seconds; leave the rest in the spool."""
     try:
-        await engine.deliver_all(timeout, with_spool=True)
+        await engine.flusher.deliver_all(timeout, with_spool=True)
     except RequestTimeout as exc:
         logger.warning("the writer is closed all the same: %s", exc)
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from siridb_fast.batching._append import room_for
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.batching._series import Series
 from siridb_fast.columns._points import PointColumn
@@ -81,7 +82,10 @@ class ColumnIntake:
 
         Raises:
             ColumnError: As `take`.
+            BufferFullError, SpoolFullError: There is no room, and the options say to raise that.
         """
+        need = room_for(sum(map(len, points)), len(points))  # what is larger leaves in parts
+        self._admission.full_stores.require(min(need, self._admission.package_bytes))
         delivery = open_delivery()
         try:
             await self.take(points, delivery)

@@ -25,7 +25,7 @@ from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.repeats import NoRepeats, Repeats
 from siridb_fast.delivery.send_queue import SendQueue
 from siridb_fast.delivery.states import Policy
-from siridb_fast.errors import ConfigError, RequestTimeout, WriterClosedError
+from siridb_fast.errors import ConfigError, WriterClosedError
 from siridb_fast.query.database_facts import DatabaseFacts
 from siridb_fast.query.server_queries import ServerQueries
 from siridb_fast.writer.admission import Admission
@@ -35,6 +35,7 @@ from siridb_fast.writer.column_intake import ColumnIntake
 from siridb_fast.writer.figures import Figures
 from siridb_fast.writer.first_points import FirstPoints
 from siridb_fast.writer.flusher import Flusher
+from siridb_fast.writer.full_stores import FullStores
 from siridb_fast.writer.handshake import Handshake
 from siridb_fast.writer.late_points import late_points_of
 from siridb_fast.writer.options import WriterOptions
@@ -135,6 +136,7 @@ class Engine:
         self._is_running = False
         self._points_in_packages = 0
         self.waiters = Waiters(self._loop, self.notify)
+        self.full_stores = self._new_full_stores()
         self.admission = self._new_admission()
         self.figures = self._new_figures()
         self._backlog = Backlog(self.figures, lambda: self._cluster.is_connected)
@@ -146,6 +148,9 @@ class Engine:
             self.waiters,
             check=self.check,
             is_spool_empty=self._is_spool_empty,
+            points_left=lambda: self.figures.points_in_memory,
+            time_for=options.time_for,
+            failure_suffix=lambda: self._cluster.failure_suffix,
         )
         own(self)
 
@@ -161,12 +166,24 @@ class Engine:
             on_checked=self._on_checked,
         )
 
+    def _new_full_stores(self) -> FullStores:
+        return FullStores(
+            self._options.on_full,
+            self._coalescer,
+            self._packages,
+            self.waiters,
+            self._wakeup,
+            self.accounts,
+            unresolved_since=lambda: self._type_resolver.oldest_since,
+        )
+
     def _new_admission(self) -> Admission:
         return Admission(
             self._coalescer,
             self._packages,
             self._dispatcher,
             self.waiters,
+            self.full_stores,
             self._options.full_package_bytes,
             notify=self.check,
             fail=self.accounts.book_failure,
@@ -181,6 +198,7 @@ class Engine:
             self._packages,
             self._dispatcher,
             self.admission,
+            self.full_stores,
             self._first_points,
             self._type_resolver,
             points_in_packages=lambda: self._points_in_packages,
@@ -227,11 +245,10 @@ class Engine:
         buffer_points = self._handshake.buffer_points
         self._coalescer.set_buffer(buffer_points)
         self.accounts.note_database(buffer_points, facts.time_precision)
-        dispatcher, options, packages = self._dispatcher, self._options, self._packages
+        options, packages, cluster = self._options, self._packages, self._cluster
         set_doubt(facts, options, self._on_doubt, packages)
-        set_safety(
-            dispatcher, facts, options, self._cluster, packages, self._handshake, self.notify
-        )
+        more = cluster, packages, self._handshake, self.notify
+        set_safety(self._dispatcher, facts, options, *more)
 
     async def _open_spool(self) -> None:
         options = self._options.spool_options
@@ -251,6 +268,7 @@ class Engine:
             self._send_queue,
             self._dispatcher,
             max_buffered=self._options.max_buffered,
+            full_stores=self.full_stores,
             fail=self.accounts.book_failure,
             notify=self.notify,
             type_resolver=self._type_resolver,
@@ -286,6 +304,7 @@ class Engine:
             f"the writer was closed before the points were delivered{self._cluster.failure_suffix}"
         )
         self._cluster.close()  # before anybody is told: what is in flight cannot arrive any more
+        self.full_stores.book()
         if self._packages.policy.has_journal:
             self._packages.points_in_journal += self.accounts.book_left_on_disk(self._coalescer)
         self.accounts.book_dropped(self._coalescer, error)
@@ -321,25 +340,6 @@ class Engine:
         await self.wait_stopped()  # before the next writer can have the spool, and look
         await self._spool.finish()
 
-    async def deliver_all(self, timeout: float | None, *, with_spool: bool = False) -> None:
-        """Send what is pending now, and wait until its fate is known.
-
-        With a spool, its fate may be to be there. ``with_spool`` waits for what is there too, as
-        long as a server is connected.
-
-        Raises:
-            RequestTimeout: Not in time; it goes on all the same.
-        """
-        if timeout is None:
-            timeout = self._options.time_for(self.figures.points_in_memory)
-        try:
-            await self.flusher.deliver_all(timeout, with_spool=with_spool)
-        except TimeoutError:
-            raise RequestTimeout(
-                f"{self.figures.points_in_memory:,} points are not delivered after {timeout:g} "
-                f"seconds{self._cluster.failure_suffix}"
-            ) from None
-
     @property
     def journal(self) -> WriterJournal | None:
         """That of the writer, if it has one."""
@@ -369,6 +369,7 @@ class Engine:
                 self._type_resolver.postpone()
             else:
                 self._type_resolver.start(may_ask=self._cluster.is_connected)
+            self.full_stores.check()
             self._dispatcher.check()
 
     def _on_checked(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.connection.cluster import Cluster
@@ -17,8 +17,10 @@ from siridb_fast.delivery.dispatcher import Dispatcher
 from siridb_fast.delivery.packages import Packages
 from siridb_fast.delivery.states import PackageState
 from siridb_fast.delivery.stats import JournalStats, SpoolStats, Stats
+from siridb_fast.spool.on_full import Store
 from siridb_fast.writer.admission import Admission
 from siridb_fast.writer.first_points import FirstPoints
+from siridb_fast.writer.full_stores import FullStores
 from siridb_fast.writer.series_types import SeriesTypeResolver
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Figures:
         packages: Has those on their way.
         dispatcher: Sends them.
         admission: Makes packages of arrays.
+        full_stores: Gives up what finds no room.
         first_points: Has what is acknowledged and not booked.
         type_resolver: Has the series whose type is asked for.
         points_in_packages: Returns how many points packages have.
@@ -52,6 +55,7 @@ class Figures:
         packages: Packages,
         dispatcher: Dispatcher,
         admission: Admission,
+        full_stores: FullStores,
         first_points: FirstPoints,
         type_resolver: SeriesTypeResolver,
         *,
@@ -65,6 +69,7 @@ class Figures:
         self._packages = packages
         self._dispatcher = dispatcher
         self._admission = admission
+        self._full_stores = full_stores
         self._first_points = first_points
         self._type_resolver = type_resolver
         self._points_in_packages = points_in_packages
@@ -101,7 +106,9 @@ class Figures:
         delivered, fast_path = total.points, accounts.fast_path
         used, comparer = coalescer.buffered_bytes, self._dispatcher.doubts.late
         return Stats(
-            written=coalescer.accepted + self._admission.direct_points,
+            written=coalescer.accepted
+            + self._admission.direct_points
+            + self._full_stores.refused_points,
             delivered=delivered,
             fast_path=fast_path,
             slow_path=delivered - fast_path,
@@ -109,7 +116,8 @@ class Figures:
             rejected_by=dict(accounts.rejected_by),
             in_doubt=total.in_doubt_points,
             changed=total.changed_points,
-            dropped=packages.dropped_points,
+            dropped=packages.dropped.total(),
+            dropped_by={store: packages.dropped[store] for store in get_args(Store)},
             buffered=coalescer.points,
             in_flight=self._points_in_flight,
             not_yet_safe=packages.points(PackageState.ACKNOWLEDGED),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from siridb_fast.batching._coalescer import Coalescer
 from siridb_fast.concurrency.waiting import Waiters
 from siridb_fast.delivery.packages import Packages
+from siridb_fast.errors import RequestTimeout
 from siridb_fast.writer.first_points import FirstPoints
 from siridb_fast.writer.series_types import SeriesTypeResolver
 
@@ -29,6 +30,9 @@ class Flusher:
         waiters: Where to wait.
         check: Called to have sent what should leave.
         is_spool_empty: Tells whether nothing of the spool is waited for.
+        points_left: Returns how many points have no fate yet.
+        time_for: Returns how many seconds to wait for so many, by default.
+        failure_suffix: Returns why no server is connected, for an error.
     """
 
     def __init__(
@@ -41,6 +45,9 @@ class Flusher:
         *,
         check: Callable[[], None],
         is_spool_empty: Callable[[], bool],
+        points_left: Callable[[], int],
+        time_for: Callable[[int], float],
+        failure_suffix: Callable[[], str],
     ) -> None:
         self._coalescer = coalescer
         self._packages = packages
@@ -49,19 +56,31 @@ class Flusher:
         self._waiters = waiters
         self._check = check
         self._is_spool_empty = is_spool_empty
+        self._points_left = points_left
+        self._time_for = time_for
+        self._failure_suffix = failure_suffix
         self._last_timeout: asyncio.Timeout | None = None  # of whoever waited for the spool, too
 
-    async def deliver_all(self, timeout: float, *, with_spool: bool) -> None:
+    async def deliver_all(self, timeout: float | None, *, with_spool: bool = False) -> None:
         """Send what is pending now, and wait until its fate is known.
 
-        ``with_spool`` waits also until nothing is in the spool.
+        With a spool, its fate may be to be there. ``with_spool`` waits for what is there too, as
+        long as a server is connected.
 
         Raises:
-            TimeoutError: Not within so many seconds; it goes on all the same.
+            RequestTimeout: Not within so many seconds; it goes on all the same.
         """
-        async with asyncio.timeout(timeout) as limit:
-            self._last_timeout = limit if with_spool else self._last_timeout
-            await self._deliver_all(with_spool=with_spool)
+        if timeout is None:
+            timeout = self._time_for(self._points_left())
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                self._last_timeout = limit if with_spool else self._last_timeout
+                await self._deliver_all(with_spool=with_spool)
+        except TimeoutError:
+            raise RequestTimeout(
+                f"{self._points_left():,} points are not delivered after {timeout:g} "
+                f"seconds{self._failure_suffix()}"
+            ) from None
 
     def hasten(self, timeout: float) -> None:
         """Have the `deliver_all` of whoever closes the writer take no longer than this."""

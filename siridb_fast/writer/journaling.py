@@ -7,6 +7,7 @@ Knows the event loop and what is behind a writer; knows nothing of what is in a 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import threading
@@ -14,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Set
 from dataclasses import dataclass
+from math import inf, nextafter
 from pathlib import Path
 
 from siridb_fast.batching._coalescer import Coalescer
@@ -26,16 +28,20 @@ from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.delivery.stats import JournalStats
 from siridb_fast.errors import SpoolError, WriterClosedError
 from siridb_fast.journal._appender import JournalAppender
+from siridb_fast.journal._frames import Layout
 from siridb_fast.journal.file import JournalFile
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.writer.first_points import FirstPoints
+from siridb_fast.writer.full_stores import FullStores
 from siridb_fast.writer.series_types import SeriesTypeResolver
 
 __all__ = ["WriterJournal"]
 
 LONGEST_SEGMENT = 10.0  # seconds, until another one begins, so that this one can be released
+LARGEST_SEGMENT = 16 * 1024 * 1024  # bytes of records
 IDLE_SEGMENT = 1.0  # the same, where nothing is pending any more
 STOP_TIMEOUT = 10.0  # for the disk, at the end
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 logger = logging.getLogger("siridb_fast")
 
@@ -61,6 +67,7 @@ class WriterJournal:
         packages: All of the writer.
         type_resolver: Asks for the types of series.
         first_points: Has what is acknowledged and not booked.
+        full_stores: Refuse or give up points where the options say so.
         on_persisted: Called with the number of points that are on disk by now, or None.
         notify: Called when those who wait for room may go on.
     """
@@ -72,6 +79,7 @@ class WriterJournal:
         packages: Packages,
         type_resolver: SeriesTypeResolver,
         first_points: FirstPoints,
+        full_stores: FullStores,
         *,
         on_persisted: Callable[[int], object] | None,
         notify: Callable[[], None],
@@ -83,6 +91,7 @@ class WriterJournal:
         self._packages = packages
         self._type_resolver = type_resolver
         self._first_points = first_points
+        self._full_stores = full_stores
         self._on_persisted = on_persisted
         self._notify = notify
         self._loop = asyncio.get_running_loop()
@@ -98,6 +107,7 @@ class WriterJournal:
         self._timer: asyncio.TimerHandle | None = None
         self._error = 0
         self._is_moving = False  # it is being made anew
+        self._is_full = False  # as far as is known since it last got room
 
     # ---- life
 
@@ -125,7 +135,9 @@ class WriterJournal:
         """Write from now on what comes to the log that this returns."""
         assert self._file is not None  # noqa: S101 - open() was first
         header = self._file.header
-        log = PointLog(header.next_segment)
+        # A small part of the file, which can be released by itself.
+        part = max(int(Layout.UNIT_BYTES), self._options.journal_max_bytes // 8)
+        log = PointLog(header.next_segment, min(LARGEST_SEGMENT, part))
         self._appender = JournalAppender(
             log,
             self._file.file,
@@ -211,8 +223,12 @@ class WriterJournal:
         appender = self._appender
         if appender is None:
             return
+        self._is_full = appender.error_number in FULL
         self._wake_persisted(appender)
         self._tell_error(appender.error_number)
+        self._full_stores.note_full(
+            "journal", self._options.journal_on_full, self._why_full(appender.error_number)
+        )
         self._report_persisted()
         if self._waiting:
             appender.hurry()
@@ -243,6 +259,15 @@ class WriterJournal:
             logger.warning("%s: the journal is written again", self.path)
         self._error = number
 
+    def _why_full(self, number: int) -> str | None:
+        if number not in FULL:
+            return None
+        return (
+            f"{self.path}: the journal has no room: {os.strerror(number)}; journal_max_bytes is "
+            f"{self._options.journal_max_bytes:,}, journal_on_full is "
+            f"{self._options.journal_on_full!r}"
+        )
+
     # ---- segments
 
     def check(self) -> None:
@@ -251,14 +276,35 @@ class WriterJournal:
         if appender is None or log is None:
             return
         self._begin_segment(appender, log)
-        while self._ended and self._is_over(self._ended[0]):
-            number = self._ended.popleft().number
-            appender.release(number, is_last=not self._ended and log.is_segment_empty)
+        self._release(appender, log)
+        if self._options.journal_on_full == "drop_oldest":
+            self._drop_oldest(appender, log)
         if self._on_persisted is not None or log.waiting_bytes * 8 > self._coalescer.max_buffered:
             appender.watch()
         has_use = bool(self._ended) or not log.is_segment_empty
         if has_use and self._timer is None:
             self._timer = self._loop.call_later(IDLE_SEGMENT, self._on_timer)
+
+    def _release(self, appender: JournalAppender, log: PointLog) -> None:
+        while self._ended and self._is_over(self._ended[0]):
+            number = self._ended.popleft().number
+            appender.release(number, is_last=not self._ended and log.is_segment_empty)
+            if appender.error_number:  # try that place at once, and tell whether it is enough
+                self._is_full = False
+                appender.watch()
+                appender.hurry()
+
+    def _drop_oldest(self, appender: JournalAppender, log: PointLog) -> None:
+        # Of the first segment, until it is over; what is with a server is waited for.
+        text = self._why_full(appender.error_number)
+        if text is None or not (self._is_full and self._ended):
+            return
+        first = self._ended[0]
+        while not self._is_over(first) and self._full_stores.drop_until(
+            "journal", first.ended_at, text
+        ):
+            pass
+        self._release(appender, log)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -302,6 +348,7 @@ class WriterJournal:
                 )
             )
             self._segment, self._begun_at = log.segment, now
+            self._coalescer.epoch = nextafter(self._ended[-1].ended_at, inf)
 
     @property
     def _is_idle(self) -> bool:

@@ -18,6 +18,7 @@ from siridb_fast.connection.config import OnDoubt
 from siridb_fast.connection.hosts import Host
 from siridb_fast.delivery.report import Delivered, Failure
 from siridb_fast.errors import ColumnError, ConfigError
+from siridb_fast.spool.on_full import OnFull, check_on_full
 from siridb_fast.spool.options import SpoolOptions, check_path, check_rate
 
 __all__ = [
@@ -35,7 +36,6 @@ MIB = 1024 * 1024
 IN_BACKGROUND: Literal["in_background"] = "in_background"
 POINT_BYTES = 20  # of a number with its timestamp, and its part of the name
 LARGEST_PACKAGE = 20_000_000  # the server takes 41,943,040, but not gladly (server-facts 3)
-OnFull = Literal["wait", "raise"]
 WaitForServer = float | Literal["in_background"]
 OnDoubtFallback = Literal["report", "resend"]
 Durability = Literal["acked", "safe"]
@@ -154,7 +154,7 @@ class WriterOptions:
             )
 
     def _check_choices(self) -> None:
-        _check_choice("on_full", self.on_full, get_args(OnFull))
+        check_on_full("on_full", self.on_full)
         _check_choice("on_doubt", self.on_doubt, (None, *get_args(OnDoubt)))
         _check_choice("on_doubt_fallback", self.on_doubt_fallback, get_args(OnDoubtFallback))
         _check_choice("durability", self.durability, get_args(Durability))

@@ -21,7 +21,7 @@ from siridb_fast.concurrency.loops import leaving_timeout
 from siridb_fast.concurrency.process_end import before_end
 from siridb_fast.connection.config import Target, config_of, describe
 from siridb_fast.delivery.report import Delivery, Report
-from siridb_fast.errors import BufferFullError, ConfigError, WriterClosedError
+from siridb_fast.errors import ConfigError, WriterClosedError
 from siridb_fast.writer._point_intake import PointIntake
 from siridb_fast.writer._ticker import Ticker
 from siridb_fast.writer.closing import deliver_last, stop_engine
@@ -55,8 +55,10 @@ class BatchWriter(Unpicklable, PointIntake):
             points. Series take about 300 bytes each on top, names included, also without points.
         package_bytes: The size of a full package.
         max_rate: Points a second at most, so that others get served too; None: no limit.
-        on_full: Without room, in another thread than the event loop's: ``"wait"`` or ``"raise"``
-            `BufferFullError`. On the event loop's own thread it is always raised.
+        on_full: Without room in memory: ``"wait"`` for it, which a plain call on the event loop's
+            own thread cannot: there it raises `BufferFullError`; ``"raise"`` that everywhere;
+            ``"drop_oldest"`` gives up the oldest points that were not sent, ``"drop_newest"``
+            those of the call. What is given up is reported and counted; see docs/full-stores.md.
         wait_for_server: Where no server is there yet, or the database is not: seconds that `open`
             goes on trying, or ``"in_background"``: it does not wait, and points do, in memory or
             in the ``spool``; that needs ``time_precision``. A server that refuses the user is an
@@ -344,7 +346,7 @@ class BatchWriter(Unpicklable, PointIntake):
             WriterClosedError: The writer is not open.
         """
         engine = self._check_open()
-        await engine.deliver_all(timeout)
+        await engine.flusher.deliver_all(timeout)
         return engine.accounts.end_period()
 
     async def persisted(self) -> None:
@@ -381,16 +383,8 @@ class BatchWriter(Unpicklable, PointIntake):
         return self._engine
 
     def _on_blocked(self, need: int) -> None:
-        # There is no room for a point, or the writer is closed: wait, or refuse it.
-        engine = self._check_open()
-        if self._options.on_full == "raise" or engine.is_this_thread:
-            raise BufferFullError(
-                f"no room for {need:,} bytes more, max_buffered is "
-                f"{self._options.max_buffered:,}; await writer.drain() before you go on"
-            )
-        engine.waiters.wait_in_thread(
-            lambda: self._state is not State.OPEN or self._coalescer.may_take(need)
-        )
+        # There is no room for a point, a disk is full, or the writer is closed.
+        self._check_open().full_stores.on_blocked(need)
 
     def _forget_types(self) -> None:  # from any thread
         engine = self._engine

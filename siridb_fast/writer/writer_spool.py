@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from siridb_fast.batching._batch import Batch
 from siridb_fast.batching._coalescer import Coalescer
@@ -23,6 +24,7 @@ from siridb_fast.delivery.spool_thread import SpoolThread
 from siridb_fast.delivery.stats import SpoolStats
 from siridb_fast.spool.options import SpoolOptions
 from siridb_fast.writer.first_points import FirstPoints
+from siridb_fast.writer.full_stores import FullStores
 from siridb_fast.writer.journaling import WriterJournal
 from siridb_fast.writer.series_types import SeriesTypeResolver
 
@@ -44,6 +46,7 @@ class WriterSpool:
         send_queue: Makes packages.
         dispatcher: Takes those that come back.
         max_buffered: Of the writer.
+        full_stores: Refuse points where the options say so.
         fail: Called with points that are given up, and who waits for how many of them.
         notify: Called when there may be something to do.
         type_resolver: Asks for the types of series.
@@ -61,6 +64,7 @@ class WriterSpool:
         dispatcher: Dispatcher,
         *,
         max_buffered: int,
+        full_stores: FullStores,
         fail: Callable[[Failure, list[tuple[OpenDelivery, int]]], None],
         notify: Callable[[], None],
         type_resolver: SeriesTypeResolver,
@@ -75,6 +79,7 @@ class WriterSpool:
                 packages,
                 type_resolver,
                 first_points,
+                full_stores,
                 on_persisted=on_persisted,
                 notify=notify,
             )
@@ -85,6 +90,7 @@ class WriterSpool:
         self._send_queue = send_queue
         self._dispatcher = dispatcher
         self._max_buffered = max_buffered
+        self._full_stores = full_stores
         self._fail = fail
         self._notify = notify
         self._disk_queue: DiskQueue | None = None  # once the writer takes points
@@ -122,6 +128,7 @@ class WriterSpool:
             is_connected=lambda: self._cluster.is_connected,
             is_memory_short=lambda: self._coalescer.is_crowded,
             on_split=self._dispatcher.split,
+            on_full=partial(self._full_stores.note_full, "spool", self._thread.options.on_full),
             notify=self._notify,
         )
         return self._disk_queue

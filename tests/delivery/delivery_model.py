@@ -54,11 +54,11 @@ class Model:
 
     Args:
         on_doubt: Of the writer.
-        spool: The mode of its spool; None if it has none.
+        has_spool: Whether it has a spool.
         is_safe: Whether its durability is "safe".
     """
 
-    def __init__(self, on_doubt: Any = "verify", spool: str | None = None, is_safe: bool = False):
+    def __init__(self, on_doubt: Any = "verify", has_spool: bool = False, is_safe: bool = False):
         self.loop = VirtualClock()
         asyncio.set_event_loop(self.loop)
         self.on_doubt = on_doubt
@@ -94,8 +94,8 @@ class Model:
                 on_lost=self.dispatcher.on_lost, notify=self.notify,
             )  # fmt: skip
         self.disk: Any = None
-        if spool is not None:
-            self._open_disk(Disk(spool), queue)
+        if has_spool:
+            self._open_disk(Disk(), queue)
         self._patch = mock.patch.multiple(
             siridb_fast.delivery.doubt, missing_points=self._missing_points
         )

@@ -144,8 +144,8 @@ class Cluster:
 class Disk:
     """A spool in memory, with the calls of a `SpoolThread`; `error` is raised while it is set."""
 
-    def __init__(self, mode: str) -> None:
-        self.options = SpoolOptions("model", mode=mode)  # type: ignore[arg-type]
+    def __init__(self) -> None:
+        self.options = SpoolOptions("model")
         self.rows: dict[int, tuple[bytes, int, bool]] = {}
         self.error: BaseException | None = None
         self.errors = DiskErrors()

@@ -6,12 +6,15 @@ one fate, that fate is true, and all memory is back.
 
 import sqlite3
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from siridb_fast.batching._coalescer import Coalescer
+from siridb_fast.delivery.oldest_points import OldestPoints
 from siridb_fast.delivery.states import (
     FATES,
     TRANSITIONS,
@@ -19,7 +22,8 @@ from siridb_fast.delivery.states import (
     PackageEvent,
     PackageState,
 )
-from siridb_fast.errors import SpoolError, SpoolFullError
+from siridb_fast.errors import BufferFullError, SpoolError, SpoolFullError
+from siridb_fast.spool.options import SpoolOptions
 from tests.delivery.delivery_model import DELIVERY_TIMEOUT, Model
 from tests.fix_examples import examples
 
@@ -29,8 +33,7 @@ S, E = PackageState, PackageEvent
 
 PLAIN: dict[str, Any] = {}
 SAFE = {"is_safe": True}
-ALWAYS = {"spool": "always"}
-OVERFLOW = {"spool": "overflow"}
+SPOOL = {"has_spool": True}
 
 
 def ready(model: Model) -> None:
@@ -58,16 +61,13 @@ def in_doubt(model: Model, outcome: str = "vanished") -> None:
 
 def spooling(model: Model) -> None:
     model.disk.error = SpoolError("full")
-    if model.disk.options.mode == "overflow":
-        for number in range(2):
-            model.cut(number, "vanished")
+    go_down(model)
     model.write(("a", 1), ("b", 1))
     model.loop.advance(0.5)
 
 
 def on_disk(model: Model) -> None:
-    for number in range(2):
-        model.cut(number, "vanished")
+    go_down(model)
     model.write(("a", 1), ("b", 1))
     model.loop.advance(1.0)
 
@@ -80,6 +80,12 @@ def sent_and_on_disk(model: Model) -> None:
 
 def splitting(model: Model) -> None:
     in_flight(model)
+    answer(model, "refused")
+
+
+def splitting_on_disk(model: Model) -> None:
+    on_disk(model)
+    connect(model)
     model.disk.error = SpoolError("full")
     answer(model, "refused")
 
@@ -127,6 +133,22 @@ def connect(model: Model) -> None:
     model.loop.advance(5.0)
 
 
+def drop_unsent(model: Model) -> None:
+    coalescer = Coalescer(
+        clock=model.loop.time, max_buffered=1, linger=0, package_bytes=1, max_idle=1
+    )
+    oldest = OldestPoints(coalescer, model.packages, lambda: inf)
+    assert oldest.drop("memory", BufferFullError("full"))
+
+
+def drop_newest(model: Model) -> None:
+    assert model.dispatcher.disk_queue is not None
+    model.dispatcher.disk_queue._options = SpoolOptions("model", on_full="drop_newest")
+    model.disk.error = SpoolFullError("full")
+    model.loop.advance(5.0)
+    model.disk.error = None
+
+
 def drop_oldest(model: Model) -> None:
     task = model.loop.create_task(model.recaller.drop(1, SpoolFullError("full")))
     model.loop.settle()
@@ -138,8 +160,9 @@ Way = tuple[dict[str, Any], Step, Step]
 ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
     (S.READY, E.SENT): (PLAIN, ready, connect),
     (S.READY, E.LATE): (PLAIN, ready, late),
-    (S.READY, E.NO_SERVER): (OVERFLOW, ready, lambda model: model.loop.advance(1.0)),
+    (S.READY, E.NO_SERVER): (SPOOL, ready, lambda model: model.loop.advance(1.0)),
     (S.READY, E.CLOSED): (PLAIN, ready, Model.close),
+    (S.READY, E.DISCARDED): (PLAIN, ready, drop_unsent),
     (S.IN_FLIGHT, E.STORED): (PLAIN, in_flight, lambda model: answer(model, "ack")),
     (S.IN_FLIGHT, E.CANNOT_SERVE): (PLAIN, in_flight, lambda model: model.answer(0, "busy")),
     (S.IN_FLIGHT, E.REFUSED): (PLAIN, in_flight, lambda model: model.answer(0, "refused")),
@@ -148,7 +171,7 @@ ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
     (S.ACKNOWLEDGED, E.SAFE): (SAFE, acknowledged, Model.answer_sentinel),
     (S.ACKNOWLEDGED, E.PROCESS_ENDED): (SAFE, acknowledged, Model.restart),
     (S.ACKNOWLEDGED, E.LATE): (SAFE, acknowledged, late),
-    (S.ACKNOWLEDGED, E.NO_SERVER): (SAFE | OVERFLOW, acknowledged, go_down),
+    (S.ACKNOWLEDGED, E.NO_SERVER): (SAFE | SPOOL, acknowledged, go_down),
     (S.ACKNOWLEDGED, E.CLOSED): (SAFE, acknowledged, Model.close),
     (S.IN_DOUBT, E.FOUND): (PLAIN, lambda model: in_doubt(model, "lost"), found),
     (S.IN_DOUBT, E.MISSING): (PLAIN, in_doubt, found),
@@ -156,15 +179,16 @@ ROWS: dict[tuple[PackageState, PackageEvent], Way] = {
     (S.IN_DOUBT, E.CONFLICTING): (PLAIN, in_doubt, conflicting),
     (S.IN_DOUBT, E.CANNOT_TELL): (PLAIN, lambda model: in_doubt(model, "lost"), untold),
     (S.IN_DOUBT, E.LATE): (PLAIN, in_doubt, late),
-    (S.IN_DOUBT, E.NO_SERVER): (OVERFLOW, in_doubt, go_down),
+    (S.IN_DOUBT, E.NO_SERVER): (SPOOL, in_doubt, go_down),
     (S.IN_DOUBT, E.CLOSED): (PLAIN, in_doubt, Model.close),
-    (S.SPOOLING, E.WRITTEN): (OVERFLOW, spooling, disk_works),
-    (S.SPOOLING, E.DISK_FAILED): (ALWAYS, spooling, disk_works),
-    (S.SPOOLING, E.CLOSED): (OVERFLOW, spooling, Model.close),
-    (S.ON_DISK, E.RECALLED): (OVERFLOW, on_disk, connect),
-    (S.ON_DISK, E.DISCARDED): (OVERFLOW, on_disk, drop_oldest),
-    (S.SPLITTING, E.PARTED): (ALWAYS, splitting, disk_works),
-    (S.SPLITTING, E.CLOSED): (ALWAYS, splitting, Model.close),
+    (S.SPOOLING, E.WRITTEN): (SPOOL, spooling, disk_works),
+    (S.SPOOLING, E.DISK_FAILED): (SPOOL, spooling, connect),
+    (S.SPOOLING, E.CLOSED): (SPOOL, spooling, Model.close),
+    (S.SPOOLING, E.DISCARDED): (SPOOL, spooling, drop_newest),
+    (S.ON_DISK, E.RECALLED): (SPOOL, on_disk, connect),
+    (S.ON_DISK, E.DISCARDED): (SPOOL, on_disk, drop_oldest),
+    (S.SPLITTING, E.PARTED): (SPOOL, splitting_on_disk, disk_works),
+    (S.SPLITTING, E.CLOSED): (SPOOL, splitting_on_disk, Model.close),
 }
 
 
@@ -268,16 +292,16 @@ def do(model: Model, step: tuple[Any, ...]) -> None:
 
 @given(
     st.sampled_from(["verify", "resend", "report"]),
-    st.sampled_from([None, "overflow", "always"]),
+    st.booleans(),
     st.booleans(),
     st.lists(STEPS, max_size=25),
     st.booleans(),
 )
 @settings(max_examples=examples(250))
 def test_whatever_happens_each_point_has_one_fate_which_is_true(
-    on_doubt: str, spool: str | None, is_safe: bool, steps: list[tuple[Any, ...]], is_mended: bool
+    on_doubt: str, has_spool: bool, is_safe: bool, steps: list[tuple[Any, ...]], is_mended: bool
 ) -> None:
-    model = Model(on_doubt, spool, is_safe)
+    model = Model(on_doubt, has_spool, is_safe)
     for step in steps:
         do(model, step)
     if is_mended:
@@ -289,9 +313,12 @@ def test_whatever_happens_each_point_has_one_fate_which_is_true(
 
 def test_part_that_was_found_before_the_server_restarted_is_looked_up_again() -> None:
     # The disk did not take the parts before that.
-    model = Model(spool="always", is_safe=True)
+    model = Model(has_spool=True, is_safe=True)
+    go_down(model)
     model.write(("a", 1))
     model.write(("b", 1), ("c", 1))
+    model.loop.advance(1.0)
+    connect(model)
     model.disk.error = SpoolError("full")
     model.cut(1, "part")
     model.loop.advance(1.0)
@@ -313,10 +340,9 @@ def finish(model: Model) -> None:
 
 def test_doubt_that_went_to_disk_is_looked_up_before_it_is_sent_again() -> None:
     # The disk did not take it at first, so it was sent all the same, and then nobody told.
-    model = Model(spool="always")
-    model.disk.error = SpoolError("full")
-    model.write(("a", 1), ("b", 1))
-    model.loop.advance(1.0)
+    model = Model(has_spool=True)
+    spooling(model)
+    connect(model)
     model.lookup_error = ConnectionError("not yet")
     for number in range(2):
         model.answer(number, "lost")

@@ -29,7 +29,7 @@ ERRORS = [
     RuntimeError("no"), MemoryError(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"),
     OSError("no"), sqlite3.OperationalError("no"), Stopped(),
 ]  # fmt: skip
-SAFE, ALWAYS, OVERFLOW = {"is_safe": True}, {"spool": "always"}, {"spool": "overflow"}
+SAFE, SPOOL = {"is_safe": True}, {"has_spool": True}
 PLAIN: dict[str, Any] = {}
 STEPS: dict[str, tuple[object, str, dict[str, Any]]] = {
     "sealing": (Model, "take", PLAIN),
@@ -42,12 +42,11 @@ STEPS: dict[str, tuple[object, str, dict[str, Any]]] = {
     "split of a look-up": (siridb_fast.delivery.doubt, "split_batch", PLAIN),
     "sentinel's name": (SentinelSender, "_name_in", SAFE),
     "sentinel": (Connection, "send", SAFE),
-    "put": (Disk, "put", ALWAYS),
-    "remove": (Disk, "remove", ALWAYS),
-    "put without a server": (Disk, "put", OVERFLOW),
-    "read": (Disk, "read", OVERFLOW),
-    "mark as sent": (Disk, "mark_sent", OVERFLOW),
-    "refit": (Model, "refit", OVERFLOW),
+    "put": (Disk, "put", SPOOL),
+    "remove": (Disk, "remove", SPOOL),
+    "read": (Disk, "read", SPOOL),
+    "mark as sent": (Disk, "mark_sent", SPOOL),
+    "refit": (Model, "refit", SPOOL),
 }  # fmt: skip
 
 

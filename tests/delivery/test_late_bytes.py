@@ -199,8 +199,9 @@ KILLED = """
     import sys, siridb_fast
     import numpy as np
     first, points = map(int, sys.argv[2:])
-    spool = siridb_fast.SpoolOptions(sys.argv[1], mode="always")
-    writer = siridb_fast.connect().writer(connections=2, window=1, linger=0.01, spool=spool)
+    writer = siridb_fast.connect().writer(
+        connections=2, window=1, linger=0.01, journal=sys.argv[1]
+    )
     for name in ("one", "two"):
         writer.write_arrays(name, [first], [0.5])
     writer.flush()
@@ -208,6 +209,7 @@ KILLED = """
     sys.stdin.readline()
     for name in ("one", "two"):
         writer.write_arrays(name, np.arange(first + 1, first + points + 1), np.arange(points) / 2)
+    writer.persisted()
     while writer.stats().delivered < 2 + points or writer.stats().packages_in_flight != 1:
         pass
     print("in flight", flush=True)
@@ -216,10 +218,10 @@ KILLED = """
 
 
 @each_place
-def test_next_writer_of_a_spool_sends_what_a_killed_process_left(
+def test_next_writer_of_a_journal_sends_what_a_killed_process_left(
     database: Database, proxy: FaultProxy, tmp_path: Path, takes: bool
 ) -> None:
-    url, path = url_of(proxy, database), tmp_path / "spool"
+    url, path = url_of(proxy, database), tmp_path / "journal"
     program = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(KILLED), path, str(FIRST), str(POINTS)],
         env={**os.environ, "SIRIDB_URL": url},
@@ -239,7 +241,7 @@ def test_next_writer_of_a_spool_sends_what_a_killed_process_left(
     finally:
         program.kill()
         program.communicate()
-    with siridb_fast.connect(url) as client, client.writer(spool=path) as writer:
+    with siridb_fast.connect(url) as client, client.writer(journal=path) as writer:
         assert writer.stats().spooled >= POINTS
     proxy.heal()
     assert asyncio.run(stored_times(database)) == all_times()

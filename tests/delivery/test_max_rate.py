@@ -110,9 +110,8 @@ async def test_packages_that_wait_for_their_turn_are_not_given_up(
     database: Database, tmp_path: Path
 ) -> None:
     timeout = 2.0  # up to four packages wait behind each other, of a second each
-    spool = SpoolOptions(tmp_path / "spool", mode="always")
     async with BatchWriter(
-        database.url, max_rate=10_000, delivery_timeout=timeout, spool=spool
+        database.url, max_rate=10_000, delivery_timeout=timeout, journal=tmp_path / "journal"
     ) as writer:
         await writer.write_arrays("a", *arrays(60_000))
         report = await writer.flush()

@@ -33,14 +33,13 @@ class Facts:
     state: PackageState
     maybe_stored: bool = False
     is_on_disk: bool = False
-    is_sent_at_once: bool = False
     can_be_lost: bool = False
     can_be_split: bool = False
     is_hopeless: bool = False
 
 
 def all_facts(state: PackageState) -> list[Facts]:
-    return [Facts(state, *flags) for flags in product([False, True], repeat=6)]
+    return [Facts(state, *flags) for flags in product([False, True], repeat=5)]
 
 
 @pytest.mark.parametrize(("state", "event"), TRANSITIONS)
@@ -111,9 +110,6 @@ CASES = [
     (Choice.GIVE_UP, Facts(S.READY), SPOOL, S.SPOOLING),
     (Choice.GIVE_UP, Facts(S.READY, is_on_disk=True), SPOOL, S.ON_DISK),
     (Choice.GIVE_UP, Facts(S.READY, is_on_disk=True), VERIFY, S.ON_DISK),
-    (Choice.KEEP, Facts(S.SPOOLING), SPOOL, S.ON_DISK),
-    (Choice.KEEP, Facts(S.SPOOLING, is_sent_at_once=True), SPOOL, S.READY),
-    (Choice.KEEP, Facts(S.SPOOLING, is_sent_at_once=True, maybe_stored=True), SPOOL, S.ON_DISK),
     (Choice.RECALL, Facts(S.ON_DISK), SPOOL, S.READY),
     (Choice.RECALL, Facts(S.ON_DISK, maybe_stored=True), SPOOL, S.IN_DOUBT),
     (Choice.RECALL, Facts(S.ON_DISK, maybe_stored=True), REPORT, S.UNKNOWN),

@@ -13,7 +13,6 @@ from siridb_fast import (
     BatchWriter,
     Delivery,
     ProtocolError,
-    SpoolOptions,
     packb,
     unpackb,
 )
@@ -262,12 +261,12 @@ async def test_replay_of_a_spool_asks_the_server_that_got_the_package(
 
 @pytest.mark.server
 @pytest.mark.one_loop
-@pytest.mark.parametrize("kind", ["acked", "safe", "spool"])
+@pytest.mark.parametrize("kind", ["acked", "safe", "journal"])
 async def test_each_server_of_a_pool_goes_and_comes_back_under_a_writer(
     kind: str, fast_retry: None, tmp_path: Path
 ) -> None:
-    spool = SpoolOptions(tmp_path / "spool", mode="always")
-    options: dict[str, Any] = {"spool": spool} if kind == "spool" else {"durability": kind}
+    journal = {"journal": tmp_path / "journal"}
+    options: dict[str, Any] = journal if kind == "journal" else {"durability": kind}
     with SiriDBCluster(pools=1, replicas=1) as cluster:
         cluster.create_database()
         first, second = cluster.servers

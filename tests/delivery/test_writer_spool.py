@@ -31,7 +31,6 @@ from tests.fix_server import Database
 
 pytestmark = pytest.mark.usefixtures("fast_retry")
 
-MODES = ["overflow", "always"]
 MIB = 2**20
 
 
@@ -64,12 +63,8 @@ def is_empty(path: Path) -> bool:
         return spool.packages == 0
 
 
-@pytest.mark.parametrize("mode", MODES)
-async def test_everything_is_delivered_and_nothing_stays(
-    database: Database, path: Path, mode: str
-) -> None:
-    options = SpoolOptions(path, mode=mode)  # type: ignore[arg-type]
-    async with BatchWriter(database.url, package_bytes=20_000, spool=options) as writer:
+async def test_everything_is_delivered_and_nothing_stays(database: Database, path: Path) -> None:
+    async with BatchWriter(database.url, package_bytes=20_000, spool=path) as writer:
         for n in range(5000):
             writer.write("a", n, n / 2)
         await writer.write_arrays("b", np.arange(20_000), np.arange(20_000))
@@ -80,10 +75,8 @@ async def test_everything_is_delivered_and_nothing_stays(
     assert is_empty(path)
 
 
-@pytest.mark.parametrize("mode", MODES)
-async def test_outage_is_bridged_on_disk(own_database: Database, path: Path, mode: str) -> None:
-    options = SpoolOptions(path, mode=mode)  # type: ignore[arg-type]
-    async with BatchWriter(own_database.url, linger=0.02, spool=options) as writer:
+async def test_outage_is_bridged_on_disk(own_database: Database, path: Path) -> None:
+    async with BatchWriter(own_database.url, linger=0.02, spool=path) as writer:
         async with outage(own_database, writer):
             for n in range(1000):
                 writer.write("a", n, n / 2)
@@ -100,12 +93,8 @@ async def test_outage_is_bridged_on_disk(own_database: Database, path: Path, mod
     assert is_empty(path)
 
 
-@pytest.mark.parametrize("mode", MODES)
-async def test_next_writer_delivers_what_one_left(
-    own_database: Database, path: Path, mode: str
-) -> None:
-    options = SpoolOptions(path, mode=mode)  # type: ignore[arg-type]
-    writer = BatchWriter(own_database.url, spool=options)
+async def test_next_writer_delivers_what_one_left(own_database: Database, path: Path) -> None:
+    writer = BatchWriter(own_database.url, spool=path)
     await writer.open()
     own_database.server.kill()
     for n in range(1000):
@@ -114,7 +103,7 @@ async def test_next_writer_delivers_what_one_left(
     assert (report.spooled, report.is_complete) == (1000, True)
     assert "1,000 in the spool" in str(report)
     own_database.server.start()
-    async with BatchWriter(own_database.url, spool=options) as writer:
+    async with BatchWriter(own_database.url, spool=path) as writer:
         writer.write("b", 1, 1)
     assert writer.stats().delivered == 1001
     assert await stored(own_database) == {"a": list(range(1000)), "b": [1]}
@@ -257,6 +246,26 @@ async def test_full_spool_gives_up_the_oldest_if_told_so(
     assert await stored(own_database) == {"a": list(range(dropped, 100_000))}
 
 
+async def test_spool_that_the_former_mode_always_left_is_recalled_exactly(
+    database: Database, path: Path
+) -> None:
+    # It noted each package as sent before it was, and whom to only where somebody had the time.
+    payloads = [encode_insert({"a": [[10 * n + k, n] for k in range(10)]}) for n in range(6)]
+    with Spool(path, dbname=database.name, time_precision="ns") as spool:
+        for payload in payloads[:4]:
+            spool.put(payload, 10, is_sent=True)
+        for payload in payloads[4:]:
+            spool.put(payload, 10)
+    whole, part = [(10 + k, 1) for k in range(10)], [(30 + k, 3) for k in range(4)]
+    for stored_before in (whole, part):
+        database.server.api.insert(database.name, {"a": stored_before})
+    async with BatchWriter(database.url, spool=path) as writer:
+        await eventually(lambda: writer.stats().spooled == 0, 60)
+        assert writer.stats().delivered == 60
+    assert await stored(database) == {"a": list(range(60))}
+    assert is_empty(path)
+
+
 async def test_package_that_is_no_insert_stops_nothing(database: Database, path: Path) -> None:
     with Spool(path, dbname=database.name, time_precision="ns") as spool:
         spool.put(b"nonsense", 3)
@@ -303,8 +312,10 @@ async def test_spool_of_another_database_is_refused(
     [
         ({"path": ""}, "path of a file"),
         ({"path": 5}, "path of a file, got 5"),
-        ({"path": "x", "mode": "never"}, "mode is one of 'overflow', 'always', got 'never'"),
-        ({"path": "x", "on_full": "raise"}, "on_full is one of"),
+        ({"path": "x", "mode": "never"}, "mode is 'overflow', or left out; got 'never'"),
+        ({"path": "x", "mode": "always"}, 'mode="always" is gone: journal="plant.journal" keeps '),
+        ({"path": "x", "on_full": "drop"}, "on_full is one of 'wait', 'raise', 'drop_oldest', "),
+        ({"path": "x", "journal_on_full": 1}, "journal_on_full is one of 'wait', 'raise', "),
         ({"path": "x", "sync": "off"}, "sync is one of"),
         ({"path": "x", "max_bytes": 0}, "max_bytes is an integer over 0, got 0"),
         ({"path": "x", "max_age": -1}, "max_age is a number of seconds, got -1"),
@@ -320,7 +331,7 @@ import asyncio, sys
 from siridb_fast import BatchWriter, SpoolOptions, run
 
 async def main(url, path, first):
-    options = SpoolOptions(path, mode="always")
+    options = SpoolOptions(path, journal=f"{path}.journal")
     async with BatchWriter(url, linger=0.01, package_bytes=20_000, spool=options) as writer:
         n = first
         while True:
@@ -346,7 +357,8 @@ def test_killed_process_loses_nothing_that_was_flushed(database: Database, path:
         reported.update(range(first, int(lines[-1])))
 
     async def finish() -> dict[str, list[int]]:
-        async with BatchWriter(database.url, spool=path):
+        options = SpoolOptions(path, journal=f"{path}.journal")
+        async with BatchWriter(database.url, spool=options):
             pass
         return await stored(database)
 

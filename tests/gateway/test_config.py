@@ -162,6 +162,14 @@ def test_what_is_not_said_has_its_default() -> None:
         ({"writer": {"max_buffered": 5}}, "max_buffered is an integer from 1,048,576"),
         ({"writer": {"linger": 5}}, "writer.linger: it stands on top of the file"),
         ({"writer": {"on_type": "cast"}}, "writer.on_type: a gateway decides that itself"),
+        (
+            {"writer": {"spool": {"path": "a", "on_full": "raise"}}},
+            "writer.spool: of a gateway on_full is 'wait', 'drop_oldest' or",
+        ),
+        (
+            {"writer": {"spool": {"path": "a", "journal_on_full": "drop_newest"}}},
+            "writer.spool: of a gateway on_full is 'wait', 'drop_oldest' or",
+        ),
         ({"writer": {"colour": 1}}, "a writer has no option 'colour'"),
         ({"dead_letters": "letters.txt"}, "dead letters: a path ends in one of .ndjson"),
         ({"stdin": "xml"}, "stdin: expected one of influx, graphite, ndjson, got 'xml'"),

@@ -3,6 +3,7 @@
 import os
 import random
 import resource
+import time
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,27 @@ def test_full_file_waits_in_memory_until_there_is_room(path: Path) -> None:
     recorder.stop()
     (timestamps, _) = remains_of(path).columns["float"]["a"]
     assert timestamps[-1] == 899_999
+
+
+def test_group_that_does_not_fit_is_written_as_far_as_it_does(path: Path) -> None:
+    recorder = Recorder(path, max_bytes=5 * UNIT, segment_bytes=UNIT // 2)
+    recorder.appender.hold()
+    for round_ in range(8):
+        recorder.write("a", range(round_ * 150_000, (round_ + 1) * 150_000), [0.5] * 150_000)
+    recorder.appender.go_on()
+    recorder.wait_for_error()
+    written = recorder.appender.bytes_written
+    assert written > UNIT
+    recorder.appender.release(1)  # one part is enough to go on
+    recorder.appender.hurry()
+    deadline = time.monotonic() + 60
+    while recorder.appender.bytes_written == written:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    recorder.appender.release(recorder.log.segment - 1)
+    recorder.sync()
+    assert recorder.appender.error_number == 0
+    recorder.stop()
 
 
 def test_disk_that_is_full_costs_nothing(path: Path) -> None:

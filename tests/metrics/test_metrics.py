@@ -61,6 +61,25 @@ async def test_causes_are_there_before_they_happen(registry: CollectorRegistry) 
         found = scrape(registry)
     for cause in CAUSES:
         assert found.value("points_rejected_total", name="plant", cause=cause) == 0
+    for store in ("memory", "journal", "spool"):
+        assert found.value("points_dropped_total", name="plant", store=store) == 0
+
+
+async def test_points_that_are_given_up_are_counted_by_their_store(
+    registry: CollectorRegistry,
+) -> None:
+    async with ScriptedServer(HeldInserts()) as server:
+        options: dict[str, Any] = {"max_buffered": 2**20, "package_bytes": 100_000}
+        writer = scripted_writer(server, on_full="drop_newest", **options)
+        register(writer, "plant", registry)
+        await writer.open()
+        for n in range(100_000):
+            writer.write("a", n, 0.5)
+        await eventually(lambda: writer.stats().dropped > 0)
+        found = scrape(registry)
+        assert found.value("points_dropped_total", name="plant", store="memory") > 0
+        assert found.value("points_dropped_total", name="plant", store="spool") == 0
+        await writer.close(0.01)
 
 
 async def test_what_waits_is_told_as_it_is_now(registry: CollectorRegistry) -> None:

@@ -12,11 +12,12 @@ import pyarrow as pa
 import pytest
 
 import siridb_fast
-from siridb_fast import BatchWriter, SpoolOptions, encode_insert, packb
+from siridb_fast import BatchWriter, encode_insert, packb
 from siridb_fast.query.select import quote
 from siridb_fast.spool.store import Spool
 from siridb_fast.testing import FaultProxy
 from tests.commands import run_command
+from tests.fix_journal import Recorder
 from tests.fix_server import Database
 from tests.loading.load_runs import forget_delivered, write_table
 from tests.names.points import KINDS, NAMES, Points, arrays_of, held, points_of
@@ -128,14 +129,19 @@ async def write_rows(database: Database, points: Points, _: Path) -> None:
         await writer.write_rows(list(points), codes, np.concatenate(times), np.concatenate(values))
 
 
-# ---- spools
+# ---- journals and spools
 
 
-async def spooled(database: Database, points: Points, path: Path) -> None:
-    spool = SpoolOptions(path / "spool", mode="always")
-    async with BatchWriter(database.url, spool=spool) as writer:
-        await writer.write_many(arrays_of(points))
-    assert writer.stats().spooled == 0
+async def recovered(database: Database, points: Points, path: Path) -> None:
+    recorder = Recorder(path / "journal", database=database.name, time_precision="ns")
+    for name, pairs in points.items():
+        times, values = zip(*pairs, strict=True)
+        given = [one.encode() if isinstance(one, str) else one for one in values]
+        recorder.write(name, times, given)
+    recorder.sync()
+    recorder.stop()
+    async with BatchWriter(database.url, journal=path / "journal"):
+        pass
 
 
 async def replayed(database: Database, points: Points, path: Path) -> None:
@@ -264,7 +270,7 @@ def long(points: Points) -> dict[str, Any]:
 WAYS: list[Way] = [
     lists, named_lists, arrays, packed, packed_arrays, blocking,
     write, series, write_tick, ticker, write_block, write_arrays, write_many, write_rows,
-    spooled, replayed, replayed_in_doubt, replayed_by_command,
+    recovered, replayed, replayed_in_doubt, replayed_by_command,
     load_dict, load_stream, load_wide_pandas, load_long_pandas, load_wide_polars, load_long_arrow,
     load_structured, load_wide_csv, load_long_csv, load_wide_parquet, load_long_feather,
     load_wide_resumed, load_long_resumed,

@@ -12,11 +12,11 @@ from siridb_fast import SpoolOptions
 
 @pytest.mark.server
 @pytest.mark.parametrize(
-    ("mode", "bursts", "threads", "seed"),  # whose faults begin with kills, and differ
-    [("overflow", "mixed", 16, 36), ("always", "long", 4, 97)],
+    ("has_journal", "bursts", "threads", "seed"),  # whose faults begin with kills, and differ
+    [(False, "mixed", 16, 36), (True, "long", 4, 97)],
 )
 def test_every_point_is_there_once(
-    mode: str,
+    has_journal: bool,
     bursts: str,
     threads: int,
     seed: int,
@@ -24,6 +24,7 @@ def test_every_point_is_there_once(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(siridb_fast.connection.reconnect, "FIRST_RETRY", 0.05)
+    journal = tmp_path / "journal" if has_journal else None
     verdict = siridb_fast.run(
         soak(
             9,
@@ -35,7 +36,7 @@ def test_every_point_is_there_once(
             durability="safe",
             linger=0.05,
             package_bytes=100_000,
-            spool=SpoolOptions(tmp_path / "spool", mode=mode),  # type: ignore[arg-type]
+            spool=SpoolOptions(tmp_path / "spool", journal=journal),
         )
     )
     assert verdict.is_exact, str(verdict)

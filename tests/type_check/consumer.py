@@ -85,7 +85,7 @@ def of_a_blocking_client() -> None:
 
 
 async def of_a_writer(client: SiriDBClient) -> None:
-    spool = SpoolOptions("spool.db", mode="always")
+    spool = SpoolOptions("spool.db", journal="plant.journal")
     async with BatchWriter(client, spool=spool, wait_for_server="in_background") as writer:
         assert_type(writer, BatchWriter)
         assert_type(writer.time_precision, int | None)
@@ -107,7 +107,7 @@ async def of_a_writer(client: SiriDBClient) -> None:
     assert_type(await writer.close(timeout=1.0), Report)
     BatchWriter(client, durability="sure")  # type: ignore[arg-type]
     BatchWriter(1)  # type: ignore[arg-type]
-    SpoolOptions("spool.db", mode="never")  # type: ignore[arg-type]
+    SpoolOptions("spool.db", mode="always")  # type: ignore[arg-type]
 
 
 def of_loads() -> None:

@@ -48,7 +48,7 @@ OPTIONS: dict[str, tuple[str, Any]] = {
 }
 SPOOL: dict[str, tuple[str, Any]] = {
     "path": ("'/var/lib/plant.spool'", Path("/var/lib/plant.spool")),
-    "mode": ("'always'", "always"),
+    "mode": ("'overflow'", "overflow"),
     "max_bytes": ("100_000_000", 100_000_000),
     "max_age": ("3600", 3600),
     "on_full": ("'drop_oldest'", "drop_oldest"),
@@ -57,6 +57,7 @@ SPOOL: dict[str, tuple[str, Any]] = {
     "journal": ("'/var/lib/plant.journal'", Path("/var/lib/plant.journal")),
     "journal_sync": ("0.002", 0.002),
     "journal_max_bytes": ("100_000_000", 100_000_000),
+    "journal_on_full": ("'drop_newest'", "drop_newest"),
 }
 ODD = ["[1, 2]", "1979-05-27", "{a = 1}"]
 
@@ -187,8 +188,9 @@ def test_value_of_another_type_in_a_table_is_named(path: Path, name: str, odd: s
         ("time_precision = 2", "time_precision is one of s, ms, us, ns, got 2"),
         ("wait_for_server = 'in_background'", "needs time_precision="),
         ("[spool]\npath = 'a'\nlingre = 1", "spool has no option 'lingre'; there are path, mode"),
-        ("[spool]\nmode = 'always'", "spool: path is the path of a file, got None"),
-        ("[spool]\npath = 'a'\nmode = 'never'", "spool: mode is one of 'overflow', 'always'"),
+        ("[spool]\nmode = 'overflow'", "spool: path is the path of a file, got None"),
+        ("[spool]\npath = 'a'\nmode = 'never'", "spool: mode is 'overflow', or left out; got"),
+        ("[spool]\npath = 'a'\nmode = 'always'", 'mode="always" is gone: journal="plant.jo'),
         ("spool = ''", "spool: expected the path of a file"),
         ("on_error = 'letters.csv'", "dead letters: a path ends in one of"),
         ("[on_error]\npath = 'a.ndjson'\nx = 1", "on_error has no option 'x'; there are path"),

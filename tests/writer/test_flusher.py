@@ -29,6 +29,9 @@ async def test_flush_ends_though_a_type_is_forgotten_as_soon_as_it_came() -> Non
         waiters,
         check=lambda: None,
         is_spool_empty=lambda: True,
+        points_left=lambda: 0,
+        time_for=lambda _: DEADLINE,
+        failure_suffix=str,
     )
     flush = asyncio.ensure_future(flusher.deliver_all(DEADLINE, with_spool=False))
     await asyncio.sleep(0)

@@ -24,7 +24,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"window": 1.0}, "window"),
     ({"buffer_size": 0}, "buffer_size"),
     ({"max_idle_series": 0}, "max_idle_series"),
-    ({"on_full": "spill"}, "on_full is one of 'wait', 'raise'"),
+    ({"on_full": "spill"}, "on_full is one of 'wait', 'raise', 'drop_oldest', 'drop_newest', got"),
     ({"on_doubt": "maybe"}, "on_doubt"),
     ({"on_type": "ignore"}, "on_type"),
     ({"on_missing": "ignore"}, "on_missing"),

@@ -22,11 +22,13 @@ cdef class Coalescer:
         readonly double linger            # seconds
         readonly double flushed_until     # on the clock: what is older is due
         readonly bint is_closed
+        readonly bint is_barred           # closed, or plain calls are refused for now
         readonly bint is_hungry           # there was nothing to take the last time
         bint has_news                     # the writer is to be notified
         public object on_blocked          # called with bytes that find no room, or once closed
         public object notify              # called when something may be taken, or a type asked for
         object clock
+        public double epoch               # no point to come was written before; for a journal
         SeriesTable table                 # by name
         PendingDeliveries deliveries      # who waits for pending points
         list unresolved                   # series whose type has to be asked for

@@ -66,7 +66,7 @@ cdef class Coalescer:
         self.queue = RunQueue()
         self.chunk_limit = MAX_CAPACITY
         self.cache.limit = min(max_buffered, <Py_ssize_t>LARGEST_CACHE) // BYTES_PER_CHUNK
-        self.is_closed = True
+        self.is_closed = self.is_barred = True
 
     def __dealloc__(self):
         empty_cache(&self.cache)
@@ -82,7 +82,7 @@ cdef class Coalescer:
         self.queue.sees_all = log is not None
         for series in self.table.by_name.values():  # of handles that were made before
             set_mark(self.queue, series, series.mark)
-        self.is_closed = False
+        self.is_closed = self.is_barred = False
 
     def set_buffer(self, Py_ssize_t buffer_points) -> None:
         """Learn that only a run of over ``buffer_points`` takes the server's fast path."""
@@ -91,7 +91,11 @@ cdef class Coalescer:
 
     def close(self) -> None:
         """Refuse further points."""
-        self.is_closed = True
+        self.is_closed = self.is_barred = True
+
+    def bar(self, bint is_barred) -> None:
+        """Have ``on_blocked`` called by each plain call that begins, or no more."""
+        self.is_barred = is_barred or self.is_closed
 
     @property
     def series_count(self) -> int:
@@ -321,6 +325,7 @@ cdef class Coalescer:
 
     cdef int add_slots(self, Series series, Py_ssize_t capacity) except -1:
         add_chunk(series, capacity, &self.cache)
+        series.tail.since = self.epoch
         self.run_bytes += chunk_bytes(capacity)
         self.has_news |= self.is_hungry and self.is_short()
         return 0

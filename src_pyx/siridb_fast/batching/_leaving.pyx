@@ -3,11 +3,30 @@
 Knows nothing of which run is due.
 """
 
+from libc.math cimport INFINITY
+
 from siridb_fast.batching._batch cimport Batch
 from siridb_fast.batching._coalescer cimport Coalescer
 from siridb_fast.batching._ends cimport Ends
 from siridb_fast.batching._repeat cimport note_left
 from siridb_fast.batching._series cimport Series, drop_points, even_piece, put_run, run_bound
+
+
+def take_oldest(Coalescer coalescer not None, Batch batch not None) -> bool:
+    """Move the oldest points into an empty batch, to be given up; tell whether there are any.
+
+    Of runs whose type is not resolved too, behind the others.
+    """
+    cdef Series series
+    coalescer.packages += 1
+    coalescer.late = None
+    coalescer._take_old(batch, INFINITY)
+    if not batch.names:
+        pending = coalescer.pending_series()
+        for series in sorted(pending, key=lambda one: (<Series>one).since):
+            if not series.is_resolved and not add_run(coalescer, batch, series):
+                break
+    return len(batch.names) > 0
 
 
 cdef bint add_run(Coalescer coalescer, Batch batch, Series series) except -1:
@@ -24,9 +43,20 @@ cdef bint add_run(Coalescer coalescer, Batch batch, Series series) except -1:
     note_left(series, &ends, batch.repeats)
     batch.oldest = min(batch.oldest, series.since)
     if series.points:
-        coalescer.queue.classify(series)
+        _put_back(coalescer, series)
     coalescer.deliveries.credit(batch, series, start)
     return True
+
+
+cdef void _put_back(Coalescer coalescer, Series series) noexcept:
+    # What is left of a run; with a journal it is known since when that may be there.
+    cdef double since = max(series.since, series.head.since)
+    if not series.is_resolved:
+        series.since = since
+    elif since > series.since:
+        coalescer.queue.make_younger(series, since)
+    else:
+        coalescer.queue.classify(series)
 
 
 cdef Py_ssize_t portion(

@@ -22,6 +22,7 @@ cdef class RunQueue:
 
     cdef bint join(self, Series series) noexcept
     cdef void leave(self, Series series) noexcept
+    cdef void make_younger(self, Series series, double since) noexcept
     cdef void classify(self, Series series) noexcept
     cdef PyObject* longest(self, int least) noexcept
     cdef void _leave_class(self, Series series) noexcept

@@ -42,6 +42,26 @@ cdef class RunQueue:
             (<Series>series.newer).older = series.older
         series.older = series.newer = NULL
 
+    cdef void make_younger(self, Series series, double since) noexcept:
+        # Put a run, whose oldest points have left, where it belongs by age.
+        cdef PyObject* other
+        self.leave(series)
+        series.since = since
+        other = self.oldest
+        while other != NULL and (<Series>other).since <= since:
+            other = (<Series>other).newer
+        series.newer = other
+        series.older = self.newest if other == NULL else (<Series>other).older
+        if series.older == NULL:
+            self.oldest = <PyObject*>series
+        else:
+            (<Series>series.older).newer = <PyObject*>series
+        if other == NULL:
+            self.newest = <PyObject*>series
+        else:
+            (<Series>other).older = <PyObject*>series
+        self.classify(series)
+
     cdef void classify(self, Series series) noexcept:
         # Put a run behind the others of its length; note at which length it has to go on.
         cdef int bits = _first_bits(series)

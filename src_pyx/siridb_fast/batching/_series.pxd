@@ -37,6 +37,7 @@ cdef struct Chunk:
     Chunk* next
     int32_t stop      # samples filled; in the last chunk brought up to date by seal_tail()
     int32_t capacity
+    double since      # no sample was written before, see `Coalescer.epoch`
 
 
 # Full-sized chunks that are free. Memory that is used again costs no page faults.
@@ -85,7 +86,7 @@ cdef inline Sample* samples_of(Chunk* chunk) noexcept nogil:
 
 
 cdef inline Py_ssize_t chunk_bytes(Py_ssize_t capacity) noexcept nogil:
-    # what a C library's allocator takes for it: 16 bytes of chunk, 16 of its own
+    # what a C library's allocator takes for it: 24 bytes of chunk, 8 of its own
     return 32 + capacity * <Py_ssize_t>sizeof(Sample)
 
 

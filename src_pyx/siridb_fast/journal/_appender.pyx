@@ -259,7 +259,7 @@ cdef class JournalAppender:
             error = self._write_frame(NULL, 0, 0, self.released + 1, position)
         if error and self.marked == 0:
             publish_flag(&self.wants_mark, 1)
-        return error
+        return error if size == 0 else 0  # what found no place is met again by the next group
 
     cdef int _write_frame(
         self, const unsigned char* records, Py_ssize_t length, Py_ssize_t points,

@@ -24,6 +24,8 @@ from siridb_fast.batching._series cimport (
 
 import numpy as np
 
+from siridb_fast.batching.no_room import NoRoom
+
 from siridb_fast.columns.casting import EXACT_INTEGERS, cast_values, text_of, type_remedy
 from siridb_fast.columns.column import raw_series_name
 from siridb_fast.columns.rules import MISSING
@@ -140,7 +142,7 @@ cdef inline int write_to(PointIntake intake, Series series, timestamp, value) ex
     cdef int64_t stamp
     if (
         series.type == FLOAT and PyFloat_CheckExact(value) and PyLong_CheckExact(timestamp)
-        and has_slot(series) and not coalescer.is_closed
+        and has_slot(series) and not coalescer.is_barred
     ):
         stamp = PyLong_AsLongLongAndOverflow(timestamp, &overflow)
         stored.real = PyFloat_AS_DOUBLE(value)
@@ -250,12 +252,20 @@ cdef object fitted_value(PointIntake intake, Series series, value, index):
 
 
 cdef int write_any(PointIntake intake, Series series, timestamp, value) except -1:
-    # Take one point of any sort, in any state.
+    # Take one point of any sort, in any state; or give it up.
+    try:
+        return take_any(intake, series, timestamp, value)
+    except NoRoom as exc:
+        give_up(intake, exc, [series], timestamp, [value])
+    return 0
+
+
+cdef int take_any(PointIntake intake, Series series, timestamp, value) except -1:
     cdef Coalescer coalescer = intake._coalescer
     cdef int64_t stamp = timestamp_of(intake, series, timestamp)
     cdef Stored stored
     cdef bytes text
-    if coalescer.is_closed:
+    if coalescer.is_barred:
         coalescer.on_blocked(0)
     while True:
         text = store_value(intake, series, value, NO_INDEX, &stored)
@@ -267,8 +277,35 @@ cdef int write_any(PointIntake intake, Series series, timestamp, value) except -
     return coalescer.wake()
 
 
+cdef int give_up(PointIntake intake, no_room, list series, timestamp, list values) except -1:
+    # Instead of taking one value for each series.
+    cdef Py_ssize_t i
+    cdef Stored stored
+    names, given = [], []
+    stamp = timestamp_of(intake, series[0], timestamp) if series else 0
+    for i in range(len(series)):
+        text = store_odd_value(intake, series[i], values[i], i, &stored)
+        if stored.type == NO_TYPE:
+            continue
+        names.append((<Series>series[i]).name)
+        if stored.type == STRING:
+            given.append(text)
+        else:
+            given.append(stored.value.real if stored.type == FLOAT else stored.value.integer)
+    no_room.give_up(names, [stamp] * len(names), given)
+    return 0
+
+
 cdef int write_all(PointIntake intake, list series, timestamp, list values) except -1:
-    # One value for each series, all or none. No series is there twice.
+    # Take one value for each series, all or none; or give up all. No series is there twice.
+    try:
+        return take_all(intake, series, timestamp, values)
+    except NoRoom as exc:
+        give_up(intake, exc, series, timestamp, values)
+    return 0
+
+
+cdef int take_all(PointIntake intake, list series, timestamp, list values) except -1:
     cdef Coalescer coalescer = intake._coalescer
     cdef Py_ssize_t i, n = len(series)
     cdef Stored* stored = <Stored*>PyMem_Malloc(max(n, <Py_ssize_t>1) * sizeof(Stored))
@@ -276,11 +313,11 @@ cdef int write_all(PointIntake intake, list series, timestamp, list values) exce
     if stored == NULL:
         raise MemoryError(f"no memory for a tick of {n:,} series")
     try:
-        if coalescer.is_closed:
-            coalescer.on_blocked(0)
         if len(values) != n:
             raise ColumnError(f"{len(values)} values for {n} series")
         stamp = timestamp_of(intake, series[0], timestamp) if n else 0
+        if coalescer.is_barred:
+            coalescer.on_blocked(0)
         while True:
             texts = [store_value(intake, series[i], values[i], i, &stored[i]) for i in range(n)]
             present = series

@@ -23,6 +23,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from siridb_fast.batching.no_room import NoRoom
+
 from siridb_fast.columns.casting import cast_values, is_exact_as_float
 from siridb_fast.columns.column import is_array, one_dimension, point_column
 from siridb_fast.errors import ColumnError
@@ -133,8 +135,12 @@ cdef bint write_numbers(Ticker ticker, timestamp, values, SeriesType type_) exce
     stamp = timestamp_of(ticker.intake, ticker.series[0], timestamp)
     PyObject_GetBuffer(values, &view, PyBUF_STRIDES)
     try:
-        if not make_room(ticker, type_):
-            return False
+        try:
+            if not make_room(ticker, type_):
+                return False
+        except NoRoom as exc:
+            exc.give_up(ticker.series_names, [stamp] * len(ticker), values.tolist())
+            return True
         append_tick(ticker, type_, stamp, <const char*>view.buf, view.strides[0])
     finally:
         PyBuffer_Release(&view)
@@ -144,16 +150,19 @@ cdef bint write_numbers(Ticker ticker, timestamp, values, SeriesType type_) exce
 
 cdef bint make_room(Ticker ticker, SeriesType type_) except -1:
     # For one sample in each series; returns whether they are all of that type.
+    cdef Coalescer coalescer = ticker.intake._coalescer
     cdef Series series
     cdef bint is_ready = False
+    if coalescer.is_barred:
+        coalescer.on_blocked(0)
     while not is_ready:
-        is_ready = not ticker.intake._coalescer.is_closed
+        is_ready = not coalescer.is_closed
         for series in ticker.series:
             if series.type != type_ and series.type != NO_TYPE:
                 return False
             is_ready &= has_slot(series)
         if not is_ready:
-            is_ready = not make_room_for_tick(ticker.intake._coalescer, ticker.series, 0)
+            is_ready = not make_room_for_tick(coalescer, ticker.series, 0)
     return True
 
 
@@ -210,11 +219,17 @@ cdef int write_rows(Ticker ticker, stamps, values, present) except -1:
     cdef Py_ssize_t i, k
     rows = len(values)
     counts = [rows] * len(ticker.series) if present is None else present.sum(axis=0).tolist()
-    while True:
-        types = types_of(ticker, values)
-        bits = bits_in_types(ticker, values, present, types)
-        if are_of_types(ticker, types) and not reserve(ticker, counts):
-            break
+    try:
+        if coalescer.is_barred:
+            coalescer.on_blocked(0)
+        while True:
+            types = types_of(ticker, values)
+            bits = bits_in_types(ticker, values, present, types)
+            if are_of_types(ticker, types) and not reserve(ticker, counts):
+                break
+    except NoRoom as exc:
+        give_up_rows(ticker, exc, stamps, values, present)
+        return 0
     for k in range(bits.shape[1]):
         series = <Series>ticker.series[k]
         for i in range(bits.shape[0]):
@@ -223,6 +238,15 @@ cdef int write_rows(Ticker ticker, stamps, values, present) except -1:
                 value.integer = bits[i, k]
                 append_sample(coalescer, series, timestamps[i], value)
     return coalescer.wake()
+
+
+cdef int give_up_rows(Ticker ticker, no_room, stamps, values, present) except -1:
+    # Instead of taking them.
+    for i, name in enumerate(ticker.series_names):
+        there = slice(None) if present is None else present[:, i]
+        times = stamps[there].tolist()
+        no_room.give_up([name] * len(times), times, values[there, i].tolist())
+    return 0
 
 
 cdef list types_of(Ticker ticker, values):
