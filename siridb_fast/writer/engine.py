@@ -346,8 +346,7 @@ class Engine:
         return None if self._spool is None else self._spool.journal
 
     def _is_spool_empty(self) -> bool:
-        spool = self._spool
-        return spool is None or spool.is_empty or not self._cluster.is_connected
+        return self._spool is None or self._spool.is_empty or not self._cluster.is_connected
 
     # ---- waking
 
