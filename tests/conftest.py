@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.fix_connection",
     "tests.fix_server",
     "tests.fix_state",
+    "tests.fix_stores",
 ]
 
 USUAL_HANDLERS: dict[signal.Signals, Any] = {

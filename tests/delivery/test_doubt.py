@@ -172,25 +172,6 @@ async def test_busy_server_is_looked_at_twice_once_patience_is_over(
     assert not asked
 
 
-async def test_turn_is_waited_for_as_long_as_others_are_settled() -> None:
-    loop = asyncio.get_running_loop()
-    turns = LookupTurns(loop)
-    past, future = loop.time() - 1, loop.time() + 60
-    assert [await turns.acquire(past) > past for _ in range(2)] == [True, True]
-    with pytest.raises(TimeoutError):
-        await turns.acquire(past)
-    turns.release(is_resolved=False)
-    await turns.acquire(future)
-    with pytest.raises(TimeoutError):
-        await turns.acquire(past)
-    turns.release(is_resolved=True)
-    await turns.acquire(future)
-    waiting = loop.create_task(turns.acquire(past))
-    await asyncio.sleep(0)
-    turns.release(is_resolved=True)
-    assert await waiting > loop.time()
-
-
 async def test_integers_in_a_series_of_floats_are_found_as_floats(database: Database) -> None:
     async with database.client() as client:
         await client.insert({"a": [[1, 0.5], [2, 7.0]]})
@@ -403,16 +384,3 @@ async def test_lookup_has_its_time_again_after_each_restart(
     batch = batch_of(packb({"a": [[1, 0.5]]}))
     found, _ = await look_up(database, [batch], lambda _, event: event)
     assert found == [PackageEvent.LATE if restarts else PackageEvent.FOUND]
-
-
-async def test_turn_is_waited_for_while_servers_restart() -> None:
-    loop = asyncio.get_running_loop()
-    turns = LookupTurns(loop)
-    past = loop.time() - 1
-    for _ in range(2):
-        await turns.acquire(past)
-    turns.extend()
-    waiting = loop.create_task(turns.acquire(past))
-    await asyncio.sleep(0.05)
-    turns.release(is_resolved=False)
-    assert await waiting > loop.time()
